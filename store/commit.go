@@ -168,3 +168,11 @@ func eventID(s StreamID, command string, nth int) uuid.UUID {
 	name = strconv.AppendInt(name, int64(nth), 10)
 	return uuid.NewSHA1(eventIDSpace, name)
 }
+
+// WithData returns r with other data.
+func WithData[D, E any](r Recorded[D], data E) Recorded[E] {
+	return Recorded[E]{
+		Stream: r.Stream, Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type,
+		Schema: r.Schema, Time: r.Time, Command: r.Command, Data: data,
+	}
+}

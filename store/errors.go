@@ -52,7 +52,9 @@ type RefusedError struct {
 	Reason error
 }
 
-func (e *RefusedError) Error() string { return fmt.Sprintf("append %s refused: %v", e.Stream, e.Reason) }
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("append %s refused: %v", e.Stream, e.Reason)
+}
 
 // Unwrap makes the error match [ErrRefused] and its reason.
 func (e *RefusedError) Unwrap() []error { return []error{ErrRefused, e.Reason} }
@@ -124,9 +126,9 @@ func (e *DamageError) Unwrap() error { return ErrDamaged }
 
 // AheadError says that something which rests on the log is beyond its end.
 type AheadError struct {
-	What  string   // "snapshot of application/1", "checkpoint of view outcomes"
-	Has   Position // what it rests on
-	Log   Position // where the log, or the stream, ends
+	What string   // "snapshot of application/1", "checkpoint of view outcomes"
+	Has  Position // what it rests on
+	Log  Position // where the log, or the stream, ends
 }
 
 func (e *AheadError) Error() string {

@@ -96,7 +96,7 @@ type Snapshot struct {
 	Head Head
 	// Position is that of the prefix's last event.
 	Position Position
-	// Time is when the snapshot was made, in UTC.
+	// Time is that of the prefix's last commit, in UTC.
 	Time time.Time
 	// Schema is the version of the state's schema.
 	Schema int

@@ -1,0 +1,115 @@
+package actor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/annals-go/annals/store"
+)
+
+func (s *System) activateIfNeeded(a *actor) error {
+	if a.live != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.ActivateTimeout)
+	defer cancel()
+	live, err := s.activate(ctx, a.kind, a.stream)
+	if err != nil {
+		if errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrAhead) {
+			s.config.Logger.Error("stream is not served", "stream", a.stream, "err", err)
+		}
+		return fmt.Errorf("activate %s: %w", a.stream, err)
+	}
+	a.live = live
+	return nil
+}
+
+// activate folds a stream: its snapshot, then the commits after it. A snapshot
+// that cannot be used costs a replay and nothing else, unless it is ahead of
+// the log: then the log has lost its end, and that must not pass for an empty
+// or a shorter history.
+func (s *System) activate(ctx context.Context, k *registered, stream store.StreamID) (*live, error) {
+	l, err := s.fromSnapshot(ctx, k, stream)
+	if err != nil {
+		return nil, err
+	}
+	if l != nil {
+		replayed, err := s.catchUp(ctx, k, l, stream)
+		if err == nil {
+			k.metrics.activated("snapshot", replayed)
+			return l, nil
+		}
+		if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, ErrInternal) {
+			return nil, err
+		}
+		// Either the snapshot or the log is not what it was. A replay tells.
+		s.config.Logger.Warn("snapshot does not fit the log", "stream", stream, "version", l.head.Version, "err", err)
+	}
+	l = &live{instance: k.newInstance()}
+	replayed, err := s.catchUp(ctx, k, l, stream)
+	if err != nil {
+		return nil, err
+	}
+	k.metrics.activated("replay", replayed)
+	return l, nil
+}
+
+// fromSnapshot returns nil when there is no snapshot that can be used.
+func (s *System) fromSnapshot(ctx context.Context, k *registered, stream store.StreamID) (*live, error) {
+	if s.config.Snapshots == nil {
+		return nil, nil
+	}
+	snap, err := s.config.Snapshots.Load(ctx, stream)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		var l *live
+		if l, err = openSnapshot(k, snap); err == nil {
+			return l, nil
+		}
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, context.Cause(ctx))
+	}
+	s.config.Logger.Warn("snapshot is not used", "stream", stream, "err", err)
+	return nil, nil
+}
+
+func openSnapshot(k *registered, snap *store.Snapshot) (*live, error) {
+	if snap.Schema != k.stateSchema() {
+		return nil, fmt.Errorf("snapshot has state schema %d, this build has %d", snap.Schema, k.stateSchema())
+	}
+	r, err := decodeRecall(snap.Memory)
+	if err != nil {
+		return nil, err
+	}
+	l := &live{instance: k.newInstance(), recall: *r, head: snap.Head, position: snap.Position, time: snap.Time, snapshot: snap.Head.Version}
+	return l, l.instance.decode(snap.State)
+}
+
+// catchUp folds the commits that follow l's head and returns how many events.
+func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream store.StreamID) (replayed int, err error) {
+	for c, err := range s.config.Log.Read(ctx, stream, l.head) {
+		if err != nil {
+			return replayed, err
+		}
+		if err := l.fold(c); err != nil {
+			return replayed, s.reportPanic(named(err, stream, ""))
+		}
+		replayed += len(c.Events)
+	}
+	return replayed, nil
+}
+
+func (l *live) fold(c *store.Commit) error {
+	for i, e := range c.Events {
+		if err := l.instance.evolve(e); err != nil {
+			return fmt.Errorf("fold version %d: %w", c.After.Version+uint64(i)+1, err)
+		}
+	}
+	l.recall.learn(c)
+	l.head, l.position, l.time = c.Head(), c.Last(), c.Time
+	return nil
+}

@@ -1,0 +1,225 @@
+package actor
+
+import (
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Aggregate defines a kind of aggregate: a value of pure functions. The same
+// value runs in production, is specified with package actortest, and is the
+// model of a linearizability checker.
+//
+// S is the state, whose zero value is the state before the first event. C and
+// E are the interfaces that its commands and events implement.
+type Aggregate[S, C, E any] struct {
+	// Type is the aggregate's type name: permanent, lower case.
+	Type string
+	// Decide returns the events that a command leads to, or the domain's no,
+	// whose text reaches the sender. No events and no error is success. It is
+	// pure: no clock, no I/O, no randomness; time and ids travel in the command.
+	// It never changes the state.
+	Decide func(S, C) ([]E, error)
+	// Evolve returns the state after an event. It never fails: what has happened
+	// cannot be refused. It owns the state it is given and may reuse its maps.
+	Evolve func(S, E) S
+	// Commands and Events give each type its permanent wire name.
+	Commands store.Types[C]
+	Events   store.Types[E]
+	// Merge says whether c may be decided although the events since the version
+	// that its sender saw have happened. Optional; without it nothing merges.
+	Merge func(c C, since []E) bool
+	// StateSchema is the version of S's shape in snapshots. Raise it when S or
+	// Evolve changes, and older snapshots are replaced by a replay. Default 1.
+	StateSchema int
+
+	_ struct{} // named fields only, so that more can come
+}
+
+// Definition is an [Aggregate] of any types.
+type Definition interface {
+	// TypeName is the aggregate's type name.
+	TypeName() string
+	// CommandNames are the wire names of its commands, sorted.
+	CommandNames() []string
+	// EventNames are the wire names of its events, sorted.
+	EventNames() []string
+
+	bind(codec store.Codec) (kind, error)
+}
+
+// TypeName implements [Definition].
+func (a Aggregate[S, C, E]) TypeName() string { return a.Type }
+
+// CommandNames implements [Definition].
+func (a Aggregate[S, C, E]) CommandNames() []string { return a.Commands.Names() }
+
+// EventNames implements [Definition].
+func (a Aggregate[S, C, E]) EventNames() []string { return a.Events.Names() }
+
+func (a Aggregate[S, C, E]) bind(codec store.Codec) (kind, error) {
+	if err := store.ValidateName("aggregate type", a.Type); err != nil {
+		return nil, err
+	}
+	if a.Decide == nil || a.Evolve == nil {
+		return nil, fmt.Errorf("aggregate %s: Decide and Evolve are both needed", a.Type)
+	}
+	if len(a.Commands.Names()) == 0 || len(a.Events.Names()) == 0 {
+		return nil, fmt.Errorf("aggregate %s: has no commands or no events", a.Type)
+	}
+	if a.StateSchema == 0 {
+		a.StateSchema = 1
+	}
+	return &boundAggregate[S, C, E]{Aggregate: a, codec: codec}, nil
+}
+
+// kind is an aggregate with its types erased, bound to the codec of a log.
+type kind interface {
+	Definition
+	stateSchema() int
+	// decodeCommand decodes what came from outside; unknown fields are refused.
+	decodeCommand(codec store.Codec, name string, body []byte) (any, error)
+	decodeEvent(e store.Event) (any, error)
+	merges() bool
+	merge(command any, since []store.Event) (bool, error)
+	newInstance() instance
+}
+
+// instance is the state of one aggregate instance with its type erased.
+type instance interface {
+	// decide decides a command and appends its encoded events to dst. The state
+	// is unchanged until apply.
+	decide(command any, index int, dst []store.Event) ([]store.Event, error)
+	// apply evolves the state by the events of the last decide.
+	apply() error
+	// evolve evolves the state by a stored event.
+	evolve(e store.Event) error
+	encode() ([]byte, error)
+	decode(data []byte) error
+	// value returns the state itself, not a copy.
+	value() any
+}
+
+type boundAggregate[S, C, E any] struct {
+	Aggregate[S, C, E]
+	codec store.Codec
+}
+
+func (b *boundAggregate[S, C, E]) stateSchema() int { return b.StateSchema }
+func (b *boundAggregate[S, C, E]) merges() bool     { return b.Merge != nil }
+
+func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, body []byte) (any, error) {
+	if !b.Commands.Has(name) {
+		return nil, &store.UnknownTypeError{What: "command", Name: name}
+	}
+	return b.Commands.DecodeStrict(codec, name, body)
+}
+
+func (b *boundAggregate[S, C, E]) decodeEvent(e store.Event) (any, error) {
+	return b.Events.Decode(b.codec, e.Type, e.Schema, e.Data)
+}
+
+func (b *boundAggregate[S, C, E]) merge(command any, since []store.Event) (ok bool, err error) {
+	events := make([]E, 0, len(since))
+	for _, stored := range since {
+		e, err := b.Events.Decode(b.codec, stored.Type, stored.Schema, stored.Data)
+		if err != nil {
+			return false, err
+		}
+		events = append(events, e)
+	}
+	defer contain("merge", &err)
+	return b.Merge(command.(C), events), nil
+}
+
+func (b *boundAggregate[S, C, E]) newInstance() instance {
+	return &typedInstance[S, C, E]{aggregate: b}
+}
+
+type typedInstance[S, C, E any] struct {
+	aggregate *boundAggregate[S, C, E]
+	state     S
+	decided   []E
+}
+
+func (i *typedInstance[S, C, E]) decide(command any, index int, dst []store.Event) (_ []store.Event, err error) {
+	events, err := i.callDecide(command.(C))
+	if err != nil {
+		return dst, err
+	}
+	defer contain("encode", &err)
+	for _, e := range events {
+		name, schema, data, err := i.aggregate.Events.Encode(i.aggregate.codec, e)
+		if err != nil {
+			return dst, fmt.Errorf("%w: encode event: %w", ErrInternal, err)
+		}
+		dst = append(dst, store.Event{Type: name, Schema: schema, Command: index, Data: data})
+	}
+	i.decided = events
+	return dst, nil
+}
+
+func (i *typedInstance[S, C, E]) callDecide(command C) (events []E, err error) {
+	defer contain("decide", &err)
+	events, err = i.aggregate.Decide(i.state, command)
+	if err != nil {
+		return nil, &RejectedError{Reason: err}
+	}
+	return events, nil
+}
+
+func (i *typedInstance[S, C, E]) apply() (err error) {
+	defer contain("evolve", &err)
+	for _, e := range i.decided {
+		i.state = i.aggregate.Evolve(i.state, e)
+	}
+	i.decided = nil
+	return nil
+}
+
+func (i *typedInstance[S, C, E]) evolve(stored store.Event) (err error) {
+	e, err := i.aggregate.Events.Decode(i.aggregate.codec, stored.Type, stored.Schema, stored.Data)
+	if err != nil {
+		return err
+	}
+	defer contain("evolve", &err)
+	i.state = i.aggregate.Evolve(i.state, e)
+	return nil
+}
+
+func (i *typedInstance[S, C, E]) encode() (_ []byte, err error) {
+	defer contain("encode", &err)
+	return i.aggregate.codec.Marshal(i.state)
+}
+
+func (i *typedInstance[S, C, E]) decode(data []byte) error {
+	var state S
+	if err := i.aggregate.codec.Unmarshal(data, &state, false); err != nil {
+		return err
+	}
+	i.state = state
+	return nil
+}
+
+func (i *typedInstance[S, C, E]) value() any { return i.state }
+
+// contain turns a panic of the user's code into an error: it must not take
+// down the other actors of the process.
+func contain(in string, err *error) {
+	if v := recover(); v != nil {
+		*err = &PanicError{In: in, Value: v, Stack: debug.Stack()}
+	}
+}
+
+// named fills in whose error it is, which the aggregate's code cannot know.
+func named(err error, stream store.StreamID, command string) error {
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		p.Stream = stream
+	}
+	if r, ok := errors.AsType[*RejectedError](err); ok {
+		r.Stream, r.Command = stream, command
+	}
+	return err
+}

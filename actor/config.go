@@ -1,0 +1,94 @@
+package actor
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Config says what a [System] runs. Log and Aggregates are needed; every other
+// field may be left at its zero value.
+type Config struct {
+	// Log holds the streams.
+	Log store.Log
+	// Snapshots caches folded prefixes. Nil: every activation replays.
+	Snapshots store.Snapshots
+	// Aggregates are the kinds of aggregates that the system runs.
+	Aggregates []Definition
+
+	// Shared says that other systems may serve the same streams at the same
+	// time. Appends are safe anyway; with it, an answer that stores nothing, such
+	// as a rejection, is checked against the log first, for one read. Leave it
+	// false where leases see to it that a stream has one owner.
+	Shared bool
+	// MailboxLen is how many commands may wait for one actor. One more is
+	// answered [ErrBusy]. Default 1,024: what one commit can hold.
+	MailboxLen int
+	// MaxActors is how many actors stay in memory; beyond it the longest idle
+	// are passivated early, and beyond it by a quarter nobody new is activated.
+	// Default 2,000,000.
+	MaxActors int
+	// PassivateAfter is how long an idle actor stays in memory. Default 10
+	// minutes: an activation costs far more than the bytes it would save.
+	PassivateAfter time.Duration
+	// SnapshotEvery is how many events an actor stores between two snapshots,
+	// at most [MaxSnapshotEvery]. Default 100.
+	SnapshotEvery int
+	// AppendTimeout bounds how long an append is repeated before its outcome is
+	// called unknown. Default 30 s: longer than a leader election.
+	AppendTimeout time.Duration
+	// ActivateTimeout bounds one activation. Default 30 s.
+	ActivateTimeout time.Duration
+	// DrainTimeout bounds how long Run waits, once cancelled, for commands under
+	// way and snapshots. Default 20 s.
+	DrainTimeout time.Duration
+
+	// Logger is told of failures an operator may act on. Default slog.Default().
+	Logger *slog.Logger
+	// Registerer gets the metrics. Nil: none.
+	Registerer prometheus.Registerer
+}
+
+// MaxSnapshotEvery is how far a stream may run ahead of its snapshot, in events.
+const MaxSnapshotEvery = 500
+
+func (c Config) withDefaults() Config {
+	setDefault(&c.MailboxLen, store.MaxEvents)
+	setDefault(&c.MaxActors, 2_000_000)
+	setDefault(&c.PassivateAfter, 10*time.Minute)
+	setDefault(&c.SnapshotEvery, 100)
+	setDefault(&c.AppendTimeout, 30*time.Second)
+	setDefault(&c.ActivateTimeout, 30*time.Second)
+	setDefault(&c.DrainTimeout, 20*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Log == nil:
+		return errors.New("actor config: Log is needed")
+	case c.MailboxLen < 1:
+		return errors.New("actor config: MailboxLen is below 1")
+	case c.MaxActors < 1:
+		return errors.New("actor config: MaxActors is below 1")
+	case c.SnapshotEvery < 1 || c.SnapshotEvery > MaxSnapshotEvery:
+		return errors.New("actor config: SnapshotEvery is out of [1, 500]")
+	case c.PassivateAfter < 0 || c.AppendTimeout < 0 || c.ActivateTimeout < 0 || c.DrainTimeout < 0:
+		return errors.New("actor config: a duration is negative")
+	}
+	return nil
+}

@@ -1,0 +1,49 @@
+package store
+
+import "slices"
+
+// Forge stores bytes as the next commit of a stream.
+func (m *Memory) Forge(id StreamID, data []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.streams[id]
+	if s == nil {
+		s = &memoryStream{id: id}
+	}
+	m.add(s, data, HashOf(data), 1)
+}
+
+// Flip changes one bit of a stored commit.
+func (m *Memory) Flip(sequence uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stored := slices.Clone(m.entries[sequence-1].stored)
+	stored[len(stored)/2] ^= 0x10
+	m.entries[sequence-1].stored = stored
+}
+
+// Remove takes a commit out of its stream.
+func (m *Memory) Remove(sequence uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := &m.entries[sequence-1]
+	e.stored = nil
+	s := e.stream
+	i := slices.Index(s.commits, sequence)
+	s.commits = slices.Delete(slices.Clone(s.commits), i, i+1)
+	if s.head.Sequence != sequence {
+		return
+	}
+	s.head = Head{}
+	if i > 0 {
+		before := m.entries[s.commits[i-1]-1]
+		s.head = Head{Version: e.after, Sequence: before.last.Sequence(), Hash: HashOf(before.stored)}
+	}
+}
+
+// ForgeSnapshot stores bytes as the snapshot of a stream.
+func (m *Memory) ForgeSnapshot(id StreamID, data []byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.snapshots[id] = data
+}

@@ -1,0 +1,33 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/storetest"
+)
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	for _, codec := range []store.Codec{store.MsgPack, store.JSON} {
+		t.Run(codec.Name(), func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, storetest.Harness{Open: func(*testing.T) storetest.Store { return openMemory(codec) }})
+		})
+	}
+}
+
+func openMemory(codec store.Codec) storetest.Store {
+	m := store.NewMemory(store.MemoryConfig{Codec: codec})
+	lossy := storetest.NewLossy(m)
+	return storetest.Store{
+		Log:           lossy,
+		Snapshots:     m,
+		Again:         func(*testing.T) store.Log { return m },
+		Faults:        lossy,
+		Forge:         func(_ *testing.T, id store.StreamID, data []byte) { m.Forge(id, data) },
+		Flip:          func(_ *testing.T, sequence uint64) { m.Flip(sequence) },
+		Remove:        func(_ *testing.T, sequence uint64) { m.Remove(sequence) },
+		ForgeSnapshot: func(_ *testing.T, id store.StreamID, data []byte) { m.ForgeSnapshot(id, data) },
+	}
+}
