@@ -1,0 +1,82 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// errDone ends a worker that has nothing left to do.
+var errDone = errors.New("done")
+
+const rounds = 3
+
+// Report is what a scenario showed. Rates are operations a second.
+type Report struct {
+	Name     string  `json:"name"`
+	What     string  `json:"what"`
+	Ratio    float64 `json:"ratio"` // of the rates, or of the times where Latency
+	Latency  bool    `json:"latency,omitempty"`
+	Annals   float64 `json:"per_s"`
+	Raw      float64 `json:"raw_per_s"`
+	P50      float64 `json:"p50_ms,omitempty"`
+	P99      float64 `json:"p99_ms,omitempty"`
+	RawP50   float64 `json:"raw_p50_ms,omitempty"`
+	RawP99   float64 `json:"raw_p99_ms,omitempty"`
+	RatioLow float64 `json:"ratio_low"`  // of one round
+	RatioTop float64 `json:"ratio_high"` // of one round
+}
+
+// run measures a scenario: a round to warm up, then rounds in turns.
+func (s scenario) run(ctx context.Context, measure time.Duration) (Report, error) {
+	l, err := newLab(ctx, s.sync, measure)
+	if err != nil {
+		return Report{}, fmt.Errorf("bench %s: %w", s.name, err)
+	}
+	defer l.close()
+	p, err := s.prepare(ctx, l)
+	if err != nil {
+		return Report{}, fmt.Errorf("bench %s: prepare: %w", s.name, err)
+	}
+	var annals, raw []sample
+	for range rounds + 1 {
+		a, err := p.annals(ctx)
+		if err != nil {
+			return Report{}, fmt.Errorf("bench %s: %w", s.name, err)
+		}
+		r, err := p.raw(ctx)
+		if err != nil {
+			return Report{}, fmt.Errorf("bench %s: raw: %w", s.name, err)
+		}
+		annals, raw = append(annals, a), append(raw, r)
+	}
+	return s.report(annals[1:], raw[1:]), nil
+}
+
+func (s scenario) figure(x sample) float64 {
+	if s.latency {
+		return x.p50.Seconds()
+	}
+	return x.perSecond
+}
+
+func (s scenario) report(annals, raw []sample) Report {
+	a, r := median(annals, s.figure), median(raw, s.figure)
+	var ratios []float64
+	for i := range annals {
+		ratios = append(ratios, round(s.figure(annals[i])/s.figure(raw[i])))
+	}
+	return Report{
+		Name: s.name, What: s.what, Latency: s.latency,
+		Ratio: round(s.figure(a) / s.figure(r)), RatioLow: slices.Min(ratios), RatioTop: slices.Max(ratios),
+		Annals: math.Round(a.perSecond), Raw: math.Round(r.perSecond),
+		P50: milliseconds(a.p50), P99: milliseconds(a.p99), RawP50: milliseconds(r.p50), RawP99: milliseconds(r.p99),
+	}
+}
+
+func round(x float64) float64 { return math.Round(x*1000) / 1000 }
+
+func milliseconds(d time.Duration) float64 { return round(d.Seconds() * 1000) }
