@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/annals-go/annals/store"
 )
@@ -109,7 +110,28 @@ func (l *live) fold(c *store.Commit) error {
 			return fmt.Errorf("fold version %d: %w", c.After.Version+uint64(i)+1, err)
 		}
 	}
+	l.advance(c, false)
+	return nil
+}
+
+// advance moves l past a stored commit whose events have been folded.
+func (l *live) advance(c *store.Commit, merges bool) {
+	if merges {
+		if len(l.recent) == recentHeads {
+			l.recent = append(l.recent[:0], l.recent[1:]...)
+		}
+		l.recent = append(l.recent, l.head)
+	}
 	l.recall.learn(c)
 	l.head, l.position, l.time = c.Head(), c.Last(), c.Time
-	return nil
+}
+
+// before returns the last remembered head that is not beyond a version.
+func (l *live) before(version uint64) store.Head {
+	for _, h := range slices.Backward(l.recent) {
+		if h.Version <= version {
+			return h
+		}
+	}
+	return store.Head{}
 }

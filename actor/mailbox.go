@@ -38,7 +38,13 @@ type live struct {
 	// snapshot is the version of the last snapshot that was asked for.
 	snapshot uint64
 	large    bool // the last snapshot was
+	// recent are the heads before the last commits, where the aggregate merges.
+	recent []store.Head
 }
+
+// recentHeads is how many commits back a merge finds its events without
+// reading the stream from its start.
+const recentHeads = 64
 
 // request is one command on its way through an actor.
 type request struct {

@@ -219,7 +219,7 @@ func (s *System) checkExpected(a *actor, t *draft, r *request) error {
 	if len(t.commit.Events) > 0 {
 		return errNextTurn // the events in between must be in the log to be read
 	}
-	since, err := s.eventsAfter(a.stream, c.Expected)
+	since, err := s.eventsAfter(a, c.Expected)
 	if err != nil {
 		return err
 	}
@@ -233,11 +233,12 @@ func (s *System) checkExpected(a *actor, t *draft, r *request) error {
 	return nil
 }
 
-func (s *System) eventsAfter(stream store.StreamID, version uint64) ([]store.Event, error) {
+// eventsAfter reads the events that follow a version.
+func (s *System) eventsAfter(a *actor, version uint64) ([]store.Event, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ActivateTimeout)
 	defer cancel()
 	var events []store.Event
-	for c, err := range s.config.Log.Read(ctx, stream, store.Head{}) {
+	for c, err := range s.config.Log.Read(ctx, a.stream, a.live.before(version)) {
 		if err != nil {
 			return nil, err
 		}
@@ -268,8 +269,7 @@ func (s *System) store(a *actor, t *draft) error {
 	}
 	a.kind.metrics.appended(time.Since(began), len(t.commit.Events))
 	t.commit.Sequence, t.commit.Hash = head.Sequence, head.Hash
-	a.live.head, a.live.position, a.live.time = head, t.commit.Last(), t.commit.Time
-	a.live.recall.learn(&t.commit)
+	a.live.advance(&t.commit, a.kind.merges())
 	return nil
 }
 
