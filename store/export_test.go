@@ -47,3 +47,11 @@ func (m *Memory) ForgeSnapshot(id StreamID, data []byte) {
 	defer m.mu.Unlock()
 	m.snapshots[id] = data
 }
+
+// Sealed returns what looks like a commit or a snapshot with a right check sum.
+func Sealed(codec Codec, data []byte) []byte {
+	if codec == JSON {
+		return appendSumJSON(slices.Clone(data))
+	}
+	return appendSum(slices.Clone(data))
+}

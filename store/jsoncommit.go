@@ -58,7 +58,7 @@ const (
 
 func encodeCommitJSON(c *Commit) ([]byte, error) {
 	for i := range c.Events {
-		if err := guardJSON(c.Events[i].Data); err != nil {
+		if err := embeddable(c.Events[i].Data); err != nil {
 			return nil, fmt.Errorf("data of %s: %w", c.Events[i].Type, err)
 		}
 	}
@@ -70,6 +70,17 @@ func encodeCommitJSON(c *Commit) ([]byte, error) {
 		return nil, unfit(c, err)
 	}
 	return appendSumJSON(bytes.TrimSuffix(b.Bytes(), []byte("}\n"))), nil
+}
+
+// embeddable reports whether an event's data may stand in a commit's JSON.
+func embeddable(data []byte) error {
+	if err := guardJSON(data); err != nil {
+		return err
+	}
+	if !json.Valid(data) {
+		return invalidJSON(data, 0, "it is not one JSON value")
+	}
+	return nil
 }
 
 func (c *Commit) toJSON() *commitJSON {

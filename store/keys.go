@@ -39,6 +39,10 @@ func (k mapKey) compare(other mapKey) int {
 	return bytes.Compare(k.text, other.text)
 }
 
+func (k *mapKey) equal(other *mapKey) bool {
+	return k.kind == other.kind && k.number == other.number && bytes.Equal(k.text, other.text)
+}
+
 // keyStack holds the first keys without allocating.
 type keyStack struct {
 	first [fewKeys]mapKey
@@ -86,7 +90,7 @@ func (s *keyStack) twice(from int) bool {
 func (s *keyStack) twiceByPairs(from int) bool {
 	for i := from + 1; i < s.count; i++ {
 		for j := from; j < i; j++ {
-			if s.at(i).compare(*s.at(j)) == 0 {
+			if s.at(i).equal(s.at(j)) {
 				return true
 			}
 		}

@@ -19,7 +19,12 @@ func TestMemory(t *testing.T) {
 
 func openMemory(codec store.Codec) storetest.Store {
 	m := store.NewMemory(store.MemoryConfig{Codec: codec})
-	lossy := storetest.NewLossy(m)
+	return openOver(m, m)
+}
+
+// openOver opens a log that stands on m.
+func openOver(m *store.Memory, log store.Log) storetest.Store {
+	lossy := storetest.NewLossy(log)
 	return storetest.Store{
 		Log:           lossy,
 		Snapshots:     m,

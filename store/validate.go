@@ -131,11 +131,10 @@ func (c *Commit) faultOfEvents() string {
 		if e.Schema < 1 || e.Schema > maxSchema {
 			return "an event has no schema version"
 		}
-		switch e.Command {
-		case next:
+		switch {
+		case e.Command == next:
 			next++
-		case next - 1:
-		default:
+		case next == 0 || e.Command != next-1:
 			return "its events do not stand in the order of its commands"
 		}
 	}

@@ -1,0 +1,36 @@
+package store_test
+
+import (
+	"testing"
+
+	"github.com/annals-go/annals/store"
+)
+
+// What runs for each command or event stays cheap. It cannot run in parallel:
+// allocations are counted for the whole process.
+func TestAllocations(t *testing.T) {
+	types := accountEvents()
+	small, err := store.MsgPack.Marshal(tenFields{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := fullCommit(t, store.MsgPack)
+	commit.Stream.ID = "173688"
+	stored := mustEncode(t, store.MsgPack, commit)
+	event := accountEvent(opened{Owner: "ann"})
+	for _, test := range []struct {
+		name string
+		most float64
+		run  func()
+	}{
+		{"token of a plain id", 0, func() { _, _ = store.EncodeToken("application-173688") }},
+		{"wire name of a type", 0, func() { _, _ = types.Name(event) }},
+		{"guard of a usual value", 0, func() { _ = store.GuardMsgPack(small) }},
+		{"encoding a commit", 1, func() { _, _ = store.EncodeCommit(store.MsgPack, commit) }},
+		{"decoding a commit: itself, commands, events, texts", 4, func() { _, _ = store.DecodeCommit(store.MsgPack, stored, sequence) }},
+	} {
+		if got := testing.AllocsPerRun(100, test.run); got > test.most {
+			t.Errorf("%s: %v allocations, want at most %v", test.name, got, test.most)
+		}
+	}
+}

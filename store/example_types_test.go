@@ -1,0 +1,44 @@
+package store_test
+
+import (
+	"fmt"
+
+	"github.com/annals-go/annals/store"
+)
+
+// LampEvent is one of the things that happen to a lamp.
+type LampEvent interface{ isLampEvent() }
+
+// Lit says that the lamp went on.
+type Lit struct {
+	Percent int `json:"percent"`
+}
+
+// Doused says that it went out.
+type Doused struct{}
+
+func (Lit) isLampEvent()    {}
+func (Doused) isLampEvent() {}
+
+// Wire names are given once, beside the types that they stand for.
+func ExampleTypes() {
+	events := store.NewTypes(map[string]LampEvent{"lit": Lit{}, "doused": Doused{}})
+	fmt.Println(events.Names())
+
+	name, schema, data, err := events.Encode(store.JSON, Lit{Percent: 40})
+	fmt.Printf("%s %d %s %v\n", name, schema, data, err)
+
+	event, err := events.Decode(store.JSON, name, schema, data)
+	fmt.Printf("%#v %v\n", event, err)
+
+	_, err = events.DecodeStrict(store.JSON, "lit", []byte(`{"percent":40,"colour":"red"}`))
+	fmt.Println(err)
+	_, err = events.Decode(store.JSON, "smashed", 1, data)
+	fmt.Println(err)
+	// Output:
+	// [doused lit]
+	// lit 1 {"percent":40} <nil>
+	// store_test.Lit{Percent:40} <nil>
+	// decode lit: invalid value for "*store_test.Lit": json: unknown field "colour"
+	// unknown event type "smashed" in schema version 1
+}

@@ -1,0 +1,254 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+const (
+	// firstAckWait is how long the first publish waits for its acknowledgement;
+	// each further one waits twice as long, up to maxAckWait. Longer than any
+	// healthy disk takes: sending again costs only time, but costs it a server
+	// that is late already.
+	firstAckWait = 2 * time.Second
+	maxAckWait   = 10 * time.Second
+	// busyTries is how often a server may say that another write is in progress
+	// before the log looks whether that write was an earlier try of this one.
+	busyTries = 3
+	// answerRoom is how many answers an append keeps unread.
+	answerRoom = 8
+)
+
+// Append stores c as [store.Log] says. Two things are this log's own:
+//
+//   - An unknown outcome matches [store.ErrUnavailable] as well if this call
+//     stored nothing and left nothing on its way. It speaks of this call only:
+//     what an earlier one with the same commit left behind may still arrive.
+//   - With a barrier the outcome is unknown, too, when the commit was stored and
+//     the barrier failed.
+//   - That the log holds a commit at the expected sequence is checked; that it
+//     is the one whose version and hash the commit names is found when it is read.
+func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
+	m, err := l.message(c)
+	if err != nil {
+		return store.Head{}, &store.RefusedError{Stream: c.Stream, Reason: err}
+	}
+	a := &appending{log: l, commit: c, message: m, call: l.inbox.open(answerRoom)}
+	defer l.inbox.close(a.call)
+	m.Reply = a.call.reply
+	sequence, err := a.run(ctx)
+	if err != nil {
+		return store.Head{}, err
+	}
+	if err := l.durable.wait(ctx, sequence); err != nil {
+		return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("wait for the disk: %w", err)}
+	}
+	version := c.After.Version + uint64(len(c.Events))
+	return store.Head{Version: version, Sequence: sequence, Hash: store.HashOf(m.Data)}, nil
+}
+
+// message returns what is published for c: one message with one header, the
+// expectation. There is no message id: whether the log holds the commit is
+// answered by its content, for ever, and not by a window.
+func (l *Log) message(c *store.Commit) (*nats.Msg, error) {
+	data, err := store.EncodeCommit(l.cfg.Codec, c)
+	if err != nil {
+		return nil, err
+	}
+	if limit := int(l.cfg.Conn.MaxPayload()) - maxHeaderBytes; len(data) > limit {
+		return nil, &store.TooLargeError{What: "commit of " + c.Stream.String(), Size: len(data), Limit: limit}
+	}
+	token, err := store.EncodeToken(c.Stream.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &nats.Msg{
+		Subject: l.names.subject(c.Stream, token),
+		Header:  nats.Header{expectedLastSubject: {strconv.FormatUint(c.After.Sequence, 10)}},
+		Data:    data,
+	}, nil
+}
+
+// appending is one append under way: the same message sent until the answer is
+// definite.
+type appending struct {
+	log     *Log
+	commit  *store.Commit
+	message *nats.Msg
+	call    *call
+	// open counts the publishes whose fate is not known: they may be stored now,
+	// or later. While there is one, no refusal of another is the last word.
+	open   int
+	shorts int   // how often the stream was found to end before the expectation
+	reason error // why the last try did not end it
+}
+
+// run returns the sequence at which the commit is stored.
+func (a *appending) run(ctx context.Context) (uint64, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, a.giveUp(context.Cause(ctx))
+	}
+	for try, busyOnes := 0, 0; ; try++ {
+		got := a.try(ctx, min(a.log.ackWait<<min(try, 8), maxAckWait))
+		if got.verdict == busy {
+			busyOnes++
+		}
+		if got.verdict == stored {
+			return got.sequence, nil
+		}
+		if got.verdict == refused && a.open == 0 {
+			return 0, a.refused(got.reason)
+		}
+		a.reason = got.reason
+		a.log.cfg.Logger.Debug("append not settled", "type", a.commit.Stream.Type, "version", a.commit.After.Version, "try", try, "err", got.reason)
+		if got.verdict == moved || got.verdict == refused || busyOnes > busyTries {
+			if sequence, err := a.settle(ctx); sequence > 0 || err != nil {
+				return sequence, err
+			}
+		}
+		if a.log.cfg.Conn.IsClosed() {
+			return 0, a.giveUp(nats.ErrConnectionClosed)
+		}
+		if err := pause(ctx, try); err != nil {
+			return 0, a.giveUp(err)
+		}
+	}
+}
+
+// try sends the message once and returns what came back first. An answer to an
+// earlier try is as good: the message is the same.
+func (a *appending) try(ctx context.Context, wait time.Duration) answer {
+	conn := a.log.cfg.Conn
+	interrupted := a.log.link.interrupted()
+	if !conn.IsConnected() {
+		// Not left to the connection's own buffer: nothing is in flight that
+		// was not sent knowingly.
+		return answer{verdict: busy, reason: nats.ErrDisconnected}
+	}
+	before := conn.LastError()
+	if err := a.log.send(a.message); err != nil {
+		return a.unsent(err)
+	}
+	a.open++
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case m := <-a.call.answers:
+		got := readAnswer(m)
+		if got.verdict != lost {
+			a.open--
+		}
+		return got
+	case <-timer.C:
+		if err := conn.LastError(); err != before && a.forbids(err) {
+			a.open--
+			return answer{verdict: refused, reason: err}
+		}
+		return answer{reason: fmt.Errorf("no acknowledgement within %s", wait)}
+	case <-interrupted:
+		return answer{reason: nats.ErrDisconnected}
+	case <-ctx.Done():
+		return answer{reason: context.Cause(ctx)}
+	}
+}
+
+// unsent judges a message that the connection did not take.
+func (a *appending) unsent(err error) answer {
+	if errors.Is(err, nats.ErrMaxPayload) {
+		return answer{verdict: refused, reason: &store.TooLargeError{
+			What: "commit of " + a.commit.Stream.String(), Size: len(a.message.Data), Limit: int(a.log.cfg.Conn.MaxPayload()),
+		}}
+	}
+	return answer{verdict: busy, reason: err}
+}
+
+// forbids reports whether err is the server's word that this connection may not
+// publish on the subject. The server sends it beside the reply, to the
+// connection, so all there is to tell whose it was is the subject in its text.
+func (a *appending) forbids(err error) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+a.message.Subject+`"`)
+}
+
+// settle finds out whether the log holds this very commit, from an earlier try,
+// or another one in its place. It returns 0 and nil when that cannot be told
+// yet: that a leader does not know what the one that refused knew proves nothing.
+func (a *appending) settle(ctx context.Context) (uint64, error) {
+	expected := a.commit.After.Sequence
+	last, err := a.log.fetch(ctx, lastOn(a.message.Subject))
+	if errors.Is(err, errNone) {
+		last, err = &message{}, nil
+	}
+	if err != nil || last.sequence == expected {
+		return 0, nil
+	}
+	if last.sequence < expected {
+		return 0, a.tooShort(last)
+	}
+	first := last
+	if !last.attested || last.before != expected {
+		if first, err = a.log.fetch(ctx, nextOn(a.message.Subject, expected+1)); err != nil {
+			return 0, nil
+		}
+	}
+	if bytes.Equal(first.data, a.message.Data) {
+		return first.sequence, nil
+	}
+	return 0, a.conflict(last)
+}
+
+// tooShort judges a stream that ends before the head that the commit follows.
+// A deposed leader would say so too, so a replicated log is asked again; and
+// while a try is open, nothing it says is the last word.
+func (a *appending) tooShort(last *message) error {
+	a.shorts++
+	if a.open > 0 || a.log.replicas > 1 && a.shorts <= aheadTries {
+		return nil
+	}
+	return a.conflict(last)
+}
+
+// conflict says where the stream ends instead.
+func (a *appending) conflict(last *message) error {
+	e := &store.ConflictError{Stream: a.commit.Stream, Expected: a.commit.After.Version}
+	if last.sequence == 0 {
+		return e
+	}
+	c, err := store.DecodeCommit(a.log.cfg.Codec, last.data, last.sequence)
+	if err != nil {
+		version := a.commit.After.Version + 1
+		return a.refused(&store.DamageError{Stream: e.Stream, Version: version, Sequence: last.sequence, Reason: err.Error()})
+	}
+	e.Actual = c.Head().Version
+	return e
+}
+
+func (a *appending) refused(reason error) error {
+	var api *apiError
+	if errors.As(reason, &api) && api.ErrCode == codeTooLarge {
+		reason = fmt.Errorf("%w: %w", store.ErrTooLarge, reason)
+	}
+	return &store.RefusedError{Stream: a.commit.Stream, Reason: reason}
+}
+
+// giveUp ends an append whose outcome is not definite. If no try of this call
+// can still be on its way the error says so by matching [store.ErrUnavailable];
+// but an earlier call with the same commit may have left one, so that even then
+// the outcome is unknown, and not a refusal.
+func (a *appending) giveUp(cause error) error {
+	if a.reason != nil && !errors.Is(cause, a.reason) {
+		cause = fmt.Errorf("%w; last: %w", cause, a.reason)
+	}
+	if a.open == 0 {
+		cause = unavailable(cause)
+	}
+	return &store.UnknownError{Stream: a.commit.Stream, Reason: cause}
+}

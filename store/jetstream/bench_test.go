@@ -1,0 +1,271 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Each benchmark measures the log beside what JetStream itself does, in the same
+// run: compare "log" with "raw" (a client written for speed) and with "client"
+// (what nats.go does).
+
+// eventData is one event's value of about 256 bytes.
+func eventData(b *testing.B) []byte {
+	data, err := msgpack.Marshal(map[string]string{"note": string(bytes.Repeat([]byte("n"), 240))})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return data
+}
+
+func largeCommit(id store.StreamID, after store.Head, data []byte) *store.Commit {
+	c := commitOf(id, after, 1)
+	c.Events[0].Data = data
+	return c
+}
+
+// share runs work in so many goroutines, b.N times in all.
+func share(b *testing.B, workers int, work func(worker int) error) {
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	var failed atomic.Value
+	for w := range workers {
+		n := b.N / workers
+		if w < b.N%workers {
+			n++
+		}
+		wg.Go(func() {
+			for range n {
+				if err := work(w); err != nil {
+					failed.Store(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	if err := failed.Load(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+func BenchmarkAppend(b *testing.B) {
+	for _, servers := range []struct {
+		name string
+		*fixture
+	}{{"one", &single}, {"three", &cluster}} {
+		for _, writers := range []int{1, 64, 256} {
+			name := func(how string) string { return fmt.Sprintf("servers=%s/writers=%d/%s", servers.name, writers, how) }
+			b.Run(name("client"), func(b *testing.B) { benchClient(b, servers.fixture, writers) })
+			b.Run(name("raw"), func(b *testing.B) { benchRaw(b, servers.fixture, writers) })
+			b.Run(name("log"), func(b *testing.B) { benchLog(b, servers.fixture, writers) })
+		}
+	}
+}
+
+func benchLog(b *testing.B, servers *fixture, writers int) {
+	l := open(b, servers, Config{})
+	data := eventData(b)
+	heads := make([]store.Head, writers)
+	share(b, writers, func(w int) (err error) {
+		heads[w], err = l.Append(context.Background(), largeCommit(stream(strconv.Itoa(w)), heads[w], data))
+		return err
+	})
+}
+
+// payload is what an append publishes, for the baselines.
+func payload(b *testing.B) []byte {
+	data, err := store.EncodeCommit(store.MsgPack, largeCommit(stream("1"), store.Head{}, eventData(b)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return data
+}
+
+func benchClient(b *testing.B, servers *fixture, writers int) {
+	l := open(b, servers, Config{})
+	js, data := mustJetStream(b, l), payload(b)
+	last := make([]uint64, writers)
+	share(b, writers, func(w int) error {
+		subject := l.names.subject(stream(strconv.Itoa(w)), strconv.Itoa(w))
+		ack, err := js.PublishMsg(context.Background(), &nats.Msg{Subject: subject, Data: data},
+			natsjs.WithExpectLastSequencePerSubject(last[w]))
+		if err == nil {
+			last[w] = ack.Sequence
+		}
+		return err
+	})
+}
+
+func benchRaw(b *testing.B, servers *fixture, writers int) {
+	l := open(b, servers, Config{})
+	conn, data := l.cfg.Conn, payload(b)
+	inbox := conn.NewInbox() + "."
+	acks := make([]chan uint64, writers)
+	for i := range acks {
+		acks[i] = make(chan uint64, 1)
+	}
+	sub, err := conn.Subscribe(inbox+"*", func(m *nats.Msg) {
+		w, _ := strconv.Atoi(m.Subject[len(inbox):])
+		sequence, _ := readAck(m.Data)
+		acks[w] <- sequence
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	last := make([]uint64, writers)
+	share(b, writers, func(w int) error {
+		err := conn.PublishMsg(&nats.Msg{
+			Subject: l.names.subject(stream(strconv.Itoa(w)), strconv.Itoa(w)), Reply: inbox + strconv.Itoa(w), Data: data,
+			Header: nats.Header{expectedLastSubject: {strconv.FormatUint(last[w], 10)}},
+		})
+		if last[w] = <-acks[w]; last[w] == 0 {
+			return fmt.Errorf("writer %d was refused", w)
+		}
+		return err
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	l := open(b, &single, Config{})
+	const others = 5000
+	for _, commits := range []int{1, 10, 100, 1000} {
+		id := stream(fmt.Sprintf("read-%d", commits))
+		heads := spread(b, l, id, commits, others/min(commits, 100))
+		for name, read := range map[string]func(r *reading, end *message) error{
+			"auto":  func(r *reading, end *message) error { return r.run(context.Background()) },
+			"batch": func(r *reading, end *message) error { return r.forward(context.Background(), end) },
+		} {
+			b.Run(fmt.Sprintf("commits=%d/%s", commits, name), func(b *testing.B) {
+				benchRead(b, l, id, commits, read)
+			})
+		}
+		_ = heads
+	}
+}
+
+func benchRead(b *testing.B, l *Log, id store.StreamID, commits int, read func(r *reading, end *message) error) {
+	for b.Loop() {
+		n := 0
+		r := &reading{log: l, id: id, subject: l.names.subject(id, id.ID), yield: func(*store.Commit, error) bool {
+			n++
+			return true
+		}}
+		end, err := r.end(context.Background())
+		if err == nil {
+			err = read(r, end)
+		}
+		if err != nil || n != commits {
+			b.Fatal(n, err)
+		}
+	}
+	b.ReportMetric(float64(commits)*float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+// spread appends commits to a stream with those of so many others between.
+func spread(b *testing.B, l *Log, id store.StreamID, commits, between int) []store.Head {
+	data := eventData(b)
+	heads := []store.Head{{}}
+	for n := range commits {
+		head, err := l.Append(context.Background(), largeCommit(id, heads[len(heads)-1], data))
+		if err != nil {
+			b.Fatal(err)
+		}
+		heads = append(heads, head)
+		fillOthers(b, l, fmt.Sprintf("%s-%d", id.ID, n), between, data)
+	}
+	return heads
+}
+
+// fillOthers appends one commit to each of many streams, many at a time.
+func fillOthers(b *testing.B, l *Log, name string, count int, data []byte) {
+	const writers = 64
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := w; i < count; i += writers {
+				if _, err := l.Append(context.Background(), largeCommit(stream(fmt.Sprintf("%s-%d", name, i)), store.Head{}, data)); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func BenchmarkFollow(b *testing.B) {
+	const commits, limit = 200_000, 5000
+	l := open(b, &single, Config{})
+	fillOthers(b, l, "follow", commits, eventData(b))
+	b.Run("raw", func(b *testing.B) {
+		for b.Loop() {
+			benchPull(b, l, commits, limit)
+		}
+		b.ReportMetric(commits*float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+	})
+	for _, name := range []string{"", "view"} {
+		b.Run("log/name="+name, func(b *testing.B) {
+			for b.Loop() {
+				benchFollow(b, l, name, commits, limit)
+			}
+			b.ReportMetric(commits*float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+		})
+	}
+}
+
+func benchFollow(b *testing.B, l *Log, name string, commits, limit int) {
+	feed, err := l.Follow(context.Background(), store.Follow{Name: name})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for n := 0; n < commits; {
+		batch, err := feed.Next(context.Background(), limit)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += len(batch)
+		feed.Acknowledge(batch[len(batch)-1].Last())
+	}
+	if err := feed.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// benchPull reads the stream with a bare pull consumer and decodes nothing.
+func benchPull(b *testing.B, l *Log, commits, limit int) {
+	ctx := context.Background()
+	js := mustJetStream(b, l)
+	consumer, err := js.CreateConsumer(ctx, l.names.stream, natsjs.ConsumerConfig{
+		AckPolicy: natsjs.AckNonePolicy, MemoryStorage: true,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	messages, err := consumer.Messages(natsjs.PullMaxMessages(limit))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range commits {
+		if _, err := messages.Next(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	messages.Stop()
+	if err := js.DeleteConsumer(ctx, l.names.stream, consumer.CachedInfo().Name); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,83 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Config says which namespace to open, and how to create it if it is not there.
+type Config struct {
+	// Conn is the connection to the server or cluster. Required. It is the
+	// caller's: Close leaves it open.
+	Conn *nats.Conn
+	// Namespace names the application's data: a lower case letter, then letters,
+	// digits and hyphens, at most 64 bytes. Required.
+	Namespace string
+	// Partitions is the number of slices of the id space, 1 to 4096. Default
+	// 128. It is part of every subject, so it is fixed when the namespace is
+	// created, and a mismatch refuses to open.
+	Partitions int
+	// Codec encodes the values in commits. Default [store.MsgPack]. Fixed when
+	// the namespace is created, and a mismatch refuses to open.
+	Codec store.Codec
+	// Replicas is the number of servers that hold each message, 1 to 5. Default
+	// 1. A namespace with fewer refuses to open, one with more does not.
+	Replicas int
+	// InMemory keeps everything in the server's memory only, for data that may
+	// be thrown away. Default false: files.
+	InMemory bool
+	// Barrier returns when everything that the server had acknowledged before
+	// the call has reached the disk. One call may serve many that wait. Default
+	// nil: an acknowledgement is as durable as it gets, which is true of
+	// replicated streams and of servers that sync each write.
+	Barrier func(context.Context) error
+	// Logger receives what an operator may act on. Default [slog.Default].
+	Logger *slog.Logger
+}
+
+const (
+	defaultPartitions = 128
+	maxPartitions     = 4096
+	maxReplicas       = 5
+)
+
+func (c Config) withDefaults() Config {
+	if c.Partitions == 0 {
+		c.Partitions = defaultPartitions
+	}
+	if c.Codec == nil {
+		c.Codec = store.MsgPack
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	if c.Conn == nil {
+		return &store.InvalidError{What: "connection", Reason: "required"}
+	}
+	if err := store.ValidateName("namespace", c.Namespace); err != nil {
+		return err
+	}
+	if c.Partitions < 1 || c.Partitions > maxPartitions {
+		return outOfRange("number of partitions", c.Partitions, maxPartitions)
+	}
+	if c.Replicas < 1 || c.Replicas > maxReplicas {
+		return outOfRange("number of replicas", c.Replicas, maxReplicas)
+	}
+	return nil
+}
+
+func outOfRange(what string, value, most int) error {
+	return &store.InvalidError{What: what, Value: fmt.Sprint(value), Reason: fmt.Sprintf("want 1 to %d", most)}
+}

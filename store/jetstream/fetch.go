@@ -1,0 +1,226 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+const (
+	// requestWait is how long one request waits for its answer.
+	requestWait = 2 * time.Second
+	// readPatience bounds how long a read is repeated while nobody answers: a
+	// leader is elected in 4 to 9 seconds.
+	readPatience = 10 * time.Second
+)
+
+// errNone says that the server holds no such message.
+var errNone = errors.New("no such message")
+
+// message is what the server holds at a sequence.
+type message struct {
+	subject  string
+	sequence uint64
+	data     []byte
+	// before is the sequence that the writer named as the last one on the
+	// subject, and that the server checked when it stored the message. attested
+	// is false for a message that was stored without such a check.
+	before   uint64
+	attested bool
+}
+
+// attest takes the value of the header that holds the writer's expectation.
+func (m *message) attest(expected string) {
+	before, err := strconv.ParseUint(expected, 10, 64)
+	m.before, m.attested = before, err == nil
+}
+
+// Requests for one message.
+
+func lastOn(subject string) []byte {
+	return append(append([]byte(`{"last_by_subj":"`), subject...), `"}`...)
+}
+
+func nextOn(subject string, from uint64) []byte {
+	b := strconv.AppendUint([]byte(`{"seq":`), from, 10)
+	b = append(b, `,"next_by_subj":"`...)
+	return append(append(b, subject...), `"}`...)
+}
+
+func at(sequence uint64) []byte {
+	return append(strconv.AppendUint([]byte(`{"seq":`), sequence, 10), '}')
+}
+
+// request sends data once and returns the first answer to it.
+func (l *Log) request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
+	interrupted := l.link.interrupted()
+	c := l.inbox.open(1)
+	defer l.inbox.close(c)
+	if err := l.cfg.Conn.PublishRequest(subject, c.reply, data); err != nil {
+		return nil, err
+	}
+	timer := time.NewTimer(requestWait)
+	defer timer.Stop()
+	select {
+	case m := <-c.answers:
+		if len(m.Data) == 0 && m.Header.Get(statusHeader) == statusNoResponders {
+			return nil, nats.ErrNoResponders
+		}
+		return m, nil
+	case <-interrupted:
+		return nil, nats.ErrDisconnected
+	case <-timer.C:
+		return nil, nats.ErrTimeout
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// fetch asks the stream's leader for one message, once. No linearizable read
+// exists: a deposed leader may answer too. errNone: the leader holds none.
+func (l *Log) fetch(ctx context.Context, request []byte) (*message, error) {
+	m, err := l.request(ctx, l.names.leaderGet, request)
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Error   *apiError `json:"error"`
+		Message *struct {
+			Subject  string `json:"subject"`
+			Sequence uint64 `json:"seq"`
+			Header   []byte `json:"hdrs"`
+			Data     []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &body); err != nil {
+		return nil, fmt.Errorf("unreadable answer: %w", err)
+	}
+	if body.Error != nil {
+		if body.Error.ErrCode == codeNotFound {
+			return nil, errNone
+		}
+		return nil, body.Error
+	}
+	if body.Message == nil {
+		return nil, fmt.Errorf("unreadable answer: %.80q", m.Data)
+	}
+	found := &message{subject: body.Message.Subject, sequence: body.Message.Sequence, data: body.Message.Data}
+	found.attest(headerIn(body.Message.Header, expectedLastSubject))
+	return found, nil
+}
+
+// headerIn returns the value of a header in the bytes of a header block.
+func headerIn(block []byte, name string) string {
+	_, rest, found := bytes.Cut(block, []byte("\r\n"+name+":"))
+	value, _, ended := bytes.Cut(rest, []byte("\r\n"))
+	if !found || !ended {
+		return ""
+	}
+	return string(bytes.TrimSpace(value))
+}
+
+// fetchFirmly is fetch, repeated while nobody can answer, within the patience
+// of a read. The error is errNone, ctx's or matches [store.ErrUnavailable].
+func (l *Log) fetchFirmly(ctx context.Context, request []byte) (m *message, err error) {
+	err = l.firmly(ctx, func(ctx context.Context) error {
+		m, err = l.fetch(ctx, request)
+		return err
+	})
+	return m, err
+}
+
+// firmly repeats ask while nobody can answer, within the patience of a read.
+func (l *Log) firmly(ctx context.Context, ask func(context.Context) error) error {
+	patience, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	for try := 0; ; try++ {
+		if ctx.Err() != nil {
+			return unavailable(context.Cause(ctx))
+		}
+		err := ask(patience)
+		if err == nil || errors.Is(err, errNone) {
+			return err
+		}
+		if !worthAnotherTry(err) || pause(patience, try) != nil {
+			return unavailable(err)
+		}
+	}
+}
+
+// worthAnotherTry reports whether a request that failed so may succeed soon.
+func worthAnotherTry(err error) bool {
+	var api *apiError
+	if errors.As(err, &api) {
+		return isTransientCode(api.ErrCode)
+	}
+	return !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription)
+}
+
+func unavailable(cause error) error {
+	if errors.Is(cause, store.ErrUnavailable) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
+}
+
+// fetchNear asks any replica for the message at a sequence, once. It may be
+// behind; what it has is compared with a hash that is known, so it need not be
+// trusted. errNone: the replica has none.
+func (l *Log) fetchNear(ctx context.Context, sequence uint64) (*message, error) {
+	m, err := l.request(ctx, l.names.directGet, at(sequence))
+	if err != nil {
+		return nil, err
+	}
+	return readDirect(m)
+}
+
+// readDirect reads an answer to a direct get.
+func readDirect(m *nats.Msg) (*message, error) {
+	if status := m.Header.Get(statusHeader); status != "" {
+		if status == statusNotFound {
+			return nil, errNone
+		}
+		return nil, fmt.Errorf("status %s %s", status, m.Header.Get(descriptionHeader))
+	}
+	sequence, err := strconv.ParseUint(m.Header.Get(nats.JSSequence), 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("answer without a sequence: %w", err)
+	}
+	found := &message{subject: m.Header.Get(nats.JSSubject), sequence: sequence, data: m.Data}
+	found.attest(m.Header.Get(expectedLastSubject))
+	return found, nil
+}
+
+// lastSequence returns the sequence of the last message that the stream's
+// leader holds, 0 if there never was one.
+func (l *Log) lastSequence(ctx context.Context) (sequence uint64, err error) {
+	err = l.firmly(ctx, func(ctx context.Context) error {
+		m, err := l.request(ctx, l.names.streamInfo, nil)
+		if err != nil {
+			return err
+		}
+		var body struct {
+			Error *apiError `json:"error"`
+			State struct {
+				LastSequence uint64 `json:"last_seq"`
+			} `json:"state"`
+		}
+		if err := json.Unmarshal(m.Data, &body); err != nil {
+			return fmt.Errorf("unreadable answer: %w", err)
+		}
+		if body.Error != nil {
+			return body.Error
+		}
+		sequence = body.State.LastSequence
+		return nil
+	})
+	return sequence, err
+}

@@ -1,0 +1,77 @@
+package jetstream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Log is a [store.Log] in one JetStream stream. All methods may be called from
+// many goroutines.
+type Log struct {
+	cfg      Config
+	names    names
+	replicas int
+
+	inbox   *inbox
+	link    *link
+	durable durability
+
+	// send publishes a commit; tests replace it to lose and to repeat. ackWait is
+	// firstAckWait; tests shorten it.
+	send    func(*nats.Msg) error
+	ackWait time.Duration
+}
+
+var _ store.Log = (*Log)(nil)
+
+// Open opens the namespace, and creates it if it is not there. A namespace that
+// is there but kept otherwise than it must be is refused with a
+// [*SettingsError] and left as it is. While a cluster has no leader Open waits,
+// up to 30 seconds; then the error matches [store.ErrUnavailable].
+func Open(ctx context.Context, cfg Config) (*Log, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
+	l := &Log{
+		cfg:     cfg,
+		names:   newNames(cfg.Namespace, cfg.Partitions),
+		durable: durability{barrier: cfg.Barrier},
+		send:    cfg.Conn.PublishMsg,
+		ackWait: firstAckWait,
+	}
+	var err error
+	if l.replicas, err = provision(ctx, cfg, &l.names); err != nil {
+		return nil, fmt.Errorf("open log of %s: %w", cfg.Namespace, err)
+	}
+	if l.inbox, err = newInbox(cfg.Conn); err != nil {
+		return nil, fmt.Errorf("open log of %s: %w: %w", cfg.Namespace, store.ErrUnavailable, err)
+	}
+	l.link = newLink(cfg.Conn)
+	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
+		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)
+	}
+	return l, nil
+}
+
+// Close ends what the log has open on the connection, and leaves the connection
+// itself alone. Calls that are under way fail; feeds are closed by whoever
+// follows.
+func (l *Log) Close() error {
+	l.link.close()
+	if err := l.inbox.unsubscribe(); err != nil && !l.cfg.Conn.IsClosed() {
+		return fmt.Errorf("close log of %s: %w", l.cfg.Namespace, err)
+	}
+	return nil
+}
+
+// Partitions returns the number of partitions of the namespace.
+func (l *Log) Partitions() int { return l.cfg.Partitions }
+
+// Codec returns how the namespace encodes values.
+func (l *Log) Codec() store.Codec { return l.cfg.Codec }

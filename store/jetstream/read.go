@@ -1,0 +1,249 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/annals-go/annals/store"
+)
+
+const (
+	// walkLen and walkBytes bound how far a read walks back from the stream's
+	// end, and what it holds meanwhile.
+	walkLen   = 256
+	walkBytes = 8 << 20
+	// walkEvents is the largest count of events for which walking is tried at
+	// all: with more, the walk would most likely end before its beginning.
+	walkEvents = 16 * walkLen
+	// stepLen is how many commits come from the leader before a batch is tried
+	// again.
+	stepLen = 64
+	// aheadTries is how often a replicated log is asked again before a head
+	// beyond its end is reported: a deposed leader may have answered.
+	aheadTries = 6
+)
+
+// Read yields the commits after a head as [store.Log] says. It never creates a
+// consumer. What the stream's end is, the leader says; then, whatever is least:
+//
+//   - nothing was added: one request in all;
+//   - the last commit follows after: that one is yielded;
+//   - some were added: back from the last, each commit names its predecessor's
+//     sequence and hash, so that any replica may hold it out;
+//   - many were added: forward in batches from any replica, with the leader
+//     filling in what that replica does not have yet.
+func (l *Log) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
+	return func(yield func(*store.Commit, error) bool) {
+		token, err := store.EncodeToken(id.ID)
+		if err == nil {
+			err = id.Validate()
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		r := &reading{log: l, id: id, subject: l.names.subject(id, token), head: after, yield: yield}
+		if err := r.run(ctx); err != nil && !errors.Is(err, errStopped) {
+			yield(nil, err)
+		}
+	}
+}
+
+// errStopped says that whoever reads wants no more.
+var errStopped = errors.New("stopped")
+
+// reading is one Read under way.
+type reading struct {
+	log     *Log
+	id      store.StreamID
+	subject string
+	head    store.Head // of what was yielded so far
+	yield   func(*store.Commit, error) bool
+
+	leaderOnly bool // a replica did not have what it should
+}
+
+func (r *reading) run(ctx context.Context) error {
+	end, err := r.end(ctx)
+	if end == nil || err != nil {
+		return err
+	}
+	if err := r.log.durable.wait(ctx, end.sequence); err != nil {
+		return unavailable(err)
+	}
+	if tail, ok := r.walk(ctx, end); ok {
+		return r.emitReversed(tail)
+	}
+	return r.forward(ctx, end)
+}
+
+// end returns the stream's last message, or nil if it is the one at the head
+// that was asked for.
+func (r *reading) end(ctx context.Context) (*message, error) {
+	for try := 0; ; try++ {
+		end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
+		if errors.Is(err, errNone) {
+			end, err = &message{}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		r.log.durable.see(end.sequence)
+		if end.sequence >= r.head.Sequence {
+			return r.joined(end)
+		}
+		if r.log.replicas < 2 || try == aheadTries {
+			return nil, r.ahead(end)
+		}
+		if err := pause(ctx, try+3); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+}
+
+// joined checks the end against the head if both are at the same sequence.
+func (r *reading) joined(end *message) (*message, error) {
+	switch {
+	case end.sequence > r.head.Sequence:
+		return end, nil
+	case end.sequence == 0 || store.HashOf(end.data) == r.head.Hash:
+		return nil, nil
+	}
+	return nil, &store.DamageError{
+		Stream: r.id, Version: r.head.Version, Sequence: end.sequence,
+		Reason: "the commit at the head that was asked for is another one",
+	}
+}
+
+func (r *reading) ahead(end *message) error {
+	e := &store.AheadError{What: "reader of " + r.id.String(), Has: store.PositionOf(r.head.Sequence, 0)}
+	if c, err := store.DecodeCommit(r.log.cfg.Codec, end.data, end.sequence); err == nil {
+		e.Log = c.Last()
+	}
+	return e
+}
+
+// walk collects the commits from the end back to the head, last first. It
+// reports false when that is too far, or when something is not as it should be:
+// going forward then finds what, and yields all that is before it.
+//
+// Each step trusts that no other commit stands between a commit and the one
+// that it names. The commit's word would not do: a faulty writer could name an
+// old one and hide all since. The server's does, that checked the expectation
+// when it stored the message.
+func (r *reading) walk(ctx context.Context, end *message) ([]*store.Commit, bool) {
+	var tail []*store.Commit
+	size := 0
+	for m := end; ; {
+		c, err := store.DecodeCommit(r.log.cfg.Codec, m.data, m.sequence)
+		if err != nil || c.Stream != r.id || !m.attested || m.before != c.After.Sequence {
+			return nil, false
+		}
+		if len(tail) == 0 && c.After.Version-r.head.Version > walkEvents {
+			return nil, false
+		}
+		if len(tail) > 0 && c.Head() != tail[len(tail)-1].After {
+			return nil, false
+		}
+		tail, size = append(tail, c), size+len(m.data)
+		if c.After.Sequence <= r.head.Sequence {
+			return tail, c.After == r.head
+		}
+		if len(tail) == walkLen || size > walkBytes {
+			return nil, false
+		}
+		if m, err = r.fetchKnown(ctx, c.After); err != nil {
+			return nil, false
+		}
+	}
+}
+
+// fetchKnown returns the message whose hash is known, from any replica that has
+// it, else from the leader. A replica that failed once is not asked again.
+func (r *reading) fetchKnown(ctx context.Context, head store.Head) (*message, error) {
+	if !r.leaderOnly {
+		m, err := r.log.fetchNear(ctx, head.Sequence)
+		if err == nil && store.HashOf(m.data) == head.Hash {
+			return m, nil
+		}
+		r.leaderOnly = true
+	}
+	return r.log.fetchFirmly(ctx, at(head.Sequence))
+}
+
+func (r *reading) emitReversed(tail []*store.Commit) error {
+	for i := len(tail) - 1; i >= 0; i-- {
+		if !r.yield(tail[i], nil) {
+			return errStopped
+		}
+	}
+	return nil
+}
+
+// emit yields the next commit of the stream if m is it.
+func (r *reading) emit(m *message) error {
+	c, err := store.DecodeNext(r.log.cfg.Codec, m.data, m.sequence, r.id, r.head)
+	if err != nil {
+		return err
+	}
+	if c.After.Sequence != r.head.Sequence {
+		return r.damaged(m.sequence, "the commit names another sequence for the one before it")
+	}
+	r.head = c.Head()
+	if !r.yield(c, nil) {
+		return errStopped
+	}
+	return nil
+}
+
+func (r *reading) damaged(sequence uint64, reason string) error {
+	return &store.DamageError{Stream: r.id, Version: r.head.Version + 1, Sequence: sequence, Reason: reason}
+}
+
+// forward yields from the head to the end in batches. A batch that does not
+// join is not trusted: the replica may be behind. Then the leader is asked for
+// the next commits, one by one, and only its word counts as damage.
+func (r *reading) forward(ctx context.Context, end *message) error {
+	for r.head.Sequence < end.sequence {
+		before := r.head
+		if err := r.batch(ctx, end.sequence); errors.Is(err, errStopped) {
+			return err
+		}
+		if r.head != before {
+			continue
+		}
+		for n := 0; n < stepLen && r.head.Sequence < end.sequence; n++ {
+			if err := r.step(ctx, end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// step yields the one next commit, as the leader has it.
+func (r *reading) step(ctx context.Context, end *message) error {
+	m, err := r.log.fetchFirmly(ctx, nextOn(r.subject, r.head.Sequence+1))
+	if errors.Is(err, errNone) || err == nil && m.sequence > end.sequence {
+		return r.damaged(end.sequence, "the log no longer holds what it held when the read began")
+	}
+	if err != nil {
+		return err
+	}
+	return r.emit(m)
+}
+
+// damage says where the log is not what was written, when a message cannot be
+// read that did not come from a Read: that the version is found by reading its
+// stream from the beginning costs nothing that matters any more.
+func (l *Log) damage(ctx context.Context, subject string, sequence uint64, cause error) error {
+	id := l.names.streamID(subject)
+	for _, err := range l.Read(ctx, id, store.Head{}) {
+		var found *store.DamageError
+		if errors.As(err, &found) && found.Sequence == sequence {
+			return found
+		}
+	}
+	return &store.DamageError{Stream: id, Sequence: sequence, Reason: cause.Error()}
+}

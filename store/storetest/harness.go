@@ -1,0 +1,67 @@
+package storetest
+
+import (
+	"testing"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Harness opens the stores that [Run] tries.
+type Harness struct {
+	// Open returns a store in a namespace of its own, empty. It releases what it
+	// opened with t.Cleanup. It is called from parallel tests.
+	Open func(t *testing.T) Store
+}
+
+// Store is one opened store and the means to harm it. Only Log is required;
+// cases that need what is nil are skipped and say so.
+type Store struct {
+	Log       store.Log
+	Snapshots store.Snapshots
+
+	// Again opens the same namespace once more, as another node would, without
+	// the faults of this one. Nil: rivals share Log.
+	Again func(t *testing.T) store.Log
+
+	// Faults disturbs the appends made through Log, and only those.
+	Faults Faults
+
+	// Forge stores data as the next message of the stream, without any check, as
+	// a faulty writer would.
+	Forge func(t *testing.T, id store.StreamID, data []byte)
+	// Flip changes one bit of the stored commit at the sequence.
+	Flip func(t *testing.T, sequence uint64)
+	// Remove takes the commit at the sequence out of the log.
+	Remove func(t *testing.T, sequence uint64)
+	// ForgeSnapshot stores data as the snapshot of the stream.
+	ForgeSnapshot func(t *testing.T, id store.StreamID, data []byte)
+}
+
+// Faults disturbs the publishes by which appends are made. A publish is one
+// try to store a commit: an append makes several when answers stay away, and
+// each counts. The counts are set, not added; Heal sets all of them to zero.
+//
+// All methods may be called while appends run. Where several kinds are set,
+// one publish suffers one of them, in the order of this interface.
+type Faults interface {
+	// LoseAck stores what the next n publishes send and loses the answers.
+	LoseAck(n int)
+	// DropPublish loses the next n publishes on their way: nothing is stored,
+	// and no answer comes.
+	DropPublish(n int)
+	// RepeatPublish delivers the next n publishes twice each.
+	RepeatPublish(n int)
+	// InProgress answers the next n publishes, instead of storing them, as a
+	// replicated log does while another write to the subject is not settled
+	// (JetStream's code 10164). It returns false if this log knows no such
+	// answer; the case is then skipped.
+	InProgress(n int) bool
+	// Meanwhile has f called once, between the next disturbed publish and
+	// whatever the log does then to find out what became of it.
+	Meanwhile(f func())
+	// Heal ends all disturbance.
+	Heal()
+}
+
+// Forever is a count of publishes that no test reaches.
+const Forever = 1 << 30
