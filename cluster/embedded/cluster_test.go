@@ -1,0 +1,100 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+func TestClusterStoresThroughTheLossAndReturnOfAServer(t *testing.T) {
+	t.Parallel()
+	c, err := StartCluster(ClusterConfig{Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Shutdown)
+	nc, err := c.Connect()
+	js := streams(t, nc, err)
+	createStream(t, js, jetstream.StreamConfig{Name: "S", Subjects: []string{"s"}, Replicas: 3})
+	c.Stop(0)
+	if c.Server(0) != nil {
+		t.Fatal("a stopped server is still there")
+	}
+	stored := publishUntilStored(t, js)
+	if err := c.Start(0); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.WaitReady(within(t, time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if last := stored + publishUntilStored(t, js); lastSequence(t, js) < last {
+		t.Errorf("the stream ends at %d, after %d were acknowledged", lastSequence(t, js), last)
+	}
+}
+
+func lastSequence(tb testing.TB, js jetstream.JetStream) uint64 {
+	tb.Helper()
+	stream, err := js.Stream(within(tb, 30*time.Second), "S")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return stream.CachedInfo().State.LastSeq
+}
+
+// publishUntilStored publishes 10 messages through an election: it sends each
+// again until it is acknowledged.
+func publishUntilStored(tb testing.TB, js jetstream.JetStream) uint64 {
+	tb.Helper()
+	ctx := within(tb, time.Minute)
+	stored := uint64(0)
+	for stored < 10 {
+		// An acknowledgement may be lost with the server that was to send it.
+		try, cancel := context.WithTimeout(ctx, time.Second)
+		_, err := js.Publish(try, "s", []byte("x"))
+		cancel()
+		if err == nil {
+			stored++
+		} else if ctx.Err() != nil {
+			tb.Fatal(err)
+		}
+	}
+	return stored
+}
+
+func TestClusterRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]ClusterConfig{
+		"two servers":   {Servers: 2},
+		"eight servers": {Servers: 8},
+		"barrier":       {Sync: SyncBarrier},
+		"negative time": {ReadyTimeout: -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c, err := StartCluster(cfg); err == nil {
+				c.Shutdown()
+				t.Error("started")
+			}
+		})
+	}
+}
+
+func TestMemberOnATakenPortIsRefused(t *testing.T) {
+	t.Parallel()
+	c := &Cluster{cfg: ClusterConfig{Dir: t.TempDir(), Logger: quiet}.withDefaults()}
+	if err := c.plan(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", c.members[0].peers[0].Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	if err := c.Start(0); !errors.Is(err, ErrPortInUse) {
+		t.Errorf("error %v, want ErrPortInUse", err)
+	}
+}

@@ -1,0 +1,224 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// Server is a running NATS server. All methods may be called from many
+// goroutines.
+type Server struct {
+	nats    *natsserver.Server
+	log     *logger
+	barrier *barrier // nil when none is needed
+	release []func() // what Shutdown gives back, last taken first
+	stop    sync.Once
+}
+
+// Start starts a server and returns when it takes connections. Errors that
+// callers branch on: [ErrPortInUse] ([*PortError]), [ErrDirInUse] ([*DirError]).
+func Start(cfg Config) (*Server, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{log: &logger{to: cfg.Logger}}
+	if err := s.start(cfg); err != nil {
+		s.Shutdown()
+		return nil, fmt.Errorf("start embedded server: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) start(cfg Config) error {
+	dir, err := s.takeDir(cfg)
+	if err != nil {
+		return err
+	}
+	// Asked before the store is opened, which may take seconds.
+	if err := checkPort(cfg.Host, cfg.Port); err != nil {
+		return err
+	}
+	return s.run(cfg, options(cfg, dir))
+}
+
+// run starts the server with the given options in a directory that is taken.
+func (s *Server) run(cfg Config, opts *natsserver.Options) error {
+	var err error
+	if s.nats, err = natsserver.NewServer(opts); err != nil {
+		return err
+	}
+	s.nats.SetLoggerV2(s.log, false, false, false)
+	s.nats.Start()
+	if err := s.log.err(); err != nil {
+		return portError(cfg, err)
+	}
+	if !s.nats.ReadyForConnections(cfg.ReadyTimeout) {
+		return errors.Join(fmt.Errorf("not ready after %s", cfg.ReadyTimeout), s.log.err())
+	}
+	return nil
+}
+
+// takeDir makes and locks the directory, and opens the barrier on it.
+func (s *Server) takeDir(cfg Config) (string, error) {
+	if cfg.Dir == "" {
+		return s.takeTempDir()
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return "", err
+	}
+	s.release = append(s.release, func() { _ = lock.Close() })
+	if !cfg.needsBarrier() {
+		return cfg.Dir, nil
+	}
+	disk, err := openFilesystem(cfg.Dir)
+	if err != nil {
+		return "", err
+	}
+	s.release = append(s.release, func() { _ = disk.close() })
+	s.barrier = newBarrier(disk.sync)
+	return cfg.Dir, nil
+}
+
+func (s *Server) takeTempDir() (string, error) {
+	dir, err := makeTempDir()
+	if err != nil {
+		return "", err
+	}
+	s.release = append(s.release, func() { removeDir(dir) })
+	return dir, nil
+}
+
+func makeTempDir() (string, error) {
+	dir, err := os.MkdirTemp("", "annals-")
+	if err != nil {
+		return "", fmt.Errorf("make temporary directory: %w", err)
+	}
+	return dir, nil
+}
+
+// removeDir removes a temporary directory. That it may stay is no error that
+// anybody could act on.
+func removeDir(dir string) { _ = os.RemoveAll(dir) }
+
+func options(cfg Config, dir string) *natsserver.Options {
+	port := cfg.Port
+	if port == 0 {
+		port = natsserver.RANDOM_PORT
+	}
+	return &natsserver.Options{
+		ServerName:             cfg.ServerName,
+		Host:                   cfg.Host,
+		Port:                   port,
+		DontListen:             cfg.Port == NoListener,
+		JetStream:              true,
+		StoreDir:               dir,
+		SyncAlways:             cfg.Dir != "" && cfg.Sync == SyncAlways,
+		JetStreamMaxMemory:     cfg.MaxMemoryBytes,
+		JetStreamMaxStore:      cfg.MaxStoreBytes,
+		MaxPayload:             int32(cfg.MaxPayloadBytes),
+		MaxConn:                cfg.MaxConnections,
+		NoSigs:                 true,
+		DisableJetStreamBanner: true,
+	}
+}
+
+// checkPort returns a *PortError if somebody listens there.
+func checkPort(host string, port int) error {
+	if port <= 0 {
+		return nil
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(port))
+	l, err := net.Listen("tcp", address)
+	if err == nil {
+		return l.Close()
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &PortError{Address: address, Reason: err}
+	}
+	return err
+}
+
+// portError makes a *PortError of the server's own complaint, for the case
+// that the port was taken between checkPort and now.
+func portError(cfg Config, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return &PortError{Address: net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), Reason: err}
+	}
+	return err
+}
+
+// URL returns where clients connect, such as nats://127.0.0.1:4222; "" if the
+// server does not listen.
+func (s *Server) URL() string {
+	address, is := s.nats.Addr().(*net.TCPAddr)
+	if !is {
+		return ""
+	}
+	host := address.IP
+	if host.IsUnspecified() {
+		host = net.IPv4(127, 0, 0, 1)
+	}
+	return "nats://" + net.JoinHostPort(host.String(), strconv.Itoa(address.Port))
+}
+
+// Connect returns a connection that needs no network: half the latency of
+// loopback TCP. It belongs to the caller, who closes it before Shutdown.
+func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
+	nc, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(s.nats)}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("connect in process: %w", err)
+	}
+	return nc, nil
+}
+
+// Barrier returns what makes acknowledged writes durable; nil when nothing is
+// needed, because each write is synced or because nothing is to be kept.
+//
+// A call returns nil after a sync of the whole filesystem that began after the
+// call: everything that the server had acknowledged before the call is then
+// on the disk. All who call during one sync share the next. The context
+// bounds the wait. Any other error matches [ErrNotDurable] and stays: see [Server.Failed].
+func (s *Server) Barrier() func(context.Context) error {
+	if s.barrier == nil {
+		return nil
+	}
+	return s.barrier.wait
+}
+
+// Failed returns a channel that is closed when a sync has failed: the process
+// cannot promise durability any more and should end. It is nil, and never
+// closed, when there is no barrier.
+func (s *Server) Failed() <-chan struct{} {
+	if s.barrier == nil {
+		return nil
+	}
+	return s.barrier.failed
+}
+
+// Shutdown stops the server, waits until it has stopped, and gives up the
+// directory. Whoever waits on the barrier fails. A second call does nothing.
+func (s *Server) Shutdown() {
+	s.stop.Do(func() {
+		if s.nats != nil {
+			s.nats.Shutdown()
+			s.nats.WaitForShutdown()
+		}
+		if s.barrier != nil {
+			s.barrier.close()
+		}
+		for i := len(s.release) - 1; i >= 0; i-- {
+			s.release[i]()
+		}
+	})
+}
