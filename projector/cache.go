@@ -1,0 +1,54 @@
+package projector
+
+import "github.com/annals-go/annals/store"
+
+// document is one decoded document in memory.
+type document[D any] struct {
+	key      string
+	value    D
+	position store.Position
+	// size is that of the encoded document when it was last read or written.
+	size int
+	// changed says that the value is not written yet.
+	changed bool
+}
+
+// cache keeps decoded documents in two generations: what was used since the
+// last turn, and what was used in the turn before. A turn forgets the rest. It
+// costs one map look-up where a list of uses would cost pointers to maintain,
+// and forgets nothing that is used all the time.
+type cache[D any] struct {
+	young, old map[string]*document[D]
+}
+
+func newCache[D any]() cache[D] {
+	return cache[D]{young: map[string]*document[D]{}, old: map[string]*document[D]{}}
+}
+
+func (c *cache[D]) get(key string) *document[D] {
+	if d, ok := c.young[key]; ok {
+		return d
+	}
+	d, ok := c.old[key]
+	if !ok {
+		return nil
+	}
+	delete(c.old, key)
+	c.young[key] = d
+	return d
+}
+
+func (c *cache[D]) put(d *document[D]) { c.young[d.key] = d }
+
+// trim forgets what was used longest ago, so that about limit documents stay
+// beside those that are changed and not written.
+func (c *cache[D]) trim(limit int, changed []*document[D]) {
+	if len(c.young) < max(limit/2, 1) {
+		return
+	}
+	c.old = c.young
+	c.young = make(map[string]*document[D], len(c.old))
+	for _, d := range changed {
+		c.put(d)
+	}
+}

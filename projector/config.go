@@ -1,0 +1,94 @@
+package projector
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Config says what a [Group] runs. Log, Store and Projections are needed; the
+// zero value of every other field works.
+type Config struct {
+	// Log is what the views follow.
+	Log store.Log
+	// Store keeps the read models.
+	Store Store
+	// Projections are the views, each name once.
+	Projections []Definition
+
+	// BatchCommits is how many commits are taken from the log at once. Default
+	// 2,000: enough that fetching costs nothing beside folding.
+	BatchCommits int
+	// FlushEvery is how long, while catching up, changes may gather before they
+	// are written. Default 250 ms: documents that change again and again are
+	// written rarely, and little is folded again after a crash.
+	FlushEvery time.Duration
+	// Linger is how long, while live, the first event waits for company before
+	// it is written. Default 0: while one write is under way the next gathers by
+	// itself, so waiting only adds latency. Negative is refused.
+	Linger time.Duration
+	// CommitTimeout bounds one write with all its repetitions. Default 10 s.
+	CommitTimeout time.Duration
+	// CachedDocuments is how many decoded documents each projection keeps in
+	// memory. Default 50,000. What is changed and not yet written comes on top.
+	CachedDocuments int
+	// MaxWaiters is how many callers may wait for one view at once; more get
+	// [ErrBusy]. Default 10,000.
+	MaxWaiters int
+
+	// Logger receives life-cycle events. Default slog.Default().
+	Logger *slog.Logger
+	// Registerer receives the metrics annals_projection_*. Default none.
+	Registerer prometheus.Registerer
+}
+
+func (c Config) withDefaults() Config {
+	c.BatchCommits = defaulted(c.BatchCommits, 2000)
+	c.FlushEvery = defaulted(c.FlushEvery, 250*time.Millisecond)
+	c.CommitTimeout = defaulted(c.CommitTimeout, 10*time.Second)
+	c.CachedDocuments = defaulted(c.CachedDocuments, 50_000)
+	c.MaxWaiters = defaulted(c.MaxWaiters, 10_000)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func defaulted[T int | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+func (c Config) validate() error {
+	invalid := func(value, reason string) error {
+		return &store.InvalidError{What: "projector config", Value: value, Reason: reason}
+	}
+	switch {
+	case c.Log == nil:
+		return invalid("Log", "is missing")
+	case c.Store == nil:
+		return invalid("Store", "is missing")
+	case c.BatchCommits < 0, c.CachedDocuments < 0, c.MaxWaiters < 0:
+		return invalid("sizes", "must not be negative")
+	case c.FlushEvery < 0, c.Linger < 0, c.CommitTimeout < 0:
+		return invalid("durations", "must not be negative")
+	}
+	seen := map[string]bool{}
+	for _, d := range c.Projections {
+		if err := d.validate(); err != nil {
+			return err
+		}
+		name := d.Describe().Name
+		if seen[name] {
+			return invalid(fmt.Sprintf("Projections: %s", name), "is there twice")
+		}
+		seen[name] = true
+	}
+	return nil
+}

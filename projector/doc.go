@@ -1,0 +1,20 @@
+// Package projector is the read side: it turns the log into documents that
+// can be asked for, each event taking effect exactly once and in order.
+//
+// It owns the definition of a view ([Documents]), the group that runs views
+// ([Group]: follow, fold, commit, wait) and the contract of what keeps them
+// ([Store], [View]). It holds one store, [Memory], for tests and throw-away
+// data; package projector/kv keeps documents in NATS.
+//
+// It never decides anything, never writes to the log and never skips an event:
+// what cannot be applied stops its own projection, loudly, and no other. It
+// imports package store and nothing else of this module.
+//
+//	var Totals = projector.Documents[Event, Total]{
+//		Name:   "totals",
+//		Types:  []string{"account"},
+//		Events: Accounts.Events,
+//		Keys:   func(e store.Recorded[Event]) []string { return []string{e.Stream.ID} },
+//		Fold:   func(_ string, t Total, e store.Recorded[Event]) Total { return t.With(e.Data) },
+//	}
+package projector

@@ -1,0 +1,99 @@
+package projector
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/annals-go/annals/store"
+)
+
+// What callers branch on, beside the errors of package store.
+var (
+	// ErrNoView: the group runs no view of that name.
+	ErrNoView = errors.New("no such view")
+	// ErrTimeout: the view did not come as far as was asked in time.
+	ErrTimeout = errors.New("timeout")
+	// ErrBusy: too many wait for the view already.
+	ErrBusy = errors.New("busy")
+	// ErrStopped: the group has ended.
+	ErrStopped = errors.New("projection stopped")
+	// ErrFenced: the checkpoint is not the one that the writer knows: another
+	// writer took the view over.
+	ErrFenced = errors.New("fenced")
+)
+
+// TimeoutError says how far a view had come when waiting for it ended.
+type TimeoutError struct {
+	View string
+	Want store.Position
+	Has  store.Position
+	// Reason is why the view is held up, nil if it is merely not there yet.
+	Reason error
+	// Cause is how the wait ended: the context's error.
+	Cause error
+}
+
+func (e *TimeoutError) Error() string {
+	text := fmt.Sprintf("timeout: view %s is at position %d, wanted %d", e.View, e.Has, e.Want)
+	if e.Reason != nil {
+		text += ": " + e.Reason.Error()
+	}
+	return text
+}
+
+// Unwrap makes the error match [ErrTimeout] and the context's error.
+func (e *TimeoutError) Unwrap() []error { return []error{ErrTimeout, e.Cause} }
+
+// EventError names the event that a projection cannot get past.
+type EventError struct {
+	View     string
+	Stream   store.StreamID
+	Version  uint64
+	Position store.Position
+	Type     string // the event's wire name
+	Reason   error
+}
+
+func (e *EventError) Error() string {
+	return fmt.Sprintf("view %s stopped at %s version %d (position %d, event %s): %v",
+		e.View, e.Stream, e.Version, e.Position, e.Type, e.Reason)
+}
+
+// Unwrap makes the error match its reason.
+func (e *EventError) Unwrap() error { return e.Reason }
+
+// PanicError is the reason of an [EventError] when Keys or Fold panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// DivergedError says that the log holds another commit at a checkpoint's
+// position than the one that was applied: it lost its end and grew again.
+type DivergedError struct {
+	View     string
+	Position store.Position
+}
+
+func (e *DivergedError) Error() string {
+	return fmt.Sprintf("view %s was built from another commit at position %d: the log lost its end and grew again", e.View, e.Position)
+}
+
+// Unwrap makes the error match [store.ErrAhead].
+func (e *DivergedError) Unwrap() error { return store.ErrAhead }
+
+// RedefinedError says that a view follows other aggregate types than when its
+// read model was built: what is missing would never come. Raise the version.
+type RedefinedError struct {
+	View     string
+	Was, Now []string
+}
+
+func (e *RedefinedError) Error() string {
+	return fmt.Sprintf("view %s was built from types %v and now follows %v: give it a new version", e.View, e.Was, e.Now)
+}
+
+// Unwrap makes the error match [store.ErrInvalid].
+func (e *RedefinedError) Unwrap() error { return store.ErrInvalid }

@@ -1,0 +1,269 @@
+package projector_test
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// A projection stops at an event that it cannot apply, having applied all that
+// came before it, and goes on once it can. No other projection notices.
+func TestAnEventThatCannotBeApplied(t *testing.T) {
+	t.Parallel()
+	var fixed atomic.Bool // the cases run one after the other
+	for name, c := range map[string]struct {
+		harm   func(view *projector.Documents[event, total])
+		reason error
+	}{
+		"Fold panics": {harm: func(view *projector.Documents[event, total]) {
+			fold := view.Fold
+			view.Fold = func(key string, d total, e store.Recorded[event]) total {
+				d = fold(key, d, e) // changes d's map before the panic
+				if isBad(e) && !fixed.Load() {
+					panic("bad luck")
+				}
+				return d
+			}
+		}},
+		"Keys panics": {harm: func(view *projector.Documents[event, total]) {
+			keys := view.Keys
+			view.Keys = func(e store.Recorded[event]) []string {
+				if isBad(e) && !fixed.Load() {
+					panic("bad luck")
+				}
+				return keys(e)
+			}
+		}},
+		"Keys gives what is no key": {reason: store.ErrInvalid, harm: func(view *projector.Documents[event, total]) {
+			keys := view.Keys
+			view.Keys = func(e store.Recorded[event]) []string {
+				if isBad(e) && !fixed.Load() {
+					return []string{"a", ""}
+				}
+				return keys(e)
+			}
+		}},
+		"Keys gives too many": {reason: store.ErrTooLarge, harm: func(view *projector.Documents[event, total]) {
+			keys := view.Keys
+			view.Keys = func(e store.Recorded[event]) []string {
+				if isBad(e) && !fixed.Load() {
+					return make([]string, projector.MaxKeys+1)
+				}
+				return keys(e)
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fixed.Store(false)
+				f := newFixture(t)
+				view := totals("harmed")
+				c.harm(&view)
+				out := &logged{}
+				g := newGroup(t, projector.Config{Log: f.log, Store: f.memory, Logger: out.logger(), Projections: []projector.Definition{view, totals("healthy")}})
+				f.writer.add("a", 1)
+				before := f.writer.append(store.StreamID{Type: "counter", ID: "b"}, added{2}, added{3})
+				bad := f.writer.append(store.StreamID{Type: "counter", ID: "a"}, added{666})
+				last := f.writer.add("c", 4)
+				running(t, g)
+
+				if err := g.Wait(soon(t), "healthy", last); err != nil {
+					t.Fatal(err)
+				}
+				rest(time.Hour)
+				s := statusOf(t, g, "harmed")
+				if s.State != projector.StateFailed || s.Checkpoint != before || s.Events != 3 {
+					t.Errorf("status is %+v, want failed after %d", s, before)
+				}
+				for _, part := range []string{"counter/a version 2", "event added", "view harmed"} {
+					if !strings.Contains(s.Error, part) {
+						t.Errorf("error %q does not name %q", s.Error, part)
+					}
+				}
+				if c.reason == nil && !strings.Contains(out.String(), "stack=") {
+					t.Error("the panic was logged without its stack")
+				}
+				d, err := g.Get(soon(t), "harmed", "a", 0)
+				if err != nil || decoded(t, d).Sum != 1 || decoded(t, d).By["added"] != 1 {
+					t.Errorf("what came before is %s, %v", d.Document, err)
+				}
+				var timeout *projector.TimeoutError
+				err = timedWait(t, g, "harmed", bad)
+				var stopped *projector.EventError
+				if !errors.As(err, &timeout) || timeout.Has != before || timeout.Want != bad || !errors.As(timeout.Reason, &stopped) {
+					t.Errorf("wait: %v", err)
+				} else if stopped.Position != bad || c.reason != nil && !errors.Is(stopped, c.reason) {
+					t.Errorf("reason is %v", stopped)
+				}
+				fixed.Store(true)
+				agrees(t, f, g, view)
+			})
+		})
+	}
+}
+
+func isBad(e store.Recorded[event]) bool {
+	a, ok := e.Data.(added)
+	return ok && a.N == 666
+}
+
+func timedWait(t *testing.T, g *projector.Group, view string, p store.Position) error {
+	t.Helper()
+	ctx, cancel := withTimeout(t, 3*time.Second)
+	defer cancel()
+	return g.Wait(ctx, view, p)
+}
+
+func TestAnEventThatCannotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for name, e := range map[string]store.Event{
+		"unknown type":   {Type: "mystery", Schema: 1, Data: []byte{0x80}},
+		"unknown schema": {Type: "added", Schema: 999, Data: []byte{0x80}},
+		"damaged":        {Type: "added", Schema: 1, Data: []byte{0xdd, 0xff, 0xff, 0xff, 0xff}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				before := f.writer.add("a", 1)
+				stream := store.StreamID{Type: "counter", ID: "b"}
+				c := &store.Commit{
+					Stream: stream, ID: uuid.New(), Time: time.Now().UTC().Truncate(time.Microsecond),
+					Commands: []store.Command{{ID: "1", Name: "test"}}, Events: []store.Event{e},
+				}
+				if _, err := f.log.Append(t.Context(), c); err != nil {
+					t.Fatal(err)
+				}
+				f.writer.add("c", 1)
+				g := f.group(t, totals("totals"))
+				running(t, g)
+				rest(10 * time.Minute)
+				s := statusOf(t, g, "totals")
+				if s.State != projector.StateFailed || s.Checkpoint != before || !strings.Contains(s.Error, "counter/b version 1") {
+					t.Errorf("status is %+v", s)
+				}
+			})
+		})
+	}
+}
+
+func TestADocumentThatCannotBeEncoded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		type odd struct{ C chan int }
+		view := projector.Documents[event, *odd]{
+			Name: "odd", Types: []string{"counter"}, Events: events,
+			Keys: func(store.Recorded[event]) []string { return []string{"x"} },
+			Fold: func(string, *odd, store.Recorded[event]) *odd { return &odd{C: make(chan int)} },
+		}
+		g := f.group(t, view)
+		running(t, g)
+		f.writer.add("a", 1)
+		rest(time.Minute)
+		if s := statusOf(t, g, "odd"); s.State != projector.StateFailed || !strings.Contains(s.Error, `document "x"`) {
+			t.Errorf("status is %+v", s)
+		}
+	})
+}
+
+// A view that is ahead of its log is not served; the others are.
+func TestAheadOfTheLog(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range map[string]func(t *testing.T, f *fixture){
+		"the log lost its end": func(t *testing.T, f *fixture) {
+			f.renew(t)
+			f.writer.add("a", 1)
+		},
+		"the log lost everything": func(t *testing.T, f *fixture) { f.renew(t) },
+		"the log lost its end and grew again": func(t *testing.T, f *fixture) {
+			f.renew(t)
+			for range 50 {
+				f.writer.add("a", 5)
+			}
+		},
+		"documents are beyond the log": func(t *testing.T, f *fixture) {
+			f.memory.Tear("totals", 1, projector.Document{Key: "a", Position: store.PositionOf(1000, 0), Document: []byte(`{}`)})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				first := f.group(t, totals("totals"))
+				stop := running(t, first)
+				for range 9 {
+					f.writer.add("a", 1)
+				}
+				if err := first.Wait(soon(t), "totals", f.writer.add("a", 1)); err != nil {
+					t.Fatal(err)
+				}
+				stop()
+				prepare(t, f)
+
+				out := &logged{}
+				fresh := totals("fresh")
+				g := newGroup(t, projector.Config{Log: f.log, Store: f.memory, Logger: out.logger(), Projections: []projector.Definition{totals("totals"), fresh}})
+				running(t, g)
+				for range 3 { // it stays so, also while the log grows
+					if _, err := g.Get(soon(t), "totals", "a", 0); !errors.Is(err, store.ErrAhead) {
+						t.Errorf("get: %v", err)
+					}
+					if _, _, err := g.List(soon(t), "totals", "", 10, 0); !errors.Is(err, store.ErrAhead) {
+						t.Errorf("list: %v", err)
+					}
+					if err := g.Wait(soon(t), "totals", 1); !errors.Is(err, store.ErrAhead) {
+						t.Errorf("wait: %v", err)
+					}
+					last := f.writer.add("b", 1)
+					if err := g.Wait(soon(t), "fresh", last); err != nil {
+						t.Errorf("the other view: %v", err)
+					}
+					rest(10 * time.Minute)
+				}
+				if s := statusOf(t, g, "totals"); s.State != projector.StateFailed || !strings.Contains(s.Error, "lost its end") {
+					t.Errorf("status is %+v", s)
+				}
+				if !strings.Contains(out.String(), "level=ERROR msg=\"view is ahead of the log and is not served\"") {
+					t.Errorf("the log says %s", out)
+				}
+			})
+		})
+	}
+}
+
+// renew gives the fixture another, empty log.
+func (f *fixture) renew(t *testing.T) {
+	f.log = store.NewMemory(store.MemoryConfig{})
+	f.writer = newWriter(t, f.log)
+}
+
+func TestOtherTypesNeedAnotherVersion(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		first := f.group(t, totals("totals"))
+		stop := running(t, first)
+		last := f.writer.add("a", 1)
+		if err := first.Wait(soon(t), "totals", last); err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		view := totals("totals")
+		view.Types = []string{"other", "counter"}
+		g := f.group(t, view)
+		running(t, g)
+		rest(time.Minute)
+		if s := statusOf(t, g, "totals"); s.State != projector.StateFailed || !strings.Contains(s.Error, "new version") {
+			t.Errorf("status is %+v", s)
+		}
+	})
+}

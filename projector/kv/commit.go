@@ -1,0 +1,242 @@
+package kv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Headers of an atomic batch.
+const (
+	batchID       = "Nats-Batch-Id"
+	batchSequence = "Nats-Batch-Sequence"
+	batchCommit   = "Nats-Batch-Commit"
+)
+
+// Codes with which the server refuses a batch for good. Every other error may
+// pass, and does not prove that nothing was stored.
+const (
+	codeWrongLastSequence = 10071 // the checkpoint is another than expected
+	codeMessageTooLarge   = 10054
+	codeHeaderTooLarge    = 10097
+	codeAtomicDisabled    = 10174
+	codeBatchTooLarge     = 10199
+)
+
+// codeWriteInProgress: the checkpoint is being written, and not settled.
+const codeWriteInProgress = 10164
+
+// outcome is what one attempt at a commit came to.
+type outcome int
+
+const (
+	unheard   outcome = iota // it may be stored now, later or never
+	notStored                // it is not stored; the next attempt may be
+	moved                    // it is not stored, for the checkpoint is another: perhaps that of an earlier attempt
+	refused                  // it is not stored, nor would the next be
+	committed
+)
+
+// Commit implements [projector.View]. The batch is sent until its outcome is
+// definite. Each attempt expects the checkpoint that c names, so one of them at
+// most is stored, however late a lost one comes through.
+func (v *view) Commit(ctx context.Context, c projector.Checkpoint, changed []projector.Document) (projector.Checkpoint, error) {
+	id := nuid.Next()
+	batch, err := v.batch(id, c, changed)
+	if err != nil {
+		return projector.Checkpoint{}, v.failed("commit", err)
+	}
+	pending := false // an attempt may be stored
+	for try := 0; ; try++ {
+		revision, result, cause := v.attempt(ctx, batch)
+		switch result {
+		case committed:
+			c.Revision = revision
+			return c, nil
+		case refused:
+			return projector.Checkpoint{}, v.failed("commit", cause)
+		case unheard:
+			pending = true
+		}
+		if result == unheard || result == moved {
+			revision, settled, err := v.resolve(ctx, c, id, result)
+			if settled {
+				c.Revision = revision
+				return c, err
+			}
+		}
+		if pause(ctx, try) != nil {
+			return projector.Checkpoint{}, v.undecided(pending, cause)
+		}
+	}
+}
+
+// resolve asks the leader whose checkpoint is there now. settled says that the
+// outcome is definite: it is this commit's, or somebody else's.
+func (v *view) resolve(ctx context.Context, c projector.Checkpoint, id string, result outcome) (revision uint64, settled bool, err error) {
+	now, writer, err := v.checkpoint(ctx, c.Worker)
+	switch {
+	case err != nil:
+		return 0, false, nil // the next attempt tells
+	case writer == id:
+		return now.Revision, true, nil
+	case now.Revision > c.Revision, result == moved && now.Revision < c.Revision:
+		// Lower than expected: the bucket lost its end, or was made anew.
+		fenced := fmt.Errorf("checkpoint has revision %d, expected %d: %w", now.Revision, c.Revision, projector.ErrFenced)
+		return 0, true, v.failed("commit", fenced)
+	}
+	return 0, false, nil
+}
+
+func (v *view) undecided(pending bool, cause error) error {
+	if pending {
+		return v.failed("commit", fmt.Errorf("%w: %w", store.ErrUnknown, cause))
+	}
+	return v.failed("commit", cause)
+}
+
+// batch makes the messages of a commit: the documents, and the checkpoint last,
+// so that what a power cut leaves of a batch never has a checkpoint beyond its
+// documents.
+func (v *view) batch(id string, c projector.Checkpoint, changed []projector.Document) ([]*nats.Msg, error) {
+	if len(changed) > v.MaxChanges() {
+		return nil, &store.TooLargeError{What: "number of documents in a commit", Size: len(changed), Limit: v.MaxChanges()}
+	}
+	batch := make([]*nats.Msg, 0, len(changed)+1)
+	for _, d := range changed {
+		m, err := v.documentMessage(d)
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, m)
+	}
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	m := nats.NewMsg(v.names.checkpoint(c.Worker))
+	m.Data = data
+	m.Header[commitHeader] = []string{id}
+	m.Header[nats.ExpectedLastSubjSeqHdr] = []string{strconv.FormatUint(c.Revision, 10)}
+	return append(batch, m), nil
+}
+
+// headerRoom is what the headers of a document take at most.
+const headerRoom = 512
+
+func (v *view) documentMessage(d projector.Document) (*nats.Msg, error) {
+	subject, err := v.names.document(d.Key)
+	if err != nil {
+		return nil, err
+	}
+	if most := int(v.conn.MaxPayload()) - headerRoom; len(d.Document) > most {
+		return nil, &store.TooLargeError{What: fmt.Sprintf("document %q", d.Key), Size: len(d.Document), Limit: most}
+	}
+	m := nats.NewMsg(subject)
+	m.Data = d.Document
+	m.Header[positionHeader] = []string{strconv.FormatUint(uint64(d.Position), 10)}
+	return m, nil
+}
+
+// attempt sends the batch once. A checkpoint alone is an ordinary message,
+// which costs the server less.
+func (v *view) attempt(ctx context.Context, batch []*nats.Msg) (revision uint64, result outcome, cause error) {
+	if !v.conn.IsConnected() {
+		return 0, notStored, nats.ErrDisconnected // rather than to leave half a batch in the buffer
+	}
+	if len(batch) > 1 {
+		number(batch)
+	}
+	last := batch[len(batch)-1]
+	answer := v.inbox.open(1)
+	defer answer.close()
+	last.Reply = answer.reply()
+	for _, m := range batch {
+		if err := v.conn.PublishMsg(m); err != nil {
+			return 0, unheard, err
+		}
+	}
+	m, err := answer.next(ctx)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return 0, notStored, err
+	}
+	if err != nil {
+		return 0, unheard, err
+	}
+	return readAck(m.Data, len(batch))
+}
+
+// number makes the messages one batch. Its id is a new one: what the server
+// still has of an earlier attempt must not be continued.
+func number(batch []*nats.Msg) {
+	id := nuid.Next()
+	for i, m := range batch {
+		m.Header[batchID] = []string{id}
+		m.Header[batchSequence] = []string{strconv.Itoa(i + 1)}
+	}
+	batch[len(batch)-1].Header[batchCommit] = []string{"1"}
+}
+
+func readAck(data []byte, size int) (revision uint64, result outcome, cause error) {
+	var ack struct {
+		Error    *apiError `json:"error"`
+		Sequence uint64    `json:"seq"`
+		Count    int       `json:"count"`
+	}
+	if err := json.Unmarshal(data, &ack); err != nil {
+		return 0, unheard, fmt.Errorf("unreadable acknowledgement: %w", err)
+	}
+	switch {
+	case ack.Error != nil:
+		result, cause = outcomeOf(ack.Error)
+		return 0, result, cause
+	case ack.Sequence == 0 || size > 1 && ack.Count != size:
+		return 0, unheard, fmt.Errorf("unreadable acknowledgement: %.80q", data)
+	}
+	return ack.Sequence, committed, nil
+}
+
+func outcomeOf(e *apiError) (outcome, error) {
+	switch e.ErrCode {
+	case codeWrongLastSequence:
+		return moved, e
+	case codeMessageTooLarge, codeHeaderTooLarge, codeBatchTooLarge:
+		return refused, fmt.Errorf("%w: %w", store.ErrTooLarge, e)
+	case codeAtomicDisabled:
+		return refused, fmt.Errorf("%w: %w", store.ErrInvalid, e)
+	case codeWriteInProgress:
+		return notStored, e
+	}
+	return unheard, e
+}
+
+const (
+	firstPause = 2 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
+)
+
+// pause waits before another try, longer each time and never twice the same.
+func pause(ctx context.Context, try int) error {
+	wait := lastPause
+	if try < 8 {
+		wait = min(firstPause<<try, lastPause)
+	}
+	timer := time.NewTimer(wait/2 + rand.N(wait/2+1))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

@@ -1,0 +1,168 @@
+package kv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// message is what the bucket's stream holds at a sequence.
+type message struct {
+	subject  string
+	sequence uint64
+	header   nats.Header
+	data     []byte
+}
+
+// The headers of a document and of a checkpoint.
+const (
+	positionHeader = "Annals-Position"
+	commitHeader   = "Annals-Commit-Id" // of a checkpoint: which commit wrote it
+	operationHdr   = "KV-Operation"     // of a deletion, as KV clients write it
+)
+
+// deleted reports whether the message says that its key has no value.
+func (m *message) deleted() bool {
+	op := m.header.Get(operationHdr)
+	return op == "DEL" || op == "PURGE"
+}
+
+func (m *message) position() (store.Position, error) {
+	p, err := strconv.ParseUint(m.header.Get(positionHeader), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s: header %s: %w: %w", m.subject, positionHeader, store.ErrDamaged, err)
+	}
+	return store.Position(p), nil
+}
+
+// apiError is an error as the server writes it.
+type apiError struct {
+	Code        int    `json:"code"`
+	ErrCode     int    `json:"err_code"`
+	Description string `json:"description"`
+}
+
+func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
+
+const codeNotFound = 10037
+
+// getRequest asks for messages, in the words of the server.
+type getRequest struct {
+	Sequence  uint64   `json:"seq,omitempty"`
+	Last      string   `json:"last_by_subj,omitempty"`
+	Next      string   `json:"next_by_subj,omitempty"`
+	MultiLast []string `json:"multi_last,omitempty"`
+	Batch     int      `json:"batch,omitempty"`
+}
+
+func (r getRequest) encode() []byte {
+	data, err := json.Marshal(r)
+	if err != nil {
+		panic("kv: encode a request: " + err.Error()) // strings and numbers always encode
+	}
+	return data
+}
+
+// fromLeader asks the stream's leader for one message; nil if there is none.
+func (v *view) fromLeader(ctx context.Context, r getRequest) (*message, error) {
+	m, err := v.inbox.request(ctx, v.names.leaderGet, r.encode())
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Error   *apiError `json:"error"`
+		Message *struct {
+			Subject  string `json:"subject"`
+			Sequence uint64 `json:"seq"`
+			Header   []byte `json:"hdrs"`
+			Data     []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &body); err != nil {
+		return nil, fmt.Errorf("unreadable answer: %w", err)
+	}
+	switch {
+	case body.Error != nil && body.Error.ErrCode == codeNotFound:
+		return nil, nil
+	case body.Error != nil:
+		return nil, body.Error
+	case body.Message == nil:
+		return nil, fmt.Errorf("unreadable answer: %.80q", m.Data)
+	}
+	header := nats.Header{}
+	if len(body.Message.Header) > 0 {
+		if header, err = nats.DecodeHeadersMsg(body.Message.Header); err != nil {
+			return nil, fmt.Errorf("unreadable answer: %w", err)
+		}
+	}
+	return &message{subject: body.Message.Subject, sequence: body.Message.Sequence, header: header, data: body.Message.Data}, nil
+}
+
+var errGap = errors.New("an answer is missing")
+
+// fromAny asks any replica for many messages, at most room. It returns them
+// with the number of further ones that match.
+func (v *view) fromAny(ctx context.Context, r getRequest, room int) (found []*message, left uint64, err error) {
+	c := v.inbox.open(room + 1)
+	defer c.close()
+	if err := v.conn.PublishRequest(v.names.directGet, c.reply(), r.encode()); err != nil {
+		return nil, 0, err
+	}
+	for last := uint64(0); ; {
+		m, err := c.next(ctx)
+		if err != nil {
+			return nil, 0, err
+		}
+		if m.Header.Get("Status") != "" {
+			return endOf(m, found, last)
+		}
+		if sequenceIn(m, nats.JSLastSequence) != last {
+			return nil, 0, errGap
+		}
+		last = sequenceIn(m, nats.JSSequence)
+		found = append(found, &message{subject: m.Header.Get(nats.JSSubject), sequence: last, header: m.Header, data: m.Data})
+	}
+}
+
+// endOf reads what ends a series of answers.
+func endOf(m *nats.Msg, found []*message, last uint64) ([]*message, uint64, error) {
+	switch status := m.Header.Get("Status"); {
+	case status == "204" && sequenceIn(m, nats.JSLastSequence) == last:
+		return found, sequenceIn(m, "Nats-Num-Pending"), nil
+	case status == "204":
+		return nil, 0, errGap
+	case status == "404" && len(found) == 0:
+		return nil, 0, nil
+	default:
+		return nil, 0, fmt.Errorf("status %s %s", status, m.Header.Get("Description"))
+	}
+}
+
+func sequenceIn(m *nats.Msg, header string) uint64 {
+	n, err := strconv.ParseUint(m.Header.Get(header), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// toDocument reads a document; ok is false if the message is none, or says
+// that there is none.
+func (v *view) toDocument(m *message) (d projector.Document, ok bool, err error) {
+	key, ok, err := v.names.key(m.subject)
+	if err != nil || !ok || m.deleted() {
+		return projector.Document{}, false, err
+	}
+	position, err := m.position()
+	if err != nil {
+		return projector.Document{}, false, err
+	}
+	return projector.Document{Key: key, Position: position, Document: m.data}, true, nil
+}

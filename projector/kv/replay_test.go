@@ -1,0 +1,193 @@
+package kv_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
+
+	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
+)
+
+// The domain of the tests on a real log: steps of work.
+type event interface{ isEvent() }
+
+type stepped struct {
+	Step     string `json:"step"`
+	Employee string `json:"employee"`
+	Amount   int    `json:"amount"`
+}
+
+func (stepped) isEvent() {}
+
+var events = store.NewTypes(map[string]event{"stepped": stepped{}})
+
+type tally struct {
+	Count  int    `json:"count"`
+	Amount int    `json:"amount"`
+	Last   string `json:"last"`
+}
+
+func fold(_ string, d tally, e store.Recorded[event]) tally {
+	s := e.Data.(stepped)
+	return tally{Count: d.Count + 1, Amount: d.Amount + s.Amount, Last: s.Step}
+}
+
+func viewBy(name string, key func(store.Recorded[event]) string) projector.Documents[event, tally] {
+	return projector.Documents[event, tally]{
+		Name: name, Types: []string{"work"}, Events: events, Fold: fold,
+		Keys: func(e store.Recorded[event]) []string { return []string{key(e)} },
+	}
+}
+
+func byStream(e store.Recorded[event]) string   { return e.Stream.ID }
+func byEmployee(e store.Recorded[event]) string { return e.Data.(stepped).Employee }
+
+// appendWork stores streams of one-event commits, many streams at a time, and
+// returns the position of the log's end.
+func appendWork(t testing.TB, log store.Log, streams, each int) store.Position {
+	t.Helper()
+	todo := make(chan int)
+	var writers sync.WaitGroup
+	for range 64 {
+		writers.Go(func() {
+			for i := range todo {
+				if err := appendStream(log, fmt.Sprintf("w-%d", i), i, each); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for i := range streams {
+		todo <- i
+	}
+	close(todo)
+	writers.Wait()
+	tip, err := log.Tip(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tip
+}
+
+func appendStream(log store.Log, id string, n, each int) error {
+	var head store.Head
+	for i := range each {
+		name, schema, data, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
+		if err != nil {
+			return err
+		}
+		head, err = log.Append(context.Background(), &store.Commit{
+			Stream: store.StreamID{Type: "work", ID: id}, ID: uuid.New(), After: head, Time: time.Now().UTC().Truncate(time.Microsecond),
+			Commands: []store.Command{{ID: uuid.NewString(), Name: "step"}},
+			Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func openLog(t testing.TB, conn *nats.Conn, namespace string, barrier func(context.Context) error) *jetstream.Log {
+	t.Helper()
+	log, err := jetstream.Open(context.Background(), jetstream.Config{Conn: conn, Namespace: namespace, Barrier: barrier, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = log.Close() })
+	return log
+}
+
+// replay builds a view and returns how long that took.
+func replay(t testing.TB, log store.Log, kept projector.Store, view projector.Definition, upTo store.Position) time.Duration {
+	t.Helper()
+	g, err := projector.NewGroup(projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ended := make(chan error)
+	began := time.Now()
+	go func() { ended <- g.Run(ctx) }()
+	if err := g.Wait(ctx, view.Describe().Name, upTo); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	return took
+}
+
+// bare reads the same stream with a plain pull consumer, and does nothing with it.
+func bare(t testing.TB, conn *nats.Conn, stream string, messages int) time.Duration {
+	t.Helper()
+	js, err := natsjs.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	consumer, err := js.CreateConsumer(context.Background(), stream, natsjs.ConsumerConfig{AckPolicy: natsjs.AckNonePolicy, MemoryStorage: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for read := 0; read < messages; {
+		batch, err := consumer.Fetch(2000, natsjs.FetchMaxWait(5*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range batch.Messages() {
+			read++
+		}
+	}
+	return time.Since(began)
+}
+
+func BenchmarkReplay(b *testing.B) {
+	const streams, each = 20_000, 5
+	server, err := embedded.Start(embedded.Config{Dir: b.TempDir(), Logger: quiet})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(server.Shutdown)
+	conn := connect(b, server)
+	log := openLog(b, conn, "bench", nil)
+	tip := appendWork(b, log, streams, each)
+	run := 0
+	for _, c := range []struct {
+		name   string
+		memory bool
+		key    func(store.Recorded[event]) string
+	}{
+		{"few-keys/file", false, byEmployee},
+		{"many-keys/file", false, byStream},
+		{"few-keys/memory", true, byEmployee},
+		{"many-keys/memory", true, byStream},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var plain, built time.Duration
+			for b.Loop() {
+				run++
+				view := viewBy(fmt.Sprintf("v-%d", run), c.key)
+				plain += bare(b, conn, "ANNALS_bench_events", streams*each)
+				built += replay(b, unfiltered{log}, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory}), view, tip)
+			}
+			rate := func(d time.Duration) float64 { return float64(b.N*streams*each) / d.Seconds() }
+			b.ReportMetric(rate(built), "events/s")
+			b.ReportMetric(rate(plain), "bare/s")
+			b.ReportMetric(rate(built)/rate(plain), "of-bare")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}

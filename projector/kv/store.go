@@ -1,0 +1,159 @@
+package kv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Config says where read models are kept. Conn and Namespace are needed.
+type Config struct {
+	// Conn is the connection that is used; it stays the caller's.
+	Conn *nats.Conn
+	// Namespace is the application's: lower case letters, digits and hyphens.
+	Namespace string
+	// Replicas is how many servers keep each bucket, when one is created.
+	// Default 1; production wants 3.
+	Replicas int
+	// InMemory keeps new buckets in the servers' memory. Default false.
+	InMemory bool
+}
+
+// Store is a [projector.Store] on NATS KV.
+type Store struct {
+	cfg Config
+
+	mu    sync.Mutex
+	inbox *inbox // nil until the first Open
+}
+
+// New returns a store. It asks nobody yet: what is wrong with the
+// configuration is told by Open.
+func New(cfg Config) *Store {
+	if cfg.Replicas == 0 {
+		cfg.Replicas = 1
+	}
+	return &Store{cfg: cfg}
+}
+
+// createWait bounds the creation of a bucket: the cluster may have to elect a leader first.
+const createWait = 10 * time.Second
+
+// Open implements [projector.Store]. The bucket ANNALS_<namespace>_view_<view>_v<version>
+// is created if it is not there. One that was made by other means is refused
+// with [store.ErrInvalid] if it cannot do what a view needs.
+func (s *Store) Open(ctx context.Context, name string, version int) (projector.View, error) {
+	if err := s.validate(name); err != nil {
+		return nil, err
+	}
+	box, err := s.answers()
+	if err != nil {
+		return nil, unavailable("open view "+name, err)
+	}
+	v := &view{name: name, names: namesOf(s.cfg.Namespace, name, version), conn: s.cfg.Conn, inbox: box}
+	ctx, cancel := context.WithTimeout(ctx, createWait)
+	defer cancel()
+	if err := s.ensure(ctx, v.names); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (s *Store) validate(view string) error {
+	if s.cfg.Conn == nil {
+		return &store.InvalidError{What: "kv config", Value: "Conn", Reason: "is missing"}
+	}
+	if err := store.ValidateName("namespace", s.cfg.Namespace); err != nil {
+		return err
+	}
+	return store.ValidateName("view name", view)
+}
+
+func (s *Store) answers() (*inbox, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inbox == nil {
+		box, err := newInbox(s.cfg.Conn)
+		if err != nil {
+			return nil, err
+		}
+		s.inbox = box
+	}
+	return s.inbox, nil
+}
+
+// ensure creates the bucket, or makes sure that the one that is there will do.
+func (s *Store) ensure(ctx context.Context, n names) error {
+	js, err := jetstream.New(s.cfg.Conn)
+	if err != nil {
+		return unavailable("open bucket "+n.bucket, err)
+	}
+	stream, err := js.Stream(ctx, n.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, s.settings(n))
+	}
+	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		stream, err = js.Stream(ctx, n.stream) // somebody else was faster, and wants another number of replicas
+	}
+	if err != nil {
+		return unavailable("open bucket "+n.bucket, err)
+	}
+	return fits(n.bucket, stream.CachedInfo().Config)
+}
+
+// settings are those of a KV bucket, and that atomic batches are allowed.
+func (s *Store) settings(n names) jetstream.StreamConfig {
+	storage := jetstream.FileStorage
+	if s.cfg.InMemory {
+		storage = jetstream.MemoryStorage
+	}
+	return jetstream.StreamConfig{
+		Name:               n.stream,
+		Description:        "documents of the view " + n.view,
+		Subjects:           []string{n.all},
+		Storage:            storage,
+		Replicas:           s.cfg.Replicas,
+		MaxMsgsPerSubject:  1,
+		Discard:            jetstream.DiscardNew,
+		Duplicates:         2 * time.Minute,
+		AllowRollup:        true,
+		DenyDelete:         true,
+		AllowDirect:        true,
+		AllowAtomicPublish: true,
+		Metadata: map[string]string{
+			"annals.kind":       "view",
+			"annals.projection": n.view,
+			"annals.version":    fmt.Sprint(n.version),
+		},
+	}
+}
+
+func fits(bucket string, cfg jetstream.StreamConfig) error {
+	invalid := func(reason string) error {
+		return &store.InvalidError{What: "bucket", Value: bucket, Reason: reason}
+	}
+	switch {
+	case !cfg.AllowAtomicPublish:
+		return invalid("it does not allow atomic batches")
+	case !cfg.AllowDirect:
+		return invalid("it does not allow direct gets")
+	case cfg.MaxMsgsPerSubject != 1:
+		return invalid("it keeps a history of its keys")
+	}
+	return nil
+}
+
+func unavailable(doing string, cause error) error {
+	if errors.Is(cause, store.ErrUnavailable) {
+		return fmt.Errorf("%s: %w", doing, cause)
+	}
+	return fmt.Errorf("%s: %w: %w", doing, store.ErrUnavailable, cause)
+}

@@ -1,0 +1,189 @@
+package projector
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Memory is a [Store] that keeps read models in memory, for tests and for
+// throw-away data. It needs no clean-up and may be used inside a
+// testing/synctest bubble. The zero value is an empty store.
+type Memory struct {
+	mu    sync.Mutex
+	views map[string]*memoryView
+}
+
+// memoryMaxChanges is as large as that of the stores that keep data, so that
+// what runs on Memory runs on them.
+const memoryMaxChanges = 999
+
+// Open implements [Store].
+func (m *Memory) Open(_ context.Context, view string, version int) (View, error) {
+	return m.view(view, version), nil
+}
+
+// Tear stores documents without a checkpoint, as a commit that a power cut
+// tore leaves them. It is for tests.
+func (m *Memory) Tear(view string, version int, docs ...Document) {
+	v := m.view(view, version)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.put(docs)
+}
+
+func (m *Memory) view(view string, version int) *memoryView {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := fmt.Sprintf("%s_v%d", view, version)
+	if m.views == nil {
+		m.views = map[string]*memoryView{}
+	}
+	if m.views[name] == nil {
+		m.views[name] = &memoryView{name: view, docs: map[string]memoryDocument{}, checkpoints: map[string]Checkpoint{}}
+	}
+	return m.views[name]
+}
+
+type memoryView struct {
+	name        string
+	mu          sync.Mutex
+	last        uint64 // revision of the last thing stored
+	docs        map[string]memoryDocument
+	checkpoints map[string]Checkpoint
+}
+
+type memoryDocument struct {
+	Document
+	revision uint64
+}
+
+func (d memoryDocument) copied() Document {
+	d.Document.Document = slices.Clone(d.Document.Document)
+	return d.Document
+}
+
+// asked refuses what comes when its caller has gone.
+func asked(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
+
+func (v *memoryView) put(docs []Document) {
+	for _, d := range docs {
+		v.last++
+		d.Document = slices.Clone(d.Document)
+		v.docs[d.Key] = memoryDocument{Document: d, revision: v.last}
+	}
+}
+
+func (v *memoryView) Load(ctx context.Context, worker string) (Checkpoint, error) {
+	if err := asked(ctx); err != nil {
+		return Checkpoint{}, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	c, ok := v.checkpoints[worker]
+	if !ok {
+		c = Checkpoint{Worker: worker}
+	}
+	for _, d := range v.docs {
+		if d.revision > c.Revision {
+			c.Furthest = max(c.Furthest, d.Position)
+		}
+	}
+	return c, nil
+}
+
+func (v *memoryView) Commit(ctx context.Context, c Checkpoint, changed []Document) (Checkpoint, error) {
+	if err := asked(ctx); err != nil {
+		return Checkpoint{}, err
+	}
+	for _, d := range changed {
+		if _, err := store.EncodeToken(d.Key); err != nil {
+			return Checkpoint{}, fmt.Errorf("commit view %s: %w", v.name, err)
+		}
+	}
+	if len(changed) > memoryMaxChanges {
+		return Checkpoint{}, &store.TooLargeError{What: "commit", Size: len(changed), Limit: memoryMaxChanges}
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if has := v.checkpoints[c.Worker].Revision; has != c.Revision {
+		return Checkpoint{}, fmt.Errorf("commit view %s: checkpoint has revision %d, expected %d: %w", v.name, has, c.Revision, ErrFenced)
+	}
+	v.put(changed)
+	v.last++
+	c.Revision = v.last
+	v.checkpoints[c.Worker] = c
+	return c, nil
+}
+
+func (v *memoryView) Get(ctx context.Context, keys []string, _ Checkpoint) ([]Document, error) {
+	if err := asked(ctx); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var docs []Document
+	for _, key := range keys {
+		if d, ok := v.docs[key]; ok {
+			docs = append(docs, d.copied())
+		}
+	}
+	return docs, nil
+}
+
+func (v *memoryView) List(ctx context.Context, cursor string, limit int, _ Checkpoint) ([]Document, string, error) {
+	if err := asked(ctx); err != nil {
+		return nil, "", err
+	}
+	after, err := parseMemoryCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	rest := v.after(after)
+	more := len(rest) > limit
+	var docs []Document
+	for _, d := range rest[:min(limit, len(rest))] {
+		docs = append(docs, d.copied())
+		after = d.revision
+	}
+	if !more {
+		return docs, "", nil
+	}
+	return docs, strconv.FormatUint(after, 10), nil
+}
+
+func (v *memoryView) after(revision uint64) []memoryDocument {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var rest []memoryDocument
+	for _, d := range v.docs {
+		if d.revision > revision {
+			rest = append(rest, d)
+		}
+	}
+	slices.SortFunc(rest, func(a, b memoryDocument) int { return cmp.Compare(a.revision, b.revision) })
+	return rest
+}
+
+func (v *memoryView) MaxChanges() int { return memoryMaxChanges }
+
+func parseMemoryCursor(cursor string) (uint64, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	after, err := strconv.ParseUint(cursor, 10, 64)
+	if err != nil {
+		return 0, &store.InvalidError{What: "cursor", Value: cursor, Reason: "it was not made by this view"}
+	}
+	return after, nil
+}

@@ -1,0 +1,18 @@
+package projector_test
+
+import (
+	"testing"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/projectortest"
+)
+
+func TestMemoryConforms(t *testing.T) {
+	t.Parallel()
+	projectortest.Run(t, projectortest.Harness{
+		Open: func(*testing.T) projector.Store { return &projector.Memory{} },
+		Tear: func(_ *testing.T, s projector.Store, view string, version int, docs []projector.Document) {
+			s.(*projector.Memory).Tear(view, version, docs...)
+		},
+	})
+}

@@ -1,0 +1,241 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// The states of a projection.
+const (
+	// StateStarting: its checkpoint is not read yet.
+	StateStarting = "starting"
+	// StateCatchingUp: the log has more for it.
+	StateCatchingUp = "catching-up"
+	// StateLive: it has applied all there was when it last looked.
+	StateLive = "live"
+	// StateFailed: it cannot go on; it tries again.
+	StateFailed = "failed"
+	// StateStopped: Run has ended.
+	StateStopped = "stopped"
+)
+
+// theWorker is the one worker of a view. Several would split the partitions,
+// each with a checkpoint of its own.
+const theWorker = "0"
+
+// projection is one view of a group: the loop that keeps it up to date and
+// what callers may know of it. The fields below mu are guarded by it; the loop
+// alone changes them, but for the waiters.
+type projection struct {
+	cfg    Config
+	def    Definition
+	desc   Description
+	logger *slog.Logger
+	meter  meter
+
+	probing sync.Mutex // held by the one who asks the log on behalf of all waiters
+
+	mu       sync.Mutex
+	view     View // nil until opened
+	state    string
+	err      error      // why it is failed
+	unserved error      // set while the view must not be read at all
+	stored   Checkpoint // as last committed
+	covered  store.Position
+	head     store.Position // last known tip of the followed types
+	waiters  waiters
+	progress progress
+}
+
+func newProjection(cfg Config, def Definition) *projection {
+	desc := def.Describe()
+	return &projection{
+		cfg:    cfg,
+		def:    def,
+		desc:   desc,
+		logger: cfg.Logger.With("projection", desc.Name, "version", desc.Version),
+		state:  StateStarting,
+	}
+}
+
+// run keeps the view up to date until ctx ends. After any error it begins
+// again from the checkpoint, with nothing kept in memory.
+func (p *projection) run(ctx context.Context) {
+	var again retry
+	for ctx.Err() == nil {
+		err := p.follow(ctx, &again)
+		if ctx.Err() != nil {
+			break
+		}
+		if wait := p.failed(err, &again); wait > 0 {
+			pause(ctx, wait)
+		}
+	}
+	p.stopped()
+}
+
+// retry is what one attempt leaves to the next.
+type retry struct {
+	failures int
+	// alone is an event that must be applied with nothing else waiting to be
+	// written: it was seen to panic. 0 if there is none.
+	alone store.Position
+}
+
+func (r *retry) succeeded() { r.failures = 0 }
+
+// failed notes why the projection cannot go on and returns how long to wait.
+func (p *projection) failed(err error, again *retry) time.Duration {
+	if again.isolate(err) {
+		return 0
+	}
+	again.failures++
+	p.meter.errors.Inc()
+	least, most := backoff(err)
+	wait := jittered(least, most, again.failures)
+	p.report(err, wait)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state, p.err = StateFailed, err
+	p.progress.interrupted(time.Now())
+	if errors.Is(err, store.ErrAhead) {
+		p.unserved = err
+		p.waiters.fail(err)
+	}
+	return wait
+}
+
+// isolate reports whether the attempt is to be repeated at once with the
+// offending event alone. Fold may have changed documents half when it
+// panicked, so what was folded before that event has to be folded and written
+// again without it.
+func (r *retry) isolate(err error) bool {
+	var stopped *EventError
+	if !errors.As(err, &stopped) || stopped.Position == r.alone {
+		return false
+	}
+	r.alone = stopped.Position
+	return true
+}
+
+func backoff(err error) (least, most time.Duration) {
+	var stopped *EventError
+	switch {
+	case errors.Is(err, store.ErrAhead), errors.Is(err, store.ErrInvalid):
+		return 30 * time.Second, time.Minute
+	case errors.As(err, &stopped), errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrTooLarge):
+		return time.Second, time.Minute
+	default:
+		return 50 * time.Millisecond, 5 * time.Second
+	}
+}
+
+// jittered doubles with each failure from least to most and takes a random
+// half off, so that many who failed together do not come back together.
+func jittered(least, most time.Duration, failures int) time.Duration {
+	wait := most
+	if shift := failures - 1; shift < 16 {
+		wait = min(least<<shift, most)
+	}
+	return wait - rand.N(wait/2+1)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (p *projection) report(err error, wait time.Duration) {
+	var stopped *EventError
+	var panicked *PanicError
+	switch {
+	case errors.Is(err, store.ErrAhead):
+		p.logger.Error("view is ahead of the log and is not served", "err", err, "retry_in", wait)
+	case errors.As(err, &panicked):
+		p.logger.Error("projection panicked", "err", err, "retry_in", wait, "stack", string(panicked.Stack))
+	case errors.As(err, &stopped):
+		p.logger.Error("projection cannot apply an event", "err", err, "retry_in", wait)
+	default:
+		p.logger.Warn("projection interrupted", "err", err, "retry_in", wait)
+	}
+}
+
+// resumed notes the checkpoint that an attempt begins with.
+func (p *projection) resumed(v View, c Checkpoint, head store.Position) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.view, p.stored, p.covered, p.head = v, c, c.Position, head
+	p.err, p.unserved = nil, nil
+	if head > c.Position {
+		p.state = StateCatchingUp
+		p.progress.begin(time.Now(), c)
+	} else {
+		p.state = StateLive
+		p.progress.caughtUp()
+	}
+	p.waiters.reached(p.covered)
+}
+
+// committed notes a checkpoint that can be read, made from so many commits,
+// and how many the log held beyond it.
+func (p *projection) committed(c Checkpoint, commits, left uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.progress.applied(commits, c.Events-p.stored.Events)
+	p.stored = c
+	p.head = max(p.head, c.Position)
+	p.cover(c.Position)
+	p.look(left)
+}
+
+// looked notes that the log held so many commits beyond the checkpoint.
+func (p *projection) looked(left uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.look(left)
+}
+
+func (p *projection) look(left uint64) {
+	now := time.Now()
+	p.err = nil
+	if left == 0 {
+		if p.state == StateCatchingUp {
+			p.logger.Info("projection caught up", p.progress.summary(now, p.stored)...)
+		}
+		p.state = StateLive
+		p.progress.caughtUp()
+		return
+	}
+	if p.state != StateCatchingUp {
+		p.state = StateCatchingUp
+		p.progress.begin(now, p.stored)
+	}
+	if attrs := p.progress.advanced(now, p.stored, left); attrs != nil {
+		p.logger.Info("projection catching up", attrs...)
+	}
+}
+
+// cover notes that all events up to position that concern the view are in it.
+func (p *projection) cover(position store.Position) {
+	if position > p.covered {
+		p.covered = position
+		p.waiters.reached(position)
+	}
+}
+
+func (p *projection) stopped() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.state = StateStopped
+	p.waiters.fail(ErrStopped)
+}

@@ -1,0 +1,158 @@
+package projectortest
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Harness says how to get at the store that is tested, and how to harm it.
+type Harness struct {
+	// Open returns a store that nothing was ever kept in. What it needs is
+	// released by t.Cleanup.
+	Open func(t *testing.T) projector.Store
+	// Tear stores documents of a view without a checkpoint, as a commit that a
+	// power cut tore leaves them. Nil for stores that cannot be torn.
+	Tear func(t *testing.T, s projector.Store, view string, version int, docs []projector.Document)
+	// LoseAnswer makes the next commit of s be stored and its answer be lost. Nil
+	// for stores that answer always.
+	LoseAnswer func(t *testing.T, s projector.Store)
+	// LoseRequest makes the next commit of s be lost on its way. Nil for stores
+	// that are always reached.
+	LoseRequest func(t *testing.T, s projector.Store)
+}
+
+// Run runs the suite.
+func Run(t *testing.T, h Harness) {
+	t.Helper()
+	for _, group := range [][]testCase{checkpointCases, documentCases, pageCases, faultCases} {
+		for _, c := range group {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				c.run(t, h)
+			})
+		}
+	}
+}
+
+// testCase is one promise of the contract.
+type testCase struct {
+	name string
+	run  func(t *testing.T, h Harness)
+}
+
+// The view that cases use unless they need several.
+const (
+	viewName    = "cases"
+	viewVersion = 1
+	worker      = "0"
+)
+
+func open(t *testing.T, s projector.Store) projector.View {
+	t.Helper()
+	v, err := s.Open(within(t), viewName, viewVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// within is a context that is long enough for everything that is to succeed.
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func doc(key string, position store.Position, n int) projector.Document {
+	return projector.Document{Key: key, Position: position, Document: json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))}
+}
+
+// valueOf reads what doc wrote.
+func valueOf(t *testing.T, d projector.Document) int {
+	t.Helper()
+	var v struct{ N int }
+	if err := json.Unmarshal(d.Document, &v); err != nil {
+		t.Fatalf("document %q is %q: %v", d.Key, d.Document, err)
+	}
+	return v.N
+}
+
+func load(t *testing.T, v projector.View) projector.Checkpoint {
+	t.Helper()
+	c, err := v.Load(within(t), worker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// commit stores the documents and moves the checkpoint to their highest position.
+func commit(t *testing.T, v projector.View, c projector.Checkpoint, docs ...projector.Document) projector.Checkpoint {
+	t.Helper()
+	next, err := v.Commit(within(t), moved(c, docs...), docs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func moved(c projector.Checkpoint, docs ...projector.Document) projector.Checkpoint {
+	c.Version, c.Types = viewVersion, []string{"counter"}
+	c.Position++
+	for _, d := range docs {
+		c.Position = max(c.Position, d.Position)
+	}
+	return c
+}
+
+func get(t *testing.T, v projector.View, since projector.Checkpoint, keys ...string) map[string]projector.Document {
+	t.Helper()
+	docs, err := v.Get(within(t), keys, since)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]projector.Document{}
+	for _, d := range docs {
+		if _, twice := found[d.Key]; twice {
+			t.Fatalf("document %q came twice", d.Key)
+		}
+		found[d.Key] = d
+	}
+	return found
+}
+
+// list reads all pages and returns the keys in the order they came.
+func list(t *testing.T, v projector.View, since projector.Checkpoint, limit int, between func(page int)) []string {
+	t.Helper()
+	var keys []string
+	cursor := ""
+	for page := 1; ; page++ {
+		docs, next, err := v.List(within(t), cursor, limit, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(docs) > limit {
+			t.Fatalf("page of %d documents, limit %d", len(docs), limit)
+		}
+		for _, d := range docs {
+			keys = append(keys, d.Key)
+		}
+		if next == "" {
+			return keys
+		}
+		if next == cursor {
+			t.Fatalf("cursor %q leads to itself", cursor)
+		}
+		cursor = next
+		if between != nil {
+			between(page)
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package projector
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// How often a waiting caller has the log asked whether anything for the view
+// is left before the position it wants. The first time is late enough that a
+// view which is merely a moment behind costs the log nothing.
+const (
+	firstProbe = 25 * time.Millisecond
+	lastProbe  = 500 * time.Millisecond
+)
+
+// patience is how long a position may be beyond the log's end before it is
+// refused: a replica that answers for the log may be a moment behind.
+const patience = time.Second
+
+// waiter is one caller that waits for the view to cover a position.
+type waiter struct {
+	want  store.Position
+	done  chan struct{} // closed when the wait is over
+	err   error         // nil if the position is covered; set before done is closed
+	index int           // in the heap, -1 when out of it
+}
+
+// waiters are those who wait, the lowest position first.
+type waiters []*waiter
+
+func (w waiters) Len() int           { return len(w) }
+func (w waiters) Less(i, j int) bool { return w[i].want < w[j].want }
+func (w waiters) Swap(i, j int) {
+	w[i], w[j] = w[j], w[i]
+	w[i].index, w[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (w *waiters) Push(x any) {
+	it := x.(*waiter)
+	it.index = len(*w)
+	*w = append(*w, it)
+}
+
+// Pop implements heap.Interface.
+func (w *waiters) Pop() any {
+	last := len(*w) - 1
+	it := (*w)[last]
+	(*w)[last] = nil
+	*w = (*w)[:last]
+	it.index = -1
+	return it
+}
+
+func (w *waiters) end(err error) {
+	it := heap.Pop(w).(*waiter)
+	it.err = err
+	close(it.done)
+}
+
+// reached ends the wait of everybody whose position is covered.
+func (w *waiters) reached(covered store.Position) {
+	for len(*w) > 0 && (*w)[0].want <= covered {
+		w.end(nil)
+	}
+}
+
+// fail ends everybody's wait.
+func (w *waiters) fail(err error) {
+	for len(*w) > 0 {
+		w.end(err)
+	}
+}
+
+func (w *waiters) remove(it *waiter) {
+	if it.index >= 0 {
+		heap.Remove(w, it.index)
+	}
+}
+
+// at waits until the view is open and covers want, and returns it with the
+// checkpoint that readers must see.
+func (p *projection) at(ctx context.Context, want store.Position) (View, Checkpoint, error) {
+	it, err := p.enqueue(want)
+	if err != nil {
+		return nil, Checkpoint{}, err
+	}
+	if it != nil {
+		if err := p.wait(ctx, it); err != nil {
+			return nil, Checkpoint{}, err
+		}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.view, p.stored, p.unserved
+}
+
+// enqueue returns nil if nobody needs to wait.
+func (p *projection) enqueue(want store.Position) (*waiter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.unserved != nil:
+		return nil, p.unserved
+	case p.view != nil && want <= p.covered:
+		return nil, nil
+	case p.state == StateStopped:
+		return nil, ErrStopped
+	case len(p.waiters) >= p.cfg.MaxWaiters:
+		return nil, ErrBusy
+	}
+	it := &waiter{want: want, done: make(chan struct{})}
+	heap.Push(&p.waiters, it)
+	return it, nil
+}
+
+func (p *projection) wait(ctx context.Context, it *waiter) error {
+	began, every := time.Now(), firstProbe
+	timer := time.NewTimer(every)
+	defer timer.Stop()
+	for {
+		select {
+		case <-it.done:
+			return it.err
+		case <-ctx.Done():
+			return p.timedOut(ctx, it)
+		case <-timer.C:
+			if err := p.probe(ctx, it.want, time.Since(began) >= patience); err != nil {
+				p.leave(it)
+				return err
+			}
+			every = min(2*every, lastProbe)
+			timer.Reset(every)
+		}
+	}
+}
+
+func (p *projection) leave(it *waiter) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiters.remove(it)
+}
+
+func (p *projection) timedOut(ctx context.Context, it *waiter) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiters.remove(it)
+	return &TimeoutError{View: p.desc.Name, Want: it.want, Has: p.stored.Position, Reason: p.err, Cause: ctx.Err()}
+}
+
+// probe asks the log how far the view really has to be: it covers a position
+// when all events of its types up to there are in it, and want may be the
+// position of another type's event. The log's end is asked for first: what
+// followed types have up to there, they have when they are asked afterwards.
+//
+// With refuse, a position beyond the log's end is an error. A log that cannot
+// be asked is none: the caller waits on.
+func (p *projection) probe(ctx context.Context, want store.Position, refuse bool) error {
+	if !p.probing.TryLock() {
+		return nil // somebody else asks, and what they learn wakes this caller too
+	}
+	defer p.probing.Unlock()
+	end, err := p.cfg.Log.Tip(ctx)
+	if err != nil {
+		return nil
+	}
+	if end < want {
+		if refuse {
+			return &store.AheadError{What: "position asked of view " + p.desc.Name, Has: want, Log: end}
+		}
+		return nil
+	}
+	head, err := p.cfg.Log.Tip(ctx, p.desc.Types...)
+	if err != nil {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.head = max(p.head, head)
+	if p.view != nil && p.unserved == nil && p.stored.Position >= head {
+		p.cover(end)
+	}
+	return nil
+}
