@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Get returns a document of a view once the view has reached min, such as the
+// position of a command's result. Errors: [store.ErrNotFound],
+// projector.ErrNoView, projector.ErrTimeout if the view does not come that far
+// in time, [store.ErrUnavailable].
+func (c *Client) Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error) {
+	token, err := store.EncodeToken(key)
+	if err != nil {
+		return projector.Document{}, err
+	}
+	if err := store.ValidateName("view", view); err != nil {
+		return projector.Document{}, err
+	}
+	var r documentResponse
+	err = c.ask(ctx, c.subjects.document(view, token), min, nil, &r)
+	return r.Document, err
+}
+
+// List yields the documents of a view once it has reached min, page by page.
+// A document that changes meanwhile may come twice, none is missed. The last
+// pair has the error, if any.
+func (c *Client) List(ctx context.Context, view string, min store.Position) iter.Seq2[projector.Document, error] {
+	return func(yield func(projector.Document, error) bool) {
+		if err := store.ValidateName("view", view); err != nil {
+			yield(projector.Document{}, err)
+			return
+		}
+		ask := listRequest{Limit: defaultPage}
+		for {
+			var page listResponse
+			if err := c.ask(ctx, c.subjects.view(view), min, ask, &page); err != nil {
+				yield(projector.Document{}, err)
+				return
+			}
+			for _, d := range page.Documents {
+				if !yield(d, nil) {
+					return
+				}
+			}
+			if page.Next == "" {
+				return
+			}
+			ask.Cursor = page.Next
+		}
+	}
+}
+
+// State returns the state of an aggregate instance, now or as it was. Errors:
+// [store.ErrNotFound] if it had no events, [store.ErrUnknownType],
+// [store.ErrInvalid] if it never had that version, [store.ErrUnavailable].
+func (c *Client) State(ctx context.Context, id store.StreamID, at actor.At) (State, error) {
+	if err := id.Validate(); err != nil {
+		return State{}, err
+	}
+	var r stateResponse
+	ask := stateRequest{Aggregate: id.Type, ID: id.ID, AtVersion: at.Version, AtTime: at.Time}
+	err := c.ask(ctx, c.subjects.control("aggregate.get"), 0, ask, &r)
+	return r.State, err
+}
+
+// History yields the events of an aggregate instance that follow the version
+// after, page by page. The last pair has the error, if any: [store.ErrNotFound]
+// if there are no events at all, [store.ErrUnknownType], [store.ErrUnavailable].
+func (c *Client) History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		if err := id.Validate(); err != nil {
+			yield(Event{}, err)
+			return
+		}
+		ask := historyRequest{Aggregate: id.Type, ID: id.ID, After: after, Limit: maxHistoryPage}
+		for {
+			var page historyResponse
+			if err := c.ask(ctx, c.subjects.control("aggregate.history"), 0, ask, &page); err != nil {
+				yield(Event{}, err)
+				return
+			}
+			for _, e := range page.Events {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if page.Next == 0 {
+				return
+			}
+			ask.After = page.Next
+		}
+	}
+}
+
+// Projections returns how each projection is doing.
+func (c *Client) Projections(ctx context.Context) ([]projector.Status, error) {
+	var r projectionsResponse
+	err := c.ask(ctx, c.subjects.control("projection.ls"), 0, nil, &r)
+	return r.Projections, err
+}
+
+// Info returns what the node that answers first serves.
+func (c *Client) Info(ctx context.Context) (Info, error) {
+	var r infoResponse
+	err := c.ask(ctx, c.subjects.control("info"), 0, nil, &r)
+	return r.Info, err
+}
+
+// ask sends one query or control request. Reading changes nothing, so it is
+// the caller's to ask again.
+func (c *Client) ask(ctx context.Context, subject string, min store.Position, body, answer any) error {
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	m := &nats.Msg{Subject: subject, Header: nats.Header{HeaderDeadline: {patience(ctx)}}}
+	if min > 0 {
+		m.Header[HeaderMinPosition] = []string{strconv.FormatUint(uint64(min), 10)}
+	}
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		m.Data = data
+	}
+	got, err := c.config.Conn.RequestMsgWithContext(ctx, m)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return inferred(CodeUnavailable, errors.Join(context.Cause(ctx), err), "%s got no answer", subject)
+	case err != nil:
+		return inferred(CodeUnavailable, err, "%s got no answer", subject)
+	}
+	if e := readError(got); e != nil {
+		return e
+	}
+	if err := decodeReply(got, answer); err != nil {
+		return inferred(CodeInternal, err, "the answer to %s cannot be read", subject)
+	}
+	return nil
+}

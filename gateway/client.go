@@ -1,0 +1,93 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+// ClientConfig says how a [Client] asks. Conn and Namespace are needed.
+type ClientConfig struct {
+	// Conn is the connection to ask on. It is not closed.
+	Conn *nats.Conn
+	// Namespace is the first token of all subjects.
+	Namespace string
+	// Timeout bounds a call whose context has no deadline. Default 5 s.
+	Timeout time.Duration
+	// ResendAfter is how long a command waits for its answer before it is sent
+	// again under the same id; it doubles each time. Default 2 s: far above any
+	// answer that is only slow, for resending cannot help that one.
+	ResendAfter time.Duration
+	// MinBackoff and MaxBackoff bound the pause before a command is sent again
+	// after an answer that said so. Defaults 10 ms and 1 s.
+	MinBackoff, MaxBackoff time.Duration
+	// Codec encodes commands. Default [store.MsgPack].
+	Codec store.Codec
+}
+
+func (c ClientConfig) withDefaults() ClientConfig {
+	setDefault(&c.Timeout, 5*time.Second)
+	setDefault(&c.ResendAfter, 2*time.Second)
+	setDefault(&c.MinBackoff, 10*time.Millisecond)
+	setDefault(&c.MaxBackoff, time.Second)
+	if c.Codec == nil {
+		c.Codec = store.MsgPack
+	}
+	return c
+}
+
+func (c ClientConfig) validate() error {
+	if c.Conn == nil {
+		return errors.New("gateway client config: Conn is needed")
+	}
+	if err := store.ValidateName("namespace", c.Namespace); err != nil {
+		return fmt.Errorf("gateway client config: %w", err)
+	}
+	if c.Timeout < 0 || c.ResendAfter < 0 || c.MinBackoff < 0 || c.MaxBackoff < c.MinBackoff {
+		return errors.New("gateway client config: a duration is negative, or MaxBackoff below MinBackoff")
+	}
+	return nil
+}
+
+// Client asks the gateways of a namespace. It may be used from many
+// goroutines; each waits for its own answer.
+//
+// Its errors are [*Error], which match the sentinels that the server's own
+// errors match; what no server said has Inferred set. What is refused before
+// anything is sent is an [*store.InvalidError] or [*store.TooLargeError].
+type Client struct {
+	config   ClientConfig
+	subjects subjects
+}
+
+// NewClient checks the configuration. The client starts nothing and needs no
+// closing.
+func NewClient(config ClientConfig) (*Client, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	return &Client{config: config, subjects: subjects{namespace: config.Namespace}}, nil
+}
+
+func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, c.config.Timeout)
+}
+
+// decodeReply decodes a body as its Content-Type says. Fields that this build
+// does not know are passed over: a newer server may say more.
+func decodeReply(m *nats.Msg, v any) error {
+	if m.Header.Get(HeaderContentType) == contentMsgPack {
+		return store.MsgPack.Unmarshal(m.Data, v, false)
+	}
+	return json.Unmarshal(m.Data, v)
+}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+)
+
+// aggregateGet answers the state of an aggregate instance, now or as it was.
+func (g *Gateway) aggregateGet(ctx context.Context, r reading) (any, error) {
+	var ask stateRequest
+	if err := r.body(&ask); err != nil {
+		return nil, err
+	}
+	stream, err := g.stream(ask.Aggregate, ask.ID)
+	if err != nil {
+		return nil, err
+	}
+	s, err := g.config.Actors.State(ctx, stream, actor.At{Version: ask.AtVersion, Time: ask.AtTime})
+	if err != nil {
+		return nil, stored(err)
+	}
+	data, err := json.Marshal(s.Value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: encode state of %s: %w", actor.ErrInternal, stream, err)
+	}
+	return stateResponse{Type: typeAggregate, State: State{
+		Aggregate: stream.Type, ID: stream.ID, Version: s.Version, Position: s.Position, Time: s.Time, State: data,
+	}}, nil
+}
+
+// stream checks what a control request names.
+func (g *Gateway) stream(aggregate, id string) (store.StreamID, error) {
+	s := store.StreamID{Type: aggregate, ID: id}
+	if err := s.Validate(); err != nil {
+		return s, err
+	}
+	if g.aggregates[aggregate] == nil {
+		return s, &store.UnknownTypeError{What: "aggregate", Name: aggregate}
+	}
+	return s, nil
+}
+
+// projectionList answers how each projection of this node is doing.
+func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
+	if err := r.body(&struct{}{}); err != nil {
+		return nil, err
+	}
+	return projectionsResponse{Type: typeProjections, Projections: nonNil(g.config.Views.Status(ctx))}, nil
+}
+
+// info answers what this node serves.
+func (g *Gateway) info(ctx context.Context, r reading) (any, error) {
+	if err := r.body(&struct{}{}); err != nil {
+		return nil, err
+	}
+	i := Info{Namespace: g.config.Namespace, Node: g.config.Node, Version: g.config.Version, Aggregates: []AggregateInfo{}, Views: []string{}}
+	for _, d := range g.config.Actors.Definitions() {
+		i.Aggregates = append(i.Aggregates, AggregateInfo{Type: d.TypeName(), Commands: d.CommandNames(), Events: d.EventNames()})
+	}
+	if g.config.Views != nil {
+		for _, s := range g.config.Views.Status(ctx) {
+			i.Views = append(i.Views, s.Name)
+		}
+	}
+	return infoResponse{Type: typeInfo, Info: i}, nil
+}

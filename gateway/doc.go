@@ -1,0 +1,22 @@
+// Package gateway is the door of a namespace: commands in, results out, over
+// plain NATS request-reply, and a Go client for it.
+//
+// It owns the wire: subjects, headers, JSON types, error codes ([Code]) and the
+// NATS micro services annals-commands, annals-query and annals-control. It
+// bounds what it takes in, checks every byte that comes from outside, and
+// answers in the asker's own content type.
+//
+// It never decides anything about a domain, stores nothing, and keeps no state
+// that a restart would miss. It publishes to reply subjects and to nothing
+// else.
+//
+//	<ns>.cmd.<type>.<id>.<command>   a command; headers Annals-Command-Id, Annals-Expected-Version …
+//	<ns>.qry.<view>.<key>            one document; header Annals-Min-Position
+//	<ns>.qry.<view>                  a page of documents
+//	<ns>.ctl.aggregate.get, .history; <ns>.ctl.projection.ls; <ns>.ctl.info
+//
+// A Go client binds an aggregate once and sends typed commands:
+//
+//	client, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: "bank"})
+//	result, err := gateway.For(client, Accounts).Send(ctx, "a-1", Deposit{Cents: 100})
+package gateway

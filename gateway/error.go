@@ -1,0 +1,138 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// maxDescriptionBytes bounds the text of an error answer: it also travels in a
+// header.
+const maxDescriptionBytes = 1024
+
+// Error is an error answer, on both sides of the wire. It matches, with
+// [errors.Is], the sentinel that the server's own error matched, such as
+// [store.ErrConflict] or actor.ErrRejected.
+type Error struct {
+	Type string `json:"type"`
+	// Status is the number of the code, as in Nats-Service-Error-Code.
+	Status int  `json:"code"`
+	Code   Code `json:"err_code"`
+	// Description is the server's text: for a rejection the domain's own.
+	Description string `json:"description"`
+	// Retryable: the same request, with the same command id, may succeed later.
+	Retryable bool `json:"retryable"`
+	// Details are numbers that a program may act on, such as actual_version.
+	Details map[string]uint64 `json:"details,omitempty"`
+
+	// Inferred is set by the client when no server said this: it is what the
+	// client concludes from having got no answer.
+	Inferred bool `json:"-"`
+
+	cause error
+}
+
+// Error is the description.
+func (e *Error) Error() string { return e.Description }
+
+// Unwrap makes the error match the code's sentinel and, when it was inferred,
+// what it was inferred from.
+func (e *Error) Unwrap() []error {
+	r, _ := ruleFor(e.Code, e.Status)
+	if e.cause == nil {
+		return []error{r.sentinel}
+	}
+	return []error{r.sentinel, e.cause}
+}
+
+// CodeOf returns the code under which err goes over the wire, and "" for nil.
+func CodeOf(err error) Code {
+	if err == nil {
+		return ""
+	}
+	return answerTo(err).Code
+}
+
+// answerTo turns an error of the node into the answer that tells it. The text
+// of an internal error stays in the node's log: it may hold anything.
+func answerTo(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	r := ruleOf(err)
+	e := &Error{Type: typeError, Status: r.status, Code: r.code, Description: oneLine(err.Error()), Retryable: r.retryable, Details: detailsOf(err)}
+	if r.code == CodeInternal {
+		e.Description = "internal error; the node's log has the details"
+	}
+	return e
+}
+
+func detailsOf(err error) map[string]uint64 {
+	if c, ok := errors.AsType[*store.ConflictError](err); ok {
+		return map[string]uint64{"expected_version": c.Expected, "actual_version": c.Actual}
+	}
+	if t, ok := errors.AsType[*projector.TimeoutError](err); ok {
+		return map[string]uint64{"wanted_position": uint64(t.Want), "reached_position": uint64(t.Has)}
+	}
+	return nil
+}
+
+// setHeaders writes the headers that every NATS service client knows.
+func (e *Error) setHeaders(h nats.Header) {
+	h.Set(micro.ErrorHeader, e.Description)
+	h.Set(micro.ErrorCodeHeader, strconv.Itoa(e.Status))
+	h.Set(HeaderError, string(e.Code))
+}
+
+// readError reads an error answer: nil if m is none. A foreign service's
+// error, without a body of ours, is told by its headers.
+func readError(m *nats.Msg) *Error {
+	status := m.Header.Get(micro.ErrorCodeHeader)
+	if status == "" {
+		return nil
+	}
+	e := &Error{}
+	if decodeReply(m, e) == nil && e.Code != "" {
+		return e
+	}
+	number, _ := strconv.Atoi(status)
+	r, _ := ruleFor(Code(m.Header.Get(HeaderError)), number)
+	return &Error{Type: typeError, Status: number, Code: r.code, Description: m.Header.Get(micro.ErrorHeader), Retryable: r.retryable}
+}
+
+// inferred is an error that the client concludes without an answer.
+func inferred(code Code, cause error, format string, args ...any) *Error {
+	r, _ := ruleFor(code, 0)
+	return &Error{
+		Type: typeError, Status: r.status, Code: code, Retryable: r.retryable, Inferred: true, cause: cause,
+		Description: fmt.Sprintf(format, args...) + ": " + cause.Error(),
+	}
+}
+
+// final marks an inferred error as one that no repetition changes.
+func (e *Error) final() *Error {
+	e.Retryable = false
+	return e
+}
+
+// oneLine makes a text fit for a header: no control characters, bounded.
+func oneLine(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if len(text) <= maxDescriptionBytes {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxDescriptionBytes-len("…")], "") + "…"
+}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Rule is a rule of the table of codes.
+type Rule struct {
+	Code      Code
+	Status    int
+	Retryable bool
+	Sentinel  error
+}
+
+// Rules is the table of codes.
+func Rules() []Rule {
+	var all []Rule
+	for _, r := range rules {
+		all = append(all, Rule{r.code, r.status, r.retryable, r.sentinel})
+	}
+	return all
+}
+
+// AnswerMessage is the answer to err as it goes over the wire.
+func AnswerMessage(codec store.Codec, err error) (*nats.Msg, error) {
+	e := answerTo(err)
+	m := &nats.Msg{Header: nats.Header{HeaderContentType: headerOf(codec)[HeaderContentType]}}
+	e.setHeaders(m.Header)
+	var encodeErr error
+	m.Data, encodeErr = encode(codec, e)
+	return m, encodeErr
+}
+
+// ReadError reads an error answer.
+func ReadError(m *nats.Msg) *Error { return readError(m) }
+
+// Parsed is what the headers of a command say.
+type Parsed struct {
+	CommandID, CorrelationID, CausationID, Traceparent string
+	Expected                                           uint64
+	HasExpected                                        bool
+	OnConflict                                         int
+	Deadline                                           time.Time
+}
+
+// ParseCommandHeaders reads the headers of a command.
+func ParseCommandHeaders(raw nats.Header, now time.Time) (Parsed, error) {
+	h, err := parseHeaders(raw, commandHeaders, now)
+	return Parsed{
+		CommandID: h.commandID, CorrelationID: h.correlationID, CausationID: h.causationID, Traceparent: h.traceparent,
+		Expected: h.expected, HasExpected: h.hasExpected, OnConflict: int(h.onConflict), Deadline: h.deadline,
+	}, err
+}
+
+// ParseCommandSubject reads the subject of a command.
+func ParseCommandSubject(namespace, subject string) (store.StreamID, string, error) {
+	return subjects{namespace: namespace}.parseCommand(subject)
+}
+
+// CommandSubject is the subject of a command.
+func CommandSubject(namespace, typ, token, name string) string {
+	return subjects{namespace: namespace}.command(typ, token, name)
+}
+
+// ReplyIsSafe reports whether an answer may be published to reply.
+func ReplyIsSafe(namespace, reply string) bool { return replyIsSafe(namespace, reply) }

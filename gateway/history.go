@@ -1,0 +1,105 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+)
+
+// maxHistoryPage is how many events a page of a history has at most.
+const maxHistoryPage = 1000
+
+// aggregateHistory answers a page of the events of an aggregate instance.
+func (g *Gateway) aggregateHistory(ctx context.Context, r reading) (any, error) {
+	ask := historyRequest{Limit: maxHistoryPage}
+	if err := r.body(&ask); err != nil {
+		return nil, err
+	}
+	stream, err := g.stream(ask.Aggregate, ask.ID)
+	if err != nil {
+		return nil, err
+	}
+	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
+		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
+	}
+	page := historyPage{after: ask.After, limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes}
+	if err := page.fill(ctx, g.config.Actors, stream); err != nil {
+		return nil, stored(err)
+	}
+	if page.version == 0 {
+		return nil, fmt.Errorf("%s: %w", stream, store.ErrNotFound)
+	}
+	return historyResponse{Type: typeHistory, Aggregate: stream.Type, ID: stream.ID, Events: nonNil(page.events), Next: page.next}, nil
+}
+
+// historyFrameBytes is room for the page around its events: type, escaped id.
+const historyFrameBytes = 2 << 10
+
+// historyPage gathers events while there is room for them in an answer.
+type historyPage struct {
+	after   uint64
+	limit   int
+	room    int
+	version uint64 // of the last event that was seen
+	next    uint64
+	events  []Event
+}
+
+func (p *historyPage) fill(ctx context.Context, actors Actors, stream store.StreamID) error {
+	for e, err := range actors.History(ctx, stream) {
+		if err != nil {
+			return err
+		}
+		p.version = e.Version
+		if e.Version <= p.after {
+			continue
+		}
+		if more, err := p.add(e); !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// add reports whether the event found its place.
+func (p *historyPage) add(recorded store.Recorded[any]) (bool, error) {
+	if len(p.events) == p.limit {
+		p.next = recorded.Version - 1
+		return false, nil
+	}
+	e, size, err := eventOf(recorded)
+	if err != nil {
+		return false, err
+	}
+	if size > p.room && len(p.events) > 0 {
+		p.next = recorded.Version - 1
+		return false, nil
+	}
+	if size > p.room { // it alone fills more than an answer
+		e.Data, e.Omitted, size = nil, true, size-len(e.Data)
+	}
+	p.room -= size
+	p.events = append(p.events, e)
+	return true, nil
+}
+
+// eventOf returns the event as it is shown, and the bytes that takes.
+func eventOf(r store.Recorded[any]) (Event, int, error) {
+	data, err := json.Marshal(r.Data)
+	if err != nil {
+		return Event{}, 0, fmt.Errorf("%w: encode event %d of %s: %w", actor.ErrInternal, r.Version, r.Stream, err)
+	}
+	e := Event{
+		Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
+		Command: EventCommand{
+			ID: r.Command.ID, Name: r.Command.Name, CorrelationID: r.Command.CorrelationID,
+			CausationID: r.Command.CausationID, Principal: r.Command.Principal, Traceparent: r.Command.Traceparent,
+		},
+	}
+	whole, err := json.Marshal(e)
+	return e, len(whole) + 1, err
+}

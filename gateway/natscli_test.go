@@ -1,0 +1,87 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/micro"
+
+	"github.com/annals-go/annals/gateway"
+)
+
+// natsCLI finds the stock command-line client of NATS.
+func natsCLI(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("ANNALS_NATS_CLI")
+	if path == "" {
+		path = "nats"
+	}
+	path, err := exec.LookPath(path)
+	if err != nil {
+		t.Skipf("SKIPPED, NOTHING TESTED: no nats CLI (%v); install github.com/nats-io/natscli/nats, or name one in ANNALS_NATS_CLI", err)
+	}
+	return path
+}
+
+// The gateway must be of use to somebody who has nothing but the nats CLI.
+func TestWithTheStockCLI(t *testing.T) {
+	t.Parallel()
+	cli := natsCLI(t)
+	b := startBank(t, func(c *gateway.Config) { c.Views = totals(1, 0) })
+	home := t.TempDir()
+	nats := func(args ...string) (stdout, stderr string) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		c := exec.CommandContext(ctx, cli, append([]string{"--server", b.server.ClientURL(), "--no-context"}, args...)...)
+		c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home}
+		var out, errs bytes.Buffer
+		c.Stdout, c.Stderr = &out, &errs
+		if err := c.Run(); err != nil {
+			t.Fatalf("nats %q: %v\n%s%s", args, err, out.String(), errs.String())
+		}
+		return out.String(), errs.String()
+	}
+	out, _ := nats("req", "--raw", "bank.cmd.account.42.open", `{"owner":"Ann"}`, "-H", "Annals-Command-Id: c-1")
+	var answer struct {
+		Version uint64
+		Events  []string
+	}
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.Version != 1 || answer.Events[0] != "opened" {
+		t.Errorf("open: %v\n%s", err, out)
+	}
+	out, errs := nats("req", "bank.cmd.account.42.withdraw", `{"cents":7}`)
+	if all := out + errs; !strings.Contains(all, "422") || !strings.Contains(all, "insufficient funds") {
+		t.Errorf("withdraw: the refusal is not shown:\n%s", all)
+	}
+	if out, _ = nats("req", "--raw", "bank.qry.totals.k=2F00000", ""); !strings.Contains(out, `"document":{"n":0,"pad":""}`) {
+		t.Errorf("query: %s", out)
+	}
+	if out, _ = nats("req", "--raw", "bank.ctl.aggregate.get", `{"aggregate":"account","id":"42"}`); !strings.Contains(out, `"state":{"owner":"Ann","cents":0}`) {
+		t.Errorf("state: %s", out)
+	}
+	out, _ = nats("service", "list", "--json")
+	for _, name := range []string{"annals-commands", "annals-query", "annals-control"} {
+		if !strings.Contains(out, name) {
+			t.Errorf("service list does not show %s:\n%s", name, out)
+		}
+	}
+	var shown struct {
+		Info  micro.Info
+		Stats micro.Stats
+	}
+	out, _ = nats("service", "info", "annals-commands", "--json")
+	err := json.Unmarshal([]byte(out), &shown)
+	if err != nil || len(shown.Info.Endpoints) != 1 || shown.Info.Endpoints[0].Subject != "bank.cmd.>" || shown.Stats.Endpoints[0].NumRequests != 2 {
+		t.Errorf("service info: %v\n%s", err, out)
+	}
+	if out, _ = nats("service", "ping", "annals-commands", "--timeout", "1s"); !strings.Contains(out, "annals-commands") {
+		t.Errorf("service ping:\n%s", out)
+	}
+}

@@ -1,0 +1,78 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+)
+
+// maxReadBytes is the largest body of a query or a control request.
+const maxReadBytes = 4 << 10
+
+// reading is a request that may have to wait, on a goroutine of its own.
+type reading struct {
+	request *request
+	headers headers
+}
+
+// reader handles requests by read, which may block until its context ends. base
+// ends the context of all.
+func (g *Gateway) reader(base context.Context, read func(context.Context, reading) (any, error)) func(*endpoint, *nats.Msg) {
+	return func(e *endpoint, m *nats.Msg) {
+		r, err := g.open(e, m)
+		if r == nil {
+			return
+		}
+		var h headers
+		var deadline time.Time
+		if err == nil {
+			h, deadline, err = r.readHead()
+		}
+		if err == nil && !g.reads.TryAcquire(1) {
+			err = fmt.Errorf("%w: %d reads are under way on node %s", actor.ErrBusy, g.config.MaxReads, g.config.Node)
+		}
+		if err != nil {
+			r.fail(err)
+			return
+		}
+		go func() {
+			defer g.reads.Release(1)
+			ctx, cancel := context.WithDeadline(base, deadline)
+			defer cancel()
+			v, err := read(ctx, reading{request: r, headers: h})
+			if err != nil {
+				r.fail(err)
+				return
+			}
+			r.answer(v)
+		}()
+	}
+}
+
+func (r *request) readHead() (h headers, deadline time.Time, err error) {
+	if len(r.msg.Data) > maxReadBytes {
+		return h, deadline, &store.TooLargeError{What: "request", Size: len(r.msg.Data), Limit: maxReadBytes}
+	}
+	if r.codec != store.JSON {
+		r.codec = store.JSON
+		return h, deadline, &store.InvalidError{What: "header " + HeaderContentType, Value: "msgpack", Reason: "queries and control requests are JSON"}
+	}
+	if h, err = parseHeaders(r.msg.Header, readHeaders, r.began); err != nil {
+		return h, deadline, err
+	}
+	deadline, err = r.deadline(h.deadline)
+	return h, deadline, err
+}
+
+// body decodes the request's body into v; an empty one leaves v as it is.
+func (r reading) body(v any) error {
+	if len(r.request.msg.Data) == 0 {
+		return nil
+	}
+	return store.JSON.Unmarshal(r.request.msg.Data, v, true)
+}

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+)
+
+// Request is a command for one aggregate instance.
+type Request struct {
+	Stream store.StreamID
+	// Name is the command's wire name.
+	Name string
+	// Body is the encoded command; empty means all fields at their zero values.
+	Body []byte
+	// Codec is how Body is encoded. Nil: the client's.
+	Codec store.Codec
+	Options
+}
+
+// Options are what a command may carry beside its body.
+type Options struct {
+	// ID makes the command happen at most once, however often it is sent. Empty:
+	// one is made up for this call.
+	ID string
+	// Expected is the version that the sender saw, if HasExpected.
+	Expected    uint64
+	HasExpected bool
+	// OnConflict says what to do when the stream is not at Expected.
+	OnConflict actor.Policy
+	// CorrelationID, CausationID and Traceparent are kept with the events.
+	CorrelationID string
+	CausationID   string
+	Traceparent   string
+}
+
+// Send sends a command and returns what it did. While nobody responds, an
+// answer says that the command may be sent again, or an answer is overdue, it
+// sends the same command with the same id again, until ctx ends.
+//
+// The error says what is certain. It matches [store.ErrUnknown] if the command
+// may have been, or may still be, carried out. After every other error it is
+// certain that it was not: the server said so, or nobody could try
+// ([store.ErrUnavailable]).
+func (c *Client) Send(ctx context.Context, r Request) (actor.Result, error) {
+	m, err := c.commandMessage(r)
+	if err != nil {
+		return actor.Result{}, err
+	}
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	s := sending{client: c, message: m, wait: c.config.ResendAfter, pause: c.config.MinBackoff}
+	for {
+		result, failure := s.try(ctx)
+		if failure == nil {
+			return result, nil
+		}
+		if !failure.Retryable || !s.rest(ctx) {
+			return actor.Result{}, s.conclude(ctx, failure)
+		}
+	}
+}
+
+// commandMessage checks what the server would refuse, and what the connection
+// would silently change: a line break in a header.
+func (c *Client) commandMessage(r Request) (*nats.Msg, error) {
+	token, err := store.EncodeToken(r.Stream.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := store.ValidateName("aggregate type", r.Stream.Type); err != nil {
+		return nil, err
+	}
+	if err := store.ValidateName("command", r.Name); err != nil {
+		return nil, err
+	}
+	header, err := r.header()
+	if err != nil {
+		return nil, err
+	}
+	codec := r.Codec
+	if codec == nil {
+		codec = c.config.Codec
+	}
+	header[HeaderContentType] = headerOf(codec)[HeaderContentType]
+	return &nats.Msg{Subject: c.subjects.command(r.Stream.Type, token, r.Name), Header: header, Data: r.Body}, nil
+}
+
+func (o *Options) header() (nats.Header, error) {
+	id := o.ID
+	if id == "" {
+		id = uuid.Must(uuid.NewV7()).String()
+	}
+	h := nats.Header{}
+	for _, t := range [...]struct {
+		name, text string
+		limit      int
+	}{
+		{HeaderCommandID, id, store.MaxCommandIDBytes},
+		{HeaderCorrelationID, o.CorrelationID, store.MaxMetadataBytes},
+		{HeaderCausationID, o.CausationID, store.MaxMetadataBytes},
+		{HeaderTraceparent, o.Traceparent, store.MaxMetadataBytes},
+	} {
+		if t.text == "" {
+			continue
+		}
+		if err := checkText(t.name, t.text, t.limit); err != nil {
+			return nil, err
+		}
+		h[t.name] = []string{t.text}
+	}
+	if o.HasExpected {
+		h[HeaderExpectedVersion] = []string{strconv.FormatUint(o.Expected, 10)}
+	}
+	if o.OnConflict < 0 || int(o.OnConflict) >= len(policyNames) {
+		return nil, &store.InvalidError{What: "conflict policy", Value: strconv.Itoa(int(o.OnConflict)), Reason: "no such policy"}
+	}
+	if o.OnConflict != actor.Fail {
+		h[HeaderOnConflict] = []string{policyNames[o.OnConflict]}
+	}
+	return h, nil
+}
+
+// sending is one command on its way.
+type sending struct {
+	client  *Client
+	message *nats.Msg
+	wait    time.Duration // for the next answer
+	pause   time.Duration // before the next attempt, at most
+	maybe   bool          // an attempt may have been, or may yet be, carried out
+}
+
+// try makes one attempt.
+func (s *sending) try(ctx context.Context) (actor.Result, *Error) {
+	conn := s.client.config.Conn
+	if ctx.Err() != nil || conn.IsClosed() {
+		cause := context.Cause(ctx)
+		if cause == nil {
+			cause = nats.ErrConnectionClosed
+		}
+		return actor.Result{}, inferred(CodeUnavailable, cause, "%s was not sent", s.message.Subject).final()
+	}
+	attempt, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	s.message.Header[HeaderDeadline] = []string{patience(ctx)}
+	answer, err := conn.RequestMsgWithContext(attempt, s.message)
+	if err != nil {
+		return actor.Result{}, s.unanswered(err)
+	}
+	return s.read(answer)
+}
+
+// unanswered says what follows from an attempt that got no answer.
+func (s *sending) unanswered(err error) *Error {
+	subject := s.message.Subject
+	switch {
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
+		return inferred(CodeUnavailable, err, "%s reached nobody", subject)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return inferred(CodeTooLarge, err, "%s was not sent", subject)
+	case errors.Is(err, nats.ErrHeadersNotSupported), errors.Is(err, nats.ErrConnectionDraining):
+		return inferred(CodeUnavailable, err, "%s was not sent", subject).final()
+	}
+	s.maybe = true
+	s.wait *= 2
+	return inferred(CodeUnknownOutcome, err, "%s got no answer", subject)
+}
+
+func (s *sending) read(answer *nats.Msg) (actor.Result, *Error) {
+	if e := readError(answer); e != nil {
+		_, known := ruleFor(e.Code, e.Status)
+		s.maybe = s.maybe || e.Code == CodeUnknownOutcome || !known && e.Status >= 500
+		return actor.Result{}, e
+	}
+	var r commandResponse
+	if err := decodeReply(answer, &r); err != nil {
+		s.maybe = true
+		return actor.Result{}, inferred(CodeUnknownOutcome, err, "the answer to %s cannot be read", s.message.Subject).final()
+	}
+	return actor.Result{Version: r.Version, Position: r.Position, Events: r.Events, Duplicate: r.Duplicate}, nil
+}
+
+// worthwhile is the least time for an attempt after a definite answer: one that
+// the end of the time cuts off would turn a certain no into an unknown outcome.
+const worthwhile = 20 * time.Millisecond
+
+// rest pauses before the next attempt; it reports whether there is time for
+// one. Senders that were turned away together come back apart.
+func (s *sending) rest(ctx context.Context) bool {
+	timer := time.NewTimer(s.pause/2 + rand.N(s.pause/2+1))
+	defer timer.Stop()
+	s.pause = min(2*s.pause, s.client.config.MaxBackoff)
+	select {
+	case <-timer.C:
+		deadline, _ := ctx.Deadline()
+		return ctx.Err() == nil && (s.maybe || time.Until(deadline) > worthwhile)
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// conclude turns the last failure into what is certain after all attempts. The
+// log is decided once for each command id, so a definite no about the stream
+// (4xx) to a later attempt holds for the earlier ones; a server that is in
+// trouble knows nothing of them.
+func (s *sending) conclude(ctx context.Context, last *Error) *Error {
+	if !s.maybe || !last.Inferred && !last.Retryable && last.Status < 500 {
+		return last
+	}
+	if last.Code == CodeUnknownOutcome && ctx.Err() == nil {
+		return last
+	}
+	cause := error(last)
+	if ctx.Err() != nil {
+		cause = context.Cause(ctx)
+	}
+	return inferred(CodeUnknownOutcome, cause, "whether %s was carried out is not known (%s)", s.message.Subject, last.Description)
+}
+
+// patience is how long the server may let a command wait: a little less than
+// its sender does, so that the answer to one that waited in vain still arrives.
+func patience(ctx context.Context) string {
+	const most = 100 * time.Millisecond
+	deadline, _ := ctx.Deadline()
+	left := time.Until(deadline)
+	left -= min(left/10, most)
+	return max(left, time.Millisecond).Truncate(time.Microsecond).String()
+}

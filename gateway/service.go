@@ -1,0 +1,174 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+	"github.com/nats-io/nuid"
+)
+
+// service is a NATS micro service: it shows itself under $SRV, with the types
+// of package micro, and spreads its requests over a queue group. It differs
+// from [micro.Service] in what answers that come later than the handler
+// returns need: they count in the statistics, and a drain can be waited for.
+type service struct {
+	conn      *nats.Conn
+	namespace string
+	info      micro.Info
+	endpoints []*endpoint
+	discovery []*nats.Subscription
+	started   time.Time
+}
+
+// endpoint is one subscription of a service. handle must not block.
+type endpoint struct {
+	info   micro.EndpointInfo
+	handle func(*endpoint, *nats.Msg)
+	sub    *nats.Subscription
+
+	mu    sync.Mutex
+	stats micro.EndpointStats
+}
+
+// Pending limits of an endpoint's subscription, beyond which the connection
+// drops messages. Handlers do not block, so this many only ever wait when the
+// process is starved of CPU.
+const (
+	maxPendingMessages = 64 << 10
+	maxPendingBytes    = 32 << 20
+)
+
+func newService(c Config, name, does string) *service {
+	return &service{
+		conn:      c.Conn,
+		namespace: c.Namespace,
+		info: micro.Info{
+			ServiceIdentity: micro.ServiceIdentity{
+				Name: name, ID: nuid.Next(), Version: c.Version,
+				Metadata: map[string]string{"namespace": c.Namespace, "node": c.Node},
+			},
+			Type:        micro.InfoResponseType,
+			Description: does + " of namespace " + c.Namespace,
+		},
+	}
+}
+
+func (s *service) add(name, subject string, metadata map[string]string, handle func(*endpoint, *nats.Msg)) {
+	e := &endpoint{
+		info:   micro.EndpointInfo{Name: name, Subject: subject, QueueGroup: micro.DefaultQueueGroup, Metadata: metadata},
+		handle: handle,
+		stats:  micro.EndpointStats{Name: name, Subject: subject, QueueGroup: micro.DefaultQueueGroup},
+	}
+	s.endpoints = append(s.endpoints, e)
+	s.info.Endpoints = append(s.info.Endpoints, e.info)
+}
+
+// start subscribes; the server knows of it after the next flush.
+func (s *service) start() error {
+	s.started = time.Now().UTC()
+	for _, e := range s.endpoints {
+		sub, err := s.conn.QueueSubscribe(e.info.Subject, e.info.QueueGroup, func(m *nats.Msg) { e.handle(e, m) })
+		if err != nil {
+			return fmt.Errorf("subscribe %s: %w", e.info.Subject, err)
+		}
+		if err := sub.SetPendingLimits(maxPendingMessages, maxPendingBytes); err != nil {
+			return fmt.Errorf("subscribe %s: %w", e.info.Subject, err)
+		}
+		e.sub = sub
+	}
+	return s.discover()
+}
+
+// discover answers $SRV.PING, INFO and STATS, for all services, for those of
+// this name, and for this one alone.
+func (s *service) discover() error {
+	for verb, body := range map[micro.Verb]func() any{
+		micro.PingVerb:  func() any { return micro.Ping{ServiceIdentity: s.info.ServiceIdentity, Type: micro.PingResponseType} },
+		micro.InfoVerb:  func() any { return s.info },
+		micro.StatsVerb: func() any { return s.statistics() },
+	} {
+		for _, who := range [][2]string{{"", ""}, {s.info.Name, ""}, {s.info.Name, s.info.ID}} {
+			subject, err := micro.ControlSubject(verb, who[0], who[1])
+			if err != nil {
+				return err
+			}
+			sub, err := s.conn.Subscribe(subject, func(m *nats.Msg) { s.show(m, body()) })
+			if err != nil {
+				return fmt.Errorf("subscribe %s: %w", subject, err)
+			}
+			s.discovery = append(s.discovery, sub)
+		}
+	}
+	return nil
+}
+
+func (s *service) show(m *nats.Msg, body any) {
+	data, err := json.Marshal(body)
+	if err == nil && replyIsSafe(s.namespace, m.Reply) {
+		_ = m.Respond(data) // whoever is curious asks again
+	}
+}
+
+// drain stops taking requests and waits until the handlers have had those that
+// the server had sent, or until ctx ends.
+func (s *service) drain(ctx context.Context) error {
+	var errs []error
+	closed := make([]<-chan nats.SubStatus, 0, len(s.endpoints))
+	for _, e := range s.endpoints {
+		if e.sub == nil {
+			continue
+		}
+		closed = append(closed, e.sub.StatusChanged(nats.SubscriptionClosed))
+		if err := e.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			errs = append(errs, fmt.Errorf("drain %s: %w", e.info.Subject, err))
+		}
+	}
+	for _, c := range closed {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return errors.Join(append(errs, fmt.Errorf("drain %s: %w", s.info.Name, context.Cause(ctx)))...)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// hide ends discovery. It comes last, so that a service can be watched while
+// it drains.
+func (s *service) hide() {
+	for _, sub := range s.discovery {
+		_ = sub.Unsubscribe() // fails only if the connection is closed, which hides it too
+	}
+}
+
+func (s *service) statistics() micro.Stats {
+	stats := micro.Stats{ServiceIdentity: s.info.ServiceIdentity, Type: micro.StatsResponseType, Started: s.started}
+	for _, e := range s.endpoints {
+		e.mu.Lock()
+		one := e.stats
+		e.mu.Unlock()
+		if one.NumRequests > 0 {
+			one.AverageProcessingTime = one.ProcessingTime / time.Duration(one.NumRequests)
+		}
+		stats.Endpoints = append(stats.Endpoints, &one)
+	}
+	return stats
+}
+
+// count adds an answered request to the statistics.
+func (e *endpoint) count(took time.Duration, failure *Error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stats.NumRequests++
+	e.stats.ProcessingTime += took
+	if failure != nil {
+		e.stats.NumErrors++
+		e.stats.LastError = fmt.Sprintf("%d:%s", failure.Status, failure.Description)
+	}
+}

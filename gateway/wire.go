@@ -1,0 +1,150 @@
+package gateway
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Types of JSON bodies. They are permanent; a v1 type only ever gets fields.
+const (
+	typeError       = "io.annals.api.v1.error"
+	typeCommand     = "io.annals.api.v1.command_response"
+	typeDocument    = "io.annals.api.v1.document_response"
+	typeDocuments   = "io.annals.api.v1.document_list_response"
+	typeAggregate   = "io.annals.api.v1.aggregate_get_response"
+	typeHistory     = "io.annals.api.v1.aggregate_history_response"
+	typeProjections = "io.annals.api.v1.projection_ls_response"
+	typeInfo        = "io.annals.api.v1.info_response"
+)
+
+// commandResponse answers a command.
+type commandResponse struct {
+	Type      string         `json:"type"`
+	Aggregate string         `json:"aggregate"`
+	ID        string         `json:"id"`
+	Version   uint64         `json:"version"`
+	Position  store.Position `json:"position"`
+	Events    []string       `json:"events"`
+	Duplicate bool           `json:"duplicate"`
+}
+
+// documentResponse answers a query for one document.
+type documentResponse struct {
+	Type string `json:"type"`
+	projector.Document
+}
+
+// listRequest asks for a page of a view. Empty: the first page.
+type listRequest struct {
+	Cursor string `json:"cursor"`
+	Limit  int    `json:"limit"`
+}
+
+// listResponse is a page; an empty Next ends the list.
+type listResponse struct {
+	Type      string               `json:"type"`
+	Documents []projector.Document `json:"documents"`
+	Next      string               `json:"next"`
+}
+
+// stateRequest asks for the state of an aggregate instance, now or as it was.
+type stateRequest struct {
+	Aggregate string    `json:"aggregate"`
+	ID        string    `json:"id"`
+	AtVersion uint64    `json:"at_version,omitempty"`
+	AtTime    time.Time `json:"at_time,omitzero"`
+}
+
+// State is an aggregate instance as it is or was.
+type State struct {
+	Aggregate string `json:"aggregate"`
+	ID        string `json:"id"`
+	// Version and Position are those of the last event folded into State.
+	Version  uint64         `json:"version"`
+	Position store.Position `json:"position"`
+	// Time is when that event was decided, in UTC.
+	Time time.Time `json:"time"`
+	// State is the application's state in JSON.
+	State json.RawMessage `json:"state"`
+}
+
+type stateResponse struct {
+	Type string `json:"type"`
+	State
+}
+
+// historyRequest asks for the events that follow a version.
+type historyRequest struct {
+	Aggregate string `json:"aggregate"`
+	ID        string `json:"id"`
+	After     uint64 `json:"after,omitempty"`
+	Limit     int    `json:"limit,omitempty"`
+}
+
+// Event is an event of a history.
+type Event struct {
+	Version  uint64         `json:"version"`
+	Position store.Position `json:"position"`
+	ID       uuid.UUID      `json:"id"`
+	// Type is the event's wire name, Schema the version that it was stored in.
+	Type   string `json:"type"`
+	Schema int    `json:"schema"`
+	// Time is when it was decided, in UTC.
+	Time    time.Time    `json:"time"`
+	Command EventCommand `json:"command"`
+	// Data is the event in JSON, in the current schema.
+	Data json.RawMessage `json:"data"`
+	// Omitted is set when Data is null because it is too large for an answer.
+	Omitted bool `json:"omitted,omitempty"`
+}
+
+// EventCommand is the command that an event answers.
+type EventCommand struct {
+	ID            string `json:"id"`
+	Name          string `json:"name"`
+	CorrelationID string `json:"correlation_id,omitempty"`
+	CausationID   string `json:"causation_id,omitempty"`
+	Principal     string `json:"principal,omitempty"`
+	Traceparent   string `json:"traceparent,omitempty"`
+}
+
+// historyResponse is a page of a history. Next, if not 0, is the version after
+// which the next page begins.
+type historyResponse struct {
+	Type      string  `json:"type"`
+	Aggregate string  `json:"aggregate"`
+	ID        string  `json:"id"`
+	Events    []Event `json:"events"`
+	Next      uint64  `json:"next,omitempty"`
+}
+
+type projectionsResponse struct {
+	Type        string             `json:"type"`
+	Projections []projector.Status `json:"projections"`
+}
+
+// Info says what a node serves.
+type Info struct {
+	Namespace  string          `json:"namespace"`
+	Node       string          `json:"node"`
+	Version    string          `json:"version"`
+	Aggregates []AggregateInfo `json:"aggregates"`
+	Views      []string        `json:"views"`
+}
+
+// AggregateInfo lists the wire names of an aggregate, sorted.
+type AggregateInfo struct {
+	Type     string   `json:"type"`
+	Commands []string `json:"commands"`
+	Events   []string `json:"events"`
+}
+
+type infoResponse struct {
+	Type string `json:"type"`
+	Info
+}
