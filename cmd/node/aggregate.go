@@ -1,0 +1,244 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
+)
+
+func newAggregate(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "aggregate",
+		Aliases: []string{"agg"},
+		Short:   "Look at aggregates: state and history, now and then",
+		Example: `{{name}} aggregate types
+{{name}} aggregate get TYPE ID
+{{name}} aggregate history TYPE ID --at 2006-01-02T15:04`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(newAggregateGet(s), newAggregateHistory(s), newAggregateTypes(s))
+	return cmd
+}
+
+func newAggregateGet(s *Session) *cobra.Command {
+	var at string
+	cmd := &cobra.Command{
+		Use:   "get TYPE ID",
+		Short: "Show the state of one aggregate, now or as it was",
+		Example: `{{name}} aggregate get TYPE ID
+{{name}} aggregate get TYPE ID --at 3
+{{name}} aggregate get TYPE ID --at 90m --jq .state`,
+		Args:              args(2, 2),
+		ValidArgsFunction: completeTypes(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			stream, when, err := parseStream(args, at)
+			if err != nil {
+				return err
+			}
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			state, err := request(cmd.Context(), s, func(ctx context.Context) (gateway.State, error) {
+				return client.State(ctx, stream, when)
+			})
+			if err != nil {
+				return s.aggregateFailure(cmd.Context(), client, stream, err)
+			}
+			return s.printState(state)
+		},
+	}
+	cmd.Flags().StringVar(&at, "at", "", atHelp)
+	perCall(cmd, "at")
+	return cmd
+}
+
+func (s *Session) printState(state gateway.State) error {
+	if s.JSON() {
+		return s.Print(state)
+	}
+	y := s.style(s.Out())
+	_, err := fmt.Fprintf(s.Out(), "%s   version %d   position %d   %s\n%s\n",
+		y.strong(printable(state.Aggregate+"/"+state.ID)), state.Version, state.Position, s.when(state.Time), indented(state.State))
+	return err
+}
+
+func newAggregateHistory(s *Session) *cobra.Command {
+	var at string
+	cmd := &cobra.Command{
+		Use:   "history TYPE ID",
+		Short: "Show what happened to one aggregate",
+		Example: `{{name}} aggregate history TYPE ID
+{{name}} aggregate history TYPE ID --at 3
+{{name}} aggregate history TYPE ID --jq .type`,
+		Args:              args(2, 2),
+		ValidArgsFunction: completeTypes(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			stream, when, err := parseStream(args, at)
+			if err != nil {
+				return err
+			}
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := s.printHistory(cmd.Context(), client, stream, when); err != nil {
+				return s.aggregateFailure(cmd.Context(), client, stream, err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&at, "at", "", atHelp)
+	perCall(cmd, "at")
+	return cmd
+}
+
+func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stream store.StreamID, at actor.At) error {
+	g := s.grid("VERSION", "EVENT", "TIME", "COMMAND", "POSITION", "DATA")
+	found := false
+	for e, err := range client.History(ctx, stream, 0) {
+		if err != nil {
+			return err
+		}
+		if !covers(at, e.Version, e.Time) {
+			break
+		}
+		found = true
+		if !s.JSON() {
+			g.add(e.Version, e.Type, s.when(e.Time), e.Command.Name, e.Position, s.shortened(e.Data, 78))
+			continue
+		}
+		if err := s.Print(eventLine{Stream: stream.String(), Event: e}); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("%s has no events%s: %w", stream, since(at), store.ErrNotFound)
+	}
+	if s.JSON() {
+		return nil
+	}
+	return g.render("")
+}
+
+// since says, in a message, that a point of time was asked for.
+func since(at actor.At) string {
+	if at.Time.IsZero() {
+		return ""
+	}
+	return " at " + at.Time.Format(time.RFC3339)
+}
+
+func newAggregateTypes(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:     "types",
+		Aliases: []string{"ls"},
+		Short:   "List the aggregate types of the running system, with their commands and events",
+		Example: `{{name}} aggregate types
+{{name}} aggregate types --jq .commands`,
+		Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			info, err := s.info(cmd.Context())
+			if err != nil {
+				return err
+			}
+			g := s.grid("TYPE", "COMMANDS", "EVENTS")
+			for _, a := range info.Aggregates {
+				if s.JSON() {
+					if err := s.Print(a); err != nil {
+						return err
+					}
+					continue
+				}
+				g.add(a.Type, s.wrapped(a.Commands...), s.wrapped(a.Events...))
+			}
+			if s.JSON() {
+				return nil
+			}
+			return g.render("no aggregates: this system runs without an application")
+		},
+	}
+}
+
+// info asks the running system what it serves.
+func (s *Session) info(ctx context.Context) (gateway.Info, error) {
+	client, err := s.Client(ctx)
+	if err != nil {
+		return gateway.Info{}, err
+	}
+	return request(ctx, s, client.Info)
+}
+
+// request calls do with the time that one request may take.
+func request[T any](ctx context.Context, s *Session, do func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
+	defer cancel()
+	return do(ctx)
+}
+
+// parseStream reads the arguments TYPE ID and the flag --at.
+func parseStream(args []string, at string) (store.StreamID, actor.At, error) {
+	stream := store.StreamID{Type: args[0], ID: args[1]}
+	if err := stream.Validate(); err != nil {
+		return stream, actor.At{}, err
+	}
+	when, err := parseAt(at, time.Now())
+	return stream, when, err
+}
+
+// aggregateFailure helps with a type that the system does not have, and with a
+// stream that it does not have.
+func (s *Session) aggregateFailure(ctx context.Context, client *gateway.Client, stream store.StreamID, err error) error {
+	if !errors.Is(err, store.ErrUnknownType) {
+		return err
+	}
+	info, asked := request(ctx, s, client.Info)
+	if asked != nil {
+		return err
+	}
+	var types []string
+	for _, a := range info.Aggregates {
+		types = append(types, a.Type)
+		if a.Type == stream.Type {
+			return err // the type is known: something else is not
+		}
+	}
+	return s.unknown(err, gateway.CodeUnknownType, "aggregate type", stream.Type, types)
+}
+
+// unknown is the failure for a name that is not among those of the system.
+func (s *Session) unknown(err error, code gateway.Code, what, name string, names []string) *Failure {
+	f := &Failure{Code: code, Exit: exitNotFound, What: fmt.Sprintf("no %s %q", what, name), Err: err}
+	if len(names) == 0 {
+		f.Why = fmt.Sprintf("the system of namespace %s has none", s.Namespace())
+		return f
+	}
+	f.Why = fmt.Sprintf("the system of namespace %s has: %s", s.Namespace(), strings.Join(names, ", "))
+	if near := nearest(name, names); near != "" {
+		f.Fix = fmt.Sprintf("did you mean: %s", near)
+	}
+	return f
+}
+
+// completeTypes completes the first argument with the application's aggregate
+// types; it asks nobody.
+func completeTypes(s *Session) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var types []string
+		if len(args) == 0 {
+			for _, a := range s.app.Aggregates {
+				types = append(types, a.TypeName())
+			}
+		}
+		return types, cobra.ShellCompDirectiveNoFileComp
+	}
+}

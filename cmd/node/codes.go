@@ -1,0 +1,121 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Codes of the failures that the command line itself finds. The others are the
+// gateway's.
+const (
+	codeUsage       gateway.Code = "USAGE"
+	codeFailure     gateway.Code = "FAILURE"
+	codeInterrupted gateway.Code = "INTERRUPTED"
+	codeUnreachable gateway.Code = "NATS_UNREACHABLE"
+	codeNotRunning  gateway.Code = "NOT_RUNNING"
+	codePortTaken   gateway.Code = "PORT_TAKEN"
+	codeDataTaken   gateway.Code = "DATA_IN_USE"
+	codeNotDurable  gateway.Code = "NOT_DURABLE"
+	codeNoNamespace gateway.Code = "NO_NAMESPACE"
+)
+
+// kind is a kind of failure: which errors are of it, and what to tell people.
+type kind struct {
+	code    gateway.Code
+	exit    int
+	errs    []error // those that match any of them
+	meaning string
+	advice  string // {{name}} is the binary
+}
+
+// kinds are all kinds of failures; the first that matches an error wins, so
+// the particular stand before the general.
+var kinds = []kind{
+	{code: gateway.CodeUnknownOutcome, exit: exitUnavailable, errs: []error{store.ErrUnknown},
+		meaning: "the command was tried, and whether it was stored is not known",
+		advice:  "send it again under the same --id: it takes effect once"},
+	{code: codeNotRunning, exit: exitUnavailable, errs: []error{nats.ErrNoResponders},
+		meaning: "the NATS server is there, but no node of the namespace answers on it",
+		advice:  "start a system with: {{name}} dev; or name another namespace with --ns"},
+	{code: gateway.CodeRejected, exit: exitConflict, errs: []error{actor.ErrRejected},
+		meaning: "the domain said no; nothing was stored",
+		advice:  "look at the state: {{name}} aggregate get TYPE ID"},
+	{code: gateway.CodeCommandIDReused, exit: exitConflict, errs: []error{actor.ErrDuplicateBody},
+		meaning: "a command with this id was executed before, with another body; this one was not executed",
+		advice:  "send a new command under a new --id"},
+	{code: gateway.CodeInternal, exit: exitFailure, errs: []error{actor.ErrInternal},
+		meaning: "a fault of the node or of the application's code; this command stored nothing",
+		advice:  "see the log of the node that runs the aggregate"},
+	{code: gateway.CodeBusy, exit: exitUnavailable, errs: []error{actor.ErrBusy},
+		meaning: "too many commands wait for this aggregate; this one was not executed",
+		advice:  "send it again a little later"},
+	{code: gateway.CodeConflict, exit: exitConflict, errs: []error{store.ErrConflict},
+		meaning: "the stream is not at the version that the command expected; nothing was stored",
+		advice:  "read the state again, decide again, and name its version"},
+	{code: gateway.CodeViewTimeout, exit: exitUnavailable, errs: []error{projector.ErrTimeout},
+		meaning: "the view did not reach the position in time",
+		advice:  "see how far it is: {{name}} projection ls; or wait longer with --timeout"},
+	{code: gateway.CodeUnknownView, exit: exitNotFound, errs: []error{projector.ErrNoView},
+		meaning: "the running system has no view of this name",
+		advice:  "list the views: {{name}} view ls"},
+	{code: gateway.CodeDamaged, exit: exitFailure, errs: []error{store.ErrDamaged},
+		meaning: "stored data are not what was written; the stream is not served",
+		advice:  "restore the namespace from a backup; nothing is repaired silently"},
+	{code: gateway.CodeAhead, exit: exitFailure, errs: []error{store.ErrAhead},
+		meaning: "the log lost its end: a snapshot or a view knows events that are gone",
+		advice:  "find out what was lost before you go on: a restored backup, or a power cut with --sync none"},
+	{code: gateway.CodeTooLarge, exit: exitUsage, errs: []error{store.ErrTooLarge},
+		meaning: "something is over a limit; nothing was stored",
+		advice:  "the message names the limit"},
+	{code: gateway.CodeUnknownType, exit: exitNotFound, errs: []error{store.ErrUnknownType},
+		meaning: "the running system does not know this aggregate, command or event type",
+		advice:  "list what it knows: {{name}} aggregate types"},
+	{code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid},
+		meaning: "what was passed can never be accepted; nothing was stored",
+		advice:  "the message names what is wrong"},
+	{code: gateway.CodeNotFound, exit: exitNotFound, errs: []error{store.ErrNotFound},
+		meaning: "there is no such aggregate or document",
+		advice:  "ids are case-sensitive"},
+	{code: gateway.CodeRefused, exit: exitFailure, errs: []error{store.ErrRefused},
+		meaning: "the log does not take the commit, and will not",
+		advice:  "the message says why; see also the log of the NATS server"},
+	{code: codeNotDurable, exit: exitFailure, errs: []error{embedded.ErrNotDurable},
+		meaning: "the disk failed to sync; what was not acknowledged may be lost",
+		advice:  "check the disk, then start again on the same directory"},
+	{code: codeDataTaken, exit: exitFailure, errs: []error{embedded.ErrDirInUse},
+		meaning: "another process keeps its data in this directory",
+		advice:  "stop that process, or use another directory with --data"},
+	{code: codePortTaken, exit: exitFailure, errs: []error{embedded.ErrPortInUse},
+		meaning: "somebody else listens on this port",
+		advice:  "use another port; port 0 takes a free one"},
+	{code: gateway.CodeUnavailable, exit: exitUnavailable, errs: []error{store.ErrUnavailable, nats.ErrConnectionClosed, nats.ErrNoServers},
+		meaning: "nobody could try: no node that serves it, or no log",
+		advice:  "see whether the system is up; then try again"},
+	{code: gateway.CodeDeadline, exit: exitUnavailable, errs: []error{actor.ErrDeadline, context.DeadlineExceeded, nats.ErrTimeout},
+		meaning: "no answer in time",
+		advice:  "try again, or wait longer with --timeout"},
+	{code: codeNoNamespace, exit: exitNotFound, meaning: "this NATS server keeps no events of the namespace",
+		advice: "name the namespace with --ns, or the server with --server"},
+	{code: codeUnreachable, exit: exitUnavailable, meaning: "no NATS server answers at this address",
+		advice: "start a system with: {{name}} dev; or name another server with --server or --context"},
+	{code: codeUsage, exit: exitUsage, meaning: "the command line is wrong",
+		advice: "every command has examples: add --help"},
+	{code: codeInterrupted, exit: exitInterrupted, meaning: "a signal ended the command"},
+	{code: codeFailure, exit: exitFailure, meaning: "something else failed; the message says what"},
+}
+
+func (k kind) matches(err error) bool {
+	return slices.ContainsFunc(k.errs, func(target error) bool { return errors.Is(err, target) })
+}
+
+// fix is the advice with the binary's name in it.
+func (k kind) fix(s *Session) string { return withName(k.advice, s.app.Name) }

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/synadia-io/orbit.go/natscontext"
+)
+
+// connect resolves where to and as whom, setting by setting: flag, then
+// environment, then NATS context, then default. The selected context is used
+// only when no server is named: its credentials are not meant for another.
+func connect(ctx context.Context, s *Session) (*nats.Conn, error) {
+	f := &s.flags
+	opts, err := s.connectOptions()
+	if err != nil {
+		return nil, err
+	}
+	var nc *nats.Conn
+	if f.server != "" && f.context == "" {
+		nc, err = nats.Connect(f.server, opts...)
+	} else {
+		if f.server != "" {
+			opts = append(opts, useServers(f.server))
+		}
+		nc, _, err = natscontext.Connect(f.context, opts...)
+	}
+	if err != nil && ctx.Err() == nil {
+		return nil, s.connectFailure(err)
+	}
+	if ctx.Err() != nil && nc != nil {
+		nc.Close()
+	}
+	return nc, ctx.Err()
+}
+
+// useServers overrides the address that a context names.
+func useServers(urls string) nats.Option {
+	return func(o *nats.Options) error {
+		o.Url, o.Servers = "", nil
+		for url := range strings.SplitSeq(urls, ",") {
+			o.Servers = append(o.Servers, strings.TrimSpace(url))
+		}
+		return nil
+	}
+}
+
+// connectOptions are those of every connection of an operator command.
+func (s *Session) connectOptions() ([]nats.Option, error) {
+	f := &s.flags
+	opts := []nats.Option{nats.Name(s.app.Name + " command line"), nats.Timeout(f.timeout), nats.MaxReconnects(-1)}
+	if f.creds != "" {
+		opts = append(opts, nats.UserCredentials(f.creds))
+	}
+	if f.nkey != "" {
+		nkey, err := nats.NkeyOptionFromSeed(f.nkey)
+		if err != nil {
+			return nil, &Failure{Code: codeUsage, Exit: exitUsage, What: "read the nkey seed file " + f.nkey, Why: err.Error(), Err: err}
+		}
+		opts = append(opts, nkey)
+	}
+	if user := s.streams.Env("NATS_USER"); user != "" {
+		opts = append(opts, nats.UserInfo(user, s.streams.Env("NATS_PASSWORD")))
+	}
+	if token := s.streams.Env("NATS_TOKEN"); token != "" {
+		opts = append(opts, nats.Token(token))
+	}
+	if f.tlsCert != "" || f.tlsKey != "" {
+		opts = append(opts, nats.ClientCert(f.tlsCert, f.tlsKey))
+	}
+	if f.tlsCA != "" {
+		opts = append(opts, nats.RootCAs(f.tlsCA))
+	}
+	return opts, nil
+}
+
+func (s *Session) connectFailure(err error) *Failure {
+	f := &Failure{Code: codeUnreachable, Exit: exitUnavailable, Why: err.Error(), Err: err}
+	f.What = fmt.Sprintf("cannot connect to NATS at %s", s.target())
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+		f.Fix = "give credentials with --creds or --nkey, or a NATS context that has them with --context"
+	case strings.HasPrefix(err.Error(), "unknown context"), strings.HasPrefix(err.Error(), "invalid context"):
+		f.Code, f.Exit = codeUsage, exitUsage
+		f.Fix = "list the contexts with: nats context ls"
+	default:
+		f.Fix = fmt.Sprintf("start a system with: %s dev; or name another server with --server or --context", s.app.Name)
+	}
+	return f
+}
+
+// target names what was to be connected to, without the secrets that a URL may
+// hold.
+func (s *Session) target() string {
+	switch {
+	case s.flags.server != "":
+		return redact(s.flags.server)
+	case s.flags.context != "":
+		return "the address in context " + s.flags.context
+	default:
+		return nats.DefaultURL + ", or the address in the selected context"
+	}
+}
+
+// redact removes user and password from a list of URLs.
+func redact(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, url := range parts {
+		scheme, rest, found := strings.Cut(url, "://")
+		if !found {
+			scheme, rest = "", url
+		}
+		if at := strings.LastIndex(rest, "@"); at >= 0 {
+			rest = "…" + rest[at:]
+		}
+		if found {
+			rest = scheme + "://" + rest
+		}
+		parts[i] = rest
+	}
+	return strings.Join(parts, ",")
+}

@@ -1,0 +1,20 @@
+// Package node is the shell around an application: what its main function
+// imports.
+//
+//	func main() {
+//		node.Main(node.App{
+//			Name:        "loans",
+//			Aggregates:  []actor.Definition{application.Applications},
+//			Projections: []projector.Definition{views.Activities},
+//			Try:         `nats req loans.cmd.application.42.submit '{"amount": 15000}'`,
+//		})
+//	}
+//
+// It gives the application a command line: dev, which runs everything in one
+// process, and the operator commands (aggregate, command, event, projection,
+// view), which work on any running system over NATS.
+//
+// It owns the wiring: which parts there are, in which order they start and
+// stop, what is printed where, and the exit codes. It decides nothing about
+// events, commands or views: each part does that for itself.
+package node

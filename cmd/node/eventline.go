@@ -1,0 +1,59 @@
+package node
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
+)
+
+// eventLine is an event as the commands that list events print it.
+type eventLine struct {
+	Stream string `json:"stream"`
+	gateway.Event
+}
+
+// eventPrinter returns what prints an event of the log: a line of JSON, or a
+// line for people. The data are decoded without the application's types, so
+// that it works on any namespace.
+func (s *Session) eventPrinter(codec store.Codec) func(store.Recorded[[]byte]) error {
+	return func(e store.Recorded[[]byte]) error {
+		data, err := readable(codec, e.Data)
+		if err != nil {
+			return fmt.Errorf("decode event %s of %s at position %d: %w", e.Type, e.Stream, e.Position, err)
+		}
+		if !s.JSON() {
+			return s.printEvent(e, data)
+		}
+		return s.Print(eventLine{Stream: e.Stream.String(), Event: gateway.Event{
+			Version: e.Version, Position: e.Position, ID: e.ID, Type: e.Type, Schema: e.Schema, Time: e.Time,
+			Command: gateway.EventCommand{
+				ID: e.Command.ID, Name: e.Command.Name, CorrelationID: e.Command.CorrelationID,
+				CausationID: e.Command.CausationID, Principal: e.Command.Principal, Traceparent: e.Command.Traceparent,
+			},
+			Data: data,
+		}})
+	}
+}
+
+func (s *Session) printEvent(e store.Recorded[[]byte], data json.RawMessage) error {
+	y := s.style(s.Out())
+	_, err := fmt.Fprintf(s.Out(), "%s  %s  %s  %s  %s\n",
+		y.faint(fmt.Sprintf("%10d", e.Position)), y.faint(s.when(e.Time)),
+		printable(fmt.Sprintf("%s v%d", e.Stream, e.Version)), y.strong(printable(e.Type)), s.shortened(data, 75))
+	return err
+}
+
+// readable turns encoded data into JSON. The codec bounds what the data can
+// cost.
+func readable(codec store.Codec, data []byte) (json.RawMessage, error) {
+	if codec.Name() == store.JSON.Name() {
+		return data, nil
+	}
+	var v any
+	if err := codec.Unmarshal(data, &v, false); err != nil {
+		return nil, err
+	}
+	return marshal(v)
+}

@@ -1,0 +1,132 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// health answers whether the node lives and whether it is ready to serve.
+type health struct {
+	mu     sync.Mutex
+	parts  []check // in the order of starting
+	serves bool    // everything is up and announced
+	// probe looks at what may change while the parts run. May be nil.
+	probe func() []check
+}
+
+// check is one thing that must hold before the node is ready.
+type check struct {
+	name   string
+	reason string // why it does not hold; "" if it does
+	// bearable: the node serves without it, for what it can.
+	bearable bool
+}
+
+func (c check) holds() bool { return c.reason == "" || c.bearable }
+
+// expect names the parts that the node will have.
+func (h *health) expect(parts []part) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range parts {
+		h.parts = append(h.parts, check{name: p.name, reason: "not started"})
+	}
+}
+
+// set takes down the state of a part, as [boot] tells it.
+func (h *health) set(name, state string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if state == "stopping" {
+		h.serves = false
+	}
+	if state == "running" {
+		state = ""
+	}
+	if i := slices.IndexFunc(h.parts, func(c check) bool { return c.name == name }); i >= 0 {
+		h.parts[i].reason = state
+	}
+}
+
+// announce tells that everything is up and that the user was told where.
+func (h *health) announce() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.serves = true
+}
+
+// checks returns all checks, and whether the node is ready.
+func (h *health) checks() ([]check, bool) {
+	h.mu.Lock()
+	checks, ready := slices.Clone(h.parts), h.serves
+	h.mu.Unlock()
+	if ready && h.probe != nil {
+		checks = append(checks, h.probe()...)
+	}
+	missing := slices.ContainsFunc(checks, func(c check) bool { return !c.holds() })
+	return checks, ready && !missing
+}
+
+// ready is the handler of /readyz: 200 or 503, and with the reasons when not
+// ready or when asked by ?verbose.
+func (h *health) ready(w http.ResponseWriter, r *http.Request) {
+	checks, ready := h.checks()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if !ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	if !ready || r.URL.Query().Has("verbose") {
+		writeChecks(w, checks)
+	}
+	if ready {
+		fmt.Fprintln(w, "ready")
+	} else {
+		fmt.Fprintln(w, "not ready")
+	}
+}
+
+func writeChecks(w io.Writer, checks []check) {
+	for _, c := range checks {
+		switch {
+		case c.reason == "":
+			fmt.Fprintf(w, "[+] %s\n", c.name)
+		case c.bearable:
+			fmt.Fprintf(w, "[!] %s: %s\n", c.name, printable(c.reason))
+		default:
+			fmt.Fprintf(w, "[-] %s: %s\n", c.name, printable(c.reason))
+		}
+	}
+}
+
+// live is the handler of /livez: the process answers, and that is all.
+func live(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	fmt.Fprintln(w, "alive")
+}
+
+// newHTTPServer serves the probes and the metrics. Its limits keep slow and
+// endless requests from holding on to anything.
+func newHTTPServer(h *health, metrics prometheus.Gatherer, logger *slog.Logger) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", live)
+	mux.HandleFunc("GET /readyz", h.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))
+	return &http.Server{
+		Handler:           http.MaxBytesHandler(mux, 1<<20),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what clients do wrong
+	}
+}

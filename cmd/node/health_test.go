@@ -1,0 +1,49 @@
+package node
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	var held bool
+	h := &health{probe: func() []check {
+		if held {
+			return []check{{name: "nats"}, {name: "view a", reason: "failed: damaged", bearable: true}}
+		}
+		return []check{{name: "nats", reason: "not connected: RECONNECTING"}}
+	}}
+	h.expect([]part{{name: "log"}, {name: "gateway"}})
+	server := newHTTPServer(h, prometheus.NewRegistry(), quiet())
+	for _, step := range []struct {
+		name   string
+		do     func()
+		path   string
+		status int
+		body   string
+	}{
+		{"nothing is up yet", func() {}, "/readyz", 503, "[-] log: not started\n[-] gateway: not started\nnot ready\n"},
+		{"a process that is not ready lives", func() {}, "/livez", 200, "alive\n"},
+		{"one part is up", func() { h.set("log", "running"); h.set("gateway", "starting") }, "/readyz", 503, "[+] log\n[-] gateway: starting\nnot ready\n"},
+		{"all are up and nobody was told", func() { h.set("gateway", "running") }, "/readyz", 503, "[+] log\n[+] gateway\nnot ready\n"},
+		{"the connection is down", func() { h.announce() }, "/readyz", 503, "[+] log\n[+] gateway\n[-] nats: not connected: RECONNECTING\nnot ready\n"},
+		{"everything holds", func() { held = true }, "/readyz", 200, "ready\n"},
+		{"asked for the reasons", func() {}, "/readyz?verbose", 200, "[+] log\n[+] gateway\n[+] nats\n[!] view a: failed: damaged\nready\n"},
+		{"it stops", func() { h.set("gateway", "stopping") }, "/readyz", 503, "[+] log\n[-] gateway: stopping\nnot ready\n"},
+	} {
+		step.do()
+		w := httptest.NewRecorder()
+		server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, step.path, nil))
+		if w.Code != step.status {
+			t.Errorf("%s: status %d, want %d", step.name, w.Code, step.status)
+		}
+		if diff := cmp.Diff(step.body, w.Body.String()); diff != "" {
+			t.Errorf("%s: %s", step.name, diff)
+		}
+	}
+}

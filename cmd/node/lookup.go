@@ -1,0 +1,78 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newErrors(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "errors",
+		Short:   "Explain error codes",
+		Example: `{{name}} errors lookup CONFLICT`,
+		Args:    cobra.ArbitraryArgs,
+		RunE:    group,
+	}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "lookup [CODE]",
+		Short: "Explain one code, or all",
+		Example: `{{name}} errors lookup
+{{name}} errors lookup CONFLICT`,
+		Args: args(0, 1),
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return codes(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return s.lookup(args) },
+	})
+	return cmd
+}
+
+// explained is a kind of failure as it is printed.
+type explained struct {
+	Code    string `json:"err_code"`
+	Exit    int    `json:"exit_code"`
+	Meaning string `json:"meaning"`
+	Advice  string `json:"advice"`
+}
+
+func (s *Session) lookup(args []string) error {
+	g := s.grid("CODE", "EXIT", "MEANING", "WHAT TO DO")
+	count := 0
+	for _, k := range kinds {
+		if len(args) == 1 && !strings.EqualFold(args[0], string(k.code)) {
+			continue
+		}
+		count++
+		e := explained{Code: string(k.code), Exit: k.exit, Meaning: k.meaning, Advice: k.fix(s)}
+		if s.JSON() {
+			if err := s.Print(e); err != nil {
+				return err
+			}
+			continue
+		}
+		g.add(e.Code, e.Exit, s.wrapped(e.Meaning), s.wrapped(e.Advice))
+	}
+	switch {
+	case count == 0:
+		f := Usage("no error code %q", args[0])
+		f.Exit = exitNotFound
+		if near := nearest(strings.ToUpper(args[0]), codes()); near != "" {
+			f.Fix = fmt.Sprintf("did you mean: %s", near)
+		}
+		return f
+	case s.JSON():
+		return nil
+	default:
+		return g.render("")
+	}
+}
+
+func codes() []string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, string(k.code))
+	}
+	return names
+}

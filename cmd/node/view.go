@@ -1,0 +1,150 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+func newView(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "view",
+		Short: "Read the read models",
+		Example: `{{name}} view ls
+{{name}} view ls VIEW --json
+{{name}} view get VIEW KEY`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(newViewGet(s), newViewList(s))
+	return cmd
+}
+
+func newViewGet(s *Session) *cobra.Command {
+	var min uint64
+	cmd := &cobra.Command{
+		Use:   "get VIEW KEY",
+		Short: "Show one document of a view",
+		Example: `{{name}} view get VIEW KEY
+{{name}} view get VIEW KEY --min-position 1024    with what was just written
+{{name}} view get VIEW KEY --jq .document`,
+		Args:              args(2, 2),
+		ValidArgsFunction: completeViews(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			doc, err := request(cmd.Context(), s, func(ctx context.Context) (projector.Document, error) {
+				return client.Get(ctx, args[0], args[1], store.Position(min))
+			})
+			if err != nil {
+				return s.viewFailure(cmd.Context(), client, args[0], err)
+			}
+			if s.JSON() {
+				return s.Print(doc)
+			}
+			_, err = fmt.Fprintf(s.Out(), "%s   position %d\n%s\n",
+				s.style(s.Out()).strong(printable(doc.Key)), doc.Position, indented(doc.Document))
+			return err
+		},
+	}
+	addMinPosition(cmd, &min)
+	return cmd
+}
+
+func newViewList(s *Session) *cobra.Command {
+	var min uint64
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "ls [VIEW]",
+		Short: "List the documents of a view, or the views",
+		Example: `{{name}} view ls
+{{name}} view ls VIEW
+{{name}} view ls VIEW --json
+{{name}} view ls VIEW --jq '[.key, .document.count]'`,
+		Args:              args(0, 1),
+		ValidArgsFunction: completeViews(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 0 {
+				return Usage("--limit is %d; it must not be negative", limit)
+			}
+			if len(args) == 0 {
+				return s.listProjections(cmd.Context())
+			}
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := s.listDocuments(cmd.Context(), client, args[0], store.Position(min), limit); err != nil {
+				return s.viewFailure(cmd.Context(), client, args[0], err)
+			}
+			return nil
+		},
+	}
+	addMinPosition(cmd, &min)
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "at most so many documents (default: all)")
+	perCall(cmd, "limit")
+	return cmd
+}
+
+func (s *Session) listDocuments(ctx context.Context, client *gateway.Client, view string, min store.Position, limit int) error {
+	g := s.grid("KEY", "POSITION", "DOCUMENT")
+	count := 0
+	for doc, err := range client.List(ctx, view, min) {
+		if err != nil {
+			return err
+		}
+		if s.JSON() {
+			if err := s.Print(doc); err != nil {
+				return err
+			}
+		} else {
+			g.add(doc.Key, doc.Position, s.shortened(doc.Document, 45))
+		}
+		if count++; count == limit {
+			break
+		}
+	}
+	if s.JSON() {
+		return nil
+	}
+	return g.render("no documents yet; see how far the view is: " + s.app.Name + " projection ls")
+}
+
+// viewFailure helps with a view that the system does not have.
+func (s *Session) viewFailure(ctx context.Context, client *gateway.Client, view string, err error) error {
+	if !errors.Is(err, projector.ErrNoView) {
+		return err
+	}
+	info, asked := request(ctx, s, client.Info)
+	if asked != nil {
+		return err
+	}
+	return s.unknown(err, gateway.CodeUnknownView, "view", view, info.Views)
+}
+
+func addMinPosition(cmd *cobra.Command, min *uint64) {
+	cmd.Flags().Uint64Var(min, "min-position", 0, "wait until the view has reached this `POSITION`, as a command's result names it")
+	perCall(cmd, "min-position")
+}
+
+// completeViews completes the first argument with the application's views; it
+// asks nobody.
+func completeViews(s *Session) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		var views []string
+		if len(args) == 0 {
+			for _, p := range s.app.Projections {
+				views = append(views, p.Describe().Name)
+			}
+		}
+		return views, cobra.ShellCompDirectiveNoFileComp
+	}
+}
