@@ -1,0 +1,153 @@
+package house
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// everything stands for all packages of the module, in mayImport.
+const everything = "*"
+
+// mayImport is the import graph: what each package may import of this module,
+// outside its tests. store and cluster are leaves that do not know each other;
+// actor and projector do not know each other; cmd wires; nothing imports cmd
+// but cmd. A package that is not named here has no place yet: give it one.
+var mayImport = map[string][]string{
+	"store":           {},
+	"store/jetstream": {"store"},
+	"store/storetest": {"store"},
+
+	"actor":           {"store"},
+	"actor/actortest": {"actor", "store"},
+
+	"projector":               {"store"},
+	"projector/kv":            {"projector", "store"},
+	"projector/projectortest": {"projector", "store"},
+
+	"cluster":          {},
+	"cluster/embedded": {},
+
+	"gateway": {"actor", "projector", "cluster", "store"},
+
+	"cmd/node":              {"actor", "projector", "projector/kv", "gateway", "cluster", "cluster/embedded", "store", "store/jetstream"},
+	"cmd/annals":            {"cmd/node"},
+	"cmd/loans":             {everything},
+	"cmd/loans/application": {"actor", "store"},
+	"cmd/loans/views":       {"cmd/loans/application", "projector", "store"},
+	"cmd/loans/history":     {"cmd/loans/application"},
+
+	"test": {everything},
+}
+
+// keptTo says where a module may be imported, outside tests, and why no
+// further. A folder stands for all that is in it.
+var keptTo = []struct {
+	module  string
+	folders []string
+	why     string
+}{
+	{"github.com/nats-io/nats-server/v2", []string{"cluster/embedded"}, "it links a server into every client"},
+	{"github.com/nats-io/nats.go", []string{"store/jetstream", "projector/kv", "gateway", "cluster/embedded", "cmd/node", "cmd/loans"}, "the core runs on any log"},
+	{"github.com/synadia-io/orbit.go", []string{"store/jetstream", "projector/kv", "cmd/node"}, "the core runs on any log"},
+	{"github.com/vmihailenco/msgpack/v5", []string{"store"}, "stored bytes have one writer, behind store.Codec"},
+	{"github.com/prometheus/client_golang", []string{"store/jetstream", "actor", "projector", "gateway", "cmd/node"}, "the vocabulary measures nothing"},
+	{"github.com/spf13/cobra", []string{"cmd"}, "only commands have a command line"},
+	{"github.com/jedib0t/go-pretty/v6", []string{"cmd"}, "only commands print tables"},
+	{"github.com/itchyny/gojq", []string{"cmd"}, "only commands filter what they print"},
+	{"golang.org/x/term", []string{"cmd"}, "only commands know a terminal"},
+	{"github.com/anishathalye/porcupine", nil, "it is for tests"},
+	{"github.com/google/go-cmp", nil, "it is for tests"},
+	{"github.com/rogpeppe/go-internal", nil, "it is for tests"},
+	{"go.uber.org/goleak", nil, "it is for tests"},
+	{"pgregory.net/rapid", nil, "it is for tests"},
+	{"testing", []string{"store/storetest", "actor/actortest", "projector/projectortest"}, "it belongs to tests and to the suites that tests call"},
+}
+
+func TestImportsFollowTheGraph(t *testing.T) {
+	t.Parallel()
+	for _, f := range files() {
+		if f.test() {
+			continue // a test may stand on whatever does not make a cycle
+		}
+		allowed, known := placeOf(f.dir())
+		if !known {
+			t.Errorf("%s: package %s has no place in the import graph; give it one in test/house", f.path, f.dir())
+			continue
+		}
+		for _, imported := range imports(f) {
+			own, ok := strings.CutPrefix(imported, modulePath+"/")
+			if ok && !slices.Contains(allowed, own) && !slices.Contains(allowed, everything) {
+				t.Errorf("%s imports %s; of this module it may import %v", f.path, own, allowed)
+			}
+		}
+	}
+}
+
+func TestModulesStayWhereTheyBelong(t *testing.T) {
+	t.Parallel()
+	for _, f := range files() {
+		if f.test() || under(f.path, "test") {
+			continue
+		}
+		for _, imported := range imports(f) {
+			for _, k := range keptTo {
+				if under(imported, k.module) && !underAny(f.path, k.folders) {
+					t.Errorf("%s imports %s, which stays in %v: %s", f.path, imported, k.folders, k.why)
+				}
+			}
+		}
+	}
+}
+
+// The graph must not outlive the packages that it names.
+func TestGraphNamesNothingThatIsGone(t *testing.T) {
+	t.Parallel()
+	for _, dir := range slices.Sorted(maps.Keys(mayImport)) {
+		if !exists(dir) {
+			t.Errorf("the import graph names %s, which does not exist", dir)
+		}
+	}
+}
+
+// placeOf returns what the package in dir may import. What spans packages, in
+// test, shares one entry.
+func placeOf(dir string) (allowed []string, known bool) {
+	if under(dir, "test") {
+		dir = "test"
+	}
+	allowed, known = mayImport[dir]
+	return allowed, known
+}
+
+func imports(f *file) []string {
+	paths := make([]string, 0, len(f.ast.Imports))
+	for _, spec := range f.ast.Imports {
+		if p, err := strconv.Unquote(spec.Path.Value); err == nil {
+			paths = append(paths, p)
+		}
+	}
+	return paths
+}
+
+// importName returns the name under which f knows the package, "" if it does
+// not import it.
+func importName(f *file, imported string) string {
+	for _, spec := range f.ast.Imports {
+		if p, err := strconv.Unquote(spec.Path.Value); err != nil || p != imported {
+			continue
+		}
+		if spec.Name != nil {
+			return spec.Name.Name
+		}
+		return path.Base(imported)
+	}
+	return ""
+}
+
+func underAny(path string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return under(path, folder) })
+}

@@ -1,0 +1,193 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/cluster/embedded"
+)
+
+// system is what is put under load and loses its power.
+type system interface {
+	// start starts it with its data in dir and returns when it serves.
+	start(ctx context.Context, dir string, sync embedded.Sync) (*process, error)
+	// load puts it under load until ctx ends, with commands for c.Load only, and
+	// calls began once when the load is on. That the system goes away meanwhile is no error.
+	load(ctx context.Context, c cut, began func()) error
+	// darken tells that the power goes now.
+	darken()
+	// acknowledged returns how many writes it has acknowledged since forget.
+	acknowledged() int
+	// check compares what the running system holds with what it has told.
+	check(ctx context.Context) (findings, error)
+	// lost returns how many acknowledged writes are not in the store behind nc.
+	lost(ctx context.Context, nc *nats.Conn) (int, error)
+	// forget begins anew, on an empty file system.
+	forget()
+}
+
+// runner makes one cut after the other.
+type runner struct {
+	image  *image
+	system system
+	tell   io.Writer // progress
+	total  report
+}
+
+func (r *runner) run(ctx context.Context, plan []cut) error {
+	for _, c := range plan {
+		if err := r.once(ctx, c); err != nil {
+			return fmt.Errorf("cut %d: %w", c.Number, err)
+		}
+	}
+	return nil
+}
+
+// once makes one cut and checks what is left.
+func (r *runner) once(ctx context.Context, c cut) error {
+	if c.Fresh {
+		if err := r.image.format(ctx); err != nil {
+			return err
+		}
+		r.system.forget()
+	}
+	before := r.system.acknowledged()
+	if err := r.loadAndCut(ctx, c); err != nil {
+		return err
+	}
+	if err := r.image.mount(ctx, c.Commit); err != nil {
+		return err
+	}
+	made := r.system.acknowledged() - before
+	if c.Control {
+		return r.control(ctx, c, made)
+	}
+	found, err := r.checkRestarted(ctx)
+	if err != nil {
+		return err
+	}
+	r.total.Cuts++
+	r.total.Acknowledged += made
+	r.total.Lost += found.lost
+	r.total.Ahead += found.ahead
+	r.total.Wrong += found.wrong
+	r.total.Groundless += found.groundless
+	r.total.SlowestReady = max(r.total.SlowestReady, found.ready.Seconds())
+	r.say("cut %d: %s, commit=%d, new=%v, %s of load, %s quiet: %d acknowledged, %d lost, %d ahead, %d wrong, %d groundless, ready again in %s",
+		c.Number, c.How, c.Commit, c.Fresh, c.Load.Round(time.Millisecond), c.Quiet.Round(time.Millisecond), made, found.lost, found.ahead, found.wrong, found.groundless, found.ready.Round(time.Millisecond))
+	for _, n := range found.notes {
+		r.say("  %s", n)
+	}
+	return r.image.unmount(ctx)
+}
+
+func (r *runner) data() string { return filepath.Join(r.image.dir, "data") }
+
+// afterCut is how long the system lives on without power. What it
+// acknowledges in that time counts: it must not.
+const afterCut = 100 * time.Millisecond
+
+// loadAndCut ends with the file system unmounted and the process gone.
+func (r *runner) loadAndCut(ctx context.Context, c cut) error {
+	sync := embedded.SyncBarrier
+	if c.Control {
+		sync = embedded.SyncNone
+	}
+	if err := r.image.mount(ctx, c.Commit); err != nil {
+		return err
+	}
+	p, err := r.system.start(ctx, r.data(), sync)
+	if err != nil {
+		return err
+	}
+	defer p.kill()
+
+	loading, stop := context.WithCancel(ctx)
+	defer stop()
+	began, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- r.system.load(loading, c, func() { close(began) }) }()
+	select {
+	case <-began:
+	case err := <-done:
+		return fmt.Errorf("load: %w", err)
+	}
+	if err := wait(ctx, c.Load+c.Quiet); err != nil {
+		return err
+	}
+	// The power goes first, the process later: a killed process could no
+	// longer acknowledge what the disk has not got.
+	r.system.darken()
+	if err := r.image.cut(c.How); err != nil {
+		return err
+	}
+	if err := wait(ctx, afterCut); err != nil {
+		return err
+	}
+	p.kill()
+	stop()
+	if err := <-done; err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	return r.image.unmount(ctx)
+}
+
+// control counts what the system without a barrier lost. It reads the store
+// with a bare server: what the system itself makes of such a loss is not asked here.
+func (r *runner) control(ctx context.Context, c cut, made int) error {
+	s, err := embedded.Start(embedded.Config{Dir: r.data(), Port: embedded.NoListener, Sync: embedded.SyncNone})
+	if err != nil {
+		return err
+	}
+	defer s.Shutdown()
+	nc, err := s.Connect()
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	lost, err := r.system.lost(ctx, nc)
+	if err != nil {
+		return err
+	}
+	r.total.ControlLost += lost
+	r.say("control %d: %s, %s of load: %d acknowledged, %d lost", c.Number, c.How, c.Load.Round(time.Millisecond), made, lost)
+	nc.Close()
+	s.Shutdown()
+	return r.image.unmount(ctx)
+}
+
+// checkRestarted starts the system on what is left and checks it.
+func (r *runner) checkRestarted(ctx context.Context) (findings, error) {
+	began := time.Now()
+	p, err := r.system.start(ctx, r.data(), embedded.SyncBarrier)
+	if err != nil {
+		return findings{}, fmt.Errorf("restart: %w", err)
+	}
+	defer p.stop()
+	ready := time.Since(began)
+	found, err := r.system.check(ctx)
+	if err != nil {
+		return findings{}, fmt.Errorf("check: %w; the system printed:\n%s", err, p.tail())
+	}
+	found.ready = ready
+	return found, nil
+}
+
+func (r *runner) say(format string, v ...any) { _, _ = fmt.Fprintf(r.tell, format+"\n", v...) }
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
