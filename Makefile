@@ -1,0 +1,94 @@
+# Every target works in a fresh clone with Go alone; lint and interop install
+# their tools, at the versions below, into .tmp/bin.
+
+GOLANGCI_LINT_VERSION := v2.12.2
+NATS_CLI_VERSION      := v0.5.1
+
+TIME  ?= 10s
+TOOLS := $(CURDIR)/.tmp/bin
+# What runs goroutines of its own; the rest only costs time under the detector.
+RACED := ./store/... ./actor/... ./projector/... ./gateway/... ./cluster/... ./cmd/node/...
+
+.DEFAULT_GOAL := check
+MAKEFLAGS     += --no-print-directory
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-11s %s\n", $$1, $$2}'
+
+.PHONY: check
+check: format vet lint test ## what a change must pass (default)
+
+.PHONY: test
+test: ## everything that needs no extra server, under 3 minutes
+	go test ./...
+
+.PHONY: format
+format: ## fail if a file is not as gofmt writes it
+	@unformatted=$$(gofmt -l actor cluster cmd gateway projector store test); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted:\n%s\n' "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet, and for other systems what has code of its own for them
+	go vet ./...
+	GOOS=darwin go vet ./cluster/... ./cmd/... ./test/powercut
+	GOOS=windows go vet ./cluster/...
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## golangci-lint, with a reason beside each linter in .golangci.yml
+	$(TOOLS)/golangci-lint run ./...
+
+.PHONY: race
+race: ## the race detector on what is concurrent
+	go test -race -short -timeout 8m $(RACED)
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for TIME (make fuzz TIME=5m)
+	@grep -rlE '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u | while read -r package; do \
+		grep -hoE '^func Fuzz[A-Za-z0-9_]*' "$$package"/*_test.go | cut -c6- | while read -r target; do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(TIME) "$$package" </dev/null || exit 1; \
+		done || exit 1; \
+	done
+
+.PHONY: interop
+interop: $(TOOLS)/nats ## the gateway with the stock nats command
+	ANNALS_NATS_CLI=$(TOOLS)/nats go test -count 1 -run StockCLI -v ./gateway
+
+.PHONY: smoke
+smoke: ## each benchmark once, to see that it runs
+	go test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: bench
+bench: ## measure: execute, load and replay, each beside raw JetStream
+	@go run ./test/bench
+
+.PHONY: million
+million: ## a million idle actors: how much memory they take
+	@go run ./test/million
+
+.PHONY: powercut
+powercut: ## cut the power under load (root, Linux, loop devices): what is lost
+	@go run ./test/powercut
+
+.PHONY: cover
+cover: ## how much of the code the tests reach
+	@mkdir -p .tmp
+	go test -coverprofile .tmp/cover.out -coverpkg ./actor/...,./cluster/...,./gateway/...,./projector/...,./store/... ./...
+	@go tool cover -func .tmp/cover.out | tail -n 1
+
+.PHONY: dev
+dev: ## the loan example, in memory
+	@go run ./cmd/loans dev
+
+.PHONY: tools
+tools: $(TOOLS)/golangci-lint $(TOOLS)/nats ## install the pinned tools
+
+# A tool is installed again when its version above changes.
+$(TOOLS)/golangci-lint: Makefile
+	GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@touch $@
+
+$(TOOLS)/nats: Makefile
+	GOBIN=$(TOOLS) go install github.com/nats-io/natscli/nats@$(NATS_CLI_VERSION)
+	@touch $@
