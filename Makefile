@@ -61,7 +61,7 @@ smoke: ## each benchmark once, to see that it runs
 
 .PHONY: bench
 bench: ## measure: execute, load and replay, each beside raw JetStream
-	@go run ./test/bench
+	@go run ./cmd/annals bench --json
 
 .PHONY: million
 million: ## a million idle actors: how much memory they take

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
 )
@@ -159,3 +161,15 @@ func (b *bench) hold() (entered <-chan struct{}, release func()) {
 	})
 	return in, sync.OnceFunc(func() { close(out) })
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// actortestT stands in for the t of a test in an example.
+type actortestT struct {
+	testing.TB
+	failed bool
+}
+
+func (t *actortestT) Helper()               {}
+func (t *actortestT) Fatalf(string, ...any) { t.failed = true }
+func (t *actortestT) Fatal(...any)          { t.failed = true }

@@ -35,18 +35,20 @@ func (t *tail) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !t.fromSet {
-		err = t.last(ctx, tip)
+	show := t.show
+	if t.fromSet {
+		show = t.limited()
+		err = t.walk(ctx, before(t.from), tip, show)
 	} else {
-		err = t.walk(ctx, before(t.from), tip, t.atMost(t.lines))
+		err = t.last(ctx, tip)
+	}
+	if err == nil && t.follow {
+		err = t.rest(ctx, tip, show)
 	}
 	if errors.Is(err, errEnough) {
 		return nil
 	}
-	if err != nil || !t.follow {
-		return err
-	}
-	return t.rest(ctx, tip)
+	return err
 }
 
 // before returns the position that p follows.
@@ -57,14 +59,18 @@ func before(p store.Position) store.Position {
 	return p - 1
 }
 
-// atMost shows events until there were n; 0 is without end.
-func (t *tail) atMost(n int) func(store.Recorded[[]byte]) error {
+// limited shows the events from t.from on until there were t.lines of them; 0
+// is without end.
+func (t *tail) limited() func(store.Recorded[[]byte]) error {
 	shown := 0
 	return func(e store.Recorded[[]byte]) error {
+		if e.Position < t.from {
+			return nil
+		}
 		if err := t.show(e); err != nil {
 			return err
 		}
-		if shown++; shown == n {
+		if shown++; shown == t.lines {
 			return errEnough
 		}
 		return nil
@@ -117,15 +123,9 @@ func (t *tail) walk(ctx context.Context, after, tip store.Position, do func(stor
 	return nil
 }
 
-// rest shows what comes, until ctx ends, and goes on where it was when the
+// rest passes what comes, until ctx ends, and goes on where it was when the
 // connection was lost and is back. To begin beyond the log's end is to wait.
-func (t *tail) rest(ctx context.Context, after store.Position) error {
-	show := func(e store.Recorded[[]byte]) error {
-		if e.Position < t.from {
-			return nil
-		}
-		return t.show(e)
-	}
+func (t *tail) rest(ctx context.Context, after store.Position, show func(store.Recorded[[]byte]) error) error {
 	for {
 		feed, err := t.log.Follow(ctx, store.Follow{After: after, Types: t.types})
 		for err == nil {

@@ -203,3 +203,24 @@ func TestTailFollowsFromTheFuture(t *testing.T) {
 		}
 	})
 }
+
+// The limit counts what was there and what came, together.
+func TestTailFollowsUntilThereWereEnough(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := store.NewMemory(store.MemoryConfig{Codec: store.JSON})
+		fillLog(t, log, "a", 1)
+		var shown []string
+		enough := tail{log: log, fromSet: true, lines: 3, follow: true, show: collect(&shown)}
+		ended := make(chan error, 1)
+		go func() { ended <- enough.run(t.Context()) }()
+		synctest.Wait()
+		fillLog(t, log, "b", 1, "c", 3)
+		if err := <-ended; err != nil {
+			t.Errorf("ended with %v", err)
+		}
+		if diff := cmp.Diff([]string{"a 1", "b 1", "c 1"}, shown); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

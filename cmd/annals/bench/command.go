@@ -75,11 +75,29 @@ func measureAll(ctx context.Context, session *node.Session, chosen []scenario, m
 		}
 		reports = append(reports, r)
 	}
-	if session.JSON() {
+	if !session.JSON() {
+		_, err := fmt.Fprintln(session.Out(), asTable(reports))
+		return err
+	}
+	if len(reports) == 1 {
 		return nil
 	}
-	_, err := fmt.Fprintln(session.Out(), asTable(reports))
-	return err
+	fmt.Fprintln(session.Err(), asTable(reports))
+	return session.Print(summarize(reports))
+}
+
+// summary is the last line of several benchmarks.
+type summary struct {
+	Benchmarks int                `json:"benchmarks"`
+	Ratios     map[string]float64 `json:"ratios"`
+}
+
+func summarize(reports []Report) summary {
+	s := summary{Benchmarks: len(reports), Ratios: make(map[string]float64)}
+	for _, r := range reports {
+		s.Ratios[r.Name] = r.Ratio
+	}
+	return s
 }
 
 func asTable(reports []Report) string {
