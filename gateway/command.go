@@ -26,33 +26,48 @@ func (g *Gateway) handleCommand(e *endpoint, m *nats.Msg) {
 	if err == nil {
 		err = readErr
 	}
-	if err == nil && !g.commands.TryAcquire(1) {
-		err = fmt.Errorf("%w: %d commands are under way on node %s", actor.ErrBusy, g.config.MaxInFlight, g.config.Node)
+	if err == nil {
+		err = g.admit(len(m.Data))
 	}
 	if err != nil {
 		meter.done(r, r.fail(err), false)
 		return
 	}
-	g.metrics.inFlight.Inc()
+	size := len(m.Data)
+	m.Data = nil // the command has it, until it is decoded
 	g.config.Actors.Submit(until{context.Background(), deadline}, c, func(result actor.Result, err error) {
+		defer g.release(size)
 		g.reply(r, meter, c.Stream, result, err)
 	})
 }
 
+// admit takes a place for a command of so many bytes, until release.
+func (g *Gateway) admit(size int) error {
+	if !g.commands.TryAcquire(1) {
+		return fmt.Errorf("%w: %d commands are under way on node %s", actor.ErrBusy, g.config.MaxInFlight, g.config.Node)
+	}
+	if !g.payloads.TryAcquire(int64(size)) {
+		g.commands.Release(1)
+		return fmt.Errorf("%w: %d bytes of commands are under way on node %s", actor.ErrBusy, g.config.MaxInFlightBytes, g.config.Node)
+	}
+	g.metrics.inFlight.Inc()
+	return nil
+}
+
+func (g *Gateway) release(size int) {
+	g.metrics.inFlight.Dec()
+	g.payloads.Release(int64(size))
+	g.commands.Release(1)
+}
+
 func (g *Gateway) reply(r *request, meter *commandMeter, stream store.StreamID, result actor.Result, err error) {
-	defer g.commands.Release(1)
-	defer g.metrics.inFlight.Dec()
 	if err != nil {
 		meter.done(r, r.fail(stored(err)), false)
 		return
 	}
-	events := result.Events
-	if events == nil {
-		events = []string{} // [] and not null
-	}
 	code := r.answer(commandResponse{
 		Type: typeCommand, Aggregate: stream.Type, ID: stream.ID,
-		Version: result.Version, Position: result.Position, Events: events, Duplicate: result.Duplicate,
+		Version: result.Version, Position: result.Position, Events: nonNil(result.Events), Duplicate: result.Duplicate,
 	})
 	meter.done(r, code, result.Duplicate)
 }

@@ -218,6 +218,28 @@ func TestMoreInFlightThanAllowedIsBusyAtOnce(t *testing.T) {
 	}
 }
 
+func TestMoreBytesInFlightThanAllowedAreBusy(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	replies := make(chan func(actor.Result, error), 4)
+	f := &fakeActors{submit: func(_ context.Context, _ actor.Command, reply func(actor.Result, error)) { replies <- reply }}
+	startGateway(t, gateway.Config{Conn: connect(t, s), Actors: f, MaxCommandBytes: 1000, MaxInFlightBytes: 1500})
+	nc := connect(t, s)
+	body := `{"owner":"` + strings.Repeat("x", 900) + `"}`
+	if err := nc.Publish("bank.cmd.account.a.open", []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	held := receive(t, replies)
+	if got := status(t, request(t, nc, "bank.cmd.account.b.open", body)); got != 429 {
+		t.Errorf("second command: %d, want 429", got)
+	}
+	held(actor.Result{}, nil)
+	go func() { (<-replies)(actor.Result{}, nil) }()
+	if got := status(t, request(t, nc, "bank.cmd.account.b.open", body)); got != 200 {
+		t.Errorf("after the first was answered: %d", got)
+	}
+}
+
 // elsewhere owns nothing here.
 type elsewhere struct{ node string }
 
@@ -314,6 +336,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative timeout":                func(c *gateway.Config) { c.Timeout = -1 },
 		"negative in-flight":              func(c *gateway.Config) { c.MaxInFlight = -1 },
 		"payloads over what a commit has": func(c *gateway.Config) { c.MaxCommandBytes = 1 << 20 },
+		"bytes in flight below one":       func(c *gateway.Config) { c.MaxInFlightBytes = 10 },
 		"answers without room for errors": func(c *gateway.Config) { c.MaxReplyBytes = 10 },
 	} {
 		config := good

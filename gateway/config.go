@@ -44,7 +44,8 @@ type Views interface {
 // Config says what a [Gateway] serves. Conn, Namespace and Actors are needed.
 type Config struct {
 	// Conn is the connection to serve on. It is not closed. If it may be lost,
-	// let it reconnect: the subscriptions come back with it.
+	// let it reconnect: the subscriptions come back with it. Its error handler
+	// hears when a flood of requests overruns a subscription.
 	Conn *nats.Conn
 	// Namespace is the first token of all subjects.
 	Namespace string
@@ -70,8 +71,11 @@ type Config struct {
 	// may hold a place in the queues for ever.
 	MaxTimeout time.Duration
 	// MaxInFlight is how many commands may be under way; one more is answered
-	// 429 at once. Default 8,192: some thousand askers, a few tens of MB.
+	// 429 at once. Default 8,192: some thousand askers, each with one or two.
 	MaxInFlight int
+	// MaxInFlightBytes bounds the payloads of the commands under way, likewise.
+	// Default 128 MiB, at least MaxCommandBytes.
+	MaxInFlightBytes int
 	// MaxReads is how many queries and control requests may be under way, each
 	// with its goroutine. Default 1,024.
 	MaxReads int
@@ -103,6 +107,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Timeout, 5*time.Second)
 	setDefault(&c.MaxTimeout, time.Minute)
 	setDefault(&c.MaxInFlight, 8192)
+	setDefault(&c.MaxInFlightBytes, 128<<20)
 	setDefault(&c.MaxReads, 1024)
 	setDefault(&c.MaxCommandBytes, maxCommandBytes)
 	setDefault(&c.MaxReplyBytes, 512<<10)
@@ -136,6 +141,8 @@ func (c Config) validate() error {
 		return errors.New("gateway config: MaxInFlight or MaxReads is below 1")
 	case c.MaxCommandBytes < 1 || c.MaxCommandBytes > maxCommandBytes:
 		return errors.New("gateway config: MaxCommandBytes is out of [1, 256 KiB]")
+	case c.MaxInFlightBytes < c.MaxCommandBytes:
+		return errors.New("gateway config: MaxInFlightBytes is below MaxCommandBytes")
 	case c.MaxReplyBytes < minReplyBytes:
 		return errors.New("gateway config: MaxReplyBytes is below 4 KiB")
 	}

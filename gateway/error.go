@@ -108,13 +108,16 @@ func readError(m *nats.Msg) *Error {
 	return &Error{Type: typeError, Status: number, Code: r.code, Description: m.Header.Get(micro.ErrorHeader), Retryable: r.retryable}
 }
 
-// inferred is an error that the client concludes without an answer.
+// inferred is an error that the client concludes without an answer; cause may
+// be nil.
 func inferred(code Code, cause error, format string, args ...any) *Error {
 	r, _ := ruleFor(code, 0)
-	return &Error{
-		Type: typeError, Status: r.status, Code: code, Retryable: r.retryable, Inferred: true, cause: cause,
-		Description: fmt.Sprintf(format, args...) + ": " + cause.Error(),
+	e := &Error{Type: typeError, Status: r.status, Code: code, Retryable: r.retryable, Inferred: true, cause: cause}
+	e.Description = fmt.Sprintf(format, args...)
+	if cause != nil {
+		e.Description += ": " + cause.Error()
 	}
+	return e
 }
 
 // final marks an inferred error as one that no repetition changes.

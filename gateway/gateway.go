@@ -20,6 +20,7 @@ type Gateway struct {
 	aggregates map[string]*aggregate
 	metrics    *metrics
 	commands   *semaphore.Weighted // those under way
+	payloads   *semaphore.Weighted // their bytes
 	reads      *semaphore.Weighted
 	started    atomic.Bool
 	ready      chan struct{}
@@ -42,6 +43,7 @@ func New(config Config) (*Gateway, error) {
 		aggregates: m.aggregates(config.Actors.Definitions()),
 		metrics:    m,
 		commands:   semaphore.NewWeighted(int64(config.MaxInFlight)),
+		payloads:   semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
 		reads:      semaphore.NewWeighted(int64(config.MaxReads)),
 		ready:      make(chan struct{}),
 	}, nil

@@ -86,8 +86,7 @@ var (
 
 // parseHeaders reads the headers that readers know. Inbound Nats- headers,
 // which are instructions to a server, and foreign ones are passed over; no
-// header reaches a publish of ours. The error matches [store.ErrInvalid] or
-// [store.ErrTooLarge].
+// header reaches a publish of ours. The error matches [store.ErrInvalid].
 func parseHeaders(raw nats.Header, readers map[string]headerReader, now time.Time) (headers, error) {
 	var h headers
 	if err := checkHeaderSize(raw); err != nil {
@@ -126,10 +125,10 @@ func checkHeaderSize(raw nats.Header) error {
 		}
 	}
 	if count > maxHeaders {
-		return &store.TooLargeError{What: "headers (count)", Size: count, Limit: maxHeaders}
+		return &store.InvalidError{What: "headers", Value: strconv.Itoa(count), Reason: "more than " + strconv.Itoa(maxHeaders)}
 	}
 	if size > maxHeaderBytes {
-		return &store.TooLargeError{What: "headers (bytes)", Size: size, Limit: maxHeaderBytes}
+		return &store.InvalidError{What: "headers", Value: strconv.Itoa(size) + " bytes", Reason: "more than " + strconv.Itoa(maxHeaderBytes)}
 	}
 	return nil
 }

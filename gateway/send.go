@@ -207,30 +207,24 @@ func (s *sending) rest(ctx context.Context) bool {
 	}
 }
 
-// conclude turns the last failure into what is certain after all attempts. The
-// log is decided once for each command id, so a definite no about the stream
-// (4xx) to a later attempt holds for the earlier ones; a server that is in
-// trouble knows nothing of them.
+// conclude turns the last failure into what is certain after all attempts.
+// After silence no failure is: an attempt that got no answer may still wait in
+// a node that was stopped, behind the one that was refused, and be decided on a
+// later state. Only success is, because the id makes all attempts one command.
 func (s *sending) conclude(ctx context.Context, last *Error) *Error {
-	if !s.maybe || !last.Inferred && !last.Retryable && last.Status < 500 {
+	if !s.maybe {
 		return last
 	}
-	if last.Code == CodeUnknownOutcome && ctx.Err() == nil {
-		return last
-	}
-	cause := error(last)
-	if ctx.Err() != nil {
-		cause = context.Cause(ctx)
-	}
-	return inferred(CodeUnknownOutcome, cause, "whether %s was carried out is not known (%s)", s.message.Subject, last.Description)
+	// The last failure is told and not wrapped: it must not match.
+	return inferred(CodeUnknownOutcome, context.Cause(ctx), "whether %s was carried out is not known: %s", s.message.Subject, last.Description)
 }
 
 // patience is how long the server may let a command wait: a little less than
 // its sender does, so that the answer to one that waited in vain still arrives.
 func patience(ctx context.Context) string {
-	const most = 100 * time.Millisecond
+	const most = 250 * time.Millisecond
 	deadline, _ := ctx.Deadline()
 	left := time.Until(deadline)
-	left -= min(left/10, most)
+	left -= min(left/5, most)
 	return max(left, time.Millisecond).Truncate(time.Microsecond).String()
 }

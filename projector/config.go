@@ -27,10 +27,12 @@ type Config struct {
 	// are written. Default 250 ms: documents that change again and again are
 	// written rarely, and little is folded again after a crash.
 	FlushEvery time.Duration
-	// Linger is how long, while live, the first event waits for company before
-	// it is written. Default 0: while one write is under way the next gathers by
-	// itself, so waiting only adds latency. Negative is refused.
-	Linger time.Duration
+	// MaxLinger is the longest that, while live, an event waits for others to be
+	// written with it. After a write the view rests twice as long as the write
+	// took, so that under load it spends a third of its time writing: a single
+	// server spends 1.5 ms of CPU and several syncs on the smallest write. An event
+	// that comes after a pause waits not at all. Default 25 ms; negative: never wait.
+	MaxLinger time.Duration
 	// CommitTimeout bounds one write with all its repetitions. Default 10 s.
 	CommitTimeout time.Duration
 	// CachedDocuments is how many decoded documents each projection keeps in
@@ -49,6 +51,7 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	c.BatchCommits = defaulted(c.BatchCommits, 2000)
 	c.FlushEvery = defaulted(c.FlushEvery, 250*time.Millisecond)
+	c.MaxLinger = defaulted(c.MaxLinger, 25*time.Millisecond)
 	c.CommitTimeout = defaulted(c.CommitTimeout, 10*time.Second)
 	c.CachedDocuments = defaulted(c.CachedDocuments, 50_000)
 	c.MaxWaiters = defaulted(c.MaxWaiters, 10_000)
@@ -76,7 +79,7 @@ func (c Config) validate() error {
 		return invalid("Store", "is missing")
 	case c.BatchCommits < 0, c.CachedDocuments < 0, c.MaxWaiters < 0:
 		return invalid("sizes", "must not be negative")
-	case c.FlushEvery < 0, c.Linger < 0, c.CommitTimeout < 0:
+	case c.FlushEvery < 0, c.CommitTimeout < 0:
 		return invalid("durations", "must not be negative")
 	}
 	seen := map[string]bool{}

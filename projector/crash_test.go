@@ -79,7 +79,7 @@ func randomConfig(r *rand.Rand) projector.Config {
 	return projector.Config{
 		BatchCommits:    1 + r.IntN(40),
 		FlushEvery:      time.Duration(1+r.IntN(100)) * time.Millisecond,
-		Linger:          time.Duration(r.IntN(3)) * time.Millisecond,
+		MaxLinger:       time.Duration(r.IntN(3)-1) * time.Millisecond,
 		CachedDocuments: 1 + r.IntN(30),
 		Logger:          slog.New(slog.DiscardHandler),
 	}

@@ -224,18 +224,18 @@ func TestNewGroupRefuses(t *testing.T) {
 		return projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}}
 	}
 	for name, cfg := range map[string]projector.Config{
-		"no log":          {Store: kept},
-		"no store":        {Log: log},
-		"a view twice":    {Log: log, Store: kept, Projections: []projector.Definition{totals("a"), totals("a")}},
-		"negative linger": {Log: log, Store: kept, Linger: -1},
-		"bad name":        with(func(v *projector.Documents[event, total]) { v.Name = "Totals" }),
-		"long name":       with(func(v *projector.Documents[event, total]) { v.Name = "a123456789012345678901234567890123456789x" }),
-		"version":         with(func(v *projector.Documents[event, total]) { v.Version = -1 }),
-		"no types":        with(func(v *projector.Documents[event, total]) { v.Types = nil }),
-		"bad type":        with(func(v *projector.Documents[event, total]) { v.Types = []string{"a.b"} }),
-		"no events":       with(func(v *projector.Documents[event, total]) { v.Events = store.Types[event]{} }),
-		"no keys":         with(func(v *projector.Documents[event, total]) { v.Keys = nil }),
-		"no fold":         with(func(v *projector.Documents[event, total]) { v.Fold = nil }),
+		"no log":         {Store: kept},
+		"no store":       {Log: log},
+		"a view twice":   {Log: log, Store: kept, Projections: []projector.Definition{totals("a"), totals("a")}},
+		"negative flush": {Log: log, Store: kept, FlushEvery: -1},
+		"bad name":       with(func(v *projector.Documents[event, total]) { v.Name = "Totals" }),
+		"long name":      with(func(v *projector.Documents[event, total]) { v.Name = "a123456789012345678901234567890123456789x" }),
+		"version":        with(func(v *projector.Documents[event, total]) { v.Version = -1 }),
+		"no types":       with(func(v *projector.Documents[event, total]) { v.Types = nil }),
+		"bad type":       with(func(v *projector.Documents[event, total]) { v.Types = []string{"a.b"} }),
+		"no events":      with(func(v *projector.Documents[event, total]) { v.Events = store.Types[event]{} }),
+		"no keys":        with(func(v *projector.Documents[event, total]) { v.Keys = nil }),
+		"no fold":        with(func(v *projector.Documents[event, total]) { v.Fold = nil }),
 	} {
 		if _, err := projector.NewGroup(cfg); err == nil {
 			t.Errorf("%s: accepted", name)

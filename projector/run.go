@@ -31,6 +31,7 @@ type run struct {
 	folded  Checkpoint // as it will be once everything folded is written
 	staged  []mark     // of the events that the folder has staged
 	flushAt time.Time  // when what is folded has to be written; zero if nothing waits
+	rested  time.Time  // when the view may write again while live
 
 	// Counts of the feed's commits: those that the log held, those of which every
 	// event is staged or folded, those that are written.
@@ -242,20 +243,20 @@ func (r *run) advance(n int) {
 	r.staged = slices.Delete(r.staged, 0, n)
 }
 
-// settle decides when what is folded is written: while live at once, or after
-// the configured linger; while catching up every so often.
+// settle decides when what is folded is written: while live as soon as the
+// view has rested from its last write, while catching up every so often.
 func (r *run) settle(ctx context.Context) error {
 	if r.folded.Position == r.stored.Position {
 		r.written = r.taken
 		r.p.looked(r.left())
 		return nil
 	}
-	wait := r.p.cfg.FlushEvery
-	if r.left() == 0 {
-		wait = r.p.cfg.Linger
-	}
 	now := time.Now()
-	if at := now.Add(wait); r.flushAt.IsZero() || at.Before(r.flushAt) {
+	at := now.Add(r.p.cfg.FlushEvery)
+	if r.left() == 0 && r.rested.Before(at) {
+		at = r.rested
+	}
+	if r.flushAt.IsZero() || at.Before(r.flushAt) {
 		r.flushAt = at
 	}
 	if now.Before(r.flushAt) {
@@ -263,6 +264,9 @@ func (r *run) settle(ctx context.Context) error {
 	}
 	return r.write(ctx)
 }
+
+// restAfter returns how long a view rests after a write that took so long.
+func restAfter(took, most time.Duration) time.Duration { return max(0, min(2*took, most)) }
 
 // left returns how many commits the log held beyond those that are folded.
 func (r *run) left() uint64 {
@@ -302,7 +306,10 @@ func (r *run) write(ctx context.Context) error {
 	if next, err = r.view.Commit(ctx, next, docs); err != nil {
 		return err
 	}
-	r.p.meter.batches.Observe(time.Since(began).Seconds())
+	ended := time.Now()
+	took := ended.Sub(began)
+	r.rested = ended.Add(restAfter(took, r.p.cfg.MaxLinger))
+	r.p.meter.batches.Observe(took.Seconds())
 	r.p.meter.events.Add(float64(next.Events - r.stored.Events))
 	left := r.left()
 	r.p.committed(next, r.known-left-r.written, left)

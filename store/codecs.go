@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxPooledBytes is the capacity above which a buffer is not kept for reuse,
 // so that one large value does not stay in memory for ever.
@@ -19,7 +22,8 @@ func CodecByName(name string) (Codec, error) {
 
 // unfit says that bytes and a Go type do not go together.
 func unfit(v any, cause error) error {
-	return &InvalidError{What: "value for", Value: fmt.Sprintf("%T", v), Reason: cause.Error()}
+	name := strings.TrimPrefix(fmt.Sprintf("%T", v), "*")
+	return &InvalidError{What: "value for", Value: name, Reason: cause.Error()}
 }
 
 // recoverInto turns the panic of a decoder, or of a type's own decoding

@@ -298,8 +298,9 @@ func TestRecorded(t *testing.T) {
 func FuzzDecodeCommit(f *testing.F) {
 	for _, codec := range codecs {
 		stored := mustEncode(f, codec, fullCommit(f, codec))
-		f.Add(stored, true)
-		f.Add(stored[:len(stored)/2], false)
+		f.Add(store.Unsealed(codec, stored), true)
+		f.Add(stored, false)
+		f.Add(stored[:len(stored)/2], true)
 	}
 	f.Add([]byte("\xdd\xff\xff\xff\xff"), true)
 	f.Fuzz(func(t *testing.T, data []byte, seal bool) {

@@ -55,3 +55,11 @@ func Sealed(codec Codec, data []byte) []byte {
 	}
 	return appendSum(slices.Clone(data))
 }
+
+// Unsealed returns a commit or a snapshot without its check sum.
+func Unsealed(codec Codec, stored []byte) []byte {
+	if codec == JSON {
+		return stored[:len(stored)-sumJSONBytes]
+	}
+	return stored[:len(stored)-sumBytes]
+}

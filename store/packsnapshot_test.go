@@ -80,8 +80,8 @@ func FuzzDecodeSnapshot(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(stored, true)
-	f.Add(stored[:20], false)
+	f.Add(store.Unsealed(store.MsgPack, stored), true)
+	f.Add(stored, false)
 	f.Fuzz(func(t *testing.T, data []byte, seal bool) {
 		if seal {
 			data = store.Sealed(store.MsgPack, data)

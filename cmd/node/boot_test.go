@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,11 +15,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// journal collects what happens, in order. Boot runs one thing after the
-// other, so the parts write to it one at a time.
-type journal struct{ lines []string }
+// journal collects what happens, in order.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
 
-func (j *journal) add(words ...string) { j.lines = append(j.lines, strings.Join(words, " ")) }
+func (j *journal) all() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.Clone(j.lines)
+}
+
+func (j *journal) add(words ...string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, strings.Join(words, " "))
+}
 
 // part returns a part that writes its life into the journal and takes drain
 // to stop.
@@ -55,7 +68,7 @@ func TestBootStopsInReverse(t *testing.T) {
 			"open server", "open actors", "open gateway", "up",
 			"drained gateway", "close gateway", "drained actors", "close actors", "drained server", "close server",
 		}
-		if diff := cmp.Diff(want, j.lines); diff != "" {
+		if diff := cmp.Diff(want, j.all()); diff != "" {
 			t.Error(diff)
 		}
 		if took := time.Since(begin); took != 16*time.Second {
@@ -78,7 +91,7 @@ func TestBootWaitsForReadiness(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []string{"open gateway", "ready gateway", "open http", "up"}
-		if diff := cmp.Diff(want, j.lines[:4]); diff != "" {
+		if diff := cmp.Diff(want, j.all()[:4]); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -135,15 +148,15 @@ func TestBootFailure(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatalf("error %v, want %q in it", err, test.want)
 				}
-				if failing.ready != nil && slices.Contains(j.lines, "up") {
+				if failing.ready != nil && slices.Contains(j.all(), "up") {
 					t.Error("up without a part that never was ready")
 				}
 				for _, stop := range test.stops {
-					if !strings.Contains(strings.Join(j.lines, "\n"), stop) {
-						t.Errorf("%q did not happen: %q", stop, j.lines)
+					if !strings.Contains(strings.Join(j.all(), "\n"), stop) {
+						t.Errorf("%q did not happen: %q", stop, j.all())
 					}
 				}
-				if last := j.lines[len(j.lines)-1]; last != "close server" {
+				if last := j.all()[len(j.all())-1]; last != "close server" {
 					t.Errorf("%q is last, want the server", last)
 				}
 			})
@@ -164,7 +177,7 @@ func TestBootInterruptedWhileStarting(t *testing.T) {
 			t.Errorf("an interrupt is no failure, got %v", err)
 		}
 		want := []string{"open server", "open gateway", "drained gateway", "close gateway", "drained server", "close server"}
-		if diff := cmp.Diff(want, j.lines); diff != "" {
+		if diff := cmp.Diff(want, j.all()); diff != "" {
 			t.Error(diff)
 		}
 	})
@@ -180,7 +193,7 @@ func TestBootGivesUpOnAPartThatDoesNotDrain(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "gateway: still draining after 30s") {
 			t.Errorf("error %v does not name the part that hangs", err)
 		}
-		if diff := cmp.Diff([]string{"close gateway", "drained server", "close server"}, j.lines[2:]); diff != "" {
+		if diff := cmp.Diff([]string{"close gateway", "drained server", "close server"}, j.all()[2:]); diff != "" {
 			t.Error(diff)
 		}
 		synctest.Wait()

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "end": end, "exits": exits, "probe": probe, "occupy": occupy,
 		},
+		Deadline:      time.Now().Add(4 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 	})
 }

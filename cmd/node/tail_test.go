@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -116,13 +117,13 @@ func TestTailFollows(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- follows.run(ctx) }()
 		synctest.Wait()
-		flaky.down = true // from the next connection on
+		flaky.down.Store(true) // from the next connection on
 		fillLog(t, log, "b", 1)
 		synctest.Wait()
 		fillLog(t, log, "c", 1)
 		flaky.feed.cut()
 		synctest.Wait()
-		flaky.down = false
+		flaky.down.Store(false)
 		time.Sleep(2 * tailPause)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"a 2", "b 1", "c 1"}, shown); diff != "" {
@@ -138,12 +139,12 @@ func TestTailFollows(t *testing.T) {
 // flakyLog loses connections.
 type flakyLog struct {
 	*store.Memory
-	down bool
+	down atomic.Bool
 	feed *flakyFeed
 }
 
 func (l *flakyLog) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
-	if l.down {
+	if l.down.Load() {
 		return nil, fmt.Errorf("follow: %w", store.ErrUnavailable)
 	}
 	feed, err := l.Memory.Follow(ctx, f)

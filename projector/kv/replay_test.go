@@ -3,6 +3,7 @@ package kv_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -190,4 +191,71 @@ func BenchmarkReplay(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// BenchmarkVisible measures how long after its append an event can be read in
+// a view, with one writer and nothing else going on, and with many writers.
+func BenchmarkVisible(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		memory  bool
+		writers int
+	}{{"file/1", false, 1}, {"file/64", false, 64}, {"memory/1", true, 1}, {"memory/64", true, 64}} {
+		b.Run(c.name, func(b *testing.B) { benchVisible(b, c.memory, c.writers) })
+	}
+}
+
+func benchVisible(b *testing.B, memory bool, writers int) {
+	server, err := embedded.Start(embedded.Config{Dir: b.TempDir(), Logger: quiet})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(server.Shutdown)
+	conn := connect(b, server)
+	log := openLog(b, conn, "bench", server.Barrier())
+	g, err := projector.NewGroup(projector.Config{
+		Log: log, Store: kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: memory}),
+		Projections: []projector.Definition{viewBy("v", byStream)}, Logger: quiet,
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() { _ = g.Run(ctx) }()
+	var mu sync.Mutex
+	var took []time.Duration
+	todo := make(chan int)
+	var working sync.WaitGroup
+	for range writers {
+		working.Go(func() {
+			for i := range todo {
+				key := fmt.Sprintf("s-%d-%d", b.N, i)
+				if err := appendStream(log, key, i, 1); err != nil {
+					b.Error(err)
+				}
+				appended := time.Now()
+				tip, err := log.Tip(ctx)
+				if err == nil {
+					_, err = g.Get(ctx, "v", key, tip)
+				}
+				if err != nil {
+					b.Error(err)
+				}
+				mu.Lock()
+				took = append(took, time.Since(appended))
+				mu.Unlock()
+			}
+		})
+	}
+	i := 0
+	for b.Loop() {
+		todo <- i
+		i++
+	}
+	close(todo)
+	working.Wait()
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
+	b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
 }

@@ -108,7 +108,9 @@ func (a *appending) run(ctx context.Context) (uint64, error) {
 		if got.verdict == refused && a.open == 0 {
 			return 0, a.refused(got.reason)
 		}
-		a.reason = got.reason
+		if ctx.Err() == nil {
+			a.reason = got.reason
+		}
 		a.log.cfg.Logger.Debug("append not settled", "type", a.commit.Stream.Type, "version", a.commit.After.Version, "try", try, "err", got.reason)
 		if got.verdict == moved || got.verdict == refused || busyOnes > busyTries {
 			if sequence, err := a.settle(ctx); sequence > 0 || err != nil {

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"time"
 
 	"github.com/annals-go/annals/store"
 )
 
 const (
 	// walkLen and walkBytes bound how far a read walks back from the stream's
-	// end, and what it holds meanwhile.
-	walkLen   = 256
+	// end, and what it holds meanwhile. A stream with snapshots is never read
+	// further.
+	walkLen   = 512
 	walkBytes = 8 << 20
-	// walkEvents is the largest count of events for which walking is tried at
-	// all: with more, the walk would most likely end before its beginning.
-	walkEvents = 16 * walkLen
+	// What a batch costs the server: for each message that it passes over while
+	// it looks for the next one of the subject, and for each that it finds.
+	batchScan = 120 * time.Nanosecond
+	batchFind = 8 * time.Microsecond
 	// stepLen is how many commits come from the leader before a batch is tried
 	// again.
 	stepLen = 64
@@ -29,10 +32,10 @@ const (
 //
 //   - nothing was added: one request in all;
 //   - the last commit follows after: that one is yielded;
-//   - some were added: back from the last, each commit names its predecessor's
-//     sequence and hash, so that any replica may hold it out;
-//   - many were added: forward in batches from any replica, with the leader
-//     filling in what that replica does not have yet.
+//   - some were added: back from the last. Each commit names its predecessor's
+//     sequence and hash, so it may come from any replica;
+//   - many were added, or few others between them: forward, in batches from any
+//     replica, with the leader filling in what that one does not have yet.
 func (l *Log) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
 	return func(yield func(*store.Commit, error) bool) {
 		token, err := store.EncodeToken(id.ID)
@@ -61,7 +64,8 @@ type reading struct {
 	head    store.Head // of what was yielded so far
 	yield   func(*store.Commit, error) bool
 
-	leaderOnly bool // a replica did not have what it should
+	roundTrip  time.Duration // of the request for the stream's end
+	leaderOnly bool          // a replica did not have what it should
 }
 
 func (r *reading) run(ctx context.Context) error {
@@ -82,7 +86,9 @@ func (r *reading) run(ctx context.Context) error {
 // that was asked for.
 func (r *reading) end(ctx context.Context) (*message, error) {
 	for try := 0; ; try++ {
+		began := time.Now()
 		end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
+		r.roundTrip = time.Since(began)
 		if errors.Is(err, errNone) {
 			end, err = &message{}, nil
 		}
@@ -140,7 +146,7 @@ func (r *reading) walk(ctx context.Context, end *message) ([]*store.Commit, bool
 		if err != nil || c.Stream != r.id || !m.attested || m.before != c.After.Sequence {
 			return nil, false
 		}
-		if len(tail) == 0 && c.After.Version-r.head.Version > walkEvents {
+		if len(tail) == 0 && !r.walkPays(c) {
 			return nil, false
 		}
 		if len(tail) > 0 && c.Head() != tail[len(tail)-1].After {
@@ -157,6 +163,23 @@ func (r *reading) walk(ctx context.Context, end *message) ([]*store.Commit, bool
 			return nil, false
 		}
 	}
+}
+
+// walkPays estimates whether it is faster to walk back to the head from the
+// last commit, a round trip for each commit, than to have the server look for
+// them, which takes it longer the more other commits lie between.
+func (r *reading) walkPays(last *store.Commit) bool {
+	if last.After.Version < r.head.Version {
+		return false
+	}
+	commits := (last.After.Version - r.head.Version) / uint64(len(last.Events))
+	if commits > walkLen {
+		return false
+	}
+	passed := last.Sequence - r.head.Sequence
+	walk := time.Duration(commits) * r.roundTrip
+	batch := r.roundTrip + time.Duration(commits)*batchFind + time.Duration(passed)*batchScan
+	return walk <= batch
 }
 
 // fetchKnown returns the message whose hash is known, from any replica that has

@@ -1,10 +1,12 @@
 package jetstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -18,41 +20,83 @@ func requests(l *Log, read func()) uint64 {
 	return l.cfg.Conn.Stats().OutMsgs - before
 }
 
+// readingOf starts a read whose commits are collected in got.
+func readingOf(l *Log, id store.StreamID, after store.Head, got *[]*store.Commit) *reading {
+	return &reading{log: l, id: id, subject: l.names.subject(id, id.ID), head: after, yield: func(c *store.Commit, _ error) bool {
+		*got = append(*got, c)
+		return true
+	}}
+}
+
 func TestReadTakesTheLeast(t *testing.T) {
 	t.Parallel()
 	l := open(t, &single, Config{})
 	const most = walkLen + 100
-	id := stream("1")
+	id, ctx := stream("1"), context.Background()
 	heads := fillStream(t, l, id, most)
+	end, err := l.fetch(ctx, lastOn(l.names.subject(id, id.ID)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(_ *reading) error { return nil }
+	walk := func(r *reading) error {
+		tail, ok := r.walk(ctx, end)
+		if !ok {
+			return errors.New("it does not walk")
+		}
+		return r.emitReversed(tail)
+	}
+	forward := func(r *reading) error { return r.forward(ctx, end) }
 	for _, c := range []struct {
 		name     string
+		how      func(r *reading) error
 		behind   int
 		requests uint64
 	}{
-		{"nothing was added", 0, 1},
-		{"the last commit was added", 1, 1},
-		{"some were added", 5, 5},
-		{"as many as are walked", walkLen, walkLen},
+		{"nothing was added", read, 0, 1},
+		{"the last commit was added", read, 1, 1},
+		{"some were added", walk, 5, 4},
+		{"as many as are walked", walk, walkLen, walkLen - 1},
+		{"a batch", forward, batchLen, 1},
+		{"batches", forward, most, (most + batchLen - 1) / batchLen},
 	} {
 		var got []*store.Commit
 		var err error
-		n := requests(l, func() { got, err = readAll(l, id, heads[most-c.behind]) })
+		n := requests(l, func() {
+			if c.behind < 2 {
+				got, err = readAll(l, id, heads[most-c.behind])
+				return
+			}
+			err = c.how(readingOf(l, id, heads[most-c.behind], &got))
+		})
 		if err != nil || len(got) != c.behind || n != c.requests {
 			t.Errorf("%s: %d commits of %d, %v, by %d requests, want %d", c.name, len(got), c.behind, err, n, c.requests)
 		}
 	}
-	var got []*store.Commit
-	var err error
-	end, _ := l.fetch(context.Background(), lastOn(l.names.subject(id, id.ID)))
-	n := requests(l, func() {
-		r := &reading{log: l, id: id, subject: l.names.subject(id, id.ID), yield: func(c *store.Commit, _ error) bool {
-			got = append(got, c)
-			return true
-		}}
-		err = r.forward(context.Background(), end)
-	})
-	if want := uint64((most + batchLen - 1) / batchLen); err != nil || len(got) != most || n != want {
-		t.Errorf("batches: %d commits of %d, %v, by %d requests, want %d", len(got), most, err, n, want)
+}
+
+func TestWalkPays(t *testing.T) {
+	t.Parallel()
+	const local, network = 25 * time.Microsecond, 300 * time.Microsecond
+	for _, c := range []struct {
+		name            string
+		commits, passed uint64
+		roundTrip       time.Duration
+		want            bool
+	}{
+		{"one, nearby", 1, 2, local, true},
+		{"written together, nearby", 100, 100, local, false},
+		{"spread, nearby", 100, 100_000, local, true},
+		{"spread, over a network", 100, 100_000, network, false},
+		{"spread thinly, over a network", 100, 1_000_000, network, true},
+		{"too many", walkLen + 1, 10_000_000, local, false},
+	} {
+		r := &reading{roundTrip: c.roundTrip}
+		last := commitOf(stream("1"), store.Head{Version: c.commits, Sequence: c.passed - 1}, 1)
+		last.Sequence = c.passed
+		if got := r.walkPays(last); got != c.want {
+			t.Errorf("%s: %t", c.name, got)
+		}
 	}
 }
 
@@ -122,7 +166,7 @@ func laggard(t *testing.T, l *Log, last uint64) {
 				m.Header.Set(statusHeader, statusNotFound)
 			}
 			m.Subject, m.Reply = request.Reply, ""
-			if err = conn.PublishMsg(m); m.Header.Get(statusHeader) != "" {
+			if err = conn.PublishMsg(m); m.Header.Get(statusHeader) != "" || !bytes.Contains(request.Data, []byte("batch")) {
 				break
 			}
 		}

@@ -34,7 +34,8 @@ var mayImport = map[string][]string{
 	"gateway": {"actor", "projector", "cluster", "store"},
 
 	"cmd/node":              {"actor", "projector", "projector/kv", "gateway", "cluster", "cluster/embedded", "store", "store/jetstream"},
-	"cmd/annals":            {"cmd/node"},
+	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
+	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
 	"cmd/loans/application": {"actor", "store"},
 	"cmd/loans/views":       {"cmd/loans/application", "projector", "store"},
@@ -43,28 +44,33 @@ var mayImport = map[string][]string{
 	"test": {everything},
 }
 
+// suites are the packages that other packages' tests call.
+var suites = []string{"store/storetest", "actor/actortest", "projector/projectortest"}
+
 // keptTo says where a module may be imported, outside tests, and why no
-// further. A folder stands for all that is in it.
+// further. A folder stands for all that is in it. Domain packages, in the
+// folders of cmd/loans, import nothing but what mayImport gives them and what
+// comes from the makers of Go.
 var keptTo = []struct {
 	module  string
 	folders []string
 	why     string
 }{
 	{"github.com/nats-io/nats-server/v2", []string{"cluster/embedded"}, "it links a server into every client"},
-	{"github.com/nats-io/nats.go", []string{"store/jetstream", "projector/kv", "gateway", "cluster/embedded", "cmd/node", "cmd/loans"}, "the core runs on any log"},
-	{"github.com/synadia-io/orbit.go", []string{"store/jetstream", "projector/kv", "cmd/node"}, "the core runs on any log"},
+	{"github.com/nats-io/nats.go", []string{"store/jetstream", "projector/kv", "gateway", "cluster/embedded", "cmd"}, "the core runs on any log"},
+	{"github.com/synadia-io/orbit.go", []string{"store/jetstream", "projector/kv", "cmd"}, "the core runs on any log"},
 	{"github.com/vmihailenco/msgpack/v5", []string{"store"}, "stored bytes have one writer, behind store.Codec"},
-	{"github.com/prometheus/client_golang", []string{"store/jetstream", "actor", "projector", "gateway", "cmd/node"}, "the vocabulary measures nothing"},
+	{"github.com/prometheus/client_golang", []string{"store/jetstream", "actor", "projector", "gateway", "cmd"}, "the vocabulary measures nothing"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "only commands have a command line"},
 	{"github.com/jedib0t/go-pretty/v6", []string{"cmd"}, "only commands print tables"},
 	{"github.com/itchyny/gojq", []string{"cmd"}, "only commands filter what they print"},
 	{"golang.org/x/term", []string{"cmd"}, "only commands know a terminal"},
-	{"github.com/anishathalye/porcupine", nil, "it is for tests"},
-	{"github.com/google/go-cmp", nil, "it is for tests"},
-	{"github.com/rogpeppe/go-internal", nil, "it is for tests"},
-	{"go.uber.org/goleak", nil, "it is for tests"},
-	{"pgregory.net/rapid", nil, "it is for tests"},
-	{"testing", []string{"store/storetest", "actor/actortest", "projector/projectortest"}, "it belongs to tests and to the suites that tests call"},
+	{"github.com/anishathalye/porcupine", suites, "it is for tests"},
+	{"github.com/google/go-cmp", suites, "it is for tests"},
+	{"github.com/rogpeppe/go-internal", suites, "it is for tests"},
+	{"go.uber.org/goleak", suites, "it is for tests"},
+	{"pgregory.net/rapid", suites, "it is for tests"},
+	{"testing", suites, "it registers flags in whatever imports it"},
 }
 
 func TestImportsFollowTheGraph(t *testing.T) {
@@ -94,6 +100,9 @@ func TestModulesStayWhereTheyBelong(t *testing.T) {
 			continue
 		}
 		for _, imported := range imports(f) {
+			if foreign(imported) && underAny(f.path, domain) {
+				t.Errorf("%s imports %s: a domain stands on Go alone", f.path, imported)
+			}
 			for _, k := range keptTo {
 				if under(imported, k.module) && !underAny(f.path, k.folders) {
 					t.Errorf("%s imports %s, which stays in %v: %s", f.path, imported, k.folders, k.why)
@@ -101,6 +110,16 @@ func TestModulesStayWhereTheyBelong(t *testing.T) {
 			}
 		}
 	}
+}
+
+// domain are the packages that an application's author copies from.
+var domain = []string{"cmd/loans/application", "cmd/loans/views", "cmd/loans/history"}
+
+// foreign reports whether an import comes neither from here nor from the makers
+// of Go, whose standard library has no host in its paths.
+func foreign(imported string) bool {
+	host, _, _ := strings.Cut(imported, "/")
+	return strings.Contains(host, ".") && host != "golang.org" && !under(imported, modulePath)
 }
 
 // The graph must not outlive the packages that it names.

@@ -1,0 +1,171 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+// TestBothConflictCodes provokes the two codes that a replicated stream refuses
+// a conditional publish with, and shows that the log reads them rightly.
+func TestBothConflictCodes(t *testing.T) {
+	t.Parallel()
+	l := open(t, &cluster, Config{})
+	servers := cluster.use(t)
+	seen := map[int]bool{}
+	subject := l.names.subject(stream("1"), "1")
+	var mu sync.Mutex
+	last := uint64(0)
+	publish := func(conn *nats.Conn, expected uint64) {
+		m := newMsg(subject, []byte("x"))
+		m.Header.Set(expectedLastSubject, fmt.Sprint(expected))
+		reply, err := conn.RequestMsg(m, 5*time.Second)
+		if err != nil {
+			return
+		}
+		got := readAnswer(reply)
+		mu.Lock()
+		defer mu.Unlock()
+		var api *apiError
+		if errors.As(got.reason, &api) {
+			seen[api.ErrCode] = true
+			if (api.ErrCode == codeWriteInProgress) != (got.verdict == busy) || (api.ErrCode == codeWrongLastSequence) != (got.verdict == moved) {
+				t.Errorf("%v is taken for %d", api, got.verdict)
+			}
+		}
+		if got.verdict == stored {
+			last = max(last, got.sequence)
+		}
+	}
+	var conns []*nats.Conn
+	for i := range 8 {
+		conns = append(conns, connect(t, servers[i%len(servers)]))
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for !(seen[codeWrongLastSequence] && seen[codeWriteInProgress]) && time.Now().Before(deadline) {
+		var wg sync.WaitGroup
+		expected := last
+		for _, conn := range conns {
+			wg.Go(func() { publish(conn, expected) })
+		}
+		wg.Wait()
+	}
+	if !seen[codeWrongLastSequence] || !seen[codeWriteInProgress] {
+		t.Fatalf("only %v came", seen)
+	}
+}
+
+// TestLeaderStepsDown has the stream's leader step down again and again while
+// several append to several streams, two to each. Nothing that was acknowledged
+// is lost or stored twice, and nothing ends unknown.
+func TestLeaderStepsDown(t *testing.T) {
+	t.Parallel()
+	servers := cluster.use(t)
+	l := open(t, &cluster, Config{})
+	rival := open(t, &cluster, Config{Namespace: l.cfg.Namespace, Conn: connect(t, servers[1])})
+	const streams, stepDowns = 3, 3
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	var wg sync.WaitGroup
+	stop := make(chan struct{})
+	acked := make([]sync.Map, streams) // commit id by version
+	for s := range streams {
+		for _, log := range []*Log{l, rival} {
+			log.ackWait = 500 * time.Millisecond
+			wg.Go(func() {
+				if err := appendUntil(ctx, stop, log, stream(fmt.Sprint(s)), &acked[s]); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	for n := range stepDowns {
+		before := count(acked)
+		if err := stepDown(l); err != nil {
+			t.Errorf("step down %d: %v", n, err)
+		}
+		eventually(t, "appends go on", func() bool { return count(acked) > before+50 })
+	}
+	close(stop)
+	wg.Wait()
+	for s := range streams {
+		commits, err := readAll(l, stream(fmt.Sprint(s)), store.Head{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, c := range commits {
+			if id, ok := acked[s].Load(c.Head().Version); ok && id == c.ID {
+				n++
+			}
+		}
+		if want := size(&acked[s]); n != want || len(commits) != want {
+			t.Errorf("stream %d: %d of %d acknowledged commits are among its %d", s, n, want, len(commits))
+		}
+	}
+}
+
+// appendUntil appends commits of one event, each after whatever the stream ends
+// with, and notes what was acknowledged.
+func appendUntil(ctx context.Context, stop <-chan struct{}, l *Log, id store.StreamID, acked *sync.Map) error {
+	var head store.Head
+	for {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		c := commitOf(id, head, 1)
+		next, err := l.Append(ctx, c)
+		if errors.Is(err, store.ErrConflict) {
+			commits, err := readAll(l, id, head)
+			if err != nil && !errors.Is(err, store.ErrAhead) {
+				return err
+			}
+			if len(commits) > 0 {
+				head = commits[len(commits)-1].Head()
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		head = next
+		if _, twice := acked.LoadOrStore(next.Version, c.ID); twice {
+			return fmt.Errorf("version %d of %s was acknowledged twice", next.Version, id)
+		}
+	}
+}
+
+func stepDown(l *Log) error {
+	m, err := l.cfg.Conn.Request("$JS.API.STREAM.LEADER.STEPDOWN."+l.names.stream, nil, 5*time.Second)
+	if err != nil {
+		return err
+	}
+	if got := readAnswer(m); got.verdict == refused {
+		return got.reason
+	}
+	return nil
+}
+
+func count(maps []sync.Map) (n int) {
+	for i := range maps {
+		n += size(&maps[i])
+	}
+	return n
+}
+
+func size(m *sync.Map) (n int) {
+	m.Range(func(any, any) bool {
+		n++
+		return true
+	})
+	return n
+}
