@@ -96,7 +96,7 @@ func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream sto
 		if err != nil {
 			return replayed, err
 		}
-		if err := l.fold(c); err != nil {
+		if err := l.fold(c, k); err != nil {
 			return replayed, s.reportPanic(named(err, stream, ""))
 		}
 		replayed += len(c.Events)
@@ -104,25 +104,34 @@ func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream sto
 	return replayed, nil
 }
 
-func (l *live) fold(c *store.Commit) error {
+func (l *live) fold(c *store.Commit, k *registered) error {
 	for i, e := range c.Events {
 		if err := l.instance.evolve(e); err != nil {
-			return fmt.Errorf("fold version %d: %w", c.After.Version+uint64(i)+1, err)
+			return stored(err, c, c.After.Version+uint64(i)+1)
 		}
 	}
-	l.advance(c, false)
+	l.advance(c, k)
 	return nil
 }
 
+// stored says whose fault it is that an event of the log cannot be folded. Its
+// sender is long gone: bytes that do not decode are damage, not bad input.
+func stored(err error, c *store.Commit, version uint64) error {
+	if errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrTooLarge) {
+		return &store.DamageError{Stream: c.Stream, Version: version, Sequence: c.Sequence, Reason: err.Error()}
+	}
+	return fmt.Errorf("fold version %d: %w", version, err)
+}
+
 // advance moves l past a stored commit whose events have been folded.
-func (l *live) advance(c *store.Commit, merges bool) {
-	if merges {
+func (l *live) advance(c *store.Commit, k *registered) {
+	if k.merges() {
 		if len(l.recent) == recentHeads {
 			l.recent = append(l.recent[:0], l.recent[1:]...)
 		}
 		l.recent = append(l.recent, l.head)
 	}
-	l.recall.learn(c)
+	l.recall.learn(c, k.names)
 	l.head, l.position, l.time = c.Head(), c.Last(), c.Time
 }
 

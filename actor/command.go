@@ -2,8 +2,6 @@ package actor
 
 import (
 	"crypto/sha256"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -86,37 +84,4 @@ func bodyHash(name string, body []byte) uint64 {
 	_, _ = d.Write([]byte{0})
 	_, _ = d.Write(body)
 	return max(d.Sum64(), 1)
-}
-
-func (c *Command) validate() error {
-	if err := c.Stream.Validate(); err != nil {
-		return err
-	}
-	if err := validateText("command id", c.ID, store.MaxCommandIDBytes); err != nil {
-		return err
-	}
-	for _, m := range [...]struct{ what, text string }{
-		{"correlation id", c.CorrelationID}, {"causation id", c.CausationID},
-		{"principal", c.Principal}, {"traceparent", c.Traceparent},
-	} {
-		if err := validateText(m.what, m.text, store.MaxMetadataBytes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func validateText(what, text string, limit int) error {
-	if len(text) > limit {
-		return &store.TooLargeError{What: what, Size: len(text), Limit: limit}
-	}
-	if !utf8.ValidString(text) {
-		return &store.InvalidError{What: what, Value: text, Reason: "not UTF-8"}
-	}
-	for _, r := range text {
-		if !unicode.IsPrint(r) {
-			return &store.InvalidError{What: what, Value: text, Reason: "has a character that does not print"}
-		}
-	}
-	return nil
 }

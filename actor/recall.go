@@ -67,8 +67,9 @@ func (r *recall) suspects(key commandKey) []*section {
 	return found
 }
 
-// learn remembers the commands of a stored commit.
-func (r *recall) learn(c *store.Commit) {
+// learn remembers the commands of a stored commit. names are the shared wire
+// names: those of a commit that was read hold on to all its text.
+func (r *recall) learn(c *store.Commit, names sharedNames) {
 	r.prepare(c)
 	next := 0
 	for i := range c.Commands {
@@ -84,7 +85,7 @@ func (r *recall) learn(c *store.Commit) {
 			bodyHash: c.Commands[i].BodyHash,
 			version:  c.After.Version + uint64(next),
 			position: store.PositionOf(c.Sequence, next-1),
-			events:   joinTypes(c.Events[begin:next]),
+			events:   names.join(c.Events[begin:next]),
 		})
 	}
 	if n := len(r.sections); n > 0 {
@@ -139,11 +140,25 @@ func (r *recall) inOrder() []memo {
 	return append(append([]memo(nil), r.window[r.oldest:]...), r.window[:r.oldest]...)
 }
 
-// joinTypes returns the wire names as one string. For one event, the usual
-// case, it is the shared string and costs nothing.
-func joinTypes(events []store.Event) string {
+// sharedNames are the wire names of an aggregate's events, each once in memory.
+type sharedNames map[string]string
+
+func newSharedNames(names []string) sharedNames {
+	shared := make(sharedNames, len(names))
+	for _, name := range names {
+		shared[name] = name
+	}
+	return shared
+}
+
+// join returns the wire names as one string. For one event, the usual case, it
+// is the shared string and costs nothing.
+func (n sharedNames) join(events []store.Event) string {
 	if len(events) == 1 {
-		return events[0].Type
+		if name, ok := n[events[0].Type]; ok {
+			return name
+		}
+		return strings.Clone(events[0].Type)
 	}
 	names := make([]string, len(events))
 	for i := range events {

@@ -23,7 +23,7 @@ func learnCommits(r *recall, random *rand.Rand, n, most int) (ids []string, head
 			c.Commands = append(c.Commands, store.Command{ID: id, BodyHash: 1})
 		}
 		c.Hash = store.Hash{byte(i), byte(i >> 8), 1}
-		r.learn(c)
+		r.learn(c, nil)
 		head = c.Head()
 	}
 	return ids, head
@@ -93,7 +93,7 @@ func TestFilterIsBoundedAndRarelyWrong(t *testing.T) {
 func TestMadeUpIDsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	r := &recall{}
-	r.learn(&store.Commit{Commands: []store.Command{{ID: "x"}}, Events: []store.Event{{Type: "opened"}}, Sequence: 1})
+	r.learn(&store.Commit{Commands: []store.Command{{ID: "x"}}, Events: []store.Event{{Type: "opened"}}, Sequence: 1}, nil)
 	if len(r.window) != 0 {
 		t.Fatal("an id that cannot come again takes room")
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
@@ -254,14 +255,40 @@ func TestHistory(t *testing.T) {
 	b.must(t, "a", open{Owner: "Ann"})
 	b.must(t, "a", scatter{N: 2})
 	var types []string
-	for r, err := range b.system.History(t.Context(), stream("a")) {
+	for r, err := range b.system.History(t.Context(), stream("a"), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		types = append(types, fmt.Sprintf("%d %s %+v by %s", r.Version, r.Type, r.Data, r.Command.Name))
 	}
-	want := []string{"1 opened {Owner:Ann} by open", "2 deposited {Cents:1} by scatter", "3 deposited {Cents:1} by scatter"}
+	for r, err := range b.system.History(t.Context(), stream("a"), 2) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		types = append(types, fmt.Sprint(r.Version, " again"))
+	}
+	want := []string{"1 opened {Owner:Ann} by open", "2 deposited {Cents:1} by scatter", "3 deposited {Cents:1} by scatter", "3 again"}
 	if d := cmp.Diff(want, types); d != "" {
 		t.Fatal(d)
+	}
+}
+
+func TestEventThatDoesNotDecodeIsDamage(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.must(t, "a", open{Owner: "Ann"})
+	head := b.commits(t, "a")[0].Head()
+	_, err := b.memory.Append(t.Context(), &store.Commit{
+		Stream: stream("a"), ID: uuid.New(), After: head, Time: time.Now().UTC(),
+		Commands: []store.Command{{ID: "c", Name: "deposit"}},
+		Events:   []store.Event{{Type: "deposited", Schema: 1, Data: []byte{0x81, 0xa5, 'c', 'e', 'n', 't', 's', 0xa1, 'x'}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = newBenchOn(t, b.memory, nil)
+	_, err = b.sender.Execute(t.Context(), "a", deposit{Cents: 1})
+	if d, ok := errors.AsType[*store.DamageError](err); !ok || d.Stream != stream("a") || d.Version != 2 {
+		t.Fatalf("got %v", err)
 	}
 }

@@ -64,13 +64,13 @@ func (s *System) foldTo(ctx context.Context, k *registered, stream store.StreamI
 		return nil, err
 	}
 	if l != nil && at.covers(l) {
-		err := s.foldOn(ctx, l, stream, at)
+		err := s.foldOn(ctx, k, l, stream, at)
 		if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, ErrInternal) {
 			return l, err
 		}
 	}
 	l = &live{instance: k.newInstance()}
-	return l, s.foldOn(ctx, l, stream, at)
+	return l, s.foldOn(ctx, k, l, stream, at)
 }
 
 // covers reports whether everything that was folded into l belongs to at.
@@ -78,7 +78,7 @@ func (at At) covers(l *live) bool {
 	return (at.Version == 0 || l.head.Version <= at.Version) && (at.Time.IsZero() || !l.time.After(at.Time))
 }
 
-func (s *System) foldOn(ctx context.Context, l *live, stream store.StreamID, at At) error {
+func (s *System) foldOn(ctx context.Context, k *registered, l *live, stream store.StreamID, at At) error {
 	for c, err := range s.config.Log.Read(ctx, stream, l.head) {
 		if err != nil {
 			return err
@@ -86,7 +86,7 @@ func (s *System) foldOn(ctx context.Context, l *live, stream store.StreamID, at 
 		if !at.Time.IsZero() && c.Time.After(at.Time) || at.Version != 0 && c.After.Version >= at.Version {
 			return nil
 		}
-		if err := l.foldUntil(c, at.Version); err != nil {
+		if err := l.foldUntil(c, k, at.Version); err != nil {
 			return s.reportPanic(named(err, stream, ""))
 		}
 	}
@@ -94,33 +94,34 @@ func (s *System) foldOn(ctx context.Context, l *live, stream store.StreamID, at 
 }
 
 // foldUntil folds a commit, up to a version if that lies within it.
-func (l *live) foldUntil(c *store.Commit, version uint64) error {
+func (l *live) foldUntil(c *store.Commit, k *registered, version uint64) error {
 	if version == 0 || version >= c.Head().Version {
-		return l.fold(c)
+		return l.fold(c, k)
 	}
 	n := int(version - c.After.Version)
 	for i := range c.Events[:n] {
 		if err := l.instance.evolve(c.Events[i]); err != nil {
-			return fmt.Errorf("fold version %d: %w", c.After.Version+uint64(i)+1, err)
+			return stored(err, c, c.After.Version+uint64(i)+1)
 		}
 	}
 	l.head, l.position, l.time = store.Head{Version: version}, store.PositionOf(c.Sequence, n-1), c.Time
 	return nil
 }
 
-// History yields a stream's events, decoded, the first one first; Data is the
-// E of the aggregate. The last pair has the error, if any: those of
-// [System.State], but for a stream without events, which yields nothing.
-func (s *System) History(ctx context.Context, stream store.StreamID) iter.Seq2[store.Recorded[any], error] {
+// History yields the events of a stream that follow a version, 0 for all of
+// them, decoded and in order; Data is the E of the aggregate. The last pair has
+// the error, if any: those of [System.State], but for a stream without such
+// events, which yields nothing.
+func (s *System) History(ctx context.Context, stream store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error] {
 	return func(yield func(store.Recorded[any], error) bool) {
-		err := s.history(ctx, stream, func(r store.Recorded[any]) bool { return yield(r, nil) })
+		err := s.history(ctx, stream, after, func(r store.Recorded[any]) bool { return yield(r, nil) })
 		if err != nil {
 			yield(store.Recorded[any]{}, fmt.Errorf("read history of %s: %w", stream, err))
 		}
 	}
 }
 
-func (s *System) history(ctx context.Context, stream store.StreamID, yield func(store.Recorded[any]) bool) error {
+func (s *System) history(ctx context.Context, stream store.StreamID, after uint64, yield func(store.Recorded[any]) bool) error {
 	if err := stream.Validate(); err != nil {
 		return err
 	}
@@ -132,10 +133,16 @@ func (s *System) history(ctx context.Context, stream store.StreamID, yield func(
 		if err != nil {
 			return err
 		}
+		if c.Head().Version <= after {
+			continue
+		}
 		for raw := range c.Recorded() {
+			if raw.Version <= after {
+				continue
+			}
 			decoded, err := k.decodeEvent(store.Event{Type: raw.Type, Schema: raw.Schema, Data: raw.Data})
 			if err != nil {
-				return fmt.Errorf("version %d: %w", raw.Version, err)
+				return stored(err, c, raw.Version)
 			}
 			if !yield(store.WithData(raw, decoded)) {
 				return nil

@@ -31,6 +31,7 @@ type System struct {
 // registered is an aggregate of this system.
 type registered struct {
 	kind
+	names   sharedNames // of its events
 	metrics kindMetrics
 }
 
@@ -63,7 +64,7 @@ func NewSystem(config Config) (*System, error) {
 		if s.kinds[k.TypeName()] != nil {
 			return nil, fmt.Errorf("actor config: two aggregates of type %q", k.TypeName())
 		}
-		s.kinds[k.TypeName()] = &registered{kind: k, metrics: s.metrics.forKind(k.TypeName())}
+		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.EventNames()), metrics: s.metrics.forKind(k.TypeName())}
 	}
 	for i := range s.table {
 		s.table[i].actors = make(map[store.StreamID]*actor)
@@ -135,27 +136,36 @@ func (s *System) newRequest(ctx context.Context, c Command, reply func(Result, e
 	if err != nil {
 		return nil, err
 	}
-	if err := c.validate(); err != nil {
+	if err := c.Stream.Validate(); err != nil {
 		return nil, err
 	}
-	r := &request{command: c, decoded: c.value, reply: reply}
-	if r.decoded == nil {
-		codec := c.Codec
-		if codec == nil {
-			codec = s.config.Log.Codec()
-		}
-		if r.decoded, err = k.decodeCommand(codec, c.Name, c.Body); err != nil {
-			return nil, err
-		}
+	r := &request{command: c, reply: reply}
+	if r.decoded, err = s.decode(k, &c); err != nil {
+		return nil, err
 	}
 	if c.ID == "" {
 		r.command.ID = uuid.Must(uuid.NewV7()).String()
 	} else {
 		r.key, r.bodyHash = keyOf(c.ID), bodyHash(c.Name, c.Body)
 	}
+	stored := r.stored()
+	if err := stored.Validate(); err != nil {
+		return nil, err
+	}
 	r.command.Body, r.command.value = nil, nil
 	r.deadline, _ = ctx.Deadline()
 	return r, nil
+}
+
+func (s *System) decode(k *registered, c *Command) (any, error) {
+	if c.value != nil {
+		return c.value, nil
+	}
+	codec := c.Codec
+	if codec == nil {
+		codec = s.config.Log.Codec()
+	}
+	return k.decodeCommand(codec, c.Name, c.Body)
 }
 
 func (s *System) kindOf(stream store.StreamID) (*registered, error) {

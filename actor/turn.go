@@ -269,7 +269,7 @@ func (s *System) store(a *actor, t *draft) error {
 	}
 	a.kind.metrics.appended(time.Since(began), len(t.commit.Events))
 	t.commit.Sequence, t.commit.Hash = head.Sequence, head.Hash
-	a.live.advance(&t.commit, a.kind.merges())
+	a.live.advance(&t.commit, a.kind)
 	return nil
 }
 

@@ -160,7 +160,7 @@ func TestMetadataReachTheLogAndNatsHeadersDoNot(t *testing.T) {
 	if status(t, m) != 200 {
 		t.Fatalf("%s", m.Data)
 	}
-	for e, err := range b.system.History(t.Context(), store.StreamID{Type: "account", ID: "a"}) {
+	for e, err := range b.system.History(t.Context(), store.StreamID{Type: "account", ID: "a"}, 0) {
 		if err != nil {
 			t.Fatal(err)
 		}

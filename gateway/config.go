@@ -26,7 +26,7 @@ type Actors interface {
 	// [store.ErrNotFound] if the stream had no events.
 	State(ctx context.Context, id store.StreamID, at actor.At) (actor.State, error)
 	// History yields the events of a stream from its first.
-	History(ctx context.Context, id store.StreamID) iter.Seq2[store.Recorded[any], error]
+	History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error]
 	// Definitions are the aggregates that may be asked for.
 	Definitions() []actor.Definition
 }

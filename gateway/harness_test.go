@@ -236,7 +236,7 @@ func (f *fakeActors) State(context.Context, store.StreamID, actor.At) (actor.Sta
 	return actor.State{}, store.ErrNotFound
 }
 
-func (f *fakeActors) History(_ context.Context, id store.StreamID) iter.Seq2[store.Recorded[any], error] {
+func (f *fakeActors) History(_ context.Context, id store.StreamID, _ uint64) iter.Seq2[store.Recorded[any], error] {
 	return f.history(id)
 }
 

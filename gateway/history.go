@@ -30,7 +30,7 @@ func (g *Gateway) aggregateHistory(ctx context.Context, r reading) (any, error) 
 	if err := page.fill(ctx, g.config.Actors, stream); err != nil {
 		return nil, stored(err)
 	}
-	if page.version == 0 {
+	if page.version == 0 && ask.After == 0 {
 		return nil, fmt.Errorf("%s: %w", stream, store.ErrNotFound)
 	}
 	return historyResponse{Type: typeHistory, Aggregate: stream.Type, ID: stream.ID, Events: nonNil(page.events), Next: page.next}, nil
@@ -50,7 +50,7 @@ type historyPage struct {
 }
 
 func (p *historyPage) fill(ctx context.Context, actors Actors, stream store.StreamID) error {
-	for e, err := range actors.History(ctx, stream) {
+	for e, err := range actors.History(ctx, stream, p.after) {
 		if err != nil {
 			return err
 		}

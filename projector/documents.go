@@ -104,7 +104,7 @@ func (v Documents[E, D]) validate() error {
 }
 
 func (v Documents[E, D]) folder(codec store.Codec) folder {
-	return &documents[E, D]{
+	return &documentFolder[E, D]{
 		view:  v,
 		codec: codec,
 		cache: newCache[D](),

@@ -38,8 +38,8 @@ type folder interface {
 // room is a number of documents and of bytes.
 type room struct{ documents, bytes int }
 
-// documents is the folder of a document view.
-type documents[E, D any] struct {
+// documentFolder is the folder of a document view.
+type documentFolder[E, D any] struct {
 	view    Documents[E, D]
 	codec   store.Codec
 	cache   cache[D]
@@ -54,7 +54,7 @@ type touching[E any] struct {
 	keys  []string
 }
 
-func (f *documents[E, D]) stage(e store.Recorded[[]byte]) (err error) {
+func (f *documentFolder[E, D]) stage(e store.Recorded[[]byte]) (err error) {
 	defer f.contain(eventOf(e), &err)
 	data, err := f.view.Events.Decode(f.codec, e.Type, e.Schema, e.Data)
 	if err != nil {
@@ -79,7 +79,7 @@ func typed[E any](e store.Recorded[[]byte], data E) store.Recorded[E] {
 
 // checkKeys refuses what cannot be keys, and drops repetitions: an event is
 // folded into a document once.
-func (f *documents[E, D]) checkKeys(keys []string) ([]string, error) {
+func (f *documentFolder[E, D]) checkKeys(keys []string) ([]string, error) {
 	if len(keys) > MaxKeys {
 		return nil, &store.TooLargeError{What: "number of documents that one event touches", Size: len(keys), Limit: MaxKeys}
 	}
@@ -106,7 +106,7 @@ func distinct(keys []string) []string {
 	})
 }
 
-func (f *documents[E, D]) missing() []string {
+func (f *documentFolder[E, D]) missing() []string {
 	var keys []string
 	asked := map[string]bool{}
 	for _, s := range f.staged {
@@ -120,7 +120,7 @@ func (f *documents[E, D]) missing() []string {
 	return keys
 }
 
-func (f *documents[E, D]) admit(keys []string, stored []Document) error {
+func (f *documentFolder[E, D]) admit(keys []string, stored []Document) error {
 	for _, s := range stored {
 		d := &document[D]{key: s.Key, position: s.Position, size: len(s.Document)}
 		if err := json.Unmarshal(s.Document, &d.value); err != nil {
@@ -136,7 +136,7 @@ func (f *documents[E, D]) admit(keys []string, stored []Document) error {
 	return nil
 }
 
-func (f *documents[E, D]) fold(most room) (applied int, err error) {
+func (f *documentFolder[E, D]) fold(most room) (applied int, err error) {
 	for i, s := range f.staged {
 		if len(f.changed) > 0 && !f.fits(s.keys, most) {
 			break
@@ -150,7 +150,7 @@ func (f *documents[E, D]) fold(most room) (applied int, err error) {
 	return applied, nil
 }
 
-func (f *documents[E, D]) fits(keys []string, most room) bool {
+func (f *documentFolder[E, D]) fits(keys []string, most room) bool {
 	if f.bytes > most.bytes {
 		return false
 	}
@@ -165,7 +165,7 @@ func (f *documents[E, D]) fits(keys []string, most room) bool {
 
 // apply folds one event into its documents. A document that has the event
 // already, because a torn commit left it ahead of the checkpoint, keeps it.
-func (f *documents[E, D]) apply(s touching[E]) (err error) {
+func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 	defer f.contain(eventOf(s.event), &err)
 	for _, key := range s.keys {
 		d := f.cache.get(key)
@@ -183,7 +183,7 @@ func (f *documents[E, D]) apply(s touching[E]) (err error) {
 	return nil
 }
 
-func (f *documents[E, D]) pending() ([]Document, error) {
+func (f *documentFolder[E, D]) pending() ([]Document, error) {
 	docs := make([]Document, 0, len(f.changed))
 	for _, d := range f.changed {
 		data, err := f.encode(d)
@@ -196,7 +196,7 @@ func (f *documents[E, D]) pending() ([]Document, error) {
 	return docs, nil
 }
 
-func (f *documents[E, D]) encode(d *document[D]) (data []byte, err error) {
+func (f *documentFolder[E, D]) encode(d *document[D]) (data []byte, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("view %s: encode document %q: %w", f.view.Name, d.key, &PanicError{Value: r, Stack: debug.Stack()})
@@ -208,7 +208,7 @@ func (f *documents[E, D]) encode(d *document[D]) (data []byte, err error) {
 	return data, nil
 }
 
-func (f *documents[E, D]) clean() {
+func (f *documentFolder[E, D]) clean() {
 	for _, d := range f.changed {
 		d.changed = false
 	}
@@ -216,16 +216,16 @@ func (f *documents[E, D]) clean() {
 	f.bytes = 0
 }
 
-func (f *documents[E, D]) trim(limit int) { f.cache.trim(limit, f.changed) }
+func (f *documentFolder[E, D]) trim(limit int) { f.cache.trim(limit, f.changed) }
 
 // contain turns a panic of the application's functions into an error.
-func (f *documents[E, D]) contain(e EventError, err *error) {
+func (f *documentFolder[E, D]) contain(e EventError, err *error) {
 	if r := recover(); r != nil {
 		*err = f.stopped(e, &PanicError{Value: r, Stack: debug.Stack()})
 	}
 }
 
-func (f *documents[E, D]) stopped(e EventError, reason error) error {
+func (f *documentFolder[E, D]) stopped(e EventError, reason error) error {
 	e.View, e.Reason = f.view.Name, reason
 	return &e
 }

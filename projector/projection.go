@@ -84,11 +84,13 @@ func (p *projection) run(ctx context.Context) {
 type retry struct {
 	failures int
 	// alone is an event that must be applied with nothing else waiting to be
-	// written: it was seen to panic. 0 if there is none.
+	// written: it was seen to fail. 0 if there is none.
 	alone store.Position
+	// isolated says that alone was set since the last success or pause.
+	isolated bool
 }
 
-func (r *retry) succeeded() { r.failures = 0 }
+func (r *retry) succeeded() { r.failures, r.isolated = 0, false }
 
 // failed notes why the projection cannot go on and returns how long to wait.
 func (p *projection) failed(err error, again *retry) time.Duration {
@@ -96,6 +98,7 @@ func (p *projection) failed(err error, again *retry) time.Duration {
 		return 0
 	}
 	again.failures++
+	again.isolated = false
 	p.meter.errors.Inc()
 	least, most := backoff(err)
 	wait := jittered(least, most, again.failures)
@@ -117,10 +120,10 @@ func (p *projection) failed(err error, again *retry) time.Duration {
 // again without it.
 func (r *retry) isolate(err error) bool {
 	var stopped *EventError
-	if !errors.As(err, &stopped) || stopped.Position == r.alone {
+	if !errors.As(err, &stopped) || stopped.Position == r.alone || r.isolated {
 		return false
 	}
-	r.alone = stopped.Position
+	r.alone, r.isolated = stopped.Position, true
 	return true
 }
 

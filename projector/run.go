@@ -88,15 +88,34 @@ func (r *run) load(ctx context.Context) (head store.Position, err error) {
 	if was := r.stored.Types; r.stored.Position > 0 && !slices.Equal(was, desc.Types) {
 		return 0, &RedefinedError{View: desc.Name, Was: was, Now: desc.Types}
 	}
-	if head, err = r.p.cfg.Log.Tip(ctx, desc.Types...); err != nil {
+	if head, err = r.head(ctx, max(r.stored.Position, r.stored.Furthest)); err != nil {
 		return 0, err
-	}
-	if has := max(r.stored.Position, r.stored.Furthest); has > head {
-		return 0, &store.AheadError{What: "view " + desc.Name, Has: has, Log: head}
 	}
 	r.stored.Version, r.stored.Types = desc.Version, desc.Types
 	r.folded = r.stored
 	return head, nil
+}
+
+// What seems to be ahead of the log is looked at again so often: a replica
+// that answers for the log may be a moment behind.
+const (
+	headTries = 5
+	headPause = 200 * time.Millisecond
+)
+
+// head returns the position of the last event that concerns the view. The
+// error matches [store.ErrAhead] if that is before what the view has.
+func (r *run) head(ctx context.Context, has store.Position) (store.Position, error) {
+	for try := 1; ; try++ {
+		head, err := r.p.cfg.Log.Tip(ctx, r.p.desc.Types...)
+		if err != nil || has <= head {
+			return head, err
+		}
+		if try == headTries {
+			return 0, &store.AheadError{What: "view " + r.p.desc.Name, Has: has, Log: head}
+		}
+		pause(ctx, headPause)
+	}
 }
 
 // first returns the first commits of the feed if there is a checkpoint, and

@@ -12,7 +12,7 @@ import (
 // is left before the position it wants. The first time is late enough that a
 // view which is merely a moment behind costs the log nothing.
 const (
-	firstProbe = 25 * time.Millisecond
+	firstProbe = 50 * time.Millisecond
 	lastProbe  = 500 * time.Millisecond
 )
 

@@ -7,10 +7,11 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
-	"github.com/spf13/cobra"
 )
 
 // App is an application: what a node runs, and what is called what.

@@ -51,7 +51,16 @@ func useServers(urls string) nats.Option {
 // connectOptions are those of every connection of an operator command.
 func (s *Session) connectOptions() ([]nats.Option, error) {
 	f := &s.flags
-	opts := []nats.Option{nats.Name(s.app.Name + " command line"), nats.Timeout(f.timeout), nats.MaxReconnects(-1)}
+	opts := []nats.Option{
+		nats.Name(s.app.Name + " command line"), nats.Timeout(f.timeout), nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.logger.Debug("nats connection", "err", err) }),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil { // nil: closed on purpose
+				s.logger.Warn("disconnected from nats", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { s.logger.Info("connected to nats again") }),
+	}
 	if f.creds != "" {
 		opts = append(opts, nats.UserCredentials(f.creds))
 	}

@@ -46,6 +46,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // under the race detector each process would end a second late
 			e.Values[devKey{}] = &running{}
 			return nil
 		},

@@ -6,8 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/annals-go/annals/gateway"
 	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/gateway"
 )
 
 // Session is what a command of the command line works with: the global flags,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
 	"github.com/vmihailenco/msgpack/v5"
 
 	"github.com/annals-go/annals/store"
@@ -140,40 +141,56 @@ func benchRaw(b *testing.B, servers *fixture, writers int) {
 	})
 }
 
+// BenchmarkRead reads the last commits of a stream, with 1,500 commits of other
+// streams between each two ("spread") or none ("dense"). "client" is a batched
+// direct get by an extension of nats.go, which decodes nothing.
 func BenchmarkRead(b *testing.B) {
+	const most = 100
 	l := open(b, &single, Config{})
-	const others = 5000
-	for _, commits := range []int{1, 10, 100, 1000} {
-		id := stream(fmt.Sprintf("read-%d", commits))
-		heads := spread(b, l, id, commits, others/min(commits, 100))
-		for name, read := range map[string]func(r *reading, end *message) error{
-			"auto":  func(r *reading, end *message) error { return r.run(context.Background()) },
-			"batch": func(r *reading, end *message) error { return r.forward(context.Background(), end) },
-		} {
-			b.Run(fmt.Sprintf("commits=%d/%s", commits, name), func(b *testing.B) {
-				benchRead(b, l, id, commits, read)
-			})
+	for _, c := range []struct {
+		name    string
+		between int
+	}{{"dense", 0}, {"spread", 1500}} {
+		id := stream(c.name)
+		heads := spread(b, l, id, most, c.between)
+		for _, commits := range []int{0, 1, 10, most} {
+			name := fmt.Sprintf("%s/commits=%d/", c.name, commits)
+			after := heads[most-commits]
+			b.Run(name+"log", func(b *testing.B) { benchRead(b, l, id, after, commits) })
+			if commits > 0 {
+				b.Run(name+"client", func(b *testing.B) { benchGetBatch(b, l, id, after, commits) })
+			}
 		}
-		_ = heads
 	}
 }
 
-func benchRead(b *testing.B, l *Log, id store.StreamID, commits int, read func(r *reading, end *message) error) {
+func benchRead(b *testing.B, l *Log, id store.StreamID, after store.Head, commits int) {
 	for b.Loop() {
-		n := 0
-		r := &reading{log: l, id: id, subject: l.names.subject(id, id.ID), yield: func(*store.Commit, error) bool {
-			n++
-			return true
-		}}
-		end, err := r.end(context.Background())
-		if err == nil {
-			err = read(r, end)
-		}
-		if err != nil || n != commits {
-			b.Fatal(n, err)
+		if got, err := readAll(l, id, after); err != nil || len(got) != commits {
+			b.Fatal(len(got), err)
 		}
 	}
-	b.ReportMetric(float64(commits)*float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+}
+
+func benchGetBatch(b *testing.B, l *Log, id store.StreamID, after store.Head, commits int) {
+	js, subject := mustJetStream(b, l), l.names.subject(id, id.ID)
+	for b.Loop() {
+		messages, err := jetstreamext.GetBatch(context.Background(), js, l.names.stream, commits,
+			jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchSeq(after.Sequence+1))
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := 0
+		for _, err := range messages {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != commits {
+			b.Fatal(n)
+		}
+	}
 }
 
 // spread appends commits to a stream with those of so many others between.

@@ -46,8 +46,10 @@ func (l *load) run(ctx context.Context, began func()) error {
 	if err != nil {
 		return err
 	}
-	if err := l.openShared(ctx, pool[0]); err != nil {
-		return err
+	if l.sendFor > 0 {
+		if err := l.openShared(ctx, pool[0]); err != nil {
+			return err
+		}
 	}
 	began()
 	sending, stop := context.WithTimeout(ctx, l.sendFor)

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
 )
@@ -85,13 +87,28 @@ func isReady(ctx context.Context, url string) error {
 
 func (l *loans) load(ctx context.Context, c cut, began func()) error {
 	l.cuts++
-	// Without a quiet time the clients send into the cut and beyond.
-	sendFor := time.Hour
-	if c.Quiet > 0 {
-		sendFor = c.Load
+	sendFor := c.Load
+	if c.Quiet == 0 {
+		sendFor = time.Hour // into the cut and beyond
 	}
 	w := &load{sendFor: sendFor, url: l.url, name: fmt.Sprintf("cut%d", l.cuts), seed: c.Seed, clients: l.clients, journal: l.journal}
 	return w.run(ctx, began)
+}
+
+// dropViews removes the buckets of the views, as if a new version of each were
+// asked for.
+func (l *loans) dropViews(ctx context.Context, dir string) error {
+	return withServer(dir, func(nc *nats.Conn) error {
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return err
+		}
+		buckets, err := viewBuckets(ctx, nc)
+		for _, b := range buckets {
+			err = errors.Join(err, js.DeleteKeyValue(ctx, b))
+		}
+		return err
+	})
 }
 
 func (l *loans) lost(ctx context.Context, nc *nats.Conn) (int, error) {

@@ -46,7 +46,7 @@ func parse(args []string, out io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("powercut", flag.ContinueOnError)
 	f.SetOutput(out)
-	f.IntVar(&o.cuts, "cuts", minCuts, "power cuts, at least 10 to count")
+	f.IntVar(&o.cuts, "cuts", 14, "power cuts, at least 10 to count")
 	f.IntVar(&o.controls, "controls", 2, "cuts without the barrier, at least 1 to count")
 	f.IntVar(&o.clients, "clients", 64, "clients that send commands")
 	f.Uint64Var(&o.seed, "seed", rand.Uint64N(1<<32), "seed of moments and load, to do a run again")

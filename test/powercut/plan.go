@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -12,18 +13,40 @@ type cut struct {
 	Fresh   bool          // on a new file system
 	Commit  int           // seconds between the journal's own commits
 	How     shutdown      // what the cut drops
+	Rebuild bool          // the views are gone and are built again from the first event
 	Load    time.Duration // how long clients send commands
-	Quiet   time.Duration // how long the system is left to itself after that, before the cut
+	Quiet   time.Duration // how long they only query after that, before the cut
 	Seed    uint64        // of the load
 }
 
-// cutsPerImage is how many cuts in a row one file system must survive: the
-// later ones find a log with a history, the first a system just born.
-const cutsPerImage = 4
+// String tells all that matters to somebody who reads along.
+func (c cut) String() string {
+	text := fmt.Sprintf("%s, commit=%d, %s of load", c.How, c.Commit, c.Load.Round(time.Millisecond))
+	if c.Fresh {
+		text = "new file system, " + text
+	}
+	if c.Rebuild {
+		text += ", views rebuilt"
+	}
+	if c.Quiet > 0 {
+		text += fmt.Sprintf(", %s quiet", c.Quiet.Round(time.Millisecond))
+	}
+	return text
+}
 
-// The time under load, and the time after it. While commands are stored each
-// sync takes along what the views have written; when commands stop, the views
-// catch up and nobody syncs. Half of the cuts come then.
+// cutsPerImage is how many cuts in a row one file system must survive. The
+// first finds a system just born, the later ones a log with a history.
+//
+// While commands are stored, each sync takes along what the views have written.
+// The third cut comes when commands have stopped and the views are left with
+// nobody who syncs for them, the fourth when the views are built again from the
+// first event.
+const (
+	cutsPerImage = 4
+	thenQuiet    = 2
+	thenRebuild  = 3
+)
+
 const (
 	minLoad, maxLoad   = 150 * time.Millisecond, 2 * time.Second
 	minQuiet, maxQuiet = 50 * time.Millisecond, 3 * time.Second
@@ -37,21 +60,24 @@ func planCuts(seed uint64, cuts, controls int) []cut {
 	commits := []int{300, 5, 1}
 	plan := make([]cut, 0, cuts+controls)
 	add := func(n int, c cut) {
-		c.Number, c.How = n+1, []shutdown{dropJournal, flushJournal}[n%2]
-		c.Load = between(random, minLoad, maxLoad)
-		c.Seed = random.Uint64()
+		c.Number, c.How, c.Seed = n+1, []shutdown{dropJournal, flushJournal}[n%2], random.Uint64()
 		plan = append(plan, c)
 	}
 	for n := range controls {
 		// The longest interval: what is lost is up to the system, not the journal.
-		add(n, cut{Control: true, Fresh: true, Commit: commits[0]})
+		add(n, cut{Control: true, Fresh: true, Commit: commits[0], Load: between(random, minLoad, maxLoad)})
 	}
 	for n := range cuts {
-		c := cut{Fresh: n%cutsPerImage == 0, Commit: commits[n%len(commits)]}
-		if n%4 >= 2 {
+		c := cut{Fresh: n%cutsPerImage == 0, Commit: commits[n%len(commits)], Load: between(random, minLoad, maxLoad)}
+		switch n % cutsPerImage {
+		case thenQuiet:
 			c.Quiet = between(random, minQuiet, maxQuiet)
+		case thenRebuild:
+			c.Rebuild, c.Load, c.Quiet = true, 0, between(random, minQuiet, maxQuiet)
 		}
-		add(n, c)
+		// Both kinds of cut meet each kind of moment.
+		add(n+n/cutsPerImage, c)
+		plan[len(plan)-1].Number = n + 1
 	}
 	return plan
 }

@@ -29,6 +29,8 @@ type system interface {
 	check(ctx context.Context) (findings, error)
 	// lost returns how many acknowledged writes are not in the store behind nc.
 	lost(ctx context.Context, nc *nats.Conn) (int, error)
+	// dropViews removes all that is derived from the log from the data in dir.
+	dropViews(ctx context.Context, dir string) error
 	// forget begins anew, on an empty file system.
 	forget()
 }
@@ -80,8 +82,8 @@ func (r *runner) once(ctx context.Context, c cut) error {
 	r.total.Wrong += found.wrong
 	r.total.Groundless += found.groundless
 	r.total.SlowestReady = max(r.total.SlowestReady, found.ready.Seconds())
-	r.say("cut %d: %s, commit=%d, new=%v, %s of load, %s quiet: %d acknowledged, %d lost, %d ahead, %d wrong, %d groundless, ready again in %s",
-		c.Number, c.How, c.Commit, c.Fresh, c.Load.Round(time.Millisecond), c.Quiet.Round(time.Millisecond), made, found.lost, found.ahead, found.wrong, found.groundless, found.ready.Round(time.Millisecond))
+	r.say("cut %d: %s: %d acknowledged, %d lost, %d ahead, %d wrong, %d groundless, ready again in %s",
+		c.Number, c, made, found.lost, found.ahead, found.wrong, found.groundless, found.ready.Round(time.Millisecond))
 	for _, n := range found.notes {
 		r.say("  %s", n)
 	}
@@ -102,6 +104,11 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 	}
 	if err := r.image.mount(ctx, c.Commit); err != nil {
 		return err
+	}
+	if c.Rebuild {
+		if err := r.system.dropViews(ctx, r.data()); err != nil {
+			return fmt.Errorf("drop the views: %w", err)
+		}
 	}
 	p, err := r.system.start(ctx, r.data(), sync)
 	if err != nil {
@@ -139,9 +146,26 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 }
 
 // control counts what the system without a barrier lost. It reads the store
-// with a bare server: what the system itself makes of such a loss is not asked here.
+// with a bare server: what the system itself makes of such a loss is not asked
+// here.
 func (r *runner) control(ctx context.Context, c cut, made int) error {
-	s, err := embedded.Start(embedded.Config{Dir: r.data(), Port: embedded.NoListener, Sync: embedded.SyncNone})
+	lost := 0
+	err := withServer(r.data(), func(nc *nats.Conn) (err error) {
+		lost, err = r.system.lost(ctx, nc)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.total.ControlLost += lost
+	r.say("control %d: %s: %d acknowledged, %d lost", c.Number, c, made, lost)
+	return r.image.unmount(ctx)
+}
+
+// withServer runs a server on the data in dir as long as do works on it. What
+// it did is durable afterwards.
+func withServer(dir string, do func(*nats.Conn) error) error {
+	s, err := embedded.Start(embedded.Config{Dir: dir, Port: embedded.NoListener, Sync: embedded.SyncAlways})
 	if err != nil {
 		return err
 	}
@@ -151,15 +175,7 @@ func (r *runner) control(ctx context.Context, c cut, made int) error {
 		return err
 	}
 	defer nc.Close()
-	lost, err := r.system.lost(ctx, nc)
-	if err != nil {
-		return err
-	}
-	r.total.ControlLost += lost
-	r.say("control %d: %s, %s of load: %d acknowledged, %d lost", c.Number, c.How, c.Load.Round(time.Millisecond), made, lost)
-	nc.Close()
-	s.Shutdown()
-	return r.image.unmount(ctx)
+	return do(nc)
 }
 
 // checkRestarted starts the system on what is left and checks it.

@@ -87,6 +87,9 @@ func (w *writerSystem) forget() { w.acked = map[string]uint64{} }
 
 func (w *writerSystem) darken() {} // the writer refuses nothing
 
+// dropViews does nothing: the writer has no views.
+func (w *writerSystem) dropViews(context.Context, string) error { return nil }
+
 func (w *writerSystem) acknowledged() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -142,6 +145,13 @@ func (w *writerSystem) load(ctx context.Context, c cut, began func()) error {
 	}
 	defer nc.Close()
 	began()
+	if c.Rebuild {
+		c.Load = 0
+	} else if c.Quiet == 0 {
+		c.Load = time.Hour
+	}
+	ctx, stop := context.WithTimeout(ctx, c.Load)
+	defer stop()
 	var all sync.WaitGroup
 	for client := range w.clients {
 		all.Go(func() {

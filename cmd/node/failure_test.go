@@ -1,0 +1,70 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/annals-go/annals/actor"
+)
+
+func testSession(env map[string]string) (s *Session, out, talk *strings.Builder) {
+	out, talk = new(strings.Builder), new(strings.Builder)
+	s = newSession(App{Name: "bank"}, Streams{
+		In: strings.NewReader(""), Out: out, Err: talk, Env: func(name string) string { return env[name] },
+	})
+	s.flags.namespace, s.flags.timeout = "bank", defaultTimeout
+	return s, out, talk
+}
+
+func TestFailureIsThreeLines(t *testing.T) {
+	t.Parallel()
+	s, _, talk := testSession(nil)
+	f := &Failure{Code: codeUsage, Exit: exitUsage, What: "what\nhappened", Why: "because\x1b[2J", Fix: "do this"}
+	f.write(s)
+	want := "error: what; happened [USAGE]\n  why: because\\u001b[2J\n  fix: do this\n"
+	if diff := cmp.Diff(want, talk.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	s, _, _ := testSession(nil)
+	own := Usage("no")
+	if f := explain(t.Context(), s, errors.New("unknown flag")); f.Exit != exitUsage {
+		t.Errorf("before the command line is understood, an error has exit code %d", f.Exit)
+	}
+	s.prepared = true
+	for _, test := range []struct {
+		err  error
+		code string
+		exit int
+	}{
+		{fmt.Errorf("import: %w", own), "USAGE", exitUsage},
+		{errors.New("disk on fire"), "FAILURE", exitFailure},
+		{&actor.RejectedError{Reason: errors.New("not enough money")}, "REJECTED", exitConflict},
+	} {
+		f := explain(t.Context(), s, test.err)
+		if string(f.Code) != test.code || f.Exit != test.exit {
+			t.Errorf("%v: %s and exit code %d, want %s and %d", test.err, f.Code, f.Exit, test.code, test.exit)
+		}
+	}
+}
+
+func TestKindsAreComplete(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, k := range kinds {
+		if seen[string(k.code)] {
+			t.Errorf("%s is there twice", k.code)
+		}
+		seen[string(k.code)] = true
+		if k.exit == exitOK || k.meaning == "" {
+			t.Errorf("%s: exit code %d, meaning %q", k.code, k.exit, k.meaning)
+		}
+	}
+}
