@@ -3,6 +3,7 @@ package kv_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -15,6 +16,8 @@ import (
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
 )
+
+var seed = flag.Uint64("seed", 0, "of the random tests, 0 for another each time")
 
 // A group is stopped, and its connection broken in the middle of writes, while
 // the log grows. In the end the view is a plain fold of the log.
@@ -40,9 +43,12 @@ func exactlyOnce(t *testing.T, to urls, replicas int) {
 	kept := openOn(to, replicas, false)(t).(*flakyStore)
 	log := openLog(t, kept.conn, kept.namespace, nil)
 	view := viewBy("tallies", byStream)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	r := rand.New(rand.NewPCG(seed, seed))
+	from := *seed
+	if from == 0 {
+		from = rand.Uint64()
+	}
+	t.Logf("-seed=%d", from)
+	r := rand.New(rand.NewPCG(from, from))
 	for life := range 6 {
 		stop := start(t, projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
 		for i := range 4 {

@@ -182,7 +182,7 @@ func BenchmarkReplay(b *testing.B) {
 				run++
 				view := viewBy(fmt.Sprintf("v-%d", run), c.key)
 				plain += bare(b, conn, "ANNALS_bench_events", streams*each)
-				built += replay(b, unfiltered{log}, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory}), view, tip)
+				built += replay(b, log, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory}), view, tip)
 			}
 			rate := func(d time.Duration) float64 { return float64(b.N*streams*each) / d.Seconds() }
 			b.ReportMetric(rate(built), "events/s")
