@@ -175,31 +175,34 @@ func (s *System) kindOf(stream store.StreamID) (*registered, error) {
 	return nil, &store.UnknownTypeError{What: "aggregate", Name: stream.Type}
 }
 
-// dispatch brings a request to its actor. Every request that enters gets its
-// reply, from here or from the actor.
+// dispatch brings a request to its actor. Every request gets its reply: from
+// the actor, or from here if it does not get that far.
 func (s *System) dispatch(r *request) {
+	if err := s.enqueue(r); err != nil {
+		r.reply(Result{}, err)
+	}
+}
+
+func (s *System) enqueue(r *request) error {
 	s.gate.RLock()
 	defer s.gate.RUnlock()
 	if s.closed {
-		r.reply(Result{}, errClosed)
-		return
+		return errClosed
 	}
 	for {
 		a, err := s.actor(r.command.Stream)
 		if err != nil {
-			r.reply(Result{}, err)
-			return
+			return err
 		}
 		switch a.enqueue(r, s.config.MailboxLen) {
 		case starts:
 			s.running.Add(1)
 			go s.run(a)
-			return
+			return nil
 		case waits:
-			return
+			return nil
 		case full:
-			r.reply(Result{}, fmt.Errorf("%w: %d commands wait for %s", ErrBusy, s.config.MailboxLen, r.command.Stream))
-			return
+			return fmt.Errorf("%w: %d commands wait for %s", ErrBusy, s.config.MailboxLen, r.command.Stream)
 		case retired: // passivated since the look-up: the next one finds or makes another
 		}
 	}

@@ -242,6 +242,51 @@ func TestReadYourWrites(t *testing.T) {
 	})
 }
 
+// While documents are ahead of the checkpoint, each checkpoint says so: a log
+// that then loses its end is noticed.
+func TestDocumentsAheadAreRemembered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		var positions []store.Position
+		for range 10 {
+			positions = append(positions, f.writer.add("a", 1))
+		}
+		far := positions[7]
+		f.memory.Tear("totals", 1, projector.Document{Key: "a", Position: far, Document: []byte(`{"sum":8,"count":8,"by":{"added":8}}`)})
+		var seen int
+		watched := &faults{memory: f.memory, onCommit: func(_ projector.View, c projector.Checkpoint, _ []projector.Document) fault {
+			if want := c.Position < far; want != (c.Furthest == far) {
+				t.Errorf("checkpoint at %d says documents reach to %d, want %d", c.Position, c.Furthest, far)
+			}
+			if c.Furthest != 0 {
+				seen++
+			}
+			return none
+		}}
+		view := totals("totals")
+		view.Keys = func(e store.Recorded[event]) []string { return []string{e.Stream.ID} }
+		g := newGroup(t, projector.Config{
+			Log: f.log, Store: watched, BatchCommits: 1, FlushEvery: time.Nanosecond, Projections: []projector.Definition{slow(view)},
+		})
+		running(t, g)
+		agrees(t, f, g, view)
+		if seen == 0 {
+			t.Error("no checkpoint was written before the documents' position")
+		}
+	})
+}
+
+// slow makes Keys take a moment.
+func slow(view projector.Documents[event, total]) projector.Documents[event, total] {
+	keys := view.Keys
+	view.Keys = func(e store.Recorded[event]) []string {
+		rest(time.Millisecond)
+		return keys(e)
+	}
+	return view
+}
+
 // When the store is away the projection waits for it, and skips nothing.
 func TestStoreAwayForAMinute(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,8 @@ type Documents[E, D any] struct {
 	// is not among them stops the projection: nothing is skipped.
 	Events store.Types[E]
 	// Keys returns the documents that e touches, at most [MaxKeys]; none means
-	// that e does not concern the view. Keys are what [store.EncodeToken] accepts.
+	// that e does not concern the view. Keys are what [store.EncodeToken] accepts;
+	// one that is named twice counts once.
 	Keys func(e store.Recorded[E]) []string
 	// Fold returns the document under key as it is after e. d is the document
 	// before e, D's zero value before its first event; Fold owns it and may reuse

@@ -1,6 +1,7 @@
 package projector_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -229,7 +230,7 @@ func TestAheadOfTheLog(t *testing.T) {
 					}
 					rest(10 * time.Minute)
 				}
-				if s := statusOf(t, g, "totals"); s.State != projector.StateFailed || !strings.Contains(s.Error, "lost its end") {
+				if s := statusOf(t, g, "totals"); s.State != projector.StateFailed || s.Checkpoint == 0 || !strings.Contains(s.Error, "lost its end") {
 					t.Errorf("status is %+v", s)
 				}
 				if !strings.Contains(out.String(), "level=ERROR msg=\"view is ahead of the log and is not served\"") {
@@ -238,6 +239,89 @@ func TestAheadOfTheLog(t *testing.T) {
 			})
 		})
 	}
+}
+
+// replacedLog is a log that is another one from some moment on.
+type replacedLog struct {
+	store.Log
+	other    store.Log
+	replaced chan struct{}
+}
+
+func (l *replacedLog) now() store.Log {
+	select {
+	case <-l.replaced:
+		return l.other
+	default:
+		return l.Log
+	}
+}
+
+func (l *replacedLog) Tip(ctx context.Context, types ...string) (store.Position, error) {
+	return l.now().Tip(ctx, types...)
+}
+
+func (l *replacedLog) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
+	feed, err := l.now().Follow(ctx, f)
+	return &replacedFeed{Feed: feed, log: l, of: l.now()}, err
+}
+
+// replacedFeed breaks off when its log is replaced.
+type replacedFeed struct {
+	store.Feed
+	log *replacedLog
+	of  store.Log
+}
+
+func (f *replacedFeed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
+	if f.of != f.log.now() {
+		return nil, errAway
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-f.log.replaced:
+			cancel(errAway)
+		case <-ctx.Done():
+		}
+	}()
+	commits, err := f.Feed.Next(ctx, limit)
+	if err != nil && errors.Is(context.Cause(ctx), errAway) {
+		return nil, errAway
+	}
+	return commits, err
+}
+
+// The log loses its end while the view is served.
+func TestAheadOfTheLogWhileServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		log := &replacedLog{Log: f.log, replaced: make(chan struct{})}
+		g := newGroup(t, projector.Config{Log: log, Store: f.memory, Projections: []projector.Definition{totals("totals")}})
+		running(t, g)
+		f.writer.add("a", 1)
+		last := f.writer.add("a", 1)
+		if _, err := g.Get(soon(t), "totals", "a", last); err != nil {
+			t.Fatal(err)
+		}
+		f.renew(t)
+		f.writer.add("a", 5)
+		log.other = f.log
+		close(log.replaced)
+		rest(10 * time.Second)
+		for range 3 {
+			for _, min := range []store.Position{0, 1, last} {
+				if d, err := g.Get(soon(t), "totals", "a", min); !errors.Is(err, store.ErrAhead) {
+					t.Errorf("get: %s, %v", d.Document, err)
+				}
+			}
+			f.writer.add("a", 5)
+			f.writer.add("a", 5)
+			rest(10 * time.Minute)
+		}
+	})
 }
 
 // renew gives the fixture another, empty log.

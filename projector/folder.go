@@ -77,8 +77,7 @@ func typed[E any](e store.Recorded[[]byte], data E) store.Recorded[E] {
 	}
 }
 
-// checkKeys refuses what cannot be keys, and drops repetitions: an event is
-// folded into a document once.
+// checkKeys refuses what cannot be keys.
 func (f *documentFolder[E, D]) checkKeys(keys []string) ([]string, error) {
 	if len(keys) > MaxKeys {
 		return nil, &store.TooLargeError{What: "number of documents that one event touches", Size: len(keys), Limit: MaxKeys}
@@ -91,19 +90,7 @@ func (f *documentFolder[E, D]) checkKeys(keys []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	return distinct(keys), nil
-}
-
-func distinct(keys []string) []string {
-	if len(keys) < 2 {
-		return keys
-	}
-	seen := make(map[string]bool, len(keys))
-	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
-		again := seen[key]
-		seen[key] = true
-		return again
-	})
+	return keys, nil
 }
 
 func (f *documentFolder[E, D]) missing() []string {
@@ -164,7 +151,8 @@ func (f *documentFolder[E, D]) fits(keys []string, most room) bool {
 }
 
 // apply folds one event into its documents. A document that has the event
-// already, because a torn commit left it ahead of the checkpoint, keeps it.
+// already stays as it is: a torn commit left it ahead of the checkpoint, or Keys
+// named it twice.
 func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 	defer f.contain(eventOf(s.event), &err)
 	for _, key := range s.keys {

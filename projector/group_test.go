@@ -154,8 +154,14 @@ func TestOneEventMayTouchMoreDocumentsThanOneWriteHolds(t *testing.T) {
 
 		// The store fails in the middle of the wide event, again and again.
 		r := rand.New(rand.NewPCG(3, 4))
-		failing := &faults{memory: f.memory}
-		failing.onCommit = func(projector.View, projector.Checkpoint, []projector.Document) fault { return fault(r.IntN(4)) } // the group alone throws
+		failing := &faults{memory: f.memory, onCommit: func(_ projector.View, c projector.Checkpoint, docs []projector.Document) fault {
+			for _, d := range docs {
+				if ahead := d.Position > c.Position; ahead && c.Furthest < d.Position {
+					t.Errorf("checkpoint at %d says documents reach to %d, one is at %d", c.Position, c.Furthest, d.Position)
+				}
+			}
+			return fault(r.IntN(4))
+		}}
 		g := newGroup(t, projector.Config{Log: f.log, Store: failing, Projections: []projector.Definition{view}})
 		running(t, g)
 		docs := everything(t, g, "wide", last)

@@ -173,7 +173,18 @@ func (p *projection) report(err error, wait time.Duration) {
 	}
 }
 
-// resumed notes the checkpoint that an attempt begins with.
+// loaded notes the checkpoint that an attempt found, for operators to see
+// where the view stands even if it cannot be served.
+func (p *projection) loaded(c Checkpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.view == nil {
+		p.stored = c
+	}
+}
+
+// resumed notes the checkpoint that an attempt begins with, and that the view
+// can be read.
 func (p *projection) resumed(v View, c Checkpoint, head store.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

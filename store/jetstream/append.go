@@ -117,8 +117,8 @@ func (a *appending) run(ctx context.Context) (uint64, error) {
 				return sequence, err
 			}
 		}
-		if a.log.cfg.Conn.IsClosed() {
-			return 0, a.giveUp(nats.ErrConnectionClosed)
+		if err := a.log.link.err(); err != nil {
+			return 0, a.giveUp(err)
 		}
 		if err := pause(ctx, try); err != nil {
 			return 0, a.giveUp(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/storetest"
 )
 
 // startOwn starts a server that belongs to the test.
@@ -284,5 +285,40 @@ func TestSameIDOtherContent(t *testing.T) {
 	other.Events = []store.Event{{Type: "deposited", Schema: 1, Data: bytes.Repeat([]byte("8"), 1)}}
 	if _, err := l.Append(context.Background(), &other); !errors.Is(err, store.ErrConflict) {
 		t.Fatalf("append: %v, want a conflict", err)
+	}
+}
+
+// TestClosedLog closes a log under an append that nobody answers.
+func TestClosedLog(t *testing.T) {
+	t.Parallel()
+	l := open(t, &single, Config{})
+	d := disturb(l)
+	d.DropPublish(storetest.Forever)
+	began, done := make(chan struct{}), make(chan error, 1)
+	d.Meanwhile(func() { close(began) })
+	go func() {
+		_, err := l.Append(context.Background(), commitOf(stream("1"), store.Head{}, 1))
+		done <- err
+	}()
+	<-began
+	feed, err := l.Follow(context.Background(), store.Follow{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantLost(t, feed, func() {
+		for range 2 {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err := <-done; !errors.Is(err, store.ErrUnknown) || !errors.Is(err, errClosed) {
+		t.Errorf("append: %v", err)
+	}
+	if _, err := readAll(l, stream("1"), store.Head{}); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("read: %v", err)
+	}
+	if err := feed.Close(); err != nil {
+		t.Errorf("close the feed: %v", err)
 	}
 }

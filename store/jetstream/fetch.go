@@ -145,6 +145,9 @@ func (l *Log) firmly(ctx context.Context, ask func(context.Context) error) error
 		if ctx.Err() != nil {
 			return unavailable(context.Cause(ctx))
 		}
+		if err := l.link.err(); err != nil {
+			return unavailable(err)
+		}
 		err := ask(patience)
 		if err == nil || errors.Is(err, errNone) {
 			return err
@@ -161,7 +164,7 @@ func worthAnotherTry(err error) bool {
 	if errors.As(err, &api) {
 		return isTransientCode(api.ErrCode)
 	}
-	return !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription)
+	return !errors.Is(err, nats.ErrConnectionClosed)
 }
 
 func unavailable(cause error) error {

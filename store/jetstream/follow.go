@@ -113,6 +113,8 @@ func (l *Log) create(ctx context.Context, config natsjs.ConsumerConfig) (info *n
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
 	for try := range takeOverTries {
 		err = patiently(ctx, func(ctx context.Context) error {
 			info, err = l.createOnce(ctx, js, config)

@@ -45,7 +45,7 @@ func (b *inbox) open(room int) *call {
 	c.id = b.next
 	b.calls[c.id] = c
 	b.mu.Unlock()
-	c.reply = b.prefix + strconv.FormatUint(c.id, 36)
+	c.reply = string(strconv.AppendUint(append(make([]byte, 0, len(b.prefix)+16), b.prefix...), c.id, 36))
 	return c
 }
 

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -14,9 +15,13 @@ type link struct {
 	statuses chan nats.Status
 	done     chan struct{}
 
-	mu   sync.Mutex
-	lost chan struct{}
+	mu     sync.Mutex
+	lost   chan struct{}
+	closed bool
 }
+
+// errClosed is what calls of a closed log fail with.
+var errClosed = errors.New("the log is closed")
 
 func newLink(conn *nats.Conn) *link {
 	k := &link{
@@ -32,11 +37,15 @@ func newLink(conn *nats.Conn) *link {
 func (k *link) watch() {
 	defer close(k.done)
 	for range k.statuses {
-		k.mu.Lock()
-		close(k.lost)
-		k.lost = make(chan struct{})
-		k.mu.Unlock()
+		k.interrupt()
 	}
+}
+
+func (k *link) interrupt() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	close(k.lost)
+	k.lost = make(chan struct{})
 }
 
 // interrupted returns a channel that is closed at the next interruption.
@@ -46,7 +55,28 @@ func (k *link) interrupted() <-chan struct{} {
 	return k.lost
 }
 
+// err returns why nobody will ever be asked again, or nil.
+func (k *link) err() error {
+	if k.conn.IsClosed() {
+		return nats.ErrConnectionClosed
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.closed {
+		return errClosed
+	}
+	return nil
+}
+
+// close ends all waiting. It is safe to call twice.
 func (k *link) close() {
-	k.conn.RemoveStatusListener(k.statuses)
-	<-k.done
+	k.mu.Lock()
+	first := !k.closed
+	k.closed = true
+	k.mu.Unlock()
+	if first {
+		k.conn.RemoveStatusListener(k.statuses)
+		<-k.done
+		k.interrupt()
+	}
 }

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,11 +61,12 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 }
 
 // Close ends what the log has open on the connection, and leaves the connection
-// itself alone. Calls that are under way fail; feeds are closed by whoever
-// follows.
+// itself alone. Calls and feeds that are under way fail; whoever follows still
+// closes the feed. It is safe to call twice.
 func (l *Log) Close() error {
 	l.link.close()
-	if err := l.inbox.unsubscribe(); err != nil && !l.cfg.Conn.IsClosed() {
+	err := l.inbox.unsubscribe()
+	if err != nil && !errors.Is(err, nats.ErrBadSubscription) && !l.cfg.Conn.IsClosed() {
 		return fmt.Errorf("close log of %s: %w", l.cfg.Namespace, err)
 	}
 	return nil

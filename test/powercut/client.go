@@ -92,7 +92,7 @@ func (c client) state(ctx context.Context, id store.StreamID) (store.Position, e
 }
 
 // catchUp is how long a view may take to reach the log's end after a restart.
-const catchUp = time.Minute
+const catchUp = 2 * time.Minute
 
 // view returns all documents of a view that has reached min.
 func (c client) view(ctx context.Context, view string, min store.Position) (map[string]projector.Document, error) {
@@ -132,22 +132,44 @@ func (c client) page(ctx context.Context, view string, min store.Position, body 
 	return cmp.Or(err, final)
 }
 
-// checkpoints asks how far each projection has come.
-func (c client) checkpoints(ctx context.Context) ([]standing, error) {
+// projections asks how each projection stands.
+func (c client) projections(ctx context.Context) ([]projector.Status, error) {
 	var list struct {
 		Projections []projector.Status `json:"projections"`
 	}
 	if err := c.ask(ctx, namespace+".ctl.projection.ls", nil, nil, &list); err != nil {
 		return nil, err
 	}
-	var out []standing
-	for _, p := range list.Projections {
-		out = append(out, standing{"the status of view " + p.Name, p.Checkpoint})
-	}
-	if len(out) == 0 {
+	if len(list.Projections) == 0 {
 		return nil, errors.New("the system runs no projection")
 	}
-	return out, nil
+	return list.Projections, nil
+}
+
+// rebuilt returns nil when all views together have come that far.
+func (c client) rebuilt(ctx context.Context, part float64) error {
+	all, err := c.projections(ctx)
+	if err != nil {
+		return err
+	}
+	var done, due float64
+	for _, p := range all {
+		done, due = done+float64(p.Checkpoint), due+float64(p.Head)
+	}
+	if done < part*due {
+		return fmt.Errorf("the views are rebuilt by %.0f%%", 100*done/due)
+	}
+	return nil
+}
+
+// checkpoints asks how far each projection says it has come.
+func (c client) checkpoints(ctx context.Context) ([]standing, error) {
+	all, err := c.projections(ctx)
+	var out []standing
+	for _, p := range all {
+		out = append(out, standing{"the status of view " + p.Name, p.Checkpoint})
+	}
+	return out, err
 }
 
 func atLeast(min store.Position) nats.Header {

@@ -41,7 +41,21 @@ func newLoans(ctx context.Context, o options, work string, tell io.Writer) (*loa
 	return l, command(ctx, "go", "build", "-o", l.program, "github.com/annals-go/annals/cmd/loans")
 }
 
-func (l *loans) forget()           { l.journal = newJournal() }
+func (l *loans) forget() { l.journal = newJournal() }
+
+// moment waits for a time, or for the views to be rebuilt so far.
+func (l *loans) moment(ctx context.Context, c cut) error {
+	if c.Rebuild == 0 {
+		return wait(ctx, c.Load+c.Quiet)
+	}
+	nc, err := nats.Connect(l.url, nats.NoReconnect(), nats.Name("powercut moment"), nats.ErrorHandler(nothing))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	return retry(ctx, catchUp, func() error { return client{nc}.rebuilt(ctx, c.Rebuild) })
+}
+
 func (l *loans) darken()           { l.journal.darken() }
 func (l *loans) acknowledged() int { return l.journal.acknowledged() }
 
@@ -87,11 +101,7 @@ func isReady(ctx context.Context, url string) error {
 
 func (l *loans) load(ctx context.Context, c cut, began func()) error {
 	l.cuts++
-	sendFor := c.Load
-	if c.Quiet == 0 {
-		sendFor = time.Hour // into the cut and beyond
-	}
-	w := &load{sendFor: sendFor, url: l.url, name: fmt.Sprintf("cut%d", l.cuts), seed: c.Seed, clients: l.clients, journal: l.journal}
+	w := &load{sendFor: c.sendFor(), url: l.url, name: fmt.Sprintf("cut%d", l.cuts), seed: c.Seed, clients: l.clients, journal: l.journal}
 	return w.run(ctx, began)
 }
 

@@ -13,10 +13,12 @@ type cut struct {
 	Fresh   bool          // on a new file system
 	Commit  int           // seconds between the journal's own commits
 	How     shutdown      // what the cut drops
-	Rebuild bool          // the views are gone and are built again from the first event
 	Load    time.Duration // how long clients send commands
 	Quiet   time.Duration // how long they only query after that, before the cut
-	Seed    uint64        // of the load
+	// Rebuild, if not 0: the views are gone and are built again from the first
+	// event, while clients only query. The cut comes when this part is done.
+	Rebuild float64
+	Seed    uint64 // of the load
 }
 
 // String tells all that matters to somebody who reads along.
@@ -25,8 +27,8 @@ func (c cut) String() string {
 	if c.Fresh {
 		text = "new file system, " + text
 	}
-	if c.Rebuild {
-		text += ", views rebuilt"
+	if c.Rebuild > 0 {
+		text += fmt.Sprintf(", views rebuilt by %.0f%%", 100*c.Rebuild)
 	}
 	if c.Quiet > 0 {
 		text += fmt.Sprintf(", %s quiet", c.Quiet.Round(time.Millisecond))
@@ -50,6 +52,7 @@ const (
 const (
 	minLoad, maxLoad   = 150 * time.Millisecond, 2 * time.Second
 	minQuiet, maxQuiet = 50 * time.Millisecond, 3 * time.Second
+	minRebuild         = 0.3
 )
 
 // planCuts returns the control cuts, then the others: a run whose control
@@ -73,7 +76,7 @@ func planCuts(seed uint64, cuts, controls int) []cut {
 		case thenQuiet:
 			c.Quiet = between(random, minQuiet, maxQuiet)
 		case thenRebuild:
-			c.Rebuild, c.Load, c.Quiet = true, 0, between(random, minQuiet, maxQuiet)
+			c.Rebuild, c.Load = minRebuild+random.Float64()*(1-minRebuild), 0
 		}
 		// Both kinds of cut meet each kind of moment.
 		add(n+n/cutsPerImage, c)

@@ -18,9 +18,12 @@ import (
 type system interface {
 	// start starts it with its data in dir and returns when it serves.
 	start(ctx context.Context, dir string, sync embedded.Sync) (*process, error)
-	// load puts it under load until ctx ends, with commands for c.Load only, and
-	// calls began once when the load is on. That the system goes away meanwhile is no error.
+	// load puts it under load until ctx ends, and calls began once when the load
+	// is on. With c.Quiet commands end after c.Load, with c.Rebuild there are
+	// none: queries go on. That the system goes away meanwhile is no error.
 	load(ctx context.Context, c cut, began func()) error
+	// moment returns when it is time for the cut, after load has begun.
+	moment(ctx context.Context, c cut) error
 	// darken tells that the power goes now.
 	darken()
 	// acknowledged returns how many writes it has acknowledged since forget.
@@ -105,7 +108,7 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 	if err := r.image.mount(ctx, c.Commit); err != nil {
 		return err
 	}
-	if c.Rebuild {
+	if c.Rebuild > 0 {
 		if err := r.system.dropViews(ctx, r.data()); err != nil {
 			return fmt.Errorf("drop the views: %w", err)
 		}
@@ -125,7 +128,7 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 	case err := <-done:
 		return fmt.Errorf("load: %w", err)
 	}
-	if err := wait(ctx, c.Load+c.Quiet); err != nil {
+	if err := r.system.moment(ctx, c); err != nil {
 		return err
 	}
 	// The power goes first, the process later: a killed process could no
@@ -196,6 +199,14 @@ func (r *runner) checkRestarted(ctx context.Context) (findings, error) {
 }
 
 func (r *runner) say(format string, v ...any) { _, _ = fmt.Fprintf(r.tell, format+"\n", v...) }
+
+// sendFor returns how long commands are sent.
+func (c cut) sendFor() time.Duration {
+	if c.Rebuild == 0 && c.Quiet == 0 {
+		return time.Hour // into the cut and beyond
+	}
+	return c.Load
+}
 
 func wait(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

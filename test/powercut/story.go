@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 )
 
 // step is one command of an application's life.
@@ -10,6 +11,12 @@ type step struct {
 	name string
 	body string
 }
+
+// errands are work items with names as long as the domain allows: they make
+// documents large, so that the views' storage is rewritten within a short load.
+const errands = 8
+
+func errand(i int) string { return fmt.Sprintf("errand %d %s", i, strings.Repeat("-", 50)) }
 
 // story returns the commands of one application, in the order in which the
 // domain accepts them.
@@ -28,6 +35,9 @@ func story(random *rand.Rand) []step {
 		return steps
 	}
 	s := []step{{"submit", fmt.Sprintf(`{"amount":%d,%s}`, 100*(1+random.IntN(500)), by)}}
+	for i := range errands {
+		s = append(s, work(errand(i), "schedule-work")...)
+	}
 	s = append(s, plain("partly-submit", "preaccept")...)
 	s = append(s, work("complete the request", "schedule-work", "start-work", "complete-work")...)
 	s = append(s, plain("accept", "finalize", "select-offer", "create-offer", "send-offer")...)

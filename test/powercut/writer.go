@@ -85,6 +85,8 @@ func newWriterSystem(o options, work string) (*writerSystem, error) {
 
 func (w *writerSystem) forget() { w.acked = map[string]uint64{} }
 
+func (w *writerSystem) moment(ctx context.Context, c cut) error { return wait(ctx, c.Load+c.Quiet) }
+
 func (w *writerSystem) darken() {} // the writer refuses nothing
 
 // dropViews does nothing: the writer has no views.
@@ -145,12 +147,7 @@ func (w *writerSystem) load(ctx context.Context, c cut, began func()) error {
 	}
 	defer nc.Close()
 	began()
-	if c.Rebuild {
-		c.Load = 0
-	} else if c.Quiet == 0 {
-		c.Load = time.Hour
-	}
-	ctx, stop := context.WithTimeout(ctx, c.Load)
+	ctx, stop := context.WithTimeout(ctx, c.sendFor())
 	defer stop()
 	var all sync.WaitGroup
 	for client := range w.clients {
