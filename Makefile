@@ -29,10 +29,10 @@ format: ## fail if a file is not as gofmt writes it
 	if [ -n "$$unformatted" ]; then printf 'not formatted:\n%s\n' "$$unformatted"; exit 1; fi
 
 .PHONY: vet
-vet: ## go vet, and for other systems what has code of its own for them
+vet: ## go vet, here and as on other systems
 	go vet ./...
-	GOOS=darwin go vet ./cluster/... ./cmd/... ./test/powercut
-	GOOS=windows go vet ./cluster/...
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## golangci-lint, with a reason beside each linter in .golangci.yml

@@ -28,10 +28,11 @@ type Config struct {
 	// written rarely, and little is folded again after a crash.
 	FlushEvery time.Duration
 	// MaxLinger is the longest that, while live, an event waits for others to be
-	// written with it. After a write the view rests twice as long as the write
-	// took, so that under load it spends a third of its time writing: a single
-	// server spends 1.5 ms of CPU and several syncs on the smallest write. An event
-	// that comes after a pause waits not at all. Default 25 ms; negative: never wait.
+	// written with it. After a write of many commits the view rests up to twice as
+	// long as the write took, so that under load it spends a third of its time
+	// writing: a single server spends 1.5 ms of CPU and several syncs on the
+	// smallest write. An event that comes after a pause, or after a write of one
+	// commit, waits not at all. Default 25 ms; negative: never wait.
 	MaxLinger time.Duration
 	// CommitTimeout bounds one write with all its repetitions. Default 10 s.
 	CommitTimeout time.Duration

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,7 +16,8 @@ const (
 	StateStarting = "starting"
 	// StateCatchingUp: the log has more for it.
 	StateCatchingUp = "catching-up"
-	// StateLive: it has applied all there was when it last looked.
+	// StateLive: it has applied all there was, and not fallen behind by more than
+	// one batch since.
 	StateLive = "live"
 	// StateFailed: it cannot go on; it tries again.
 	StateFailed = "failed"
@@ -69,9 +69,13 @@ func newProjection(cfg Config, def Definition) *projection {
 func (p *projection) run(ctx context.Context) {
 	var again retry
 	for ctx.Err() == nil {
+		began := time.Now()
 		err := p.follow(ctx, &again)
 		if ctx.Err() != nil {
 			break
+		}
+		if time.Since(began) > longRun {
+			again.succeeded()
 		}
 		if wait := p.failed(err, &again); wait > 0 {
 			pause(ctx, wait)
@@ -79,18 +83,6 @@ func (p *projection) run(ctx context.Context) {
 	}
 	p.stopped()
 }
-
-// retry is what one attempt leaves to the next.
-type retry struct {
-	failures int
-	// alone is an event that must be applied with nothing else waiting to be
-	// written: it was seen to fail. 0 if there is none.
-	alone store.Position
-	// isolated says that alone was set since the last success or pause.
-	isolated bool
-}
-
-func (r *retry) succeeded() { r.failures, r.isolated = 0, false }
 
 // failed notes why the projection cannot go on and returns how long to wait.
 func (p *projection) failed(err error, again *retry) time.Duration {
@@ -112,50 +104,6 @@ func (p *projection) failed(err error, again *retry) time.Duration {
 		p.waiters.fail(err)
 	}
 	return wait
-}
-
-// isolate reports whether the attempt is to be repeated at once with the
-// offending event alone. Fold may have changed documents half when it
-// panicked, so what was folded before that event has to be folded and written
-// again without it.
-func (r *retry) isolate(err error) bool {
-	var stopped *EventError
-	if !errors.As(err, &stopped) || stopped.Position == r.alone || r.isolated {
-		return false
-	}
-	r.alone, r.isolated = stopped.Position, true
-	return true
-}
-
-func backoff(err error) (least, most time.Duration) {
-	var stopped *EventError
-	switch {
-	case errors.Is(err, store.ErrAhead), errors.Is(err, store.ErrInvalid):
-		return 30 * time.Second, time.Minute
-	case errors.As(err, &stopped), errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrTooLarge):
-		return time.Second, time.Minute
-	default:
-		return 50 * time.Millisecond, 5 * time.Second
-	}
-}
-
-// jittered doubles with each failure from least to most and takes a random
-// half off, so that many who failed together do not come back together.
-func jittered(least, most time.Duration, failures int) time.Duration {
-	wait := most
-	if shift := failures - 1; shift < 16 {
-		wait = min(least<<shift, most)
-	}
-	return wait - rand.N(wait/2+1)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 func (p *projection) report(err error, wait time.Duration) {
@@ -202,40 +150,50 @@ func (p *projection) resumed(v View, c Checkpoint, head store.Position) {
 
 // committed notes a checkpoint that can be read, made from so many commits,
 // and how many the log held beyond it.
-func (p *projection) committed(c Checkpoint, commits, left uint64) {
+func (p *projection) committed(c Checkpoint, commits, left uint64, live bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.progress.applied(commits, c.Events-p.stored.Events)
 	p.stored = c
 	p.head = max(p.head, c.Position)
 	p.cover(c.Position)
-	p.look(left)
+	p.look(left, live)
 }
 
 // looked notes that the log held so many commits beyond the checkpoint.
-func (p *projection) looked(left uint64) {
+func (p *projection) looked(left uint64, live bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.look(left)
+	p.look(left, live)
 }
 
-func (p *projection) look(left uint64) {
+func (p *projection) look(left uint64, live bool) {
 	now := time.Now()
 	p.err = nil
-	if left == 0 {
-		if p.state == StateCatchingUp {
-			p.logger.Info("projection caught up", p.progress.summary(now, p.stored)...)
-		}
-		p.state = StateLive
-		p.progress.caughtUp()
+	if live {
+		p.liveWith(left, now)
 		return
 	}
 	if p.state != StateCatchingUp {
 		p.state = StateCatchingUp
 		p.progress.begin(now, p.stored)
 	}
-	if attrs := p.progress.advanced(now, p.stored, left); attrs != nil {
+	p.progress.note(p.stored, left)
+	if attrs := p.progress.report(now, p.stored); attrs != nil {
 		p.logger.Info("projection catching up", attrs...)
+	}
+}
+
+func (p *projection) liveWith(left uint64, now time.Time) {
+	if p.state == StateCatchingUp {
+		if attrs := p.progress.summary(now, p.stored); attrs != nil {
+			p.logger.Info("projection caught up", attrs...)
+		}
+	}
+	p.state = StateLive
+	p.progress.caughtUp()
+	if left > 0 {
+		p.progress.note(p.stored, left)
 	}
 }
 

@@ -32,6 +32,7 @@ type run struct {
 	staged  []mark     // of the events that the folder has staged
 	flushAt time.Time  // when what is folded has to be written; zero if nothing waits
 	rested  time.Time  // when the view may write again while live
+	live    bool       // nothing was left, and not much has come since
 
 	// Counts of the feed's commits: those that the log held, those of which every
 	// event is staged or folded, those that are written.
@@ -64,6 +65,7 @@ func (p *projection) follow(ctx context.Context, again *retry) error {
 	if err != nil {
 		return err
 	}
+	r.live = head <= r.stored.Position
 	p.resumed(r.view, r.stored, head)
 	for {
 		if err := r.apply(ctx, commits); err != nil {

@@ -68,8 +68,6 @@ func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
 	events, seconds = p.progress.behind(now)
 	if p.head > p.stored.Position {
 		events = max(events, 1)
-	} else if p.state == StateLive {
-		return 0, 0
 	}
 	return events, seconds
 }
@@ -125,10 +123,11 @@ func (g *progress) applied(commits, events uint64) {
 	g.perCommit += weight * (mean - g.perCommit)
 }
 
-// advanced notes a checkpoint that is behind, and returns what to report if a
-// report is due.
-func (g *progress) advanced(now time.Time, c Checkpoint, left uint64) []any {
-	g.left, g.since = left, c.Time
+// note takes a checkpoint beyond which the log held so many commits.
+func (g *progress) note(c Checkpoint, left uint64) { g.left, g.since = left, c.Time }
+
+// report measures the rate, and returns what to report if a report is due.
+func (g *progress) report(now time.Time, c Checkpoint) []any {
 	if took := now.Sub(g.measured); took >= measureEvery {
 		g.rate = float64(c.Events-g.upTo) / took.Seconds()
 		g.measured, g.upTo = now, c.Events
@@ -146,14 +145,15 @@ func (g *progress) advanced(now time.Time, c Checkpoint, left uint64) []any {
 	return attrs
 }
 
+// summary returns what to report of a catching up that has ended, nil if it
+// was too short to speak of.
 func (g *progress) summary(now time.Time, c Checkpoint) []any {
 	took := now.Sub(g.began)
-	events := c.Events - g.from
-	rate := 0.0
-	if took > 0 {
-		rate = float64(events) / took.Seconds()
+	if took < measureEvery {
+		return nil
 	}
-	return []any{"events", events, "seconds", took.Seconds(), "rate", math.Round(rate)}
+	events := c.Events - g.from
+	return []any{"events", events, "seconds", took.Seconds(), "rate", math.Round(float64(events) / took.Seconds())}
 }
 
 func (g *progress) behind(now time.Time) (events uint64, seconds float64) {

@@ -17,6 +17,7 @@ func TestAllocations(t *testing.T) {
 	commit := fullCommit(t, store.MsgPack)
 	commit.Stream.ID = "173688"
 	stored := mustEncode(t, store.MsgPack, commit)
+	var fields tenFields
 	event := accountEvent(opened{Owner: "ann"})
 	for _, test := range []struct {
 		name string
@@ -26,6 +27,7 @@ func TestAllocations(t *testing.T) {
 		{"token of a plain id", 0, func() { _, _ = store.EncodeToken("application-173688") }},
 		{"wire name of a type", 0, func() { _, _ = types.Name(event) }},
 		{"guard of a usual value", 0, func() { _ = store.GuardMsgPack(small) }},
+		{"check of a usual value", 0, func() { _ = store.FitsMsgPack(small, &fields) }},
 		{"encoding a commit", 1, func() { _, _ = store.EncodeCommit(store.MsgPack, commit) }},
 		{"decoding a commit: itself, commands, events, texts", 4, func() { _, _ = store.DecodeCommit(store.MsgPack, stored, sequence) }},
 	} {

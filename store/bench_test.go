@@ -125,6 +125,21 @@ func BenchmarkGuardMsgPack(b *testing.B) {
 	}
 }
 
+// BenchmarkFitsMsgPack includes the guard.
+func BenchmarkFitsMsgPack(b *testing.B) {
+	data, err := store.MsgPack.Marshal(tenFields{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var v tenFields
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := store.FitsMsgPack(data, &v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkEncodeToken(b *testing.B) {
 	for _, id := range []string{"173688", "order 17/é"} {
 		b.Run(id, func(b *testing.B) {

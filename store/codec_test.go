@@ -232,7 +232,7 @@ func TestCodecMarshalRefuses(t *testing.T) {
 		if _, err := c.Marshal(make([]int, store.MaxNodes)); !errors.Is(err, store.ErrTooLarge) {
 			t.Errorf("too many values: %v", err)
 		}
-		if _, err := c.Marshal(deep); !errors.Is(err, store.ErrTooLarge) {
+		if _, err := c.Marshal(deep); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("too deep: %v", err)
 		}
 		if _, err := c.Marshal(struct{ F func() }{}); !errors.Is(err, store.ErrInvalid) {
@@ -283,8 +283,8 @@ func TestJSONRefuses(t *testing.T) {
 		{"name twice, once escaped", `{"name":"a","n\u0061me":"b"}`, store.ErrInvalid},
 		{"name twice, deep inside", `{"parts":[{"number":1},{"number":1,"number":2}]}`, store.ErrInvalid},
 		{"name twice around an object", `{"inner":{"inner":null},"inner":null}`, store.ErrInvalid},
-		{"depth 33", strings.Repeat("[", 33) + strings.Repeat("]", 33), store.ErrTooLarge},
-		{"depth a million", strings.Repeat("[", 1<<20), store.ErrTooLarge},
+		{"depth 33", strings.Repeat("[", 33) + strings.Repeat("]", 33), store.ErrInvalid},
+		{"depth a million", strings.Repeat("[", 1<<20), store.ErrInvalid},
 		{"50,001 values", "[" + strings.Repeat("1,", 49_999) + "1]", store.ErrTooLarge},
 		{"not UTF-8", "\"\xff\"", store.ErrInvalid},
 		{"string without end", `{"name":"a`, store.ErrInvalid},

@@ -63,3 +63,11 @@ func Unsealed(codec Codec, stored []byte) []byte {
 	}
 	return stored[:len(stored)-sumBytes]
 }
+
+// FitsMsgPack is the check of MsgPack.Unmarshal before it decodes.
+func FitsMsgPack(data []byte, v any) error {
+	if err := GuardMsgPack(data); err != nil {
+		return err
+	}
+	return MsgPack.(*msgpackCodec).shapes.check(data, v)
+}

@@ -16,12 +16,17 @@ const (
 	MaxNodes = 50_000
 )
 
+// tooDeep is said of a value that nests deeper than [MaxDepth]. It is malformed,
+// not too large: a few bytes suffice, and fewer of them would not help.
+var tooDeep = fmt.Sprintf("it nests deeper than %d", MaxDepth)
+
 // GuardMsgPack reports whether data may be handed to a decoder: exactly one
 // msgpack value, whose declared lengths are there, nested at most [MaxDepth]
 // deep, of at most [MaxNodes] values, with strings of UTF-8, keys that are
 // strings, bytes or integers and differ within a map, and no extension but the
 // timestamp. It walks without recursion, and without allocating unless a map is
-// large. Errors: [*InvalidError], [*TooLargeError].
+// large. The error is a [*TooLargeError] for too many values, and otherwise an
+// [*InvalidError].
 //
 // Without it five bytes that declare four billion elements, or a megabyte of
 // nested arrays, end the process.
@@ -163,7 +168,7 @@ func (w *msgpackWalk) begin(isKey bool, n int, isMap bool) error {
 		return w.invalid(w.pos, "it declares more than there is")
 	}
 	if w.depth == MaxDepth {
-		return &TooLargeError{What: "depth of msgpack", Limit: MaxDepth}
+		return w.invalid(w.pos, tooDeep)
 	}
 	w.open[w.depth] = container{left: n, isMap: isMap, firstKey: w.keys.len()}
 	w.depth++

@@ -8,8 +8,8 @@ import (
 
 // guardJSON reports whether data may be handed to the decoder: text in UTF-8,
 // nested at most [MaxDepth] deep, of at most [MaxNodes] values, no object of
-// which has a name twice. The grammar it leaves to the decoder. Errors:
-// [*InvalidError], [*TooLargeError].
+// which has a name twice. The grammar it leaves to the decoder. The errors are
+// those of [GuardMsgPack].
 func guardJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return invalidJSON(data, 0, "it is not UTF-8")
@@ -70,7 +70,7 @@ func (w *jsonWalk) count() error {
 
 func (w *jsonWalk) begin(isObject bool) error {
 	if w.depth == MaxDepth {
-		return &TooLargeError{What: "depth of JSON", Limit: MaxDepth}
+		return invalidJSON(w.data, w.pos, tooDeep)
 	}
 	w.open[w.depth] = jsonContainer{firstKey: w.keys.len(), isObject: isObject, wantsKey: isObject}
 	w.depth++

@@ -29,6 +29,7 @@ type Log interface {
 	// what is yielded is durable. The commits belong to the caller.
 	//
 	// A stream without commits yields nothing. The last pair has the error, if any:
+	//   - [ErrInvalid]: id is not valid; [ErrTooLarge] if it is only too long.
 	//   - [ErrAhead] ([*AheadError]): after is beyond the stream's end.
 	//   - [ErrDamaged] ([*DamageError]): a gap, a broken chain, or bytes that do
 	//     not decode; also when the commit at after is not the one it names.

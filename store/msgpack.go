@@ -12,12 +12,14 @@ import (
 // compact, and fast. A struct is a map from the names of its json tags. Times
 // come back in UTC. What it writes has passed [GuardMsgPack], so that it can be
 // read again: strings that are not UTF-8, and values over the limits, are
-// refused when they are written.
+// refused when they are written. What it reads fits the Go type exactly: a
+// number is never cut, and a struct is never filled from a list by position.
 var MsgPack Codec = &msgpackCodec{}
 
 type msgpackCodec struct {
 	encoders sync.Pool
 	decoders sync.Pool
+	shapes   shapes
 	times    timeFields
 }
 
@@ -67,6 +69,9 @@ func (c *msgpackCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 		return err
 	}
 	defer recoverInto(&err, v)
+	if err := c.shapes.check(data, v); err != nil {
+		return err
+	}
 	d, ok := c.decoders.Get().(*msgpackDecoder)
 	if !ok {
 		d = &msgpackDecoder{decoder: msgpack.NewDecoder(nil)}

@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +23,6 @@ const (
 	// busyTries is how often a server may say that another write is in progress
 	// before the log looks whether that write was an earlier try of this one.
 	busyTries = 3
-	// answerRoom is how many answers an append keeps unread.
-	answerRoom = 8
 )
 
 // Append stores c as [store.Log] says. Two things are this log's own:
@@ -42,7 +39,7 @@ func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if err != nil {
 		return store.Head{}, &store.RefusedError{Stream: c.Stream, Reason: err}
 	}
-	a := &appending{log: l, commit: c, message: m, call: l.inbox.open(answerRoom)}
+	a := &appending{log: l, commit: c, message: m, call: l.inbox.open()}
 	defer l.inbox.close(a.call)
 	m.Reply = a.call.reply
 	sequence, err := a.run(ctx)
@@ -99,13 +96,16 @@ func (a *appending) run(ctx context.Context) (uint64, error) {
 	}
 	for try, busyOnes := 0, 0; ; try++ {
 		got := a.try(ctx, min(a.log.ackWait<<min(try, 8), maxAckWait))
+		if got.verdict != stored {
+			got.sequence = a.late()
+		}
+		if got.sequence > 0 {
+			return got.sequence, nil
+		}
 		if got.verdict == busy {
 			busyOnes++
 		}
-		if got.verdict == stored {
-			return got.sequence, nil
-		}
-		if got.verdict == refused && a.open == 0 {
+		if got.verdict == refused && a.open <= 0 {
 			return 0, a.refused(got.reason)
 		}
 		if ctx.Err() == nil {
@@ -130,37 +130,48 @@ func (a *appending) run(ctx context.Context) (uint64, error) {
 // earlier try is as good: the message is the same.
 func (a *appending) try(ctx context.Context, wait time.Duration) answer {
 	conn := a.log.cfg.Conn
-	interrupted := a.log.link.interrupted()
 	if !conn.IsConnected() {
 		// Not left to the connection's own buffer: nothing is in flight that
 		// was not sent knowingly.
 		return answer{verdict: busy, reason: nats.ErrDisconnected}
+	}
+	if sequence := a.late(); sequence > 0 {
+		return answer{verdict: stored, sequence: sequence}
 	}
 	before := conn.LastError()
 	if err := a.log.send(a.message); err != nil {
 		return a.unsent(err)
 	}
 	a.open++
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case m := <-a.call.answers:
-		got := readAnswer(m)
-		if got.verdict != lost {
-			a.open--
-		}
-		return got
-	case <-timer.C:
-		if err := conn.LastError(); err != before && a.forbids(err) {
-			a.open--
-			return answer{verdict: refused, reason: err}
-		}
-		return answer{reason: fmt.Errorf("no acknowledgement within %s", wait)}
-	case <-interrupted:
-		return answer{reason: nats.ErrDisconnected}
-	case <-ctx.Done():
-		return answer{reason: context.Cause(ctx)}
+	m, err := a.call.wait(ctx, wait)
+	if err == nil {
+		return a.hear(m)
 	}
+	if got := conn.LastError(); got != before && a.forbids(got) {
+		a.open--
+		return answer{verdict: refused, reason: got}
+	}
+	return answer{reason: err}
+}
+
+// hear takes an answer, which settles the fate of one publish.
+func (a *appending) hear(m *nats.Msg) answer {
+	got := readAnswer(m)
+	if got.verdict != lost {
+		a.open--
+	}
+	return got
+}
+
+// late takes the answers that came after their time, and returns the sequence
+// if one says that the commit is stored.
+func (a *appending) late() uint64 {
+	for m := a.call.late(); m != nil; m = a.call.late() {
+		if got := a.hear(m); got.verdict == stored {
+			return got.sequence
+		}
+	}
+	return 0
 }
 
 // unsent judges a message that the connection did not take.
@@ -180,59 +191,6 @@ func (a *appending) forbids(err error) bool {
 	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+a.message.Subject+`"`)
 }
 
-// settle finds out whether the log holds this very commit, from an earlier try,
-// or another one in its place. It returns 0 and nil when that cannot be told
-// yet: that a leader does not know what the one that refused knew proves nothing.
-func (a *appending) settle(ctx context.Context) (uint64, error) {
-	expected := a.commit.After.Sequence
-	last, err := a.log.fetch(ctx, lastOn(a.message.Subject))
-	if errors.Is(err, errNone) {
-		last, err = &message{}, nil
-	}
-	if err != nil || last.sequence == expected {
-		return 0, nil
-	}
-	if last.sequence < expected {
-		return 0, a.tooShort(last)
-	}
-	first := last
-	if !last.attested || last.before != expected {
-		if first, err = a.log.fetch(ctx, nextOn(a.message.Subject, expected+1)); err != nil {
-			return 0, nil
-		}
-	}
-	if bytes.Equal(first.data, a.message.Data) {
-		return first.sequence, nil
-	}
-	return 0, a.conflict(last)
-}
-
-// tooShort judges a stream that ends before the head that the commit follows.
-// A deposed leader would say so too, so a replicated log is asked again; and
-// while a try is open, nothing it says is the last word.
-func (a *appending) tooShort(last *message) error {
-	a.shorts++
-	if a.open > 0 || a.log.replicas > 1 && a.shorts <= aheadTries {
-		return nil
-	}
-	return a.conflict(last)
-}
-
-// conflict says where the stream ends instead.
-func (a *appending) conflict(last *message) error {
-	e := &store.ConflictError{Stream: a.commit.Stream, Expected: a.commit.After.Version}
-	if last.sequence == 0 {
-		return e
-	}
-	c, err := store.DecodeCommit(a.log.cfg.Codec, last.data, last.sequence)
-	if err != nil {
-		version := a.commit.After.Version + 1
-		return a.refused(&store.DamageError{Stream: e.Stream, Version: version, Sequence: last.sequence, Reason: err.Error()})
-	}
-	e.Actual = c.Head().Version
-	return e
-}
-
 func (a *appending) refused(reason error) error {
 	var api *apiError
 	if errors.As(reason, &api) && api.ErrCode == codeTooLarge {
@@ -249,7 +207,7 @@ func (a *appending) giveUp(cause error) error {
 	if a.reason != nil && !errors.Is(cause, a.reason) {
 		cause = fmt.Errorf("%w; last: %w", cause, a.reason)
 	}
-	if a.open == 0 {
+	if a.open <= 0 {
 		cause = unavailable(cause)
 	}
 	return &store.UnknownError{Stream: a.commit.Stream, Reason: cause}

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -102,12 +103,18 @@ func benchClient(b *testing.B, servers *fixture, writers int) {
 	last := make([]uint64, writers)
 	share(b, writers, func(w int) error {
 		subject := l.names.subject(stream(strconv.Itoa(w)), strconv.Itoa(w))
-		ack, err := js.PublishMsg(context.Background(), &nats.Msg{Subject: subject, Data: data},
-			natsjs.WithExpectLastSequencePerSubject(last[w]))
-		if err == nil {
-			last[w] = ack.Sequence
+		for {
+			ack, err := js.PublishMsg(context.Background(), &nats.Msg{Subject: subject, Data: data},
+				natsjs.WithExpectLastSequencePerSubject(last[w]))
+			var api *natsjs.APIError
+			if errors.As(err, &api) && api.ErrorCode == natsjs.JSErrCodeStreamWrongLastSequenceConstant {
+				continue // a cluster refuses a right expectation now and then
+			}
+			if err == nil {
+				last[w] = ack.Sequence
+			}
+			return err
 		}
-		return err
 	})
 }
 
@@ -130,14 +137,20 @@ func benchRaw(b *testing.B, servers *fixture, writers int) {
 	defer func() { _ = sub.Unsubscribe() }()
 	last := make([]uint64, writers)
 	share(b, writers, func(w int) error {
-		err := conn.PublishMsg(&nats.Msg{
+		m := &nats.Msg{
 			Subject: l.names.subject(stream(strconv.Itoa(w)), strconv.Itoa(w)), Reply: inbox + strconv.Itoa(w), Data: data,
 			Header: nats.Header{expectedLastSubject: {strconv.FormatUint(last[w], 10)}},
-		})
-		if last[w] = <-acks[w]; last[w] == 0 {
-			return fmt.Errorf("writer %d was refused", w)
 		}
-		return err
+		for {
+			if err := conn.PublishMsg(m); err != nil {
+				return err
+			}
+			// A cluster refuses a right expectation now and then.
+			if sequence := <-acks[w]; sequence > 0 {
+				last[w] = sequence
+				return nil
+			}
+		}
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -75,6 +76,11 @@ func TestLeaderStepsDown(t *testing.T) {
 	defer cancel()
 	var wg sync.WaitGroup
 	stop := make(chan struct{})
+	followed := make(chan []*store.Commit, 1)
+	var reached atomic.Uint64
+	followCtx, unfollow := context.WithCancel(ctx)
+	defer unfollow()
+	go func() { followed <- followUntil(followCtx, t, l, &reached) }()
 	acked := make([]sync.Map, streams) // commit id by version
 	for s := range streams {
 		for _, log := range []*Log{l, rival} {
@@ -95,6 +101,13 @@ func TestLeaderStepsDown(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+	tip, err := l.Tip(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the feed is at the end", func() bool { return reached.Load() >= tip.Sequence() })
+	unfollow()
+	wantFollowed(t, <-followed, tip)
 	for s := range streams {
 		commits, err := readAll(l, stream(fmt.Sprint(s)), store.Head{})
 		if err != nil {
@@ -109,6 +122,46 @@ func TestLeaderStepsDown(t *testing.T) {
 		if want := size(&acked[s]); n != want || len(commits) != want {
 			t.Errorf("stream %d: %d of %d acknowledged commits are among its %d", s, n, want, len(commits))
 		}
+	}
+}
+
+// followUntil follows the log until ctx ends, again from where it came to when
+// the feed is lost.
+func followUntil(ctx context.Context, t *testing.T, l *Log, reached *atomic.Uint64) (got []*store.Commit) {
+	after := store.Position(0)
+	for ctx.Err() == nil {
+		feed, err := l.Follow(ctx, store.Follow{Name: "live", After: after})
+		for err == nil {
+			var commits []*store.Commit
+			if commits, err = feed.Next(ctx, 100); err == nil {
+				got = append(got, commits...)
+				after = commits[len(commits)-1].Last()
+				reached.Store(after.Sequence())
+			}
+		}
+		if !errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil {
+			t.Error(err)
+			return got
+		}
+		if feed != nil {
+			_ = feed.Close()
+		}
+	}
+	return got
+}
+
+// wantFollowed checks that a follower has each commit up to the tip once.
+func wantFollowed(t *testing.T, got []*store.Commit, tip store.Position) {
+	t.Helper()
+	last := uint64(0)
+	for _, c := range got {
+		if c.Sequence != last+1 {
+			t.Fatalf("commit %d came after commit %d", c.Sequence, last)
+		}
+		last = c.Sequence
+	}
+	if last != tip.Sequence() {
+		t.Errorf("the feed ends at %d, the log at %d", last, tip.Sequence())
 	}
 }
 

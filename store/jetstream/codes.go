@@ -13,6 +13,7 @@ import (
 
 // Error codes of the server that mean something to the log.
 const (
+	codeNoPeers             = 10005 // not enough servers, or not yet
 	codeClusterUnavailable  = 10008 // no leader of the cluster or the stream
 	codeNotLeader           = 10009
 	codeNotFound            = 10037 // no such message
@@ -48,8 +49,8 @@ const (
 // soon.
 func isTransientCode(code int) bool {
 	switch code {
-	case codeClusterUnavailable, codeNotLeader, codeSequenceMismatch, codeDuplicateInProgress,
-		codeWriteInProgress, codeTooManyRequests, codeBatchIncomplete:
+	case codeNoPeers, codeClusterUnavailable, codeNotLeader, codeSequenceMismatch, codeDuplicateInProgress, codeWriteInProgress,
+		codeTooManyRequests, codeBatchIncomplete:
 		return true
 	}
 	return false

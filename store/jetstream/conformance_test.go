@@ -83,7 +83,7 @@ func (v *vandal) forgeSnapshot(t *testing.T, id store.StreamID, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := v.js.Publish(context.Background(), v.log.names.keys+v.log.names.key(id, token), data); err != nil {
+	if _, err := v.js.Publish(context.Background(), v.log.names.key(id, token), data); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -24,6 +24,7 @@ type feed struct {
 	consumer string
 	named    bool
 	after    store.Position
+	types    []string // followed; empty: all
 	sub      *nats.Subscription
 	messages chan *nats.Msg
 	lost     <-chan struct{}
@@ -50,6 +51,7 @@ func (l *Log) newFeed(f store.Follow) (*feed, error) {
 		log:      l,
 		named:    f.Name != "",
 		after:    f.After,
+		types:    f.Types,
 		messages: make(chan *nats.Msg, feedRoom),
 		lost:     l.link.interrupted(),
 	}
@@ -182,7 +184,24 @@ func (d *feed) take(ctx context.Context, m *nats.Msg) {
 		return // delivered again
 	}
 	d.sequence, d.pending = at.sequence, at.pending
+	if !d.wants(m.Subject) {
+		d.passOver(m, at)
+		return
+	}
 	d.add(ctx, m, at)
+}
+
+func (d *feed) wants(subject string) bool {
+	return len(d.types) == 0 || slices.Contains(d.types, d.log.names.typeOf(subject))
+}
+
+// passOver acknowledges a commit of another type when many stand unacknowledged:
+// the reader, who gets none of them, cannot.
+func (d *feed) passOver(m *nats.Msg, at delivery) {
+	if at.number-d.progress.acked >= maxUnacknowledged/2 {
+		d.progress.acked = at.number
+		d.acknowledge(m.Reply)
+	}
 }
 
 func (d *feed) add(ctx context.Context, m *nats.Msg, at delivery) {

@@ -35,6 +35,8 @@ type message struct {
 	// is false for a message that was stored without such a check.
 	before   uint64
 	attested bool
+	// removed is true for the mark that a bucket keeps where a value was deleted.
+	removed bool
 }
 
 // attest takes the value of the header that holds the writer's expectation.
@@ -61,33 +63,33 @@ func at(sequence uint64) []byte {
 
 // request sends data once and returns the first answer to it.
 func (l *Log) request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
-	interrupted := l.link.interrupted()
-	c := l.inbox.open(1)
-	defer l.inbox.close(c)
-	if err := l.cfg.Conn.PublishRequest(subject, c.reply, data); err != nil {
-		return nil, err
-	}
-	timer := time.NewTimer(requestWait)
-	defer timer.Stop()
-	select {
-	case m := <-c.answers:
-		if len(m.Data) == 0 && m.Header.Get(statusHeader) == statusNoResponders {
-			return nil, nats.ErrNoResponders
-		}
-		return m, nil
-	case <-interrupted:
-		return nil, nats.ErrDisconnected
-	case <-timer.C:
-		return nil, nats.ErrTimeout
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
+	return l.exchange(ctx, &nats.Msg{Subject: subject, Data: data})
 }
 
-// fetch asks the stream's leader for one message, once. No linearizable read
-// exists: a deposed leader may answer too. errNone: the leader holds none.
+// exchange sends a message once and returns the first answer to it.
+func (l *Log) exchange(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	c := l.inbox.open()
+	defer l.inbox.close(c)
+	m.Reply = c.reply
+	if err := l.cfg.Conn.PublishMsg(m); err != nil {
+		return nil, err
+	}
+	got, err := c.wait(ctx, requestWait)
+	if err == nil && len(got.Data) == 0 && got.Header.Get(statusHeader) == statusNoResponders {
+		err = nats.ErrNoResponders
+	}
+	return got, err
+}
+
+// fetch asks the events stream's leader for one message, once.
 func (l *Log) fetch(ctx context.Context, request []byte) (*message, error) {
-	m, err := l.request(ctx, l.names.leaderGet, request)
+	return l.fetchFrom(ctx, l.names.leaderGet, request)
+}
+
+// fetchFrom asks a stream's leader for one message, once. No linearizable read
+// exists: a deposed leader may answer too. errNone: the leader holds none.
+func (l *Log) fetchFrom(ctx context.Context, leader string, request []byte) (*message, error) {
+	m, err := l.request(ctx, leader, request)
 	if err != nil {
 		return nil, err
 	}
@@ -114,6 +116,7 @@ func (l *Log) fetch(ctx context.Context, request []byte) (*message, error) {
 	}
 	found := &message{subject: body.Message.Subject, sequence: body.Message.Sequence, data: body.Message.Data}
 	found.attest(headerIn(body.Message.Header, expectedLastSubject))
+	found.removed = headerIn(body.Message.Header, kvOperation) != ""
 	return found, nil
 }
 
@@ -149,20 +152,22 @@ func (l *Log) firmly(ctx context.Context, ask func(context.Context) error) error
 			return unavailable(err)
 		}
 		err := ask(patience)
-		if err == nil || errors.Is(err, errNone) {
+		if err == nil || errors.Is(err, errNone) || errors.Is(err, store.ErrTooLarge) {
 			return err
 		}
-		if !worthAnotherTry(err) || pause(patience, try) != nil {
+		if !l.worthAnotherTry(err) || pause(patience, try) != nil {
 			return unavailable(err)
 		}
 	}
 }
 
-// worthAnotherTry reports whether a request that failed so may succeed soon.
-func worthAnotherTry(err error) bool {
+// worthAnotherTry reports whether a request that failed so may succeed soon. In
+// a cluster that includes "stream not found": a server may lead a stream for a
+// moment before it has opened it.
+func (l *Log) worthAnotherTry(err error) bool {
 	var api *apiError
 	if errors.As(err, &api) {
-		return isTransientCode(api.ErrCode)
+		return isTransientCode(api.ErrCode) || api.ErrCode == codeStreamNotFound && l.replicas > 1
 	}
 	return !errors.Is(err, nats.ErrConnectionClosed)
 }

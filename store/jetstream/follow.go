@@ -101,9 +101,6 @@ func (l *Log) consumerConfig(f store.Follow, group string) natsjs.ConsumerConfig
 		c.AckPolicy, c.AckWait, c.MaxAckPending = natsjs.AckNonePolicy, 0, 0
 		c.InactiveThreshold = anonymousIdle
 	}
-	for _, t := range f.Types {
-		c.FilterSubjects = append(c.FilterSubjects, l.names.ofType(t))
-	}
 	return c
 }
 

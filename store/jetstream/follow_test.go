@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -158,6 +159,51 @@ func TestZombieCannotPull(t *testing.T) {
 	}
 	if got := take(t, heir, 20); got[19].Head() != all[20] {
 		t.Fatalf("the heir ends at %+v", got[19].Head())
+	}
+}
+
+// TestTakeOverAtOnce has several want one name. One gets it, and all commits.
+func TestTakeOverAtOnce(t *testing.T) {
+	t.Parallel()
+	const rivals, commits = 4, 30
+	l := open(t, &single, Config{})
+	all := fillStream(t, l, stream("1"), commits)
+	feeds := make([]store.Feed, rivals)
+	var wg sync.WaitGroup
+	for i := range feeds {
+		wg.Go(func() {
+			feed, err := l.Follow(context.Background(), store.Follow{Name: "view"})
+			if err != nil && !errors.Is(err, store.ErrUnavailable) {
+				t.Error(err)
+			}
+			feeds[i] = feed
+		})
+	}
+	wg.Wait()
+	winners := 0
+	for _, feed := range feeds {
+		if feed == nil {
+			continue
+		}
+		n, err := 0, error(nil)
+		for n < commits && err == nil {
+			var got []*store.Commit
+			got, err = feed.Next(context.Background(), commits)
+			for _, c := range got {
+				if n++; c.Head() != all[n] {
+					t.Fatalf("commit %d is %+v", n, c.Head())
+				}
+			}
+		}
+		if err == nil {
+			winners++
+		} else if !errors.Is(err, store.ErrUnavailable) {
+			t.Error(err)
+		}
+		_ = feed.Close()
+	}
+	if winners != 1 {
+		t.Errorf("%d feeds delivered everything", winners)
 	}
 }
 

@@ -7,11 +7,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// link tells everybody who waits for an answer that the connection was
+// link tells everybody who waits for the server that the connection was
 // interrupted: what was on its way then never arrives, and need not be waited
 // for until a timer ends.
 type link struct {
 	conn     *nats.Conn
+	inbox    *inbox
 	statuses chan nats.Status
 	done     chan struct{}
 
@@ -23,9 +24,10 @@ type link struct {
 // errClosed is what calls of a closed log fail with.
 var errClosed = errors.New("the log is closed")
 
-func newLink(conn *nats.Conn) *link {
+func newLink(conn *nats.Conn, inbox *inbox) *link {
 	k := &link{
 		conn:     conn,
+		inbox:    inbox,
 		statuses: conn.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CONNECTED, nats.CLOSED),
 		done:     make(chan struct{}),
 		lost:     make(chan struct{}),
@@ -42,13 +44,16 @@ func (k *link) watch() {
 }
 
 func (k *link) interrupt() {
+	k.inbox.interrupt()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	close(k.lost)
 	k.lost = make(chan struct{})
 }
 
-// interrupted returns a channel that is closed at the next interruption.
+// interrupted returns a channel that is closed at the next interruption, for
+// feeds. Calls are told by the inbox: one channel that all of them wait on
+// would be a lock that all of them want.
 func (k *link) interrupted() <-chan struct{} {
 	k.mu.Lock()
 	defer k.mu.Unlock()

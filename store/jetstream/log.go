@@ -53,7 +53,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if l.inbox, err = newInbox(cfg.Conn); err != nil {
 		return nil, fmt.Errorf("open log of %s: %w: %w", cfg.Namespace, store.ErrUnavailable, err)
 	}
-	l.link = newLink(cfg.Conn)
+	l.link = newLink(cfg.Conn, l.inbox)
 	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
 		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)
 	}

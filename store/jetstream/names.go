@@ -20,7 +20,7 @@ type names struct {
 	directGet  string // answered by any replica, possibly behind
 	streamInfo string
 	keys       string // "$KV.<bucket>."
-	keyGet     string
+	keyGet     string // answered by the bucket's leader only
 	pull       string // "$JS.API.CONSUMER.MSG.NEXT.<stream>."
 }
 
@@ -37,7 +37,7 @@ func newNames(namespace string, partitions int) names {
 		directGet:  "$JS.API.DIRECT.GET." + stream,
 		streamInfo: "$JS.API.STREAM.INFO." + stream,
 		keys:       "$KV." + bucket + ".",
-		keyGet:     "$JS.API.DIRECT.GET.KV_" + bucket,
+		keyGet:     "$JS.API.STREAM.MSG.GET.KV_" + bucket,
 		pull:       "$JS.API.CONSUMER.MSG.NEXT." + stream + ".",
 	}
 }
@@ -53,6 +53,14 @@ func (n *names) subject(id store.StreamID, token string) string {
 	b = append(b, '.')
 	b = append(b, token...)
 	return string(b)
+}
+
+// typeOf returns the aggregate type in a subject of the namespace.
+func (n *names) typeOf(subject string) string {
+	rest, _ := strings.CutPrefix(subject, n.events)
+	_, rest, _ = strings.Cut(rest, ".")
+	typ, _, _ := strings.Cut(rest, ".")
+	return typ
 }
 
 // streamID is the inverse of subject, as far as the subject tells.
@@ -82,5 +90,6 @@ func (n *names) allEvents() string { return n.events + "*.*.*" }
 // ofType matches every commit of an aggregate type.
 func (n *names) ofType(typ string) string { return n.events + "*." + typ + ".*" }
 
-// key returns where the snapshot of a stream is kept in the bucket.
-func (n *names) key(id store.StreamID, token string) string { return id.Type + "." + token }
+// key returns the subject of a stream's snapshot: the key "<type>.<id token>" of
+// the bucket.
+func (n *names) key(id store.StreamID, token string) string { return n.keys + id.Type + "." + token }

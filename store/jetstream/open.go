@@ -11,7 +11,8 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// openPatience bounds how long Open waits for a cluster that has no leader yet.
+// openPatience bounds how long Open waits for a cluster that has no leader yet,
+// or not all its servers.
 const openPatience = 30 * time.Second
 
 // provision makes sure that stream and bucket of the namespace are there and

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -19,9 +20,6 @@ const (
 	// it looks for the next one of the subject, and for each that it finds.
 	batchScan = 120 * time.Nanosecond
 	batchFind = 8 * time.Microsecond
-	// stepLen is how many commits come from the leader before a batch is tried
-	// again.
-	stepLen = 64
 	// aheadTries is how often a replicated log is asked again before a head
 	// beyond its end is reported: a deposed leader may have answered.
 	aheadTries = 6
@@ -47,7 +45,11 @@ func (l *Log) Read(ctx context.Context, id store.StreamID, after store.Head) ite
 			return
 		}
 		r := &reading{log: l, id: id, subject: l.names.subject(id, token), head: after, yield: yield}
-		if err := r.run(ctx); err != nil && !errors.Is(err, errStopped) {
+		err = r.run(ctx)
+		if errors.Is(err, store.ErrUnavailable) {
+			err = fmt.Errorf("read %s: %w", id, err)
+		}
+		if err != nil && !errors.Is(err, errStopped) {
 			yield(nil, err)
 		}
 	}
@@ -222,39 +224,6 @@ func (r *reading) emit(m *message) error {
 
 func (r *reading) damaged(sequence uint64, reason string) error {
 	return &store.DamageError{Stream: r.id, Version: r.head.Version + 1, Sequence: sequence, Reason: reason}
-}
-
-// forward yields from the head to the end in batches. A batch that does not
-// join is not trusted: the replica may be behind. Then the leader is asked for
-// the next commits, one by one, and only its word counts as damage.
-func (r *reading) forward(ctx context.Context, end *message) error {
-	for r.head.Sequence < end.sequence {
-		before := r.head
-		if err := r.batch(ctx, end.sequence); errors.Is(err, errStopped) {
-			return err
-		}
-		if r.head != before {
-			continue
-		}
-		for n := 0; n < stepLen && r.head.Sequence < end.sequence; n++ {
-			if err := r.step(ctx, end); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// step yields the one next commit, as the leader has it.
-func (r *reading) step(ctx context.Context, end *message) error {
-	m, err := r.log.fetchFirmly(ctx, nextOn(r.subject, r.head.Sequence+1))
-	if errors.Is(err, errNone) || err == nil && m.sequence > end.sequence {
-		return r.damaged(end.sequence, "the log no longer holds what it held when the read began")
-	}
-	if err != nil {
-		return err
-	}
-	return r.emit(m)
 }
 
 // damage says where the log is not what was written, when a message cannot be

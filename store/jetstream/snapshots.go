@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -15,13 +14,13 @@ import (
 const kvOperation = "KV-Operation"
 
 // Snapshots returns the namespace's snapshots, in the bucket
-// ANNALS_<ns>_snapshots under the key <type>.<id token>. Load may be answered by
-// a replica that is behind: a snapshot is a cache, and an older one costs only
-// the events after it. Nothing here waits for a barrier: whoever saves a
-// snapshot takes it from commits that Append or Read returned, which are durable.
-func (l *Log) Snapshots() store.Snapshots { return (*snapshots)(l) }
+// ANNALS_<ns>_snapshots under the key <type>.<id token>. The bucket's leader is
+// asked, so that what was saved is found. Nothing here waits for a barrier:
+// whoever saves a snapshot takes it from commits that Append or Read returned,
+// which are durable.
+func (l *Log) Snapshots() store.Snapshots { return &snapshots{log: l} }
 
-type snapshots Log
+type snapshots struct{ log *Log }
 
 // Save replaces the stream's snapshot.
 func (s *snapshots) Save(ctx context.Context, snapshot *store.Snapshot) error {
@@ -33,10 +32,13 @@ func (s *snapshots) Save(ctx context.Context, snapshot *store.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	if limit := int(s.cfg.Conn.MaxPayload()) - maxHeaderBytes; len(data) > limit {
+	if limit := int(s.log.cfg.Conn.MaxPayload()) - maxHeaderBytes; len(data) > limit {
 		return &store.TooLargeError{What: "snapshot of " + snapshot.Stream.String(), Size: len(data), Limit: limit}
 	}
-	return s.put(ctx, &nats.Msg{Subject: s.names.keys + key, Data: data})
+	if err := s.put(ctx, &nats.Msg{Subject: key, Data: data}); err != nil {
+		return fmt.Errorf("save snapshot of %s: %w", snapshot.Stream, err)
+	}
+	return nil
 }
 
 // Load returns the stream's snapshot.
@@ -45,21 +47,16 @@ func (s *snapshots) Load(ctx context.Context, id store.StreamID) (*store.Snapsho
 	if err != nil {
 		return nil, err
 	}
-	var answer *nats.Msg
-	l := (*Log)(s)
-	err = l.firmly(ctx, func(ctx context.Context) error {
-		answer, err = l.request(ctx, s.names.keyGet, lastOn(s.names.keys+key))
+	var m *message
+	err = s.log.firmly(ctx, func(ctx context.Context) error {
+		m, err = s.log.fetchFrom(ctx, s.log.names.keyGet, lastOn(key))
 		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	m, err := readDirect(answer)
-	if errors.Is(err, errNone) || err == nil && answer.Header.Get(kvOperation) != "" {
-		return nil, fmt.Errorf("snapshot of %s: %w", id, store.ErrNotFound)
+	if errors.Is(err, errNone) || err == nil && m.removed {
+		err = store.ErrNotFound
 	}
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, fmt.Errorf("load snapshot of %s: %w", id, err)
 	}
 	return store.DecodeSnapshotOf(id, m.data)
 }
@@ -70,9 +67,13 @@ func (s *snapshots) Delete(ctx context.Context, id store.StreamID) error {
 	if err != nil {
 		return err
 	}
-	return s.put(ctx, &nats.Msg{Subject: s.names.keys + key, Header: nats.Header{kvOperation: {"DEL"}}})
+	if err := s.put(ctx, &nats.Msg{Subject: key, Header: nats.Header{kvOperation: {"DEL"}}}); err != nil {
+		return fmt.Errorf("delete snapshot of %s: %w", id, err)
+	}
+	return nil
 }
 
+// key returns the subject that the stream's snapshot is kept on.
 func (s *snapshots) key(id store.StreamID) (string, error) {
 	if err := store.ValidateName("aggregate type", id.Type); err != nil {
 		return "", err
@@ -81,45 +82,24 @@ func (s *snapshots) key(id store.StreamID) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.names.key(id, token), nil
+	return s.log.names.key(id, token), nil
 }
 
 // put publishes and waits for the acknowledgement, again while nobody answers:
 // to write the same value twice does no harm.
 func (s *snapshots) put(ctx context.Context, m *nats.Msg) error {
-	l := (*Log)(s)
-	return l.firmly(ctx, func(ctx context.Context) error { return l.putOnce(ctx, m) })
+	return s.log.firmly(ctx, func(ctx context.Context) error { return s.putOnce(ctx, m) })
 }
 
-func (l *Log) putOnce(ctx context.Context, m *nats.Msg) error {
-	interrupted := l.link.interrupted()
-	c := l.inbox.open(1)
-	defer l.inbox.close(c)
-	m.Reply = c.reply
-	if err := l.cfg.Conn.PublishMsg(m); err != nil {
+func (s *snapshots) putOnce(ctx context.Context, m *nats.Msg) error {
+	answered, err := s.log.exchange(ctx, m)
+	if err != nil {
 		return err
 	}
-	timer := time.NewTimer(requestWait)
-	defer timer.Stop()
-	select {
-	case answered := <-c.answers:
-		return putError(readAnswer(answered))
-	case <-interrupted:
-		return nats.ErrDisconnected
-	case <-timer.C:
-		return nats.ErrTimeout
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func putError(a answer) error {
+	got := readAnswer(answered)
 	var api *apiError
-	switch {
-	case a.verdict == stored:
-		return nil
-	case errors.As(a.reason, &api) && api.ErrCode == codeTooLarge:
-		return fmt.Errorf("%w: %w", store.ErrTooLarge, a.reason)
+	if errors.As(got.reason, &api) && api.ErrCode == codeTooLarge {
+		return fmt.Errorf("%w: %w", store.ErrTooLarge, got.reason)
 	}
-	return a.reason
+	return got.reason
 }

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/annals-go/annals/store"
@@ -19,11 +20,14 @@ func (l *Log) Tip(ctx context.Context, types ...string) (store.Position, error) 
 		}
 	}
 	tip, err := l.tip(ctx, types)
+	if err == nil {
+		err = l.durable.wait(ctx, tip.Sequence())
+	}
+	if err != nil && !errors.Is(err, store.ErrDamaged) {
+		err = fmt.Errorf("tip: %w", unavailable(err))
+	}
 	if err != nil {
 		return 0, err
-	}
-	if err := l.durable.wait(ctx, tip.Sequence()); err != nil {
-		return 0, unavailable(err)
 	}
 	return tip, nil
 }

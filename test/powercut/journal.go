@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -26,7 +28,8 @@ type receipt struct {
 // journal is what the clients sent and what they were told, on one file
 // system. All methods may be called from many goroutines.
 type journal struct {
-	mu         sync.Mutex
+	mu sync.Mutex
+
 	sent       map[string]order
 	receipts   map[string]receipt
 	denied     map[string]string                 // definitely not carried out, and why
@@ -35,7 +38,7 @@ type journal struct {
 	witness    string                            // the answer that did
 	oddities   []string                          // answers that must not be, whatever the log holds
 	dark       bool                              // the power is gone
-	groundless int                               // refusals that came after that
+	groundless int                               // what must not be, answered after that
 }
 
 func newJournal() *journal {

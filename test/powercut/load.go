@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -20,7 +22,6 @@ type load struct {
 	name    string // tells the ids of one cut from those of another
 	seed    uint64
 	clients int
-	sendFor time.Duration // then clients stop, and only queries go on
 	journal *journal
 }
 
@@ -36,7 +37,8 @@ const (
 
 const aggregateType = "application"
 
-func (l *load) run(ctx context.Context, began func()) error {
+// run sends commands until sending ends and queries until ctx ends.
+func (l *load) run(ctx, sending context.Context, began func()) error {
 	pool, err := l.connect()
 	defer func() {
 		for _, c := range pool {
@@ -46,14 +48,12 @@ func (l *load) run(ctx context.Context, began func()) error {
 	if err != nil {
 		return err
 	}
-	if l.sendFor > 0 {
+	if sending.Err() == nil {
 		if err := l.openShared(ctx, pool[0]); err != nil {
 			return err
 		}
 	}
 	began()
-	sending, stop := context.WithTimeout(ctx, l.sendFor)
-	defer stop()
 	var all sync.WaitGroup
 	for i := range l.clients {
 		all.Go(func() { l.sendStories(sending, pool[i%len(pool)], i) })
@@ -95,25 +95,39 @@ func (l *load) shared(i int) store.StreamID {
 	return store.StreamID{Type: aggregateType, ID: fmt.Sprintf("%s-shared-%d", l.name, i)}
 }
 
-// sendStories sends one application's commands after the other, now and
-// then a command to a shared application, and reads its own writes.
+// openStories is how many applications each client has under way: with many,
+// the views have many documents to change.
+const openStories = 32
+
+// life is an application that a client has under way.
+type life struct {
+	stream store.StreamID
+	left   []step
+}
+
+// sendStories takes many applications through their lives, side by side; now
+// and then it sends a command to a shared application, or reads its own writes.
 func (l *load) sendStories(ctx context.Context, c client, number int) {
 	random := rand.New(rand.NewPCG(l.seed, uint64(number)))
+	open := make([]life, openStories)
+	send := func(n int, stream store.StreamID, s step) bool {
+		return l.deliver(ctx, c, order{id: fmt.Sprintf("%s/%d/%d", l.name, number, n), stream: stream, name: s.name, body: []byte(s.body)})
+	}
 	for n := 0; l.on(ctx, c); n++ {
-		stream := store.StreamID{Type: aggregateType, ID: fmt.Sprintf("%s-%d-%d", l.name, number, n)}
-		for i, s := range story(random) {
-			o := order{id: fmt.Sprintf("%s/%d/%d/%d", l.name, number, n, i), stream: stream, name: s.name, body: []byte(s.body)}
-			if !l.deliver(ctx, c, o) {
-				break
-			}
-			if random.IntN(8) == 0 {
-				s := rush(random)
-				o := order{id: fmt.Sprintf("%s/%d/%d/%d/rush", l.name, number, n, i), stream: l.shared(random.IntN(sharedApplications)), name: s.name, body: []byte(s.body)}
-				l.deliver(ctx, c, o)
-			}
-			if random.IntN(16) == 0 {
-				l.readOwn(ctx, c, stream)
-			}
+		if random.IntN(8) == 0 {
+			send(n, l.shared(random.IntN(sharedApplications)), rush(random))
+			continue
+		}
+		at := &open[random.IntN(len(open))]
+		if len(at.left) == 0 {
+			*at = life{store.StreamID{Type: aggregateType, ID: fmt.Sprintf("%s-%d-%d", l.name, number, n)}, story(random)}
+		}
+		next := at.left[0]
+		at.left = at.left[1:]
+		if !send(n, at.stream, next) {
+			at.left = nil
+		} else if random.IntN(16) == 0 {
+			l.readOwn(ctx, c, at.stream)
 		}
 	}
 }

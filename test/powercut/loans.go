@@ -43,17 +43,13 @@ func newLoans(ctx context.Context, o options, work string, tell io.Writer) (*loa
 
 func (l *loans) forget() { l.journal = newJournal() }
 
-// moment waits for a time, or for the views to be rebuilt so far.
-func (l *loans) moment(ctx context.Context, c cut) error {
-	if c.Rebuild == 0 {
-		return wait(ctx, c.Load+c.Quiet)
-	}
-	nc, err := nats.Connect(l.url, nats.NoReconnect(), nats.Name("powercut moment"), nats.ErrorHandler(nothing))
+func (l *loans) rebuilt(ctx context.Context, part float64) error {
+	nc, err := nats.Connect(l.url, nats.NoReconnect(), nats.Name("powercut"), nats.ErrorHandler(nothing))
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	return retry(ctx, catchUp, func() error { return client{nc}.rebuilt(ctx, c.Rebuild) })
+	return client{nc}.rebuilt(ctx, part)
 }
 
 func (l *loans) darken()           { l.journal.darken() }
@@ -99,10 +95,10 @@ func isReady(ctx context.Context, url string) error {
 	return err
 }
 
-func (l *loans) load(ctx context.Context, c cut, began func()) error {
+func (l *loans) load(ctx, sending context.Context, c cut, began func()) error {
 	l.cuts++
-	w := &load{sendFor: c.sendFor(), url: l.url, name: fmt.Sprintf("cut%d", l.cuts), seed: c.Seed, clients: l.clients, journal: l.journal}
-	return w.run(ctx, began)
+	w := &load{url: l.url, name: fmt.Sprintf("cut%d", l.cuts), seed: c.Seed, clients: l.clients, journal: l.journal}
+	return w.run(ctx, sending, began)
 }
 
 // dropViews removes the buckets of the views, as if a new version of each were

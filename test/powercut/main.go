@@ -111,7 +111,7 @@ func makeCuts(ctx context.Context, o options, tell io.Writer) (total report, err
 	}
 	r := &runner{image: disk, system: s, tell: tell}
 	r.say("seed %d", o.seed)
-	if err := r.run(ctx, planCuts(o.seed, o.cuts, o.controls)); err != nil {
+	if err := r.run(ctx, planCuts(o.seed, o.cuts, o.controls, !o.self)); err != nil {
 		return total, fmt.Errorf("seed %d: %w", o.seed, err)
 	}
 	r.total.Seconds, r.total.Seed = time.Since(began).Seconds(), o.seed

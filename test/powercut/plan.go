@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -13,8 +15,8 @@ type cut struct {
 	Fresh   bool          // on a new file system
 	Commit  int           // seconds between the journal's own commits
 	How     shutdown      // what the cut drops
-	Load    time.Duration // how long clients send commands
-	Quiet   time.Duration // how long they only query after that, before the cut
+	Load    int           // acknowledgements to wait for, then comes the cut
+	Quiet   time.Duration // or clients only query for so long, and then it comes
 	// Rebuild, if not 0: the views are gone and are built again from the first
 	// event, while clients only query. The cut comes when this part is done.
 	Rebuild float64
@@ -23,7 +25,7 @@ type cut struct {
 
 // String tells all that matters to somebody who reads along.
 func (c cut) String() string {
-	text := fmt.Sprintf("%s, commit=%d, %s of load", c.How, c.Commit, c.Load.Round(time.Millisecond))
+	text := fmt.Sprintf("%s, commit=%d", c.How, c.Commit)
 	if c.Fresh {
 		text = "new file system, " + text
 	}
@@ -50,7 +52,7 @@ const (
 )
 
 const (
-	minLoad, maxLoad   = 150 * time.Millisecond, 2 * time.Second
+	minLoad, maxLoad   = 100, 10_000
 	minQuiet, maxQuiet = 50 * time.Millisecond, 3 * time.Second
 	minRebuild         = 0.3
 )
@@ -58,7 +60,7 @@ const (
 // planCuts returns the control cuts, then the others: a run whose control
 // cannot lose is not worth finishing. Kinds of cut and commit intervals take
 // turns, the moment is random.
-func planCuts(seed uint64, cuts, controls int) []cut {
+func planCuts(seed uint64, cuts, controls int, views bool) []cut {
 	random := rand.New(rand.NewPCG(seed, 0))
 	commits := []int{300, 5, 1}
 	plan := make([]cut, 0, cuts+controls)
@@ -68,14 +70,14 @@ func planCuts(seed uint64, cuts, controls int) []cut {
 	}
 	for n := range controls {
 		// The longest interval: what is lost is up to the system, not the journal.
-		add(n, cut{Control: true, Fresh: true, Commit: commits[0], Load: between(random, minLoad, maxLoad)})
+		add(n, cut{Control: true, Fresh: true, Commit: commits[0], Load: minLoad + random.IntN(maxLoad-minLoad)})
 	}
 	for n := range cuts {
-		c := cut{Fresh: n%cutsPerImage == 0, Commit: commits[n%len(commits)], Load: between(random, minLoad, maxLoad)}
-		switch n % cutsPerImage {
-		case thenQuiet:
-			c.Quiet = between(random, minQuiet, maxQuiet)
-		case thenRebuild:
+		c := cut{Fresh: n%cutsPerImage == 0, Commit: commits[n%len(commits)], Load: minLoad + random.IntN(maxLoad-minLoad)}
+		switch at := n % cutsPerImage; {
+		case at == thenQuiet:
+			c.Quiet = minQuiet + time.Duration(random.Int64N(int64(maxQuiet-minQuiet)))
+		case at == thenRebuild && views:
 			c.Rebuild, c.Load = minRebuild+random.Float64()*(1-minRebuild), 0
 		}
 		// Both kinds of cut meet each kind of moment.
@@ -83,8 +85,4 @@ func planCuts(seed uint64, cuts, controls int) []cut {
 		plan[len(plan)-1].Number = n + 1
 	}
 	return plan
-}
-
-func between(random *rand.Rand, low, high time.Duration) time.Duration {
-	return low + time.Duration(random.Int64N(int64(high-low)))
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -38,6 +40,9 @@ func (r report) verdict() error {
 	}
 	if r.Cuts < minCuts {
 		short = append(short, fmt.Errorf("%d cuts say too little, want %d", r.Cuts, minCuts))
+	}
+	if r.Acknowledged == 0 {
+		short = append(short, errors.New("nothing was acknowledged, so nothing could be lost"))
 	}
 	if r.ControlLost == 0 {
 		short = append(short, errors.New("the control lost nothing, so this harness would not notice a loss"))

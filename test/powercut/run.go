@@ -18,12 +18,12 @@ import (
 type system interface {
 	// start starts it with its data in dir and returns when it serves.
 	start(ctx context.Context, dir string, sync embedded.Sync) (*process, error)
-	// load puts it under load until ctx ends, and calls began once when the load
-	// is on. With c.Quiet commands end after c.Load, with c.Rebuild there are
-	// none: queries go on. That the system goes away meanwhile is no error.
-	load(ctx context.Context, c cut, began func()) error
-	// moment returns when it is time for the cut, after load has begun.
-	moment(ctx context.Context, c cut) error
+	// load puts it under load, with commands until sending ends and with queries
+	// until ctx ends, and calls began once when the load is on. That the system
+	// goes away meanwhile is no error.
+	load(ctx, sending context.Context, c cut, began func()) error
+	// rebuilt returns nil when its views have been rebuilt up to that part.
+	rebuilt(ctx context.Context, part float64) error
 	// darken tells that the power goes now.
 	darken()
 	// acknowledged returns how many writes it has acknowledged since forget.
@@ -101,19 +101,7 @@ const afterCut = 100 * time.Millisecond
 
 // loadAndCut ends with the file system unmounted and the process gone.
 func (r *runner) loadAndCut(ctx context.Context, c cut) error {
-	sync := embedded.SyncBarrier
-	if c.Control {
-		sync = embedded.SyncNone
-	}
-	if err := r.image.mount(ctx, c.Commit); err != nil {
-		return err
-	}
-	if c.Rebuild > 0 {
-		if err := r.system.dropViews(ctx, r.data()); err != nil {
-			return fmt.Errorf("drop the views: %w", err)
-		}
-	}
-	p, err := r.system.start(ctx, r.data(), sync)
+	p, err := r.prepare(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -121,18 +109,50 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
+	sending, hush := context.WithCancel(loading)
+	defer hush()
+	if c.Rebuild > 0 {
+		hush()
+	}
 	began, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- r.system.load(loading, c, func() { close(began) }) }()
+	go func() { done <- r.system.load(loading, sending, c, func() { close(began) }) }()
 	select {
 	case <-began:
 	case err := <-done:
 		return fmt.Errorf("load: %w", err)
 	}
-	if err := r.system.moment(ctx, c); err != nil {
+	if err := r.moment(ctx, c, hush); err != nil {
 		return err
 	}
-	// The power goes first, the process later: a killed process could no
-	// longer acknowledge what the disk has not got.
+	if err := r.cut(ctx, c, p); err != nil {
+		return err
+	}
+	stop()
+	if err := <-done; err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	return r.image.unmount(ctx)
+}
+
+// prepare mounts the file system and starts the system on it.
+func (r *runner) prepare(ctx context.Context, c cut) (*process, error) {
+	if err := r.image.mount(ctx, c.Commit); err != nil {
+		return nil, err
+	}
+	if c.Rebuild > 0 {
+		if err := r.system.dropViews(ctx, r.data()); err != nil {
+			return nil, fmt.Errorf("drop the views: %w", err)
+		}
+	}
+	if c.Control {
+		return r.system.start(ctx, r.data(), embedded.SyncNone)
+	}
+	return r.system.start(ctx, r.data(), embedded.SyncBarrier)
+}
+
+// cut takes the power away and then the process: the other way round, a dead
+// process could no longer acknowledge what the disk has not got.
+func (r *runner) cut(ctx context.Context, c cut, p *process) error {
 	r.system.darken()
 	if err := r.image.cut(c.How); err != nil {
 		return err
@@ -141,11 +161,7 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 		return err
 	}
 	p.kill()
-	stop()
-	if err := <-done; err != nil {
-		return fmt.Errorf("load: %w", err)
-	}
-	return r.image.unmount(ctx)
+	return nil
 }
 
 // control counts what the system without a barrier lost. It reads the store
@@ -200,12 +216,26 @@ func (r *runner) checkRestarted(ctx context.Context) (findings, error) {
 
 func (r *runner) say(format string, v ...any) { _, _ = fmt.Fprintf(r.tell, format+"\n", v...) }
 
-// sendFor returns how long commands are sent.
-func (c cut) sendFor() time.Duration {
-	if c.Rebuild == 0 && c.Quiet == 0 {
-		return time.Hour // into the cut and beyond
+// maxLoadTime bounds the wait for acknowledgements: a slow machine makes
+// fewer.
+const maxLoadTime = 10 * time.Second
+
+// moment returns when it is time for the cut.
+func (r *runner) moment(ctx context.Context, c cut, hush func()) error {
+	if c.Rebuild > 0 {
+		return retry(ctx, catchUp, func() error { return r.system.rebuilt(ctx, c.Rebuild) })
 	}
-	return c.Load
+	limit := time.Now().Add(maxLoadTime)
+	for enough := r.system.acknowledged() + c.Load; r.system.acknowledged() < enough && time.Now().Before(limit); {
+		if err := wait(ctx, time.Millisecond); err != nil {
+			return err
+		}
+	}
+	if c.Quiet == 0 {
+		return nil
+	}
+	hush()
+	return wait(ctx, c.Quiet)
 }
 
 func wait(ctx context.Context, d time.Duration) error {

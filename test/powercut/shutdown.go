@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 // shutdown says what a cut drops beside everything that was not synced.

@@ -85,7 +85,8 @@ func newWriterSystem(o options, work string) (*writerSystem, error) {
 
 func (w *writerSystem) forget() { w.acked = map[string]uint64{} }
 
-func (w *writerSystem) moment(ctx context.Context, c cut) error { return wait(ctx, c.Load+c.Quiet) }
+// rebuilt is never asked: the writer has no views.
+func (w *writerSystem) rebuilt(context.Context, float64) error { return nil }
 
 func (w *writerSystem) darken() {} // the writer refuses nothing
 
@@ -140,20 +141,18 @@ func (w *writerSystem) stream(ctx context.Context, nc *nats.Conn) (jetstream.Str
 	return js.Stream(ctx, writtenStream)
 }
 
-func (w *writerSystem) load(ctx context.Context, c cut, began func()) error {
+func (w *writerSystem) load(_, sending context.Context, c cut, began func()) error {
 	nc, err := w.connect()
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
 	began()
-	ctx, stop := context.WithTimeout(ctx, c.sendFor())
-	defer stop()
 	var all sync.WaitGroup
 	for client := range w.clients {
 		all.Go(func() {
-			for n := 0; ctx.Err() == nil && !nc.IsClosed(); n++ {
-				w.write(ctx, nc, fmt.Sprintf("%d/%d/%d", c.Seed, client, n))
+			for n := 0; sending.Err() == nil && !nc.IsClosed(); n++ {
+				w.write(sending, nc, fmt.Sprintf("%d/%d/%d", c.Seed, client, n))
 			}
 		})
 	}
@@ -198,6 +197,7 @@ func (w *writerSystem) lost(ctx context.Context, nc *nats.Conn) (int, error) {
 	for text, sequence := range w.acked {
 		if stored[text] != sequence {
 			lost++
+			delete(w.acked, text) // found once
 		}
 	}
 	return lost, nil

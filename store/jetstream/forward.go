@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -15,36 +14,63 @@ const (
 	// once, and what is lost when a replica falls silent.
 	batchLen   = 256
 	batchBytes = 4 << 20
+	// stepLen is how many commits come from the leader before a batch is tried
+	// again.
+	stepLen = 64
 )
 
 // errEndOfBatch ends a batch that is complete.
 var errEndOfBatch = errors.New("end of batch")
 
+// forward yields from the head to the end in batches. A batch that does not
+// join is not trusted: the replica may be behind. Then the leader is asked for
+// the next commits, one by one, and only its word counts as damage.
+func (r *reading) forward(ctx context.Context, end *message) error {
+	for r.head.Sequence < end.sequence {
+		before := r.head
+		if err := r.batch(ctx, end.sequence); errors.Is(err, errStopped) {
+			return err
+		}
+		if r.head != before {
+			continue
+		}
+		for n := 0; n < stepLen && r.head.Sequence < end.sequence; n++ {
+			if err := r.step(ctx, end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// step yields the one next commit, as the leader has it.
+func (r *reading) step(ctx context.Context, end *message) error {
+	m, err := r.log.fetchFirmly(ctx, nextOn(r.subject, r.head.Sequence+1))
+	if errors.Is(err, errNone) || err == nil && m.sequence > end.sequence {
+		return r.damaged(end.sequence, "the log no longer holds what it held when the read began")
+	}
+	if err != nil {
+		return err
+	}
+	return r.emit(m)
+}
+
 // batch yields what one batch from any replica brings, as far as it joins and
 // is not beyond the sequence last.
 func (r *reading) batch(ctx context.Context, last uint64) error {
-	c := r.log.inbox.open(batchLen + 1)
+	c := r.log.inbox.openFor(batchLen + 1)
 	defer r.log.inbox.close(c)
-	interrupted := r.log.link.interrupted()
 	request := batchOn(r.subject, r.head.Sequence+1)
 	if err := r.log.cfg.Conn.PublishRequest(r.log.names.directGet, c.reply, request); err != nil {
 		return err
 	}
-	timer := time.NewTimer(requestWait)
-	defer timer.Stop()
 	for {
-		select {
-		case answer := <-c.answers:
-			if err := r.take(answer, last); err != nil {
-				return err
-			}
-			timer.Reset(requestWait)
-		case <-interrupted:
-			return nats.ErrDisconnected
-		case <-timer.C:
-			return nats.ErrTimeout
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		answer, err := c.wait(ctx, requestWait)
+		if err == nil {
+			err = r.take(answer, last)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -1,0 +1,125 @@
+package projector
+
+import (
+	"context"
+	"time"
+)
+
+// settle decides when what is folded is written: while live as soon as the
+// view has rested from its last write, while catching up every so often.
+func (r *run) settle(ctx context.Context) error {
+	if r.folded.Position == r.stored.Position {
+		r.written = r.taken
+		r.p.looked(r.left(), r.isLive())
+		return nil
+	}
+	now := time.Now()
+	at := now.Add(r.p.cfg.FlushEvery)
+	if r.isLive() && r.rested.Before(at) {
+		at = r.rested
+	}
+	if r.flushAt.IsZero() || at.Before(r.flushAt) {
+		r.flushAt = at
+	}
+	if now.Before(r.flushAt) {
+		return nil
+	}
+	return r.write(ctx)
+}
+
+// rest notes that a write has ended.
+func (r *run) rest(took time.Duration, commits uint64) {
+	r.p.meter.batches.Observe(took.Seconds())
+	r.rested = time.Now().Add(restAfter(took, commits, r.p.cfg.MaxLinger))
+}
+
+// restAfter returns how long a view rests after a write that took so long and
+// held so many commits: not at all after a single one, for then there is time;
+// twice as long as the write after many.
+func restAfter(took time.Duration, commits uint64, most time.Duration) time.Duration {
+	const many, share = 8, 4
+	parts := min(max(commits, 1)-1, many)
+	return max(0, min(took*time.Duration(parts)/share, most))
+}
+
+// left returns how many commits the log held beyond those that are folded.
+func (r *run) left() uint64 {
+	if len(r.staged) > 0 {
+		return r.known - r.staged[0].nth + 1
+	}
+	return r.known - r.taken
+}
+
+// isLive says whether what comes is written as it comes. That begins when
+// nothing is left, and ends when more is left than one batch.
+func (r *run) isLive() bool {
+	switch left := r.left(); {
+	case left == 0:
+		r.live = true
+	case left > uint64(r.p.cfg.BatchCommits):
+		r.live = false
+	}
+	return r.live
+}
+
+// flush folds and writes everything.
+func (r *run) flush(ctx context.Context) error {
+	if err := r.fold(ctx); err != nil {
+		return err
+	}
+	return r.write(ctx)
+}
+
+// write stores the changed documents and the checkpoint. It is not cut short
+// when ctx ends: what was folded is worth keeping.
+func (r *run) write(ctx context.Context) error {
+	r.flushAt = time.Time{}
+	if r.folded.Position == r.stored.Position {
+		return nil
+	}
+	docs, err := r.folder.pending()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.p.cfg.CommitTimeout)
+	defer cancel()
+	began := time.Now()
+	if docs, err = r.writeAhead(ctx, docs); err != nil {
+		return err
+	}
+	next := r.folded
+	next.Revision, next.Furthest = r.stored.Revision, 0
+	if r.stored.Furthest > next.Position {
+		next.Furthest = r.stored.Furthest // there are still documents ahead
+	}
+	if next, err = r.view.Commit(ctx, next, docs); err != nil {
+		return err
+	}
+	r.p.meter.events.Add(float64(next.Events - r.stored.Events))
+	left := r.left()
+	commits := r.known - left - r.written
+	r.rest(time.Since(began), commits)
+	r.p.committed(next, commits, left, r.isLive())
+	r.stored, r.folded, r.written = next, next, r.known-left
+	r.folder.clean()
+	r.feed.Acknowledge(next.Position)
+	r.again.succeeded()
+	return nil
+}
+
+// writeAhead stores documents that are too many for one commit, all but the
+// last ones, beside the checkpoint as it was. It comes to this only when a
+// single event touches so many. If it ends halfway, each of them is ahead of
+// the checkpoint and skips the event when that is applied again.
+func (r *run) writeAhead(ctx context.Context, docs []Document) ([]Document, error) {
+	for most := r.view.MaxChanges(); len(docs) > most; docs = docs[most:] {
+		same := r.stored
+		same.Furthest = max(same.Furthest, r.folded.Position)
+		next, err := r.view.Commit(ctx, same, docs[:most])
+		if err != nil {
+			return nil, err
+		}
+		r.stored = next
+	}
+	return docs, nil
+}

@@ -1,0 +1,62 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/annals-go/annals/store"
+)
+
+// settle finds out whether the log holds this very commit, from an earlier try,
+// or another one in its place. It returns 0 and nil when that cannot be told
+// yet: that a leader does not know what the one that refused knew proves nothing.
+func (a *appending) settle(ctx context.Context) (uint64, error) {
+	expected := a.commit.After.Sequence
+	last, err := a.log.fetch(ctx, lastOn(a.message.Subject))
+	if errors.Is(err, errNone) {
+		last, err = &message{}, nil
+	}
+	if err != nil || last.sequence == expected {
+		return 0, nil
+	}
+	if last.sequence < expected {
+		return 0, a.tooShort(last)
+	}
+	first := last
+	if !last.attested || last.before != expected {
+		if first, err = a.log.fetch(ctx, nextOn(a.message.Subject, expected+1)); err != nil {
+			return 0, nil
+		}
+	}
+	if bytes.Equal(first.data, a.message.Data) {
+		return first.sequence, nil
+	}
+	return 0, a.conflict(last)
+}
+
+// tooShort judges a stream that ends before the head that the commit follows.
+// A deposed leader would say so too, so a replicated log is asked again; and
+// while a try is open, nothing it says is the last word.
+func (a *appending) tooShort(last *message) error {
+	a.shorts++
+	if a.open > 0 || a.log.replicas > 1 && a.shorts <= aheadTries {
+		return nil
+	}
+	return a.conflict(last)
+}
+
+// conflict says where the stream ends instead.
+func (a *appending) conflict(last *message) error {
+	e := &store.ConflictError{Stream: a.commit.Stream, Expected: a.commit.After.Version}
+	if last.sequence == 0 {
+		return e
+	}
+	c, err := store.DecodeCommit(a.log.cfg.Codec, last.data, last.sequence)
+	if err != nil {
+		version := a.commit.After.Version + 1
+		return a.refused(&store.DamageError{Stream: e.Stream, Version: version, Sequence: last.sequence, Reason: err.Error()})
+	}
+	e.Actual = c.Head().Version
+	return e
+}
