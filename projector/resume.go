@@ -63,7 +63,7 @@ func (r *run) first(ctx context.Context) ([]*store.Commit, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c := commits[0]; c.Sequence != r.stored.Position.Sequence() || Hash(c.Hash) != r.stored.Commit {
+	if len(commits) == 0 || commits[0].Sequence != r.stored.Position.Sequence() || Hash(commits[0].Hash) != r.stored.Commit {
 		return nil, &DivergedError{View: r.p.desc.Name, Position: r.stored.Position}
 	}
 	return commits, nil

@@ -67,14 +67,15 @@ func (p *projection) follow(ctx context.Context, again *retry) error {
 	}
 	r.live = head <= r.stored.Position
 	p.resumed(r.view, r.stored, head)
-	for {
-		if err := r.apply(ctx, commits); err != nil {
-			return err
-		}
-		if commits, err = r.next(ctx); err != nil {
-			return err
+	if len(commits) == 0 {
+		commits, err = r.next(ctx)
+	}
+	for err == nil {
+		if err = r.apply(ctx, commits); err == nil {
+			commits, err = r.next(ctx)
 		}
 	}
+	return err
 }
 
 // next returns the next commits. While something waits to be written it waits
@@ -107,11 +108,9 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 	return r.feed.Next(ctx, r.p.cfg.BatchCommits)
 }
 
-// apply folds the commits and writes when it is time.
+// apply folds the commits and writes when it is time. Without commits the
+// feed has passed over others, and the view is perhaps not behind any more.
 func (r *run) apply(ctx context.Context, commits []*store.Commit) error {
-	if len(commits) == 0 {
-		return nil
-	}
 	r.known = r.taken + uint64(len(commits)) + r.feed.Pending()
 	for _, c := range commits {
 		for e := range c.Recorded() {

@@ -71,7 +71,9 @@ type Follow struct {
 // that starts at its own checkpoint. It belongs to one goroutine.
 type Feed interface {
 	// Next waits until there is something, and returns 1 to limit commits, in
-	// order, durable. The commits belong to the caller. A feed that cannot be
+	// order, durable. It returns none, and no error, when it has passed over
+	// commits of other types and come to the log's end, so that Pending says so.
+	// The commits belong to the caller. A feed that cannot be
 	// continued without a gap, because it was taken over or because the
 	// connection was lost, fails with [ErrUnavailable]; follow again from the
 	// checkpoint. When ctx ends it returns its error.
@@ -81,8 +83,9 @@ type Feed interface {
 	// nothing depends on its arrival.
 	Acknowledge(p Position)
 
-	// Pending returns how many more commits the log held for this feed when it
-	// delivered the last one.
+	// Pending returns how many more commits the log held when the feed came to
+	// where it is: at least those that it will deliver, and 0 only if there were
+	// none; commits of other types may be counted.
 	Pending() uint64
 
 	// Close releases what the feed holds on the server. It is safe to call twice.

@@ -97,7 +97,7 @@ func (w *shapeWalk) keyText() string {
 	const most = 16
 	is, n := w.head()
 	if is&(wireText|wireBytes) == 0 {
-		return integerText(is, n)
+		return valueText(is, n)
 	}
 	key := w.content(n)
 	if len(key) > most {
@@ -112,10 +112,10 @@ type misfit struct {
 }
 
 func newMisfit(is wire, n uint64, want string) *misfit {
-	return &misfit{value: integerText(is, n), want: want}
+	return &misfit{value: valueText(is, n), want: want}
 }
 
-func integerText(is wire, n uint64) string {
+func valueText(is wire, n uint64) string {
 	switch is {
 	case wireUnsigned:
 		return strconv.FormatUint(n, 10)

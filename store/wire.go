@@ -19,6 +19,7 @@ const (
 	wireTime
 )
 
+// wireNames leaves out integers, which are shown as they are.
 var wireNames = map[wire]string{
 	wireNil: "nil", wireBool: "a boolean", wireFloat32: "a float32", wireFloat64: "a float64", wireText: "text",
 	wireBytes: "bytes", wireArray: "a list", wireMap: "a map", wireTime: "a time",
@@ -35,7 +36,7 @@ var wireCodes = [32]struct {
 	0x0a: {wireFloat32, 4}, 0x0b: {wireFloat64, 8},
 	0x0c: {wireUnsigned, 1}, 0x0d: {wireUnsigned, 2}, 0x0e: {wireUnsigned, 4}, 0x0f: {wireUnsigned, 8},
 	0x10: {wireNegative, 1}, 0x11: {wireNegative, 2}, 0x12: {wireNegative, 4}, 0x13: {wireNegative, 8},
-	0x07: {wireTime, 1}, 0x16: {wireTime, 0}, 0x17: {wireTime, 0},
+	0x07: {wireTime, 1}, 0x16: {wireTime, 0}, 0x17: {wireTime, 0}, // as far as a guard lets them through
 	0x19: {wireText, 1}, 0x1a: {wireText, 2}, 0x1b: {wireText, 4},
 	0x1c: {wireArray, 2}, 0x1d: {wireArray, 4}, 0x1e: {wireMap, 2}, 0x1f: {wireMap, 4},
 }

@@ -34,6 +34,7 @@ type feed struct {
 	deliveries uint64 // consumer's number of the last delivery
 	sequence   uint64 // log's sequence of the last commit taken
 	pending    uint64
+	passed     bool          // a commit of another type came since the last return
 	silent     time.Duration // how long the feed has waited since the server was heard
 	ready      []taken       // not yet returned
 	failure    error         // what every further Next returns
@@ -83,6 +84,9 @@ func (d *feed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
 		return nil, err
 	}
 	n := min(limit, len(d.ready))
+	if n == 0 {
+		return nil, nil // only commits of other types came
+	}
 	last := d.ready[n-1]
 	// What is taken stays ready until it is durable, so that a Next that was
 	// cut short loses nothing.
@@ -117,13 +121,14 @@ func (d *feed) fill(ctx context.Context, limit int) error {
 			continue
 		default:
 		}
-		if len(d.ready) > 0 || d.failure != nil {
+		if len(d.ready) > 0 || d.failure != nil || d.passed && d.pending == 0 {
 			break
 		}
 		if err := d.wait(ctx); err != nil {
 			return err
 		}
 	}
+	d.passed = false
 	if len(d.ready) == 0 {
 		return d.failure
 	}
@@ -198,6 +203,7 @@ func (d *feed) wants(subject string) bool {
 // passOver acknowledges a commit of another type when many stand unacknowledged:
 // the reader, who gets none of them, cannot.
 func (d *feed) passOver(m *nats.Msg, at delivery) {
+	d.passed = true
 	if at.number-d.progress.acked >= maxUnacknowledged/2 {
 		d.progress.acked = at.number
 		d.acknowledge(m.Reply)
