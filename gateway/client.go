@@ -64,16 +64,22 @@ func (c ClientConfig) validate() error {
 type Client struct {
 	config   ClientConfig
 	subjects subjects
+	inbox    *inbox
 }
 
 // NewClient checks the configuration. The client starts nothing and needs no
-// closing.
+// closing; it keeps one subscription for as long as the connection lives. The
+// error matches [store.ErrUnavailable] if the connection does not take that.
 func NewClient(config ClientConfig) (*Client, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	return &Client{config: config, subjects: subjects{namespace: config.Namespace}}, nil
+	inbox, err := newInbox(config.Conn)
+	if err != nil {
+		return nil, fmt.Errorf("gateway client: %w: %w", store.ErrUnavailable, err)
+	}
+	return &Client{config: config, subjects: subjects{namespace: config.Namespace}, inbox: inbox}, nil
 }
 
 func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {

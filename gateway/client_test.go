@@ -198,12 +198,13 @@ func TestSendOnAContextThatIsOverSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	nc := connect(t, s)
-	_, err := newClient(t, nc).Send(ctx, touchA)
+	c := newClient(t, nc)
+	_, err := c.Send(ctx, touchA)
 	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 	nc.Close()
-	if _, err := newClient(t, nc).Send(t.Context(), touchA); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := c.Send(t.Context(), touchA); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("on a closed connection: %v", err)
 	}
 	if ids := fake.ids(); len(ids) != 0 {
@@ -356,5 +357,30 @@ func TestClientConfigIsChecked(t *testing.T) {
 		if _, err := gateway.NewClient(config); err == nil {
 			t.Errorf("%s: accepted", what)
 		}
+	}
+}
+
+// An answer that is slow is not a duplicate: the first attempt's own answer
+// counts, however many attempts there were.
+func TestSlowAnswerIsNotADuplicate(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	var first *nats.Msg
+	startScript(t, connect(t, s), func(attempt int, m *nats.Msg) {
+		if attempt == 1 {
+			first = m
+			return
+		}
+		if attempt == 2 { // both are answered now, in the order in which they came
+			accept(t, first)
+			data := []byte(`{"type":"io.annals.api.v1.command_response","version":3,"position":99,"events":["opened"],"duplicate":true}`)
+			if err := m.RespondMsg(&nats.Msg{Data: data, Header: nats.Header{"Content-Type": {"application/json"}}}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	result, err := newClient(t, connect(t, s), hasty).Send(t.Context(), touchA)
+	if err != nil || result.Duplicate || result.Version != 3 {
+		t.Fatalf("got %+v, %v", result, err)
 	}
 }

@@ -58,6 +58,8 @@ func (c *Client) Send(ctx context.Context, r Request) (actor.Result, error) {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	s := sending{client: c, message: m, wait: c.config.ResendAfter, pause: c.config.MinBackoff}
+	m.Reply, s.arrived = c.inbox.open()
+	defer c.inbox.close(m.Reply)
 	for {
 		result, failure := s.try(ctx)
 		if failure == nil {
@@ -133,9 +135,10 @@ func (o *Options) header() (nats.Header, error) {
 type sending struct {
 	client  *Client
 	message *nats.Msg
-	wait    time.Duration // for the next answer
-	pause   time.Duration // before the next attempt, at most
-	maybe   bool          // an attempt may have been, or may yet be, carried out
+	arrived <-chan *nats.Msg // the answers to all attempts
+	wait    time.Duration    // for the next answer
+	pause   time.Duration    // before the next attempt, at most
+	maybe   bool             // an attempt may have been, or may yet be, carried out
 }
 
 // try makes one attempt.
@@ -151,7 +154,10 @@ func (s *sending) try(ctx context.Context) (actor.Result, *Error) {
 	attempt, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
 	s.message.Header[HeaderDeadline] = []string{patience(ctx)}
-	answer, err := conn.RequestMsgWithContext(attempt, s.message)
+	if err := conn.PublishMsg(s.message); err != nil {
+		return actor.Result{}, s.unanswered(err)
+	}
+	answer, err := next(attempt, s.arrived)
 	if err != nil {
 		return actor.Result{}, s.unanswered(err)
 	}

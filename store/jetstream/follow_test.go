@@ -136,6 +136,35 @@ func TestFeedLost(t *testing.T) {
 	}
 }
 
+// TestPassedOver follows a type of which there is little among much else: the
+// server is told how far the feed came, though its reader gets nothing to
+// acknowledge.
+func TestPassedOver(t *testing.T) {
+	t.Parallel()
+	l := open(t, &single, Config{})
+	f := mustFollow(t, l, store.Follow{Name: "offers", Types: []string{"offer"}}).(*feed)
+	acks, err := l.cfg.Conn.SubscribeSync("$JS.ACK.S.C.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []uint64{1, maxUnacknowledged/2 - 1, maxUnacknowledged / 2, maxUnacknowledged/2 + 1, maxUnacknowledged} {
+		f.deliveries = number - 1
+		f.take(context.Background(), deliver(t, l, number, number))
+	}
+	if len(f.ready) > 0 || f.failure != nil {
+		t.Fatalf("%d commits are ready, %v", len(f.ready), f.failure)
+	}
+	for _, want := range []int{maxUnacknowledged / 2, maxUnacknowledged} {
+		m, err := acks.NextMsg(10 * time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at, err := readDelivery(m.Subject); err != nil || at.number != uint64(want) {
+			t.Fatalf("%s is acknowledged, %v, want %d", m.Subject, err, want)
+		}
+	}
+}
+
 // TestZombieCannotPull has a feed ask its successor's consumer, as one does that
 // slept while its name was taken over: it gets nothing, and takes nothing away.
 func TestZombieCannotPull(t *testing.T) {
