@@ -12,13 +12,17 @@ import (
 
 // A turnstile: the smallest aggregate that says no.
 
-type turnstileCommand interface{ turnstileCommand() }
-type turnstileEvent interface{ turnstileEvent() }
+type (
+	turnstileCommand interface{ turnstileCommand() }
+	turnstileEvent   interface{ turnstileEvent() }
+)
 
-type insertCoin struct{}
-type push struct{}
-type unlocked struct{}
-type passed struct{}
+type (
+	insertCoin struct{}
+	push       struct{}
+	unlocked   struct{}
+	passed     struct{}
+)
 
 func (insertCoin) turnstileCommand() {}
 func (push) turnstileCommand()       {}

@@ -40,7 +40,7 @@ func (s *System) turn(a *actor, batch []*request) (rest []*request) {
 		n := s.decide(a, t, batch)
 		err := s.store(a, t)
 		if err == nil {
-			t.answer(a.live)
+			t.answer()
 			if t.poisoned {
 				a.live = nil
 			}
@@ -291,7 +291,7 @@ func (s *System) verify(a *actor, t *draft) error {
 }
 
 // answer replies to every command of a stored draft.
-func (t *draft) answer(l *live) {
+func (t *draft) answer() {
 	for i := range t.outcomes {
 		o := &t.outcomes[i]
 		switch {

@@ -36,7 +36,7 @@ func TestRunReturnsAfterWhatWasTakenIsAnswered(t *testing.T) {
 	go func() { stopped <- stop() }()
 	eventually(t, "nothing new is taken", func() bool {
 		_, err := nc.Request("bank.cmd.account.a.touch", nil, 50*time.Millisecond)
-		return err == nats.ErrNoResponders
+		return errors.Is(err, nats.ErrNoResponders)
 	})
 	select {
 	case err := <-stopped:
@@ -71,7 +71,7 @@ func TestNoCommandIsLostWhenTheGatewayLeaves(t *testing.T) {
 		wait.Go(func() {
 			for n := 0; ; n++ {
 				m, err := nc.Request(fmt.Sprintf("bank.cmd.account.a%d-%d.open", i, n), []byte(`{"owner":"Ann"}`), soon)
-				if err == nats.ErrNoResponders {
+				if errors.Is(err, nats.ErrNoResponders) {
 					return
 				}
 				if err != nil || status(t, m) != 200 {

@@ -200,7 +200,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // logBuffer keeps what was logged.
 type logBuffer struct {

@@ -128,10 +128,6 @@ func TestAnotherVersionIsAnotherReadModel(t *testing.T) {
 	})
 }
 
-func mustWait(_ *testing.T, g *projector.Group, _ string, _ store.Position) *projector.Group {
-	return g
-}
-
 func TestOneEventMayTouchMoreDocumentsThanOneWriteHolds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -180,10 +176,8 @@ func TestOneEventMayTouchMoreDocumentsThanOneWriteHolds(t *testing.T) {
 func foldOnce(t *testing.T, log store.Log, view projector.Documents[event, total], key string) total {
 	plain := view
 	plain.Keys = func(e store.Recorded[event]) []string {
-		for _, k := range view.Keys(e) {
-			if k == key {
-				return []string{key}
-			}
+		if slices.Contains(view.Keys(e), key) {
+			return []string{key}
 		}
 		return nil
 	}

@@ -268,19 +268,6 @@ func statusOf(t testing.TB, g *projector.Group, view string) projector.Status {
 	return projector.Status{}
 }
 
-// until waits for a condition; inside a synctest bubble it costs no time.
-func until(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-		pause := time.NewTimer(time.Millisecond)
-		<-pause.C
-	}
-}
-
 // faults wraps a store so that its commits fail as stores do.
 type faults struct {
 	projector.Store

@@ -46,11 +46,12 @@ func TestGuardMsgPackAccepts(t *testing.T) {
 
 // manyKeys is a map of n entries whose keys key makes.
 func manyKeys(n int, key func(i int) int) string {
-	data := "\xde" + string([]byte{byte(n >> 8), byte(n)})
+	var data strings.Builder
+	data.Write([]byte{0xde, byte(n >> 8), byte(n)})
 	for i := range n {
-		data += fmt.Sprintf("\xa4%04d\x01", key(i))
+		fmt.Fprintf(&data, "\xa4%04d\x01", key(i))
 	}
-	return data
+	return data.String()
 }
 
 func TestGuardMsgPackRefuses(t *testing.T) {

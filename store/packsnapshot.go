@@ -54,7 +54,7 @@ func DecodeSnapshot(stored []byte) (*Snapshot, error) {
 		err = s.validate()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: snapshot: %s", ErrDamaged, err)
+		return nil, fmt.Errorf("%w: snapshot: %w", ErrDamaged, err)
 	}
 	return s, nil
 }

@@ -177,10 +177,5 @@ func decodesItself(t reflect.Type) bool { return implementsAny(t, decoders) }
 
 func implementsAny(t reflect.Type, interfaces []reflect.Type) bool {
 	pointer := reflect.PointerTo(t)
-	for _, i := range interfaces {
-		if pointer.Implements(i) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(interfaces, pointer.Implements)
 }

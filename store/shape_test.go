@@ -29,28 +29,42 @@ type place struct {
 func places() []place {
 	text := reflect.TypeFor[string]()
 	return []place{
-		{"itself", func(t reflect.Type) reflect.Type { return t },
+		{
+			"itself", func(t reflect.Type) reflect.Type { return t },
 			func(item string) string { return item }, "value",
-			func(v reflect.Value) reflect.Value { return v }},
-		{"behind pointers", func(t reflect.Type) reflect.Type { return reflect.PointerTo(reflect.PointerTo(t)) },
+			func(v reflect.Value) reflect.Value { return v },
+		},
+		{
+			"behind pointers", func(t reflect.Type) reflect.Type { return reflect.PointerTo(reflect.PointerTo(t)) },
 			func(item string) string { return item }, "value",
-			func(v reflect.Value) reflect.Value { return v.Elem().Elem() }},
-		{"field", func(t reflect.Type) reflect.Type {
-			return reflect.StructOf([]reflect.StructField{{Name: "V", Type: t, Tag: `json:"v"`}})
-		}, func(item string) string { return "\x81\xa1v" + item }, "field v",
-			func(v reflect.Value) reflect.Value { return v.Field(0) }},
-		{"element", func(t reflect.Type) reflect.Type { return reflect.SliceOf(reflect.PointerTo(t)) },
+			func(v reflect.Value) reflect.Value { return v.Elem().Elem() },
+		},
+		{
+			"field", func(t reflect.Type) reflect.Type {
+				return reflect.StructOf([]reflect.StructField{{Name: "V", Type: t, Tag: `json:"v"`}})
+			}, func(item string) string { return "\x81\xa1v" + item }, "field v",
+			func(v reflect.Value) reflect.Value { return v.Field(0) },
+		},
+		{
+			"element", func(t reflect.Type) reflect.Type { return reflect.SliceOf(reflect.PointerTo(t)) },
 			func(item string) string { return "\x92\xc0" + item }, "field [1]",
-			func(v reflect.Value) reflect.Value { return v.Index(1).Elem() }},
-		{"element of an array", func(t reflect.Type) reflect.Type { return reflect.ArrayOf(2, reflect.PointerTo(t)) },
+			func(v reflect.Value) reflect.Value { return v.Index(1).Elem() },
+		},
+		{
+			"element of an array", func(t reflect.Type) reflect.Type { return reflect.ArrayOf(2, reflect.PointerTo(t)) },
 			func(item string) string { return "\xdd\x00\x00\x00\x02\xc0" + item }, "field [1]",
-			func(v reflect.Value) reflect.Value { return v.Index(1).Elem() }},
-		{"entry", func(t reflect.Type) reflect.Type { return reflect.MapOf(text, t) },
+			func(v reflect.Value) reflect.Value { return v.Index(1).Elem() },
+		},
+		{
+			"entry", func(t reflect.Type) reflect.Type { return reflect.MapOf(text, t) },
 			func(item string) string { return "\xde\x00\x01\xa1k" + item }, `field ["k"]`,
-			func(v reflect.Value) reflect.Value { return v.MapIndex(reflect.ValueOf("k")) }},
-		{"key", func(t reflect.Type) reflect.Type { return reflect.MapOf(t, text) },
+			func(v reflect.Value) reflect.Value { return v.MapIndex(reflect.ValueOf("k")) },
+		},
+		{
+			"key", func(t reflect.Type) reflect.Type { return reflect.MapOf(t, text) },
 			func(item string) string { return "\x81" + item + "\xa1v" }, "field [#]",
-			func(v reflect.Value) reflect.Value { return v.MapKeys()[0] }},
+			func(v reflect.Value) reflect.Value { return v.MapKeys()[0] },
+		},
 	}
 }
 

@@ -51,8 +51,13 @@ func TestShapeKnowsTheNamesThatTheLibraryKnows(t *testing.T) {
 	}
 	names := strings.Fields("x y z X Y Z V W T t a b c Plain Second Layers Texted kept p q s h hidden - first other third name 'quoted' quoted")
 	for _, of := range []any{
-		struct{ hidden }{}, struct{ V hidden }{},
-		Plain{}, Second{}, Layers{}, keptApart{}, ownText{},
+		struct{ hidden }{},
+		struct{ V hidden }{},
+		Plain{},
+		Second{},
+		Layers{},
+		keptApart{},
+		ownText{},
 		struct{ Plain }{},
 		struct{ *Plain }{},
 		struct {
@@ -143,8 +148,8 @@ func compareNames(t *testing.T, goType reflect.Type, names []string) {
 
 func fields(path []string, n uint16) []byte {
 	data := string([]byte{0xcd, byte(n >> 8), byte(n)})
-	for i := len(path) - 1; i >= 0; i-- {
-		data = "\x81" + string([]byte{0xa0 | byte(len(path[i]))}) + path[i] + data
+	for _, name := range slices.Backward(path) {
+		data = "\x81" + string([]byte{0xa0 | byte(len(name))}) + name + data
 	}
 	return []byte(data)
 }

@@ -161,14 +161,11 @@ func (c *Cluster) Server(i int) *Server {
 // URL returns the addresses of all servers, stopped ones included, as
 // [nats.Connect] takes them.
 func (c *Cluster) URL() string {
-	text := ""
+	urls := make([]string, len(c.members))
 	for i, m := range c.members {
-		if i > 0 {
-			text += ","
-		}
-		text += "nats://" + net.JoinHostPort(loopback, strconv.Itoa(m.cfg.Port))
+		urls[i] = "nats://" + net.JoinHostPort(loopback, strconv.Itoa(m.cfg.Port))
 	}
-	return text
+	return strings.Join(urls, ",")
 }
 
 // Connect returns a connection over loopback that moves on to another server

@@ -42,7 +42,7 @@ func lockDir(dir string) (*os.File, error) {
 func readPID(f *os.File) int {
 	text := make([]byte, 20)
 	n, err := f.ReadAt(text, 0)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))

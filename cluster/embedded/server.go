@@ -217,8 +217,8 @@ func (s *Server) Shutdown() {
 		if s.barrier != nil {
 			s.barrier.close()
 		}
-		for i := len(s.release) - 1; i >= 0; i-- {
-			s.release[i]()
+		for _, release := range slices.Backward(s.release) {
+			release()
 		}
 	})
 }

@@ -72,8 +72,8 @@ func (n *devNode) banner(info devInfo) string {
 	var head, middle, tail []string
 	head = append(head,
 		y.strong(strings.TrimSpace(s.app.Name+" "+version(s.app)))+" dev: no authentication, one node", "",
-		row("NATS", info.NATS, n.gaveWay("NATS", n.config.nats, info.NATS)),
-		row("HTTP", info.HTTP+" /livez /readyz /metrics", n.gaveWay("HTTP", n.config.http, info.HTTP)))
+		row("NATS", info.NATS, gaveWay(n.config.nats, info.NATS)),
+		row("HTTP", info.HTTP+" /livez /readyz /metrics", gaveWay(n.config.http, info.HTTP)))
 	if info.Data == "" {
 		head = append(head, row("Data", "in memory: "+info.Durability, "keep it: --data DIR"))
 	} else {
@@ -104,7 +104,7 @@ func row(name, value, note string) string {
 }
 
 // gaveWay says that a default address was taken, if it was.
-func (n *devNode) gaveWay(what string, wanted address, got string) string {
+func gaveWay(wanted address, got string) string {
 	if wanted.port == 0 || strings.HasSuffix(got, fmt.Sprintf(":%d", wanted.port)) {
 		return ""
 	}

@@ -71,8 +71,8 @@ func (b *boot) run(ctx context.Context, up func()) error {
 		err = nil // interrupted while starting: that is a stop, not a failure
 	}
 	errs := []error{err}
-	for i := len(live) - 1; i >= 0; i-- {
-		errs = append(errs, b.stop(live[i]))
+	for _, p := range slices.Backward(live) {
+		errs = append(errs, b.stop(p))
 	}
 	return errors.Join(errs...)
 }
@@ -160,7 +160,7 @@ func (b *boot) stop(s *started) error {
 }
 
 func (b *boot) tell(name, state string) {
-	b.logger.Debug("part "+state, "part", name)
+	b.logger.Debug("part changed", "part", name, "state", state)
 	if b.state != nil {
 		b.state(name, state)
 	}

@@ -49,7 +49,7 @@ func (j *journal) part(name string, drain time.Duration) part {
 	}
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestBootStopsInReverse(t *testing.T) {
 	t.Parallel()

@@ -47,36 +47,48 @@ const (
 	committed
 )
 
-// Commit implements [projector.View]. The batch is sent until its outcome is
-// definite. Each attempt expects the checkpoint that c names, so one of them at
-// most is stored, however late a lost one comes through.
+// Commit implements [projector.View]. It returns when the commit is on the disk:
+// the next one replaces the values before these, which until then are the ones
+// that a power cut leaves. If that cannot be known, the error matches
+// [store.ErrUnknown], for the commit may be lost yet.
 func (v *view) Commit(ctx context.Context, c projector.Checkpoint, changed []projector.Document) (projector.Checkpoint, error) {
 	id := nuid.Next()
 	batch, err := v.batch(id, c, changed)
 	if err != nil {
 		return projector.Checkpoint{}, v.failed("commit", err)
 	}
+	if c.Revision, err = v.storeOnce(ctx, c, id, batch); err != nil {
+		return projector.Checkpoint{}, err
+	}
+	if err := v.durable(ctx); err != nil {
+		return projector.Checkpoint{}, v.failed("commit", fmt.Errorf("%w: %w", store.ErrUnknown, err))
+	}
+	return c, nil
+}
+
+// storeOnce sends the batch until its outcome is definite, and returns the
+// checkpoint's new revision. Each attempt expects the checkpoint that c names, so
+// one of them at most is stored, however late a lost one comes through.
+func (v *view) storeOnce(ctx context.Context, c projector.Checkpoint, id string, batch []*nats.Msg) (uint64, error) {
 	pending := false // an attempt may be stored
 	for try := 0; ; try++ {
 		revision, result, cause := v.attempt(ctx, batch)
 		switch result {
 		case committed:
-			c.Revision = revision
-			return c, nil
+			return revision, nil
 		case refused:
-			return projector.Checkpoint{}, v.failed("commit", cause)
+			return 0, v.failed("commit", cause)
 		case unheard:
 			pending = true
 		}
 		if result == unheard || result == moved {
 			revision, settled, err := v.resolve(ctx, c, id, result)
 			if settled {
-				c.Revision = revision
-				return c, err
+				return revision, err
 			}
 		}
 		if pause(ctx, try) != nil {
-			return projector.Checkpoint{}, v.undecided(pending, cause)
+			return 0, v.undecided(pending, cause)
 		}
 	}
 }

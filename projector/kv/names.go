@@ -59,6 +59,10 @@ func (n names) document(key string) (string, error) {
 
 func (n names) checkpoint(worker string) string { return n.prefix + checkpointKey + worker }
 
+func (n names) isDocument(subject string) bool {
+	return strings.HasPrefix(subject, n.prefix+documentKey)
+}
+
 // key returns the key of the document that a subject is of; ok is false if it
 // is no document's.
 func (n names) key(subject string) (key string, ok bool, err error) {

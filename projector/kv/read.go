@@ -107,46 +107,63 @@ func (v *view) fromLeader(ctx context.Context, r getRequest) (*message, error) {
 
 var errGap = errors.New("an answer is missing")
 
-// fromAny asks any replica for many messages, at most room. It returns them
-// with the number of further ones that match.
-func (v *view) fromAny(ctx context.Context, r getRequest, room int) (found []*message, left uint64, err error) {
+// answers are messages in the order of the stream.
+type answers struct {
+	found []*message
+	left  uint64 // how many more match
+	upTo  uint64 // the stream's end as it answered, if the last values were asked for
+}
+
+// furthest is the highest sequence found.
+func (a answers) furthest() uint64 {
+	if len(a.found) == 0 {
+		return 0
+	}
+	return a.found[len(a.found)-1].sequence
+}
+
+// fromAny asks any replica for many messages, at most room.
+func (v *view) fromAny(ctx context.Context, r getRequest, room int) (a answers, err error) {
 	c := v.inbox.open(room + 1)
 	defer c.close()
 	if err := v.conn.PublishRequest(v.names.directGet, c.reply(), r.encode()); err != nil {
-		return nil, 0, err
+		return answers{}, err
 	}
-	for last := uint64(0); ; {
+	for {
 		m, err := c.next(ctx)
 		if err != nil {
-			return nil, 0, err
+			return answers{}, err
 		}
 		if m.Header.Get("Status") != "" {
-			return endOf(m, found, last)
+			return a.end(m)
 		}
-		if sequenceIn(m, nats.JSLastSequence) != last {
-			return nil, 0, errGap
+		if sequenceIn(m.Header, nats.JSLastSequence) != a.furthest() {
+			return answers{}, errGap
 		}
-		last = sequenceIn(m, nats.JSSequence)
-		found = append(found, &message{subject: m.Header.Get(nats.JSSubject), sequence: last, header: m.Header, data: m.Data})
+		a.found = append(a.found, &message{
+			subject: m.Header.Get(nats.JSSubject), sequence: sequenceIn(m.Header, nats.JSSequence), header: m.Header, data: m.Data,
+		})
 	}
 }
 
-// endOf reads what ends a series of answers.
-func endOf(m *nats.Msg, found []*message, last uint64) ([]*message, uint64, error) {
+// end reads what ends a series of answers.
+func (a answers) end(m *nats.Msg) (answers, error) {
 	switch status := m.Header.Get("Status"); {
-	case status == "204" && sequenceIn(m, nats.JSLastSequence) == last:
-		return found, sequenceIn(m, "Nats-Num-Pending"), nil
+	case status == "204" && sequenceIn(m.Header, nats.JSLastSequence) == a.furthest():
+		a.left, a.upTo = sequenceIn(m.Header, "Nats-Num-Pending"), sequenceIn(m.Header, "Nats-UpTo-Sequence")
+		return a, nil
 	case status == "204":
-		return nil, 0, errGap
-	case status == "404" && len(found) == 0:
-		return nil, 0, nil
+		return answers{}, errGap
+	case status == "404" && len(a.found) == 0:
+		return answers{}, nil
 	default:
-		return nil, 0, fmt.Errorf("status %s %s", status, m.Header.Get("Description"))
+		return answers{}, fmt.Errorf("status %s %s", status, m.Header.Get("Description"))
 	}
 }
 
-func sequenceIn(m *nats.Msg, header string) uint64 {
-	n, err := strconv.ParseUint(m.Header.Get(header), 10, 64)
+// sequenceIn reads a number from a header; 0 if there is none.
+func sequenceIn(h nats.Header, name string) uint64 {
+	n, err := strconv.ParseUint(h.Get(name), 10, 64)
 	if err != nil {
 		return 0
 	}
@@ -165,4 +182,18 @@ func (v *view) toDocument(m *message) (d projector.Document, ok bool, err error)
 		return projector.Document{}, false, err
 	}
 	return projector.Document{Key: key, Position: position, Document: m.data}, true, nil
+}
+
+func (v *view) toDocuments(found []*message) ([]projector.Document, error) {
+	docs := make([]projector.Document, 0, len(found))
+	for _, m := range found {
+		d, ok, err := v.toDocument(m)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			docs = append(docs, d)
+		}
+	}
+	return docs, nil
 }

@@ -25,6 +25,12 @@ type Config struct {
 	Replicas int
 	// InMemory keeps new buckets in the servers' memory. Default false.
 	InMemory bool
+	// Barrier returns when everything that the server had acknowledged before
+	// the call has reached the disk. One call may serve many that wait; it is the
+	// same as the log's. Default nil: an acknowledgement is as durable as it gets,
+	// which is true of replicated buckets and of servers that sync each write.
+	// Buckets in memory do not wait for it.
+	Barrier func(context.Context) error
 }
 
 // Store is a [projector.Store] on NATS KV.
@@ -48,8 +54,9 @@ func New(cfg Config) *Store {
 const createWait = 10 * time.Second
 
 // Open implements [projector.Store]. The bucket ANNALS_<namespace>_view_<view>_v<version>
-// is created if it is not there. One that was made by other means is refused
-// with [store.ErrInvalid] if it cannot do what a view needs.
+// is created if it is not there. One that keeps a single value of each key is
+// changed to keep two. One that was made by other means is refused with
+// [store.ErrInvalid] if it cannot do what a view needs.
 func (s *Store) Open(ctx context.Context, name string, version int) (projector.View, error) {
 	if err := s.validate(name); err != nil {
 		return nil, err
@@ -61,8 +68,12 @@ func (s *Store) Open(ctx context.Context, name string, version int) (projector.V
 	v := &view{name: name, names: namesOf(s.cfg.Namespace, name, version), conn: s.cfg.Conn, inbox: box}
 	ctx, cancel := context.WithTimeout(ctx, createWait)
 	defer cancel()
-	if err := s.ensure(ctx, v.names); err != nil {
+	storage, err := s.ensure(ctx, v.names)
+	if err != nil {
 		return nil, err
+	}
+	if storage == jetstream.FileStorage {
+		v.barrier = s.cfg.Barrier
 	}
 	return v, nil
 }
@@ -90,11 +101,12 @@ func (s *Store) answers() (*inbox, error) {
 	return s.inbox, nil
 }
 
-// ensure creates the bucket, or makes sure that the one that is there will do.
-func (s *Store) ensure(ctx context.Context, n names) error {
+// ensure creates the bucket, or makes sure that the one that is there will do,
+// and returns where it is stored.
+func (s *Store) ensure(ctx context.Context, n names) (jetstream.StorageType, error) {
 	js, err := jetstream.New(s.cfg.Conn)
 	if err != nil {
-		return unavailable("open bucket "+n.bucket, err)
+		return 0, unavailable("open bucket "+n.bucket, err)
 	}
 	stream, err := js.Stream(ctx, n.stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -104,10 +116,24 @@ func (s *Store) ensure(ctx context.Context, n names) error {
 		stream, err = js.Stream(ctx, n.stream) // somebody else was faster, and wants another number of replicas
 	}
 	if err != nil {
-		return unavailable("open bucket "+n.bucket, err)
+		return 0, unavailable("open bucket "+n.bucket, err)
 	}
-	return fits(n.bucket, stream.CachedInfo().Config)
+	cfg := stream.CachedInfo().Config
+	if err := fits(n.bucket, cfg); err != nil {
+		return 0, err
+	}
+	if cfg.MaxMsgsPerSubject != history {
+		cfg.MaxMsgsPerSubject = history
+		if _, err := js.UpdateStream(ctx, cfg); err != nil {
+			return 0, unavailable("keep two values in bucket "+n.bucket, err)
+		}
+	}
+	return cfg.Storage, nil
 }
+
+// history is how many values of each key are kept: the last one, and the one
+// before, which is on the disk while the last may not be there yet.
+const history = 2
 
 // settings are those of a KV bucket, and that atomic batches are allowed.
 func (s *Store) settings(n names) jetstream.StreamConfig {
@@ -121,7 +147,7 @@ func (s *Store) settings(n names) jetstream.StreamConfig {
 		Subjects:           []string{n.all},
 		Storage:            storage,
 		Replicas:           s.cfg.Replicas,
-		MaxMsgsPerSubject:  1,
+		MaxMsgsPerSubject:  history,
 		Discard:            jetstream.DiscardNew,
 		Duplicates:         2 * time.Minute,
 		AllowRollup:        true,
@@ -136,6 +162,7 @@ func (s *Store) settings(n names) jetstream.StreamConfig {
 	}
 }
 
+// fits refuses what would not work, or would silently become something else.
 func fits(bucket string, cfg jetstream.StreamConfig) error {
 	invalid := func(reason string) error {
 		return &store.InvalidError{What: "bucket", Value: bucket, Reason: reason}
@@ -145,7 +172,7 @@ func fits(bucket string, cfg jetstream.StreamConfig) error {
 		return invalid("it does not allow atomic batches")
 	case !cfg.AllowDirect:
 		return invalid("it does not allow direct gets")
-	case cfg.MaxMsgsPerSubject != 1:
+	case cfg.MaxMsgsPerSubject != 1 && cfg.MaxMsgsPerSubject != history:
 		return invalid("it keeps a history of its keys")
 	}
 	return nil

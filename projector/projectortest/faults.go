@@ -14,6 +14,7 @@ import (
 
 var faultCases = []testCase{
 	{"documents ahead of the checkpoint are told", tornCommit},
+	{"documents ahead are told whatever they replaced", tornOverHistory},
 	{"documents without any checkpoint are told", tornFirstCommit},
 	{"a commit whose answer is lost is stored once", lostAnswer},
 	{"a commit that is lost on its way is sent again", lostRequest},
@@ -48,6 +49,43 @@ func tornCommit(t *testing.T, h Harness) {
 	commit(t, v, torn, doc("b", 30, 2))
 	if got := load(t, v).Furthest; got != 0 {
 		t.Errorf("after the next commit documents reach to %d", got)
+	}
+}
+
+// tornOverHistory tears commits of documents that changed many times, two in a
+// row, as when the power fails again before the first is made good.
+func tornOverHistory(t *testing.T, h Harness) {
+	if h.Tear == nil {
+		t.Skip("this store cannot be torn")
+	}
+	s := h.Open(t)
+	v := open(t, s)
+	c := load(t, v)
+	for i := 1; i < 6; i++ {
+		c = commit(t, v, c, doc("a", store.Position(i), i), doc("b", store.Position(i), i))
+	}
+	for _, torn := range []projector.Document{doc("a", 30, 30), doc("a", 40, 40)} {
+		h.Tear(t, s, viewName, viewVersion, []projector.Document{torn})
+		got := load(t, v)
+		if got.Furthest != torn.Position || got.Revision != c.Revision || got.Position > c.Position {
+			t.Errorf("after %d was torn off the checkpoint is %+v, want %+v at most", torn.Position, got, c)
+		}
+		found := get(t, v, c, "a", "b")
+		if found["a"].Position != torn.Position || found["b"].Position != 5 {
+			t.Errorf("documents are %v", found)
+		}
+		if diff := cmp.Diff([]string{"b", "a"}, list(t, v, c, 1, nil)); diff != "" {
+			t.Errorf("listed (-want +got):\n%s", diff)
+		}
+	}
+	again := load(t, v)
+	again.Furthest = 0
+	c = commit(t, v, again, doc("a", 41, 41), doc("b", 41, 41))
+	if diff := cmp.Diff(c, load(t, v)); diff != "" {
+		t.Errorf("after the next commit the checkpoint is (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"a", "b"}, list(t, v, c, 1, nil)); diff != "" {
+		t.Errorf("after the next commit listed (-want +got):\n%s", diff)
 	}
 }
 

@@ -17,6 +17,8 @@ var pageCases = []testCase{
 	{"an empty view has one empty page", emptyList},
 	{"documents are listed in the order of their last change", listOrder},
 	{"every limit gives every document once", everyLimit},
+	{"a document that changed many times is listed once", changedManyTimes},
+	{"paging gets past any number of replaced values and misses none", manyReplaced},
 	{"a document that changes between pages is not missed", changedBetween},
 	{"nothing is missed while everything changes", changedAllTheTime},
 	{"a foreign cursor is refused", foreignCursor},
@@ -54,7 +56,61 @@ func everyLimit(t *testing.T, h Harness) {
 		want = append(want, key)
 		c = commit(t, v, c, doc(key, store.Position(i+1), i))
 	}
-	for _, limit := range []int{1, 2, 5, 6, 11, 12, 13, projector.MaxPage} {
+	for _, limit := range limits {
+		if diff := cmp.Diff(want, list(t, v, c, limit, nil)); diff != "" {
+			t.Errorf("limit %d: listed (-want +got):\n%s", limit, diff)
+		}
+	}
+}
+
+// limits are sizes of pages: smaller than, as large as and larger than what
+// cases with about twelve documents have.
+var limits = []int{1, 2, 5, 6, 11, 12, 13, projector.MaxPage}
+
+func changedManyTimes(t *testing.T, h Harness) {
+	v := open(t, h.Open(t))
+	c := commit(t, v, load(t, v), doc("a", 1, 1), doc("b", 1, 1), doc("c", 1, 1), doc("d", 1, 1))
+	for i := 2; i < 9; i++ {
+		c = commit(t, v, c, doc("a", store.Position(i), i), doc("c", store.Position(i), i))
+	}
+	c = commit(t, v, c, doc("b", 9, 9))
+	for _, limit := range limits {
+		if diff := cmp.Diff([]string{"d", "a", "c", "b"}, list(t, v, c, limit, nil)); diff != "" {
+			t.Errorf("limit %d: listed (-want +got):\n%s", limit, diff)
+		}
+	}
+	docs, _, err := v.List(within(t), "", projector.MaxPage, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 8, 8, 9} {
+		if got := valueOf(t, docs[i]); got != want {
+			t.Errorf("document %s is %d, want %d", docs[i].Key, got, want)
+		}
+	}
+}
+
+// manyReplaced has many more replaced values in a row than pages have room,
+// before, between and behind documents that never change.
+func manyReplaced(t *testing.T, h Harness) {
+	v := open(t, h.Open(t))
+	const documents = 300
+	c := commit(t, v, load(t, v), many(documents, 0)...)
+	var kept, changed []projector.Document
+	for i, d := range many(documents, 1) {
+		d.Position = 2
+		if i%100 == 42 {
+			kept = append(kept, d)
+		} else {
+			changed = append(changed, d)
+		}
+	}
+	c = commit(t, v, c, changed...)
+	var want []string
+	for _, d := range slices.Concat(kept, changed) {
+		want = append(want, d.Key)
+	}
+	for _, limit := range []int{1, 2, 7, 150, documents - 1, documents, projector.MaxPage} {
 		if diff := cmp.Diff(want, list(t, v, c, limit, nil)); diff != "" {
 			t.Errorf("limit %d: listed (-want +got):\n%s", limit, diff)
 		}

@@ -71,6 +71,7 @@ func TestLeaderStepsDown(t *testing.T) {
 	servers := cluster.use(t)
 	l := open(t, &cluster, Config{})
 	rival := open(t, &cluster, Config{Namespace: l.cfg.Namespace, Conn: connect(t, servers[1])})
+	l.ackWait, rival.ackWait = 500*time.Millisecond, 500*time.Millisecond
 	const streams, stepDowns = 3, 3
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
@@ -84,7 +85,6 @@ func TestLeaderStepsDown(t *testing.T) {
 	acked := make([]sync.Map, streams) // commit id by version
 	for s := range streams {
 		for _, log := range []*Log{l, rival} {
-			log.ackWait = 500 * time.Millisecond
 			wg.Go(func() {
 				if err := appendUntil(ctx, stop, log, stream(fmt.Sprint(s)), &acked[s]); err != nil {
 					t.Error(err)

@@ -34,22 +34,38 @@ func TestModel(t *testing.T) {
 		want    bool
 	}{
 		"one after the other": {[]porcupine.Operation{opened, hundred, op(0, 4, 5, bank.Withdraw{Cents: 60}, ok(3, "withdrawn"))}, true},
-		"two withdrawals of which one fits": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 7, bank.Withdraw{Cents: 60}, ok(3, "withdrawn")), op(2, 5, 6, bank.Withdraw{Cents: 60}, ok(4, "withdrawn"))}, false},
-		"one of them rejected": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 7, bank.Withdraw{Cents: 60}, ok(3, "withdrawn")), op(2, 5, 6, bank.Withdraw{Cents: 60}, insufficient)}, true},
-		"a rejection that the state does not justify": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 5, bank.Withdraw{Cents: 60}, insufficient)}, false},
-		"a lost update": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 5, bank.Deposit{Cents: 1}, ok(3, "deposited")), op(2, 6, 7, bank.Deposit{Cents: 1}, ok(3, "deposited"))}, false},
-		"an unknown outcome that had its effect": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 5, bank.Withdraw{Cents: 60}, unknown), op(2, 6, 7, bank.Withdraw{Cents: 60}, insufficient)}, true},
-		"an unknown outcome that had none": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 5, bank.Withdraw{Cents: 60}, unknown), op(2, 6, 7, bank.Withdraw{Cents: 60}, ok(3, "withdrawn"))}, true},
-		"a read of the past": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 5, nil, linear.Output{Version: 1, State: linear.Encode(bank.Account{Owner: "Ann"})})}, false},
-		"a read of the present": {[]porcupine.Operation{opened, hundred,
-			op(1, 4, 5, nil, linear.Output{Version: 2, State: linear.Encode(bank.Account{Owner: "Ann", Cents: 100})})}, true},
+		"two withdrawals of which one fits": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 7, bank.Withdraw{Cents: 60}, ok(3, "withdrawn")), op(2, 5, 6, bank.Withdraw{Cents: 60}, ok(4, "withdrawn")),
+		}, false},
+		"one of them rejected": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 7, bank.Withdraw{Cents: 60}, ok(3, "withdrawn")), op(2, 5, 6, bank.Withdraw{Cents: 60}, insufficient),
+		}, true},
+		"a rejection that the state does not justify": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 5, bank.Withdraw{Cents: 60}, insufficient),
+		}, false},
+		"a lost update": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 5, bank.Deposit{Cents: 1}, ok(3, "deposited")), op(2, 6, 7, bank.Deposit{Cents: 1}, ok(3, "deposited")),
+		}, false},
+		"an unknown outcome that had its effect": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 5, bank.Withdraw{Cents: 60}, unknown), op(2, 6, 7, bank.Withdraw{Cents: 60}, insufficient),
+		}, true},
+		"an unknown outcome that had none": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 5, bank.Withdraw{Cents: 60}, unknown), op(2, 6, 7, bank.Withdraw{Cents: 60}, ok(3, "withdrawn")),
+		}, true},
+		"a read of the past": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 5, nil, linear.Output{Version: 1, State: linear.Encode(bank.Account{Owner: "Ann"})}),
+		}, false},
+		"a read of the present": {[]porcupine.Operation{
+			opened, hundred,
+			op(1, 4, 5, nil, linear.Output{Version: 2, State: linear.Encode(bank.Account{Owner: "Ann", Cents: 100})}),
+		}, true},
 	}
 	for name, test := range tests {
 		if got := porcupine.CheckOperations(linear.Model(bank.Accounts), test.history); got != test.want {

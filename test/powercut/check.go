@@ -80,11 +80,8 @@ func checkSnapshot(b *book, s *store.Snapshot) findings {
 		f.addAhead("the snapshot of %s is at version %d, which the log does not have", s.Stream, s.Head.Version)
 		return f
 	}
-	for _, h := range heads {
-		if h == s.Head {
-			return f
-		}
+	if !slices.Contains(heads, s.Head) {
+		f.addWrong("the snapshot of %s rests on %v, which is not in the log", s.Stream, s.Head)
 	}
-	f.addWrong("the snapshot of %s rests on %v, which is not in the log", s.Stream, s.Head)
 	return f
 }

@@ -120,7 +120,7 @@ func makeCuts(ctx context.Context, o options, tell io.Writer) (total report, err
 
 func newSystem(ctx context.Context, o options, work string, tell io.Writer) (system, error) {
 	if o.self {
-		return newWriterSystem(o, work)
+		return newWriterSystem(o, work), nil
 	}
 	return newLoans(ctx, o, work, tell)
 }

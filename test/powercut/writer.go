@@ -77,10 +77,10 @@ type writerSystem struct {
 	acked map[string]uint64 // text to sequence
 }
 
-func newWriterSystem(o options, work string) (*writerSystem, error) {
+func newWriterSystem(o options, work string) *writerSystem {
 	w := &writerSystem{clients: o.clients, work: work}
 	w.forget()
-	return w, nil
+	return w
 }
 
 func (w *writerSystem) forget() { w.acked = map[string]uint64{} }

@@ -262,8 +262,25 @@ func state(history events) Application {
 // allCommands has one command of each type.
 func allCommands(by By) []Command {
 	return []Command{
-		Submit{Amount: 15_000, By: by}, PartlySubmit{by}, Preaccept{by}, Accept{by}, Finalize{by}, Register{by}, Approve{by},
-		Activate{by}, Decline{by}, Cancel{by}, SelectOffer{by}, CreateOffer{by}, SendOffer{by}, ReturnOffer{by}, AcceptOffer{by},
-		DeclineOffer{by}, CancelOffer{by}, ScheduleWork{leads, by}, StartWork{leads, by}, CompleteWork{leads, by},
+		Submit{Amount: 15_000, By: by},
+		PartlySubmit{by},
+		Preaccept{by},
+		Accept{by},
+		Finalize{by},
+		Register{by},
+		Approve{by},
+		Activate{by},
+		Decline{by},
+		Cancel{by},
+		SelectOffer{by},
+		CreateOffer{by},
+		SendOffer{by},
+		ReturnOffer{by},
+		AcceptOffer{by},
+		DeclineOffer{by},
+		CancelOffer{by},
+		ScheduleWork{leads, by},
+		StartWork{leads, by},
+		CompleteWork{leads, by},
 	}
 }

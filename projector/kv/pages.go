@@ -1,0 +1,126 @@
+package kv
+
+import (
+	"context"
+	"slices"
+	"strconv"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// maxLooks bounds how many pages of nothing but replaced values one call of
+// List passes over.
+const maxLooks = 8
+
+// List implements [projector.View]. The cursor is the sequence up to which all
+// was seen. The bucket holds replaced values too: a page that has nothing else
+// is passed over, by ever longer steps.
+func (v *view) List(ctx context.Context, cursor string, limit int, since projector.Checkpoint) ([]projector.Document, string, error) {
+	after, err := parseCursor(cursor)
+	if err != nil {
+		return nil, "", err
+	}
+	p, step := page{through: after}, limit
+	for look := 0; look < maxLooks && len(p.docs) == 0 && !p.last; look++ {
+		if p, err = v.freshPage(ctx, p.through, step, limit, since); err != nil {
+			return nil, "", v.failed("list documents", err)
+		}
+		step = min(2*step, projector.MaxPage)
+	}
+	if p.last {
+		return p.docs, "", nil
+	}
+	return p.docs, strconv.FormatUint(p.through, 10), nil
+}
+
+func parseCursor(cursor string) (uint64, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	after, err := strconv.ParseUint(cursor, 10, 63)
+	if err != nil {
+		return 0, &store.InvalidError{What: "cursor", Value: cursor, Reason: "it was not made by this view"}
+	}
+	return after, nil
+}
+
+// page is what a piece of the stream holds.
+type page struct {
+	docs    []projector.Document
+	through uint64 // sequence of the last message that was seen
+	last    bool   // there is nothing behind it
+}
+
+// freshPage returns the page after a sequence. A document that changes moves to
+// the end, so it can be missed only where a replica that is behind says that
+// there is no more: the last page must come from one that has what the leader had
+// before.
+func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, since projector.Checkpoint) (p page, err error) {
+	err = v.fresh(ctx, func() (bool, error) {
+		leader, _, err := v.checkpoint(ctx, since.Worker)
+		if err != nil {
+			return false, err
+		}
+		p, err = v.page(ctx, after, step, limit)
+		return !p.last || p.through >= max(leader.Revision, since.Revision), err
+	})
+	return p, err
+}
+
+// page reads the next messages, so many as step says, and then the last values
+// of their keys. Whatever last value is within the piece that was read belongs
+// to the page; one that is behind it comes with a later page.
+func (v *view) page(ctx context.Context, after uint64, step, limit int) (p page, err error) {
+	seen, err := v.fromAny(ctx, getRequest{Sequence: after + 1, Batch: step}, step)
+	if err != nil {
+		return page{}, err
+	}
+	p.through = max(after, seen.furthest())
+	last, err := v.lastValues(ctx, seen.found, p.through)
+	if err != nil {
+		return page{}, err
+	}
+	if last.left > 0 { // it was too much for one answer, which goes no further than this
+		p.through = min(p.through, last.furthest())
+	}
+	here := last.found[:countThrough(last.found, p.through)]
+	p.last = seen.left == 0 && last.left == 0 && len(here) == len(last.found)
+	if len(here) > limit {
+		here, p.last = here[:limit], false
+		p.through = here[limit-1].sequence
+	}
+	p.docs, err = v.toDocuments(here)
+	return p, err
+}
+
+// lastValues returns the last values of the documents among the messages, from
+// a replica that has the stream up to through.
+func (v *view) lastValues(ctx context.Context, seen []*message, through uint64) (last answers, err error) {
+	var subjects []string
+	for _, m := range seen {
+		if v.names.isDocument(m.subject) {
+			subjects = append(subjects, m.subject)
+		}
+	}
+	slices.Sort(subjects)
+	subjects = slices.Compact(subjects)
+	if len(subjects) == 0 {
+		return answers{}, nil
+	}
+	err = v.fresh(ctx, func() (bool, error) {
+		last, err = v.fromAny(ctx, getRequest{MultiLast: subjects}, len(subjects))
+		return last.upTo >= through, err
+	})
+	return last, err
+}
+
+// countThrough returns how many of the messages are not beyond a sequence.
+func countThrough(sorted []*message, sequence uint64) int {
+	for i, m := range sorted {
+		if m.sequence > sequence {
+			return i
+		}
+	}
+	return len(sorted)
+}
