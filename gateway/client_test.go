@@ -182,8 +182,9 @@ func TestSendSaysWhatIsCertain(t *testing.T) {
 			if !ok || !errors.Is(err, c.want) || e.Inferred != c.inferred {
 				t.Errorf("%+v, want %v", err, c.want)
 			}
+			may := []error{c.want, context.DeadlineExceeded}
 			for _, r := range gateway.Rules() { // what is unknown is nothing else
-				if !errors.Is(r.Sentinel, c.want) && !errors.Is(r.Sentinel, context.DeadlineExceeded) && errors.Is(err, r.Sentinel) {
+				if !slices.Contains(may, r.Sentinel) && errors.Is(err, r.Sentinel) {
 					t.Errorf("%v also matches %v", err, r.Sentinel)
 				}
 			}

@@ -19,12 +19,11 @@ import (
 // came before it, and goes on once it can. No other projection notices.
 func TestAnEventThatCannotBeApplied(t *testing.T) {
 	t.Parallel()
-	var fixed atomic.Bool // the cases run one after the other
 	for name, c := range map[string]struct {
-		harm   func(view *projector.Documents[event, total])
+		harm   func(view *projector.Documents[event, total], fixed *atomic.Bool) // until it is fixed
 		reason error
 	}{
-		"Fold panics": {harm: func(view *projector.Documents[event, total]) {
+		"Fold panics": {harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			fold := view.Fold
 			view.Fold = func(key string, d total, e store.Recorded[event]) total {
 				d = fold(key, d, e) // changes d's map before the panic
@@ -34,7 +33,7 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				return d
 			}
 		}},
-		"Keys panics": {harm: func(view *projector.Documents[event, total]) {
+		"Keys panics": {harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			keys := view.Keys
 			view.Keys = func(e store.Recorded[event]) []string {
 				if isBad(e) && !fixed.Load() {
@@ -43,7 +42,7 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				return keys(e)
 			}
 		}},
-		"Keys gives what is no key": {reason: store.ErrInvalid, harm: func(view *projector.Documents[event, total]) {
+		"Keys gives what is no key": {reason: store.ErrInvalid, harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			keys := view.Keys
 			view.Keys = func(e store.Recorded[event]) []string {
 				if isBad(e) && !fixed.Load() {
@@ -52,7 +51,7 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				return keys(e)
 			}
 		}},
-		"Keys gives too many": {reason: store.ErrTooLarge, harm: func(view *projector.Documents[event, total]) {
+		"Keys gives too many": {reason: store.ErrTooLarge, harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			keys := view.Keys
 			view.Keys = func(e store.Recorded[event]) []string {
 				if isBad(e) && !fixed.Load() {
@@ -63,11 +62,12 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fixed.Store(false)
+				var fixed atomic.Bool
 				f := newFixture(t)
 				view := totals("harmed")
-				c.harm(&view)
+				c.harm(&view, &fixed)
 				out := &logged{}
 				g := newGroup(t, projector.Config{Log: f.log, Store: f.memory, Logger: out.logger(), Projections: []projector.Definition{view, totals("healthy")}})
 				f.writer.add("a", 1)

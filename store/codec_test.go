@@ -224,11 +224,11 @@ func TestCodecMarshalRefuses(t *testing.T) {
 	type tree struct {
 		Inner *tree `json:"inner,omitempty"`
 	}
-	deep := &tree{}
-	for range store.MaxDepth {
-		deep = &tree{Inner: deep}
-	}
 	eachCodec(t, func(t *testing.T, c store.Codec) {
+		deep := &tree{}
+		for range store.MaxDepth {
+			deep = &tree{Inner: deep}
+		}
 		if _, err := c.Marshal(make([]int, store.MaxNodes)); !errors.Is(err, store.ErrTooLarge) {
 			t.Errorf("too many values: %v", err)
 		}

@@ -46,7 +46,7 @@ func (ownText) MarshalText() ([]byte, error) { return nil, nil }
 func TestShapeKnowsTheNamesThatTheLibraryKnows(t *testing.T) {
 	t.Parallel()
 	type keptApart struct {
-		Plain `json:"kept,noinline"`
+		Plain `json:"kept,noinline"` //nolint:staticcheck // an option of the library, not of encoding/json
 		V     int8
 	}
 	names := strings.Fields("x y z X Y Z V W T t a b c Plain Second Layers Texted kept p q s h hidden - first other third name 'quoted' quoted")
@@ -97,7 +97,7 @@ func TestShapeKnowsTheNamesThatTheLibraryKnows(t *testing.T) {
 			W int8  `json:"x"`
 		}{},
 		struct {
-			_msgpack struct{} `msgpack:",as_array"` //nolint:unused // the library looks for it
+			_msgpack struct{} `msgpack:",as_array"`
 			V        int16    `msgpack:"x"`
 			W        int8     `json:"x"`
 		}{},
@@ -113,7 +113,7 @@ func TestShapeKnowsTheNamesThatTheLibraryKnows(t *testing.T) {
 			V int8 `json:"a" msgpack:"b"`
 			W int8 `json:"c,omitempty" msgpack:""`
 			X int8 `json:"-"`
-			Y int8 `json:"-,"`
+			Y int8 `json:"-,"` //nolint:staticcheck // the two mean different things by it
 			Z int8 `msgpack:",omitempty" json:"z"`
 		}{},
 		struct {

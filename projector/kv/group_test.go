@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +63,35 @@ func exactlyOnce(t *testing.T, to urls, replicas int) {
 		kept.lossy.set(nothing)
 		stop()
 	}
+	foldsAll(t, log, kept, view)
+}
+
+// A wait for the disk that fails leaves open what was stored: the group looks,
+// and nothing is applied twice.
+func TestExactlyOnceOnADiskThatIsLate(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, startServer(t))
+	log := openLog(t, conn, "app", nil)
+	var waits atomic.Int64
+	late := func(context.Context) error {
+		if waits.Add(1)%3 == 0 {
+			return context.DeadlineExceeded
+		}
+		return nil
+	}
+	kept, view := kv.New(kv.Config{Conn: conn, Namespace: "app", Barrier: late}), viewBy("tallies", byEmployee)
+	stop := start(t, projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
+	appendWork(t, log, 200, 2)
+	stop()
+	foldsAll(t, log, kept, view)
+	if n := waits.Load(); n < 3 {
+		t.Errorf("only %d waits for the disk: none failed", n)
+	}
+}
+
+// foldsAll brings the view up to date and compares it with a plain fold.
+func foldsAll(t *testing.T, log store.Log, kept projector.Store, view projector.Documents[event, tally]) {
+	t.Helper()
 	tip, err := log.Tip(t.Context())
 	if err != nil {
 		t.Fatal(err)

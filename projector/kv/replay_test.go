@@ -167,14 +167,17 @@ func BenchmarkReplay(b *testing.B) {
 	tip := appendWork(b, log, streams, each)
 	run := 0
 	for _, c := range []struct {
-		name   string
-		memory bool
-		key    func(store.Recorded[event]) string
+		name    string
+		memory  bool
+		barrier func(context.Context) error
+		key     func(store.Recorded[event]) string
 	}{
-		{"few-keys/file", false, byEmployee},
-		{"many-keys/file", false, byStream},
-		{"few-keys/memory", true, byEmployee},
-		{"many-keys/memory", true, byStream},
+		{"few-keys/file", false, server.Barrier(), byEmployee},
+		{"many-keys/file", false, server.Barrier(), byStream},
+		{"few-keys/unsynced", false, nil, byEmployee},
+		{"many-keys/unsynced", false, nil, byStream},
+		{"few-keys/memory", true, nil, byEmployee},
+		{"many-keys/memory", true, nil, byStream},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			var plain, built time.Duration
@@ -182,7 +185,7 @@ func BenchmarkReplay(b *testing.B) {
 				run++
 				view := viewBy(fmt.Sprintf("v-%d", run), c.key)
 				plain += bare(b, conn, "ANNALS_bench_events", streams*each)
-				built += replay(b, log, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory}), view, tip)
+				built += replay(b, log, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory, Barrier: c.barrier}), view, tip)
 			}
 			rate := func(d time.Duration) float64 { return float64(b.N*streams*each) / d.Seconds() }
 			b.ReportMetric(rate(built), "events/s")
@@ -197,15 +200,22 @@ func BenchmarkReplay(b *testing.B) {
 // a view, with one writer and nothing else going on, and with many writers.
 func BenchmarkVisible(b *testing.B) {
 	for _, c := range []struct {
-		name    string
-		memory  bool
-		writers int
-	}{{"file/1", false, 1}, {"file/64", false, 64}, {"memory/1", true, 1}, {"memory/64", true, 64}} {
-		b.Run(c.name, func(b *testing.B) { benchVisible(b, c.memory, c.writers) })
+		name             string
+		memory, unsynced bool
+		writers          int
+	}{
+		{"file/1", false, false, 1},
+		{"file/64", false, false, 64},
+		{"unsynced/1", false, true, 1},
+		{"unsynced/64", false, true, 64},
+		{"memory/1", true, false, 1},
+		{"memory/64", true, false, 64},
+	} {
+		b.Run(c.name, func(b *testing.B) { benchVisible(b, c.memory, c.unsynced, c.writers) })
 	}
 }
 
-func benchVisible(b *testing.B, memory bool, writers int) {
+func benchVisible(b *testing.B, memory, unsynced bool, writers int) {
 	server, err := embedded.Start(embedded.Config{Dir: b.TempDir(), Logger: quiet})
 	if err != nil {
 		b.Fatal(err)
@@ -213,8 +223,12 @@ func benchVisible(b *testing.B, memory bool, writers int) {
 	b.Cleanup(server.Shutdown)
 	conn := connect(b, server)
 	log := openLog(b, conn, "bench", server.Barrier())
+	cfg := kv.Config{Conn: conn, Namespace: "bench", InMemory: memory, Barrier: server.Barrier()}
+	if unsynced {
+		cfg.Barrier = nil
+	}
 	g, err := projector.NewGroup(projector.Config{
-		Log: log, Store: kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: memory}),
+		Log: log, Store: kv.New(cfg),
 		Projections: []projector.Definition{viewBy("v", byStream)}, Logger: quiet,
 	})
 	if err != nil {

@@ -183,3 +183,23 @@ func TestOpenWithoutServer(t *testing.T) {
 		t.Errorf("open on a closed connection: %v", err)
 	}
 }
+
+func TestExisting(t *testing.T) {
+	t.Parallel()
+	l := open(t, &single, Config{Partitions: 64, Codec: store.JSON, InMemory: true})
+	c, err := Existing(t.Context(), l.cfg.Conn, l.cfg.Namespace)
+	if err != nil || c.Partitions != 64 || c.Codec != store.JSON || !c.InMemory || c.Replicas != 1 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	again, err := Open(t.Context(), c)
+	if err != nil {
+		t.Fatalf("open what exists: %v", err)
+	}
+	_ = again.Close()
+	if _, err := Existing(t.Context(), l.cfg.Conn, l.cfg.Namespace+"x"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a namespace that is not there: %v", err)
+	}
+	if _, err := Existing(t.Context(), l.cfg.Conn, "a.b"); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("no namespace at all: %v", err)
+	}
+}

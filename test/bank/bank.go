@@ -67,20 +67,23 @@ type Account struct {
 
 // Decide implements the aggregate.
 func (a Account) Decide(c Command) ([]Event, error) {
-	open, opens := c.(Open)
-	switch {
-	case opens && a.Owner != "":
-		return nil, ErrAlreadyOpen
-	case opens:
-		return []Event{Opened(open)}, nil
-	case a.Owner == "":
-		return nil, ErrNotOpen
-	}
+	open := a.Owner != ""
 	switch c := c.(type) {
+	case Open:
+		if open {
+			return nil, ErrAlreadyOpen
+		}
+		return []Event{Opened(c)}, nil
 	case Deposit:
+		if !open {
+			return nil, ErrNotOpen
+		}
 		return []Event{Deposited(c)}, nil
 	case Withdraw:
-		if c.Cents > a.Cents {
+		switch {
+		case !open:
+			return nil, ErrNotOpen
+		case c.Cents > a.Cents:
 			return nil, ErrInsufficient
 		}
 		return []Event{Withdrawn(c)}, nil
