@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bytes"
 	"context"
-	"io"
 	"iter"
 	"log/slog"
 	"strconv"
@@ -21,7 +20,7 @@ import (
 )
 
 // soon is how long a test waits for what must happen.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 const namespace = "bank"
 

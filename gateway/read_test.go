@@ -218,7 +218,7 @@ func TestTheClientReads(t *testing.T) {
 	if err != nil || string(d.Document) != `{"n":1,"pad":""}` {
 		t.Errorf("%+v, %v", d, err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	_, err = c.Get(ctx, "totals", "k/00001", 101)
 	if e, ok := errors.AsType[*gateway.Error](err); !ok || !errors.Is(err, projector.ErrTimeout) || e.Details["reached_position"] != 100 {

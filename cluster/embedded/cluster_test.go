@@ -49,11 +49,11 @@ func lastSequence(tb testing.TB, js jetstream.JetStream) uint64 {
 // again until it is acknowledged.
 func publishUntilStored(tb testing.TB, js jetstream.JetStream) uint64 {
 	tb.Helper()
-	ctx := within(tb, time.Minute)
+	ctx := within(tb, 2*time.Minute)
 	stored := uint64(0)
 	for stored < 10 {
 		// An acknowledgement may be lost with the server that was to send it.
-		try, cancel := context.WithTimeout(ctx, time.Second)
+		try, cancel := context.WithTimeout(ctx, 3*time.Second)
 		_, err := js.Publish(try, "s", []byte("x"))
 		cancel()
 		if err == nil {

@@ -74,7 +74,7 @@ func (b *loanBook) stop() {
 // run runs the command line against the loan book.
 func (b *loanBook) run(t *testing.T, args ...string) (code int, out, talk string) {
 	t.Helper()
-	return run(t, append(args, "-s", b.url)...)
+	return run(t, append(args, "-s", b.url, "--timeout", patience.String())...)
 }
 
 // importJSON runs import and returns the totals of its last line.

@@ -28,7 +28,7 @@ import (
 
 // patience bounds every wait of the scripts, on a machine that has other
 // things to do too.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // TestScripts runs the binary from outside. The scripts know, beside the
 // commands of testscript:

@@ -190,7 +190,7 @@ func givenUp(t *testing.T, h Harness) {
 		if err != nil && !errors.Is(err, store.ErrUnknown) && !errors.Is(err, store.ErrUnavailable) {
 			t.Fatalf("commit %d: %v", i, err)
 		}
-		c = settled(t, v, c)
+		c = settled(t, v)
 		found := get(t, v, c, "a", "b")
 		a, b := valueOf(t, found["a"]), valueOf(t, found["b"])
 		if a != b || err == nil && a != i {
@@ -201,8 +201,9 @@ func givenUp(t *testing.T, h Harness) {
 
 // settled writes the checkpoint until that succeeds: a commit that was given
 // up may still be on its way, and fences this one when it arrives.
-func settled(t *testing.T, v projector.View, c projector.Checkpoint) projector.Checkpoint {
+func settled(t *testing.T, v projector.View) projector.Checkpoint {
 	t.Helper()
+	var c projector.Checkpoint
 	var err error
 	for range 5 {
 		if c, err = v.Commit(within(t), moved(load(t, v)), nil); err == nil {

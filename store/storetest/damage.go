@@ -36,7 +36,7 @@ func forge(t *testing.T, s Store, id string, dataFor func(w *writer) []byte) (*w
 
 func wantDamageAt(t *testing.T, err error, w *writer, version uint64) {
 	t.Helper()
-	damage := wantDamage(t, err, w.id)
+	damage := damageIn(t, err, w.id)
 	if damage.Version != version || damage.Sequence == 0 {
 		t.Fatalf("damage is reported as %+v, want version %d and a sequence", *damage, version)
 	}

@@ -126,7 +126,13 @@ func readOtherHead(t *testing.T, s Store) {
 }
 
 // wantDamage checks that err is damage that names the stream.
-func wantDamage(t *testing.T, err error, id store.StreamID) *store.DamageError {
+func wantDamage(t *testing.T, err error, id store.StreamID) {
+	t.Helper()
+	_ = damageIn(t, err, id)
+}
+
+// damageIn returns the damage that err is, and checks that it names the stream.
+func damageIn(t *testing.T, err error, id store.StreamID) *store.DamageError {
 	t.Helper()
 	wantError(t, "read of what is damaged", err, store.ErrDamaged)
 	var damage *store.DamageError

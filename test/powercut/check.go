@@ -2,7 +2,11 @@
 
 package main
 
-import "github.com/annals-go/annals/store"
+import (
+	"slices"
+
+	"github.com/annals-go/annals/store"
+)
 
 // checkLog compares the log with what the clients sent and were told.
 func checkLog(b *book, j *journal) findings {

@@ -14,8 +14,9 @@ type By struct {
 	// where the bank's books do not say.
 	Employee string `json:"employee,omitempty"`
 	// Time is when it was done, in the years 1 to 9999. The zero time means that
-	// nobody said.
-	Time time.Time `json:"time,omitempty,omitzero"`
+	// nobody said, and is left out: JSON does that for omitzero, MessagePack for
+	// omitempty.
+	Time time.Time `json:"time,omitzero" msgpack:"time,omitempty"`
 }
 
 // Who returns the employee, "" if nobody said.
