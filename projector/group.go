@@ -115,9 +115,9 @@ func pageSize(limit int) int {
 // of one that the view does not follow. Errors:
 //   - [ErrNoView]: there is no such view.
 //   - [ErrTimeout] ([*TimeoutError]): ctx ended first. Nothing else bounds the wait.
-//   - [store.ErrAhead]: the view is ahead of the log and is not served, or p has
-//     been beyond the log's end for a second: the log lost its end, or p is not
-//     from this log.
+//   - [store.ErrAhead]: the view is ahead of the log and is not served.
+//   - [store.ErrInvalid]: p has been beyond the log's end for a second: it is not
+//     from this log, or from before the log lost its end.
 //   - [ErrBusy]: [Config.MaxWaiters] wait already.
 //   - [ErrStopped]: Run has ended.
 func (g *Group) Wait(ctx context.Context, view string, p store.Position) error {

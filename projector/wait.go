@@ -3,6 +3,8 @@ package projector
 import (
 	"container/heap"
 	"context"
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -169,7 +171,9 @@ func (p *projection) probe(ctx context.Context, want store.Position, refuse bool
 	}
 	if end < want {
 		if refuse {
-			return &store.AheadError{What: "position asked of view " + p.desc.Name, Has: want, Log: end}
+			return &store.InvalidError{
+				What: "position", Value: strconv.FormatUint(uint64(want), 10), Reason: fmt.Sprintf("the log ends at %d", end),
+			}
 		}
 		return nil
 	}

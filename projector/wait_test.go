@@ -89,7 +89,7 @@ func TestWaitForAPositionBeyondTheLog(t *testing.T) {
 		running(t, g)
 		last := f.writer.add("a", 1)
 		began := time.Now()
-		if err := g.Wait(soon(t), "totals", last+1024); !errors.Is(err, store.ErrAhead) {
+		if err := g.Wait(soon(t), "totals", last+1024); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("wait: %v", err)
 		}
 		if took := time.Since(began); took < time.Second || took > 3*time.Second {

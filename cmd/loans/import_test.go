@@ -189,7 +189,7 @@ func TestImportInterrupted(t *testing.T) {
 	b := startLoans(t)
 	i := newImporter(t, b, 8)
 	ctx, cancel := context.WithCancel(t.Context())
-	err := i.run(ctx, during(history.Sample(200, 9), 100, cancel))
+	err := i.run(ctx, during(history.Sample(60, 9), 30, cancel))
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want that of the context", err)
 	}
@@ -197,7 +197,7 @@ func TestImportInterrupted(t *testing.T) {
 	if first.Stored == 0 || first.Stored >= first.Events || first.Rejected > 0 {
 		t.Fatalf("the interrupted import did %+v, want some of it", first)
 	}
-	path, events := writeSample(t, 200, 9)
+	path, events := writeSample(t, 60, 9)
 	code, got, talk := b.importJSON(t, path)
 	if code != 0 || got.Duplicate != first.Stored || got.Stored != events-first.Stored || got.Rejected != 0 {
 		t.Errorf("exit code %d, %+v after %+v, said %q", code, got, first, talk)
@@ -211,7 +211,7 @@ func TestImportOutlastsARestart(t *testing.T) {
 	args := []string{"--data", filepath.Join(t.TempDir(), "data"), "--nats", freeAddress(t)}
 	b := startLoans(t, args...)
 	i := newImporter(t, b, 32)
-	err := i.run(t.Context(), during(history.Sample(200, 9), 100, func() {
+	err := i.run(t.Context(), during(history.Sample(80, 9), 40, func() {
 		b.stop()
 		b = startLoans(t, args...)
 	}))
@@ -219,7 +219,7 @@ func TestImportOutlastsARestart(t *testing.T) {
 		t.Fatalf("import: %v", err)
 	}
 	got := i.totals(0)
-	if got.Applications != 200 || got.Stored+got.Duplicate != got.Events || got.Rejected != 0 {
+	if got.Applications != 80 || got.Stored+got.Duplicate != got.Events || got.Rejected != 0 {
 		t.Errorf("the import did %+v", got)
 	}
 	counts := int64(0)
