@@ -10,11 +10,11 @@ const (
 	// windowLen is how many commands an actor remembers with their results.
 	windowLen = 256
 	// sectionIDs is how many ids one section of the filter stands for.
-	sectionIDs = 4096
-	// maxSections bounds the filter: with the section being filled, at least
+	sectionIDs = 2730
+	// maxSections bounds the filter: beside the section being filled, at least
 	// the last 100,000 ids of a stream are known.
-	maxSections = 26
-	// sectionBits gives 16 bits an id; see [section].
+	maxSections = 38
+	// sectionBits gives 24 bits an id; see [section].
 	sectionBits = 1 << 16
 )
 
@@ -169,8 +169,8 @@ func (n sharedNames) join(events []store.Event) string {
 
 // section is a Bloom filter (B. H. Bloom, Space/time trade-offs in hash coding
 // with allowable errors, 1970) over the ids of a range of versions. With 8
-// bits set for each of 4,096 ids in 65,536, a stranger passes with a
-// probability of (1-e^(-1/2))^8, about 0.06 %. A commit of many commands may
+// bits set for each of 2,730 ids in 65,536, a stranger passes with a
+// probability of (1-e^(-1/3))^8, about 0.004 %. A commit of many commands may
 // overfill a section by up to a commit.
 //
 // A key's eight bits are its eight 16-bit halfwords: a key is a piece of a

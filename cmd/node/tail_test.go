@@ -182,6 +182,51 @@ func (f *flakyFeed) Next(ctx context.Context, limit int) ([]*store.Commit, error
 	}
 }
 
+// A feed that has passed over other types comes back with nothing.
+func TestTailGoesOnAfterNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := store.NewMemory(store.MemoryConfig{Codec: store.JSON})
+		fillLog(t, log, "a", 2, "b", 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var shown []string
+		all := tail{log: haltingLog{log}, fromSet: true, follow: true, show: collect(&shown)}
+		ended := make(chan error, 1)
+		go func() { ended <- all.run(ctx) }()
+		synctest.Wait()
+		fillLog(t, log, "c", 1)
+		synctest.Wait()
+		if diff := cmp.Diff([]string{"a 1", "a 2", "b 1", "c 1"}, shown); diff != "" {
+			t.Error(diff)
+		}
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// haltingLog has feeds that deliver one commit at a time, and nothing before
+// each.
+type haltingLog struct{ *store.Memory }
+
+func (l haltingLog) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
+	feed, err := l.Memory.Follow(ctx, f)
+	return &haltingFeed{Feed: feed}, err
+}
+
+type haltingFeed struct {
+	store.Feed
+	halted bool
+}
+
+func (f *haltingFeed) Next(ctx context.Context, _ int) ([]*store.Commit, error) {
+	if f.halted = !f.halted; f.halted {
+		return nil, nil
+	}
+	return f.Feed.Next(ctx, 1)
+}
+
 func TestTailFollowsFromTheFuture(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

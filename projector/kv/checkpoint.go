@@ -16,9 +16,9 @@ import (
 // What was read is on the disk before the next commit may replace it: whoever
 // stored it may not have waited, or not to the end.
 func (v *view) Load(ctx context.Context, worker string) (projector.Checkpoint, error) {
-	c, at, err := v.wholeCheckpoint(ctx, worker)
+	c, err := v.wholeCheckpoint(ctx, worker)
 	if err == nil {
-		c.Furthest, err = v.furthest(ctx, at, c.Furthest)
+		err = v.scanAhead(ctx, &c)
 	}
 	if err == nil {
 		err = v.durable(ctx)
@@ -29,81 +29,81 @@ func (v *view) Load(ctx context.Context, worker string) (projector.Checkpoint, e
 	return c, nil
 }
 
-// wholeCheckpoint returns the last checkpoint whose commit is whole, and the
-// sequence at which it is stored. Its revision is that of the last one in any
-// case, for that is what the next commit has to expect.
-func (v *view) wholeCheckpoint(ctx context.Context, worker string) (c projector.Checkpoint, at uint64, err error) {
-	c.Worker = worker
-	last, err := v.fromLeader(ctx, getRequest{Last: v.names.checkpoint(worker)})
-	if err != nil || last == nil {
-		return c, 0, err
+// wholeCheckpoint returns the last checkpoint whose commit is whole. Its revision
+// is that of the last one in any case, for that is what the next commit has to
+// expect, and so far documents may reach.
+func (v *view) wholeCheckpoint(ctx context.Context, worker string) (projector.Checkpoint, error) {
+	m, err := v.fromLeader(ctx, getRequest{Last: v.names.checkpoint(worker)})
+	if err != nil || m == nil {
+		return projector.Checkpoint{Worker: worker}, err
 	}
-	m := last
-	whole, err := v.whole(ctx, last)
-	if err == nil && !whole {
-		m, err = v.before(ctx, last)
-	}
+	last, err := m.checkpoint(worker)
 	if err != nil {
-		return c, 0, err
+		return last, err
 	}
-	if m != nil {
-		c, err = m.checkpoint(worker)
-		at = m.sequence
+	whole, err := v.whole(ctx, m)
+	if err != nil || whole {
+		return last, err
 	}
-	c.Revision = last.sequence
-	return c, at, err
+	c, err := v.before(ctx, m, worker)
+	c.Revision, c.Furthest = last.Revision, max(c.Furthest, last.Position, last.Furthest)
+	return c, err
 }
 
-// before returns the checkpoint before the last one, nil if there is none. That
-// is so if the first commit was torn, or two in a row: then the view is applied
-// again from the first event, and each document skips what it has.
-func (v *view) before(ctx context.Context, last *message) (*message, error) {
-	first, err := v.fromLeader(ctx, getRequest{Sequence: 1, Next: last.subject})
-	if err != nil || first == nil || first.sequence >= last.sequence {
-		return nil, err
+// before returns the checkpoint before the last one. There is none if the first
+// commit was torn, or two in a row: then the view is applied again from the first
+// event, and each document skips what it has.
+func (v *view) before(ctx context.Context, last *message, worker string) (projector.Checkpoint, error) {
+	none := projector.Checkpoint{Worker: worker}
+	m, err := v.fromLeader(ctx, getRequest{Sequence: 1, Next: last.subject})
+	if err != nil || m == nil || m.sequence >= last.sequence {
+		return none, err
 	}
-	return first, nil
+	if whole, err := v.whole(ctx, m); err != nil || !whole {
+		return none, err
+	}
+	return m.checkpoint(worker)
 }
 
 // whole reports whether everything that was committed with the checkpoint is
-// there. A disk may keep a block that was written later and lose an earlier one.
-// What lies in the batch's sequences is counted, not read: a later commit
-// replaces none of it, for it leaves the value before its own in place.
-func (v *view) whole(ctx context.Context, last *message) (whole bool, err error) {
-	size := sequenceIn(last.header, batchSequence) // the checkpoint is the last of its batch
+// there: a disk may keep a block that was written later and lose an earlier one.
+// What lies in the batch's sequences is counted, not read. The commit after this
+// one takes none of it away, for it leaves the value before its own in place.
+func (v *view) whole(ctx context.Context, m *message) (whole bool, err error) {
+	size := sequenceIn(m.header, batchSequence) // the checkpoint is the last of its batch
 	if size < 2 {
 		return true, nil
 	}
-	if size > last.sequence {
+	if size > m.sequence {
 		return false, nil
 	}
 	err = v.fresh(ctx, func() (fresh bool, err error) {
-		all, err := v.fromAny(ctx, getRequest{Sequence: last.sequence - size + 1, Batch: 1}, 1)
+		all, err := v.fromAny(ctx, getRequest{Sequence: m.sequence - size + 1, Batch: 1}, 1)
 		if err != nil {
 			return false, err
 		}
-		rest, err := v.fromAny(ctx, getRequest{Sequence: last.sequence, Batch: 1}, 1)
+		rest, err := v.fromAny(ctx, getRequest{Sequence: m.sequence, Batch: 1}, 1)
 		whole = all.left == rest.left+size-1
-		return rest.furthest() >= last.sequence, err
+		return rest.furthest() >= m.sequence, err
 	})
 	return whole, err
 }
 
-// furthest returns the highest position of the documents that are stored after
-// a sequence, or known if that is higher. The checkpoint is the last message of its
-// batch, so there are none behind it unless a power cut tore one: one request,
-// which finds nothing, tells.
-func (v *view) furthest(ctx context.Context, after uint64, known store.Position) (store.Position, error) {
-	for {
-		m, err := v.fromLeader(ctx, getRequest{Sequence: after + 1, Next: v.names.documents})
+// scanAhead looks for documents that are stored after the checkpoint. The
+// checkpoint is the last message of its batch, so there are none unless a power
+// cut tore one: one request, which finds nothing, tells.
+func (v *view) scanAhead(ctx context.Context, c *projector.Checkpoint) error {
+	for from := c.Revision + 1; ; {
+		m, err := v.fromLeader(ctx, getRequest{Sequence: from, Next: v.names.documents})
 		if err != nil || m == nil {
-			return known, err
+			return err
 		}
-		d, _, err := v.toDocument(m)
-		if err != nil {
-			return known, err
+		if d, ok, err := v.toDocument(m); err != nil {
+			return err
+		} else if ok {
+			c.Furthest = max(c.Furthest, d.Position)
 		}
-		known, after = max(known, d.Position), m.sequence
+		from = m.sequence + 1
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -222,42 +221,11 @@ func TestCommitThatLostDocuments(t *testing.T) {
 		whole = commitAt(t, v, again, now.Position+1)
 		load(whole) // a checkpoint alone has nothing to lose
 	}
-}
-
-// A page's documents may have become too large for one answer of the server
-// since the page was made.
-func TestListOfLargeDocuments(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes more than the server sends at once, 64 MB")
-	}
-	t.Parallel()
-	conn := connect(t, startServer(t))
-	v := openWith(t, kv.Config{Conn: conn, Namespace: "app", InMemory: true})
-	var keys []string
-	for i := range 80 {
-		keys = append(keys, fmt.Sprintf("key-%d", i))
-	}
-	c := commitAt(t, v, projector.Checkpoint{Worker: "0"}, 1, keys...)
-	large := []byte(`"` + strings.Repeat("x", 900<<10) + `"`)
-	for i, key := range keys {
-		c.Position = store.Position(i + 2)
-		var err error
-		if c, err = v.Commit(t.Context(), c, []projector.Document{{Key: key, Position: c.Position, Document: large}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var listed []string
-	for cursor, more := "", true; more; more = cursor != "" {
-		docs, next, err := v.List(t.Context(), cursor, projector.MaxPage, c)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range docs {
-			listed = append(listed, d.Key)
-		}
-		cursor = next
-	}
-	if diff := cmp.Diff(keys, listed); diff != "" {
-		t.Errorf("listed (-want +got):\n%s", diff)
-	}
+	// The checkpoint before is one whose commit lost documents, too.
+	again := commitAt(t, v, whole, 50, "x", "a")
+	lose("x")
+	whole.Revision = again.Revision
+	again = commitAt(t, v, whole, 51, "y", "a")
+	lose("y")
+	load(projector.Checkpoint{Worker: "0", Furthest: 51, Revision: again.Revision})
 }
