@@ -152,8 +152,10 @@ func (n *devNode) openActors(context.Context) (err error) {
 
 func (n *devNode) openViews(context.Context) (err error) {
 	n.views, err = projector.NewGroup(projector.Config{
-		Log:         n.log,
-		Store:       kv.New(kv.Config{Conn: n.conn, Namespace: n.session.Namespace(), InMemory: n.config.dir == "", Barrier: n.server.Barrier()}),
+		Log: n.log,
+		Store: kv.New(kv.Config{
+			Conn: n.conn, Namespace: n.session.Namespace(), InMemory: n.config.dir == "", Barrier: n.server.Barrier(),
+		}),
 		Projections: n.session.app.Projections,
 		Logger:      n.session.logger, Registerer: n.metrics,
 	})

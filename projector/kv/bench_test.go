@@ -12,10 +12,14 @@ import (
 )
 
 func storages(b *testing.B, run func(b *testing.B, v projector.View)) {
-	for name, memory := range map[string]bool{"file": false, "memory": true} {
+	for _, name := range []string{"file", "unsynced", "memory"} {
 		b.Run(name, func(b *testing.B) {
-			s := kv.New(kv.Config{Conn: connect(b, startServer(b)), Namespace: "bench", InMemory: memory})
-			v, err := s.Open(context.Background(), "v", 1)
+			server := startServer(b)
+			cfg := kv.Config{Conn: connect(b, server), Namespace: "bench", InMemory: name == "memory"}
+			if name == "file" {
+				cfg.Barrier = server.Barrier()
+			}
+			v, err := kv.New(cfg).Open(context.Background(), "v", 1)
 			if err != nil {
 				b.Fatal(err)
 			}

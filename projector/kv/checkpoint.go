@@ -29,9 +29,9 @@ func (v *view) Load(ctx context.Context, worker string) (projector.Checkpoint, e
 	return c, nil
 }
 
-// wholeCheckpoint returns the last checkpoint whose commit is whole. Its revision
-// is that of the last one in any case, for that is what the next commit has to
-// expect, and so far documents may reach.
+// wholeCheckpoint returns the last checkpoint whose commit is whole. If that is
+// the one before the last, it has the last one's revision, for that is what the
+// next commit must expect, and documents may reach as far as the last one says.
 func (v *view) wholeCheckpoint(ctx context.Context, worker string) (projector.Checkpoint, error) {
 	m, err := v.fromLeader(ctx, getRequest{Last: v.names.checkpoint(worker)})
 	if err != nil || m == nil {
