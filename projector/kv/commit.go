@@ -99,7 +99,7 @@ func (v *view) resolve(ctx context.Context, c projector.Checkpoint, id string, r
 	now, writer, err := v.checkpoint(ctx, c.Worker)
 	switch {
 	case err != nil:
-		return 0, false, nil // the next attempt tells
+		return 0, false, nil //nolint:nilerr // not settled: the next attempt tells
 	case writer == id:
 		return now.Revision, true, nil
 	case now.Revision > c.Revision, result == moved && now.Revision < c.Revision:

@@ -27,7 +27,8 @@ func startServer(t testing.TB) *embedded.Server {
 // connect returns a connection that is closed at the end of the test.
 func connect(t testing.TB, to interface {
 	Connect(...nats.Option) (*nats.Conn, error)
-}, opts ...nats.Option) *nats.Conn {
+}, opts ...nats.Option,
+) *nats.Conn {
 	t.Helper()
 	opts = append([]nats.Option{nats.ReconnectWait(10 * time.Millisecond), nats.MaxReconnects(-1)}, opts...)
 	conn, err := to.Connect(opts...)

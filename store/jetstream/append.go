@@ -147,7 +147,7 @@ func (a *appending) try(ctx context.Context, wait time.Duration) answer {
 	if err == nil {
 		return a.hear(m)
 	}
-	if got := conn.LastError(); got != before && a.forbids(got) {
+	if got := conn.LastError(); got != before && a.forbids(got) { //nolint:errorlint // whether it is a new one, not of which kind
 		a.open--
 		return answer{verdict: refused, reason: got}
 	}

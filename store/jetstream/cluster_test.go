@@ -50,7 +50,7 @@ func TestBothConflictCodes(t *testing.T) {
 		conns = append(conns, connect(t, servers[i%len(servers)]))
 	}
 	deadline := time.Now().Add(20 * time.Second)
-	for !(seen[codeWrongLastSequence] && seen[codeWriteInProgress]) && time.Now().Before(deadline) {
+	for (!seen[codeWrongLastSequence] || !seen[codeWriteInProgress]) && time.Now().Before(deadline) {
 		var wg sync.WaitGroup
 		expected := last
 		for _, conn := range conns {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -198,8 +199,8 @@ func (r *reading) fetchKnown(ctx context.Context, head store.Head) (*message, er
 }
 
 func (r *reading) emitReversed(tail []*store.Commit) error {
-	for i := len(tail) - 1; i >= 0; i-- {
-		if !r.yield(tail[i], nil) {
+	for _, c := range slices.Backward(tail) {
+		if !r.yield(c, nil) {
 			return errStopped
 		}
 	}

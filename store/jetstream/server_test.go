@@ -58,7 +58,7 @@ type fixture struct {
 func (f *fixture) use(tb testing.TB) []*server.Server {
 	tb.Helper()
 	f.once.Do(func() {
-		if f.dir, f.err = os.MkdirTemp("", "annals-jetstream-"); f.err == nil {
+		if f.dir, f.err = os.MkdirTemp("", "annals-jetstream-"); f.err == nil { //nolint:usetesting // it outlives the test that comes first
 			f.servers, f.err = f.start(f.dir)
 		}
 	})
