@@ -126,7 +126,7 @@ func (l *lab) client(ctx context.Context, system *actor.System) (*gateway.Client
 
 func (l *lab) views(projections ...projector.Definition) (*projector.Group, error) {
 	group, err := projector.NewGroup(projector.Config{
-		Log: l.log, Store: kv.New(kv.Config{Conn: l.conn, Namespace: namespace}), Projections: projections,
+		Log: l.log, Store: kv.New(kv.Config{Conn: l.conn, Namespace: namespace, Barrier: l.server.Barrier()}), Projections: projections,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err == nil {
