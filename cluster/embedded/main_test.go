@@ -48,13 +48,24 @@ func within(tb testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
+// createStream asks again while it is refused: right after its start, a leader
+// that every server knows may still take one of them for offline.
 func createStream(tb testing.TB, js jetstream.JetStream, cfg jetstream.StreamConfig) jetstream.Stream {
 	tb.Helper()
-	stream, err := js.CreateStream(within(tb, 30*time.Second), cfg)
-	if err != nil {
-		tb.Fatal(err)
+	ctx := within(tb, 2*time.Minute)
+	for {
+		try, cancel := context.WithTimeout(ctx, 10*time.Second)
+		stream, err := js.CreateOrUpdateStream(try, cfg)
+		cancel()
+		if err == nil {
+			return stream
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			tb.Fatal(err)
+		}
 	}
-	return stream
 }
 
 func publish(tb testing.TB, js jetstream.JetStream, subject, text string) *jetstream.PubAck {
