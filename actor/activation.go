@@ -18,7 +18,7 @@ func (s *System) activateIfNeeded(a *actor) error {
 	live, err := s.activate(ctx, a.kind, a.stream)
 	if err != nil {
 		if errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrAhead) {
-			s.config.Logger.Error("stream is not served", "stream", a.stream, "err", err)
+			s.config.Logger.Error("stream is not served", "stream", a.stream.String(), "err", err)
 		}
 		return fmt.Errorf("activate %s: %w", a.stream, err)
 	}
@@ -45,7 +45,7 @@ func (s *System) activate(ctx context.Context, k *registered, stream store.Strea
 			return nil, err
 		}
 		// Either the snapshot or the log is not what it was. A replay tells.
-		s.config.Logger.Warn("snapshot does not fit the log", "stream", stream, "version", l.head.Version, "err", err)
+		s.config.Logger.Warn("snapshot does not fit the log", "stream", stream.String(), "version", l.head.Version, "err", err)
 	}
 	l = &live{instance: k.newInstance()}
 	replayed, err := s.catchUp(ctx, k, l, stream)
@@ -74,7 +74,7 @@ func (s *System) fromSnapshot(ctx context.Context, k *registered, stream store.S
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, context.Cause(ctx))
 	}
-	s.config.Logger.Warn("snapshot is not used", "stream", stream, "err", err)
+	s.config.Logger.Warn("snapshot is not used", "stream", stream.String(), "err", err)
 	return nil, nil
 }
 

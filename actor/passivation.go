@@ -14,17 +14,18 @@ import (
 func (s *System) Run(ctx context.Context) error {
 	drained, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	done := make(chan struct{}) // closed when no actor asks for a snapshot any more
 	var writers sync.WaitGroup
 	if s.config.Snapshots != nil {
 		for range saveWorkers {
-			writers.Go(func() { s.write(drained) })
+			writers.Go(func() { s.write(drained, done) })
 		}
 	}
 	s.sweepUntil(ctx)
 	deadline := time.AfterFunc(s.config.DrainTimeout, cancel)
 	defer deadline.Stop()
 	s.drain(drained)
-	close(s.saves)
+	close(done) // not saves: an actor that outlives the drain may still ask
 	waitFor(drained, &writers)
 	return nil
 }

@@ -52,7 +52,7 @@ func (s *System) requestSave(a *actor) bool {
 	if err != nil {
 		a.saving.Store(false)
 		a.kind.metrics.snapshotFailures.Inc()
-		s.config.Logger.Warn("state is not encoded", "stream", a.stream, "version", a.live.head.Version, "err", named(err, a.stream, ""))
+		s.config.Logger.Warn("state is not encoded", "stream", a.stream.String(), "version", a.live.head.Version, "err", named(err, a.stream, ""))
 		a.live.snapshot = a.live.head.Version // not before the next one is due
 		return false
 	}
@@ -78,16 +78,30 @@ func (l *live) snapshotOf(a *actor) (*store.Snapshot, error) {
 	}, nil
 }
 
-// write saves queued snapshots until the queue is closed.
-func (s *System) write(ctx context.Context) {
-	for job := range s.saves {
-		err := s.config.Snapshots.Save(ctx, job.snapshot)
-		job.under.Store(false)
-		if err != nil {
-			job.kind.metrics.snapshotFailures.Inc()
-			s.config.Logger.Warn("snapshot is not saved", "stream", job.snapshot.Stream, "version", job.snapshot.Head.Version, "err", err)
-			continue
+// write saves queued snapshots until done is closed and none is left.
+func (s *System) write(ctx context.Context, done <-chan struct{}) {
+	for {
+		select {
+		case job := <-s.saves:
+			s.save(ctx, job)
+		case <-done:
+			select {
+			case job := <-s.saves:
+				s.save(ctx, job)
+			default:
+				return
+			}
 		}
-		job.kind.metrics.snapshotted(len(job.snapshot.State) + len(job.snapshot.Memory))
 	}
+}
+
+func (s *System) save(ctx context.Context, job save) {
+	err := s.config.Snapshots.Save(ctx, job.snapshot)
+	job.under.Store(false)
+	if err != nil {
+		job.kind.metrics.snapshotFailures.Inc()
+		s.config.Logger.Warn("snapshot is not saved", "stream", job.snapshot.Stream.String(), "version", job.snapshot.Head.Version, "err", err)
+		return
+	}
+	job.kind.metrics.snapshotted(len(job.snapshot.State) + len(job.snapshot.Memory))
 }

@@ -121,7 +121,7 @@ func (s *System) Execute(ctx context.Context, c Command) (Result, error) {
 // The errors that reply gets match one of [ErrRejected], [ErrBusy],
 // [ErrDeadline], [ErrDuplicateBody], [ErrInternal], or of package store
 // ErrConflict, ErrInvalid, ErrTooLarge, ErrUnknownType, ErrUnavailable,
-// ErrUnknown, ErrDamaged, ErrAhead.
+// ErrRefused, ErrUnknown, ErrDamaged, ErrAhead.
 func (s *System) Submit(ctx context.Context, c Command, reply func(Result, error)) {
 	r, err := s.newRequest(ctx, c, reply)
 	if err != nil {

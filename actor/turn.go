@@ -3,7 +3,6 @@ package actor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -174,7 +173,7 @@ func (s *System) decideOne(a *actor, t *draft, r *request, o *outcome) error {
 
 func (s *System) reportPanic(err error) error {
 	if p, ok := errors.AsType[*PanicError](err); ok {
-		s.config.Logger.Error("aggregate panicked", "stream", p.Stream, "in", p.In, "panic", p.Value, "stack", string(p.Stack))
+		s.config.Logger.Error("aggregate panicked", "stream", p.Stream.String(), "in", p.In, "panic", p.Value, "stack", string(p.Stack))
 	}
 	return err
 }
@@ -324,9 +323,6 @@ func (t *draft) resultOf(o *outcome) Result {
 // fail replies to every command of a draft that was not stored, or may not
 // have been.
 func (t *draft) fail(err error) {
-	if errors.Is(err, store.ErrRefused) && !errors.Is(err, store.ErrTooLarge) && !errors.Is(err, store.ErrInvalid) {
-		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
-	}
 	for i := range t.outcomes {
 		o := &t.outcomes[i]
 		if o.result.Duplicate && o.err == nil { // it rests on the log, not on the draft

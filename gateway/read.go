@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -44,7 +45,7 @@ func (g *Gateway) reader(base context.Context, read func(context.Context, readin
 			defer g.reads.Release(1)
 			ctx, cancel := context.WithDeadline(base, deadline)
 			defer cancel()
-			v, err := read(ctx, reading{request: r, headers: h})
+			v, err := contained(ctx, reading{request: r, headers: h}, read)
 			if err != nil {
 				r.fail(err)
 				return
@@ -52,6 +53,17 @@ func (g *Gateway) reader(base context.Context, read func(context.Context, readin
 			r.answer(v)
 		}()
 	}
+}
+
+// contained turns a panic into an error: what is read is encoded by the
+// application's own types, and one of them must not end the node.
+func contained(ctx context.Context, r reading, read func(context.Context, reading) (any, error)) (v any, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			v, err = nil, &actor.PanicError{In: "read", Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return read(ctx, r)
 }
 
 func (r *request) readHead() (h headers, deadline time.Time, err error) {

@@ -110,8 +110,8 @@ func (f *documentFolder[E, D]) missing() []string {
 func (f *documentFolder[E, D]) admit(keys []string, stored []Document) error {
 	for _, s := range stored {
 		d := &document[D]{key: s.Key, position: s.Position, size: len(s.Document)}
-		if err := json.Unmarshal(s.Document, &d.value); err != nil {
-			return fmt.Errorf("view %s: document %q: %w: %w", f.view.Name, s.Key, store.ErrDamaged, err)
+		if err := f.decode(d, s.Document); err != nil {
+			return err
 		}
 		f.cache.put(d)
 	}
@@ -182,6 +182,18 @@ func (f *documentFolder[E, D]) pending() ([]Document, error) {
 		docs = append(docs, Document{Key: d.key, Position: d.position, Document: data})
 	}
 	return docs, nil
+}
+
+func (f *documentFolder[E, D]) decode(d *document[D], data []byte) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("view %s: decode document %q: %w", f.view.Name, d.key, &PanicError{Value: r, Stack: debug.Stack()})
+		}
+	}()
+	if err := json.Unmarshal(data, &d.value); err != nil {
+		return fmt.Errorf("view %s: document %q: %w: %w", f.view.Name, d.key, store.ErrDamaged, err)
+	}
+	return nil
 }
 
 func (f *documentFolder[E, D]) encode(d *document[D]) (data []byte, err error) {

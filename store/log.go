@@ -76,7 +76,7 @@ type Feed interface {
 	// The commits belong to the caller. A feed that cannot be
 	// continued without a gap, because it was taken over or because the
 	// connection was lost, fails with [ErrUnavailable]; follow again from the
-	// checkpoint. When ctx ends it returns its error.
+	// checkpoint. A commit that the log cannot deliver is [ErrDamaged]. When ctx ends it returns its error.
 	Next(ctx context.Context, limit int) ([]*Commit, error)
 
 	// Acknowledge tells operators how far the reader has come. It is a hint:

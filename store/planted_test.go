@@ -41,7 +41,7 @@ var planted = map[string]struct {
 	"no take-over":                  {"follow/taken_over", below(followNameless)},
 	"skips the rest of a commit":    {"follow/from_inside_a_commit", below(followSkipping)},
 	"follows from beyond the end":   {"follow/ahead_of_the_log", below(followFromEnd)},
-	"delivers twice":                {"follow/while_others_append", below(followTwice)},
+	"delivers twice":                {"follow/from_the_beginning", below(followTwice)},
 	"delivers all types":            {"follow/some_types", below(followAllTypes)},
 	"damage is not found":           {"snapshots/damaged", snapshots(hideDamage)},
 	"keeps the caller's snapshot":   {"snapshots/stays_the_caller's", snapshots(keepAsGiven)},
@@ -333,12 +333,21 @@ func followAllTypes(a *altered) {
 }
 
 // stutterer delivers the first commit of each batch twice if there is room.
-type stutterer struct{ store.Feed }
+// stutterer delivers its first commit again, after the others that came with it.
+type stutterer struct {
+	store.Feed
+	first *store.Commit
+	again bool
+}
 
-func (s stutterer) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
+func (s *stutterer) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
+	if s.first != nil && !s.again {
+		s.again = true
+		return []*store.Commit{s.first}, nil
+	}
 	commits, err := s.Feed.Next(ctx, limit)
-	if err == nil && len(commits) < limit {
-		commits = append(commits, commits[0])
+	if err == nil && s.first == nil {
+		s.first = commits[0]
 	}
 	return commits, err
 }
@@ -346,7 +355,7 @@ func (s stutterer) Next(ctx context.Context, limit int) ([]*store.Commit, error)
 func followTwice(a *altered) {
 	a.follow = func(ctx context.Context, f store.Follow) (store.Feed, error) {
 		feed, err := a.Log.Follow(ctx, f)
-		return stutterer{feed}, err
+		return &stutterer{Feed: feed}, err
 	}
 }
 

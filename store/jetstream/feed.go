@@ -52,6 +52,7 @@ func (l *Log) newFeed(f store.Follow) (*feed, error) {
 		log:      l,
 		named:    f.Name != "",
 		after:    f.After,
+		sequence: max(1, f.After.Sequence()) - 1,
 		types:    f.Types,
 		messages: make(chan *nats.Msg, feedRoom),
 		lost:     l.link.interrupted(),
@@ -187,6 +188,12 @@ func (d *feed) take(ctx context.Context, m *nats.Msg) {
 	}
 	if at.sequence <= d.sequence {
 		return // delivered again
+	}
+	if at.sequence != d.sequence+1 {
+		// Nothing is ever deleted from the log and the consumer has no filter: the
+		// server passes over what it cannot read.
+		d.failure = fmt.Errorf("feed: %w: the server does not deliver the commits at sequences %d to %d", store.ErrDamaged, d.sequence+1, at.sequence-1)
+		return
 	}
 	d.sequence, d.pending = at.sequence, at.pending
 	if !d.wants(m.Subject) {
