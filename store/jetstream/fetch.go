@@ -210,16 +210,32 @@ func readDirect(m *nats.Msg) (*message, error) {
 // lastSequence returns the sequence of the last message that the stream's
 // leader holds, 0 if there never was one.
 func (l *Log) lastSequence(ctx context.Context) (sequence uint64, err error) {
+	state, err := l.state(ctx, nil)
+	return state.LastSequence, err
+}
+
+// count returns how many messages the stream's leader counts on a subject,
+// whether it can read them or not.
+func (l *Log) count(ctx context.Context, subject string) (uint64, error) {
+	state, err := l.state(ctx, append(append([]byte(`{"subjects_filter":"`), subject...), `"}`...))
+	return state.Subjects[subject], err
+}
+
+// streamState is what the server says of the events stream.
+type streamState struct {
+	LastSequence uint64            `json:"last_seq"`
+	Subjects     map[string]uint64 `json:"subjects"`
+}
+
+func (l *Log) state(ctx context.Context, ask []byte) (state streamState, err error) {
 	err = l.firmly(ctx, func(ctx context.Context) error {
-		m, err := l.request(ctx, l.names.streamInfo, nil)
+		m, err := l.request(ctx, l.names.streamInfo, ask)
 		if err != nil {
 			return err
 		}
 		var body struct {
-			Error *apiError `json:"error"`
-			State struct {
-				LastSequence uint64 `json:"last_seq"`
-			} `json:"state"`
+			Error *apiError   `json:"error"`
+			State streamState `json:"state"`
 		}
 		if err := json.Unmarshal(m.Data, &body); err != nil {
 			return fmt.Errorf("unreadable answer: %w", err)
@@ -227,8 +243,8 @@ func (l *Log) lastSequence(ctx context.Context) (sequence uint64, err error) {
 		if body.Error != nil {
 			return body.Error
 		}
-		sequence = body.State.LastSequence
+		state = body.State
 		return nil
 	})
-	return sequence, err
+	return state, err
 }

@@ -93,7 +93,7 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 		end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
 		r.roundTrip = time.Since(began)
 		if errors.Is(err, errNone) {
-			end, err = &message{}, nil
+			end, err = &message{}, r.confirmNone(ctx)
 		}
 		if err != nil {
 			return nil, err
@@ -109,6 +109,16 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 			return nil, unavailable(err)
 		}
 	}
+}
+
+// confirmNone makes sure that a stream without a last message has no messages
+// at all: what the server cannot read, it says it does not have.
+func (r *reading) confirmNone(ctx context.Context) error {
+	n, err := r.log.count(ctx, r.subject)
+	if err == nil && n > 0 {
+		err = r.damaged(0, "the server does not deliver the last commit")
+	}
+	return err
 }
 
 // joined checks the end against the head if both are at the same sequence.

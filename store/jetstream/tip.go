@@ -41,10 +41,10 @@ func (l *Log) tip(ctx context.Context, types []string) (store.Position, error) {
 	switch {
 	case err == nil && (len(types) == 0 || slices.Contains(types, l.names.streamID(m.subject).Type)):
 		return l.lastPosition(ctx, m)
-	case err != nil && !errors.Is(err, errNone):
+	case errors.Is(err, errNone):
+		return 0, l.unreadableEnd(end)
+	case err != nil:
 		return 0, err
-	case len(types) == 0:
-		return l.newestOn(ctx, l.names.allEvents())
 	}
 	var tip store.Position
 	for _, t := range types {
@@ -55,6 +55,17 @@ func (l *Log) tip(ctx context.Context, types []string) (store.Position, error) {
 		tip = max(tip, p)
 	}
 	return tip, nil
+}
+
+// unreadableEnd says why the server has no message where the log ends: nothing
+// is ever deleted from the log, so it cannot read what it holds. Of several
+// servers another may have answered, which is behind.
+func (l *Log) unreadableEnd(sequence uint64) error {
+	kind := store.ErrDamaged
+	if l.replicas > 1 {
+		kind = store.ErrUnavailable
+	}
+	return fmt.Errorf("%w: the server does not deliver the log's last commit, at sequence %d", kind, sequence)
 }
 
 // newestOn returns the position of the last event on the subjects that match,
