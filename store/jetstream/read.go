@@ -93,7 +93,7 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 		end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
 		r.roundTrip = time.Since(began)
 		if errors.Is(err, errNone) {
-			end, err = &message{}, r.confirmNone(ctx)
+			end, err = r.confirmNone(ctx)
 		}
 		if err != nil {
 			return nil, err
@@ -112,13 +112,18 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 }
 
 // confirmNone makes sure that a stream without a last message has no messages
-// at all: what the server cannot read, it says it does not have.
-func (r *reading) confirmNone(ctx context.Context) error {
+// at all: what the server cannot read, it says it does not have. A first commit
+// may have come meanwhile, so it is asked for the last one again.
+func (r *reading) confirmNone(ctx context.Context) (*message, error) {
 	n, err := r.log.count(ctx, r.subject)
-	if err == nil && n > 0 {
+	if n == 0 || err != nil {
+		return &message{}, err
+	}
+	end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
+	if errors.Is(err, errNone) {
 		err = r.damaged(0, "the server does not deliver the last commit")
 	}
-	return err
+	return end, err
 }
 
 // joined checks the end against the head if both are at the same sequence.
