@@ -8,7 +8,7 @@ import (
 // Every scenario must run; what it shows is not a test's business.
 func TestScenariosRun(t *testing.T) {
 	if testing.Short() {
-		t.Skip("runs servers: left out of -short")
+		t.Skip("SKIPPED, NOT PASSED: -short leaves out what runs servers")
 	}
 	t.Parallel()
 	for _, s := range scenarios {
