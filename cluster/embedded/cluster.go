@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func StartCluster(cfg ClusterConfig) (*Cluster, error) {
 		if err == nil {
 			return c, nil
 		}
-		if attempt == attempts || !errors.Is(err, ErrPortInUse) {
+		if attempt == attempts || !errors.Is(err, ErrPortInUse) || cfg.named(err) {
 			return nil, fmt.Errorf("start embedded cluster: %w", err)
 		}
 	}
@@ -72,6 +73,13 @@ func startCluster(cfg ClusterConfig) (*Cluster, error) {
 	return c, nil
 }
 
+// named reports whether err is about the port that the configuration names,
+// which no fresh start changes.
+func (c ClusterConfig) named(err error) bool {
+	taken, is := errors.AsType[*PortError](err)
+	return is && taken.Address == net.JoinHostPort(loopback, strconv.Itoa(c.Port))
+}
+
 // plan gives each server its directory and its ports.
 func (c *Cluster) plan() error {
 	dir := c.cfg.Dir
@@ -87,6 +95,7 @@ func (c *Cluster) plan() error {
 		return err
 	}
 	clients, routes := ports[:c.cfg.Servers], ports[c.cfg.Servers:]
+	clients[0] = cmp.Or(c.cfg.Port, clients[0])
 	var peers []*url.URL
 	for _, port := range routes {
 		peers = append(peers, &url.URL{Scheme: "nats", Host: net.JoinHostPort(loopback, strconv.Itoa(port))})
@@ -94,7 +103,10 @@ func (c *Cluster) plan() error {
 	for i := range c.cfg.Servers {
 		name := fmt.Sprintf("%s-%d", c.cfg.Name, i+1)
 		c.members = append(c.members, &member{
-			cfg:    Config{Dir: filepath.Join(dir, name), Port: clients[i], ServerName: name, Sync: c.cfg.Sync, Logger: c.cfg.Logger}.withDefaults(),
+			cfg: Config{
+				Dir: filepath.Join(dir, name), Port: clients[i], ServerName: name, Sync: c.cfg.Sync,
+				Mappings: c.cfg.Mappings, Monitor: c.cfg.Monitor, Logger: c.cfg.Logger,
+			}.withDefaults(),
 			routes: natsserver.ClusterOpts{Name: c.cfg.Name, Host: loopback, Port: routes[i]},
 			peers:  peers,
 		})
@@ -119,10 +131,12 @@ func (m *member) start() (*Server, error) {
 	s := &Server{log: &logger{to: m.cfg.Logger}}
 	dir, err := s.takeDir(m.cfg)
 	if err == nil {
-		opts := options(m.cfg, dir)
-		opts.Cluster, opts.Routes = m.routes, m.peers
 		err = errors.Join(checkPort(loopback, m.routes.Port), checkPort(loopback, m.cfg.Port))
-		if err == nil {
+	}
+	if err == nil {
+		var opts *natsserver.Options
+		if opts, err = options(m.cfg, dir); err == nil {
+			opts.Cluster, opts.Routes = m.routes, m.peers
 			err = s.run(m.cfg, opts)
 		}
 	}

@@ -72,6 +72,9 @@ func TestClusterRefusesWhatCannotBe(t *testing.T) {
 		"eight servers": {Servers: 8},
 		"barrier":       {Sync: SyncBarrier},
 		"negative time": {ReadyTimeout: -1},
+		"negative port": {Port: -1},
+		"port too big":  {Port: 65536},
+		"no mapping":    {Mappings: map[string]string{"a b": "c"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -80,6 +83,24 @@ func TestClusterRefusesWhatCannotBe(t *testing.T) {
 				t.Error("started")
 			}
 		})
+	}
+}
+
+func TestClusterKeepsToThePortThatIsNamed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	cfg := ClusterConfig{Port: l.Addr().(*net.TCPAddr).Port, Logger: quiet}
+	c, err := StartCluster(cfg)
+	if err == nil {
+		c.Shutdown()
+	}
+	taken, is := errors.AsType[*PortError](err)
+	if !is || taken.Address != l.Addr().String() {
+		t.Errorf("error %v, want that %s is taken", err, l.Addr())
 	}
 }
 

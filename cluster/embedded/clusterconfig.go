@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 )
 
@@ -21,6 +22,12 @@ type ClusterConfig struct {
 	// Sync is SyncAlways or SyncNone. Default SyncAlways if there is a Dir, else
 	// SyncNone. The barrier is for one server.
 	Sync Sync
+	// Port is the port on which the first server takes clients, in [1, 65535].
+	// Default 0: a free one, which the other servers always have.
+	Port int
+	// Mappings and Monitor are those of [Config], for each server.
+	Mappings map[string]string
+	Monitor  bool
 	// Name is the cluster's name. Default "annals".
 	Name string
 	// Logger takes the servers' own messages. Default slog.Default().
@@ -47,6 +54,9 @@ func (c ClusterConfig) validate() error {
 	}
 	if c.Sync != SyncAlways && c.Sync != SyncNone {
 		return fmt.Errorf("embedded cluster: sync %q: want %q or %q", c.Sync, SyncAlways, SyncNone)
+	}
+	if c.Port < 0 || c.Port > math.MaxUint16 {
+		return fmt.Errorf("embedded cluster: port %d is outside [0, %d]", c.Port, math.MaxUint16)
 	}
 	if c.ReadyTimeout < 0 {
 		return errors.New("embedded cluster: the ready timeout is negative")

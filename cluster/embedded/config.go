@@ -45,6 +45,13 @@ type Config struct {
 	// Sync says when data is forced to the disk. Default SyncBarrier. Without
 	// Dir it plays no part.
 	Sync Sync
+	// Mappings sends what clients publish to the subject on the left to the one
+	// on the right, as the section mappings of a server's configuration file
+	// does. Default none.
+	Mappings map[string]string
+	// Monitor offers the server's own monitoring over HTTP, on a free port of
+	// Host: [Server.MonitorURL]. Default false.
+	Monitor bool
 	// Logger takes the server's own messages, most of them at debug level.
 	// Default slog.Default().
 	Logger *slog.Logger

@@ -49,7 +49,11 @@ func (s *Server) start(cfg Config) error {
 	if err := checkPort(cfg.Host, cfg.Port); err != nil {
 		return err
 	}
-	return s.run(cfg, options(cfg, dir))
+	opts, err := options(cfg, dir)
+	if err != nil {
+		return err
+	}
+	return s.run(cfg, opts)
 }
 
 // run starts the server with the given options in a directory that is taken.
@@ -112,28 +116,6 @@ func makeTempDir() (string, error) {
 // anybody could act on.
 func removeDir(dir string) { _ = os.RemoveAll(dir) }
 
-func options(cfg Config, dir string) *natsserver.Options {
-	port := cfg.Port
-	if port == 0 {
-		port = natsserver.RANDOM_PORT
-	}
-	return &natsserver.Options{
-		ServerName:             cfg.ServerName,
-		Host:                   cfg.Host,
-		Port:                   port,
-		DontListen:             cfg.Port == NoListener,
-		JetStream:              true,
-		StoreDir:               dir,
-		SyncAlways:             cfg.Dir != "" && cfg.Sync == SyncAlways,
-		JetStreamMaxMemory:     cfg.MaxMemoryBytes,
-		JetStreamMaxStore:      cfg.MaxStoreBytes,
-		MaxPayload:             int32(cfg.MaxPayloadBytes),
-		MaxConn:                cfg.MaxConnections,
-		NoSigs:                 true,
-		DisableJetStreamBanner: true,
-	}
-}
-
 // checkPort returns a *PortError if somebody listens there.
 func checkPort(host string, port int) error {
 	if port <= 0 {
@@ -166,11 +148,26 @@ func (s *Server) URL() string {
 	if !is {
 		return ""
 	}
-	host := address.IP
-	if host.IsUnspecified() {
-		host = net.IPv4(127, 0, 0, 1)
+	return "nats://" + net.JoinHostPort(reachable(address.IP), strconv.Itoa(address.Port))
+}
+
+// MonitorURL returns where the server's monitoring answers, such as
+// http://127.0.0.1:8222; "" if [Config.Monitor] did not ask for it.
+func (s *Server) MonitorURL() string {
+	address := s.nats.MonitorAddr()
+	if address == nil {
+		return ""
 	}
-	return "nats://" + net.JoinHostPort(host.String(), strconv.Itoa(address.Port))
+	return "http://" + net.JoinHostPort(reachable(address.IP), strconv.Itoa(address.Port))
+}
+
+// reachable returns an address at which a client on this machine finds what
+// listens on ip.
+func reachable(ip net.IP) string {
+	if ip.IsUnspecified() {
+		ip = net.IPv4(127, 0, 0, 1)
+	}
+	return ip.String()
 }
 
 // Connect returns a connection that needs no network: half the latency of

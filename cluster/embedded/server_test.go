@@ -94,9 +94,13 @@ func TestPortTakenMeanwhileIsNamed(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	cfg := Config{Port: l.Addr().(*net.TCPAddr).Port, Logger: quiet}.withDefaults()
+	opts, err := options(cfg, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &Server{log: &logger{to: quiet}}
 	defer s.Shutdown()
-	if err := s.run(cfg, options(cfg, t.TempDir())); !errors.Is(err, ErrPortInUse) {
+	if err := s.run(cfg, opts); !errors.Is(err, ErrPortInUse) {
 		t.Fatalf("error %v, want ErrPortInUse", err)
 	}
 }
@@ -213,6 +217,8 @@ func TestConfigRefusesWhatCannotBe(t *testing.T) {
 		"negative clients":   {MaxConnections: -1},
 		"negative time":      {ReadyTimeout: -1},
 		"payload over int32": {MaxPayloadBytes: 1 << 31},
+		"mapping of nothing": {Mappings: map[string]string{"a b": "c"}},
+		"mapping that grows": {Mappings: map[string]string{"a.*": "b.{{wildcard(2)}}"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
