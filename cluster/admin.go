@@ -14,7 +14,9 @@ import (
 
 // AdminConfig says whose directory an [Admin] opens. Both are needed.
 type AdminConfig struct {
-	Conn      *nats.Conn
+	// Conn is a connection to the servers that hold the directory. It is not closed.
+	Conn *nats.Conn
+	// Namespace is that of the log.
 	Namespace string
 }
 
@@ -88,17 +90,14 @@ func (a *Admin) load(ctx context.Context) (*directory, error) {
 	return d, nil
 }
 
-// slots returns how many partitions the directory knows of, and the duties.
-func (d *directory) slots() (partitions int, duties []string) {
+// count returns how many partitions the directory knows of.
+func (d *directory) count() (partitions int) {
 	for s := range d.held {
-		if s.Duty != "" {
-			duties = append(duties, s.Duty)
-		} else {
+		if s.Duty == "" {
 			partitions = max(partitions, s.Partition+1)
 		}
 	}
-	slices.Sort(duties)
-	return partitions, duties
+	return partitions
 }
 
 // Nodes returns the nodes in the order of their names.
@@ -107,8 +106,7 @@ func (a *Admin) Nodes(ctx context.Context) ([]NodeStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	partitions, duties := d.slots()
-	plan := d.plan(partitions, duties)
+	plan := d.plan(d.count())
 	all := make([]NodeStatus, 0, len(d.nodes))
 	for name, m := range d.nodes {
 		s := NodeStatus{
@@ -146,8 +144,8 @@ func (a *Admin) Partitions(ctx context.Context) ([]PartitionStatus, error) {
 }
 
 func (d *directory) partitions() []PartitionStatus {
-	n, duties := d.slots()
-	plan := d.plan(n, duties)
+	n := d.count()
+	plan := d.plan(n)
 	all := make([]PartitionStatus, n)
 	for p := range all {
 		h := d.held[Slot{Partition: p}]
@@ -199,7 +197,7 @@ func (a *Admin) Move(ctx context.Context, partition int, node string) error {
 	if _, ok := d.nodes[node]; !ok {
 		return fmt.Errorf("move partition %d to %s: %w", partition, node, ErrNoNode)
 	}
-	if n, _ := d.slots(); partition < 0 || partition >= n {
+	if n := d.count(); partition < 0 || partition >= n {
 		return fmt.Errorf("move partition %d: %w: there are partitions 0 to %d", partition, ErrInvalid, n-1)
 	}
 	return a.set(ctx, keyPin+strconv.Itoa(partition), []byte(node))

@@ -211,12 +211,36 @@ type plan struct {
 	duties     map[string]string
 }
 
-func (d *directory) plan(partitions int, duties []string) *plan {
+func (d *directory) plan(partitions int) *plan {
 	return &plan{
 		membership: d.membership,
 		partitions: Place(partitions, d.candidates(RoleActors), maps.Clone(d.pins)),
-		duties:     PlaceDuties(duties, d.candidates(RoleProjectors)),
+		duties:     d.placeDuties(),
 	}
+}
+
+// placeDuties places the duties that all candidates know, evenly, and each
+// other one on a candidate that knows it: while nodes of two builds run, one of
+// them may have a view that the other has not.
+func (d *directory) placeDuties() map[string]string {
+	nodes := d.candidates(RoleProjectors)
+	known := map[string][]Candidate{}
+	for _, n := range nodes {
+		for _, duty := range d.nodes[n.Name].Duties {
+			known[duty] = append(known[duty], n)
+		}
+	}
+	var common []string
+	placed := map[string]string{}
+	for duty, who := range known {
+		if len(who) == len(nodes) {
+			common = append(common, duty)
+		} else {
+			maps.Copy(placed, PlaceDuties([]string{duty}, who))
+		}
+	}
+	maps.Copy(placed, PlaceDuties(common, nodes))
+	return placed
 }
 
 func (p *plan) wants(s Slot) string {

@@ -24,7 +24,8 @@ import (
 // for a card is a random number, so how many good scores a player has is left to
 // chance. Here each player looks at exactly as many cards as any other of its
 // weight at any time, and only how many of them are still free is chance: half
-// the variance, fewer players who run out of seats, fewer cards that move.
+// the variance, fewer players who run out of seats, fewer cards that move. The
+// figures, and those of a walk around a ring, are in DESIGN.md.
 type draft struct {
 	nodes []Candidate
 	decks [][]int32
@@ -83,7 +84,7 @@ func (d *draft) play(seats []int) {
 			q[0] = q[len(q)-1]
 			q = q[:len(q)-1]
 		} else {
-			t.time = d.timeOf(t)
+			d.schedule(t)
 		}
 		q.sift(0)
 	}
@@ -94,9 +95,8 @@ func (d *draft) queue(seats []int) turns {
 	q := make(turns, 0, len(seats))
 	for i := range seats {
 		if d.held[i] < seats[i] {
-			t := turn{player: i, random: random(xxhash.Sum64String(d.nodes[i].Name))}
-			t.time = d.timeOf(&t)
-			q = append(q, t)
+			q = append(q, turn{player: i, random: random(xxhash.Sum64String(d.nodes[i].Name))})
+			d.schedule(&q[len(q)-1])
 		}
 	}
 	for i := len(q)/2 - 1; i >= 0; i-- {
@@ -105,11 +105,11 @@ func (d *draft) queue(seats []int) turns {
 	return q
 }
 
-// timeOf returns a random time in the span of the turn, so that players of one
-// weight come in another order at each turn.
-func (d *draft) timeOf(t *turn) uint64 {
+// schedule sets the turn's time: a random one in its span, so that players of one
+// weight come in another order each time.
+func (d *draft) schedule(t *turn) {
 	begin, end := d.times[t.number], d.times[t.number+1]
-	return (begin + t.random.below(end-begin)) / uint64(d.nodes[t.player].weight())
+	t.time = (begin + t.random.below(end-begin)) / uint64(d.nodes[t.player].weight())
 }
 
 // turnTimes returns when each turn begins for a player of weight 1, and when the

@@ -48,7 +48,7 @@ func (c *Cluster) heir(slot Slot) (node, session string) {
 	c.directory.mu.Lock()
 	defer c.directory.mu.Unlock()
 	if c.plan.membership != c.directory.membership {
-		c.plan = c.directory.plan(c.config.Partitions, c.config.Duties)
+		c.plan = c.directory.plan(c.config.Partitions)
 	}
 	node = c.plan.wants(slot)
 	if m, ok := c.directory.nodes[node]; ok {

@@ -183,6 +183,45 @@ func TestARenewalWhoseAnswerIsLostCountsAsNone(t *testing.T) {
 	})
 }
 
+// TestNobodyCanRenewForAWhile is what nodes see while the servers elect a
+// leader: answers from memory pause, and nothing is given up or moved.
+func TestNobodyCanRenewForAWhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1, "A", "B", "C")
+		r.until("start", 5*time.Second, r.allServed)
+		r.watch(2 * time.Second)
+		owners, sessions := make([]string, rigPartitions), map[string]bool{}
+		for p := range owners {
+			owners[p], _ = r.nodes[0].Owner(p)
+		}
+		for _, n := range r.nodes {
+			session, _ := n.Session()
+			sessions[session] = true
+			n.bucket.set(func(b *fakeBucket) { b.cut = true })
+		}
+		r.watch(9 * time.Second)
+		if n := r.served(); n != 0 {
+			t.Errorf("%d partitions are served from memory though no lease could be renewed", n)
+		}
+		for _, n := range r.nodes {
+			n.bucket.set(func(b *fakeBucket) { b.cut = false })
+		}
+		r.until("all is served again", 3*time.Second, r.allServed)
+		for p := range owners {
+			if now, _ := r.nodes[0].Owner(p); now != owners[p] {
+				t.Errorf("partition %d moved from %s to %s", p, owners[p], now)
+			}
+		}
+		for _, n := range r.nodes {
+			if session, _ := n.Session(); !sessions[session] {
+				t.Errorf("node %s gave its session up", n.config.Node.Name)
+			}
+		}
+		r.stopAll()
+	})
+}
+
 func TestConfirmProvesThatNobodyElseServes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

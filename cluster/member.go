@@ -95,7 +95,7 @@ func (c *Cluster) vacant(ctx context.Context) (revision uint64, err error) {
 }
 
 func (c *Cluster) enterAt(ctx context.Context, revision uint64) error {
-	record := nodeRecord{Node: c.config.Node, Session: nuid.Next(), Since: time.Now().UTC()}
+	record := nodeRecord{Node: c.config.Node, Session: nuid.Next(), Since: time.Now().UTC(), Duties: c.config.Duties}
 	value, err := json.Marshal(record)
 	if err != nil {
 		return err

@@ -2,13 +2,16 @@ package cluster_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
@@ -17,7 +20,8 @@ import (
 // crew is the nodes of one test, and who of them serves what.
 type crew struct {
 	t          *testing.T
-	server     *embedded.Server
+	connect    func() *nats.Conn
+	replicas   int
 	partitions int
 	duties     []string
 
@@ -33,7 +37,18 @@ func newCrew(t *testing.T, partitions int, duties ...string) *crew {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Shutdown)
-	return &crew{t: t, server: s, partitions: partitions, duties: duties, serving: map[cluster.Slot]string{}}
+	c := &crew{t: t, partitions: partitions, duties: duties, serving: map[cluster.Slot]string{}}
+	c.connect = func() *nats.Conn { return c.connected(s.Connect(nats.MaxReconnects(-1))) }
+	return c
+}
+
+func (c *crew) connected(conn *nats.Conn, err error) *nats.Conn {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(conn.Close)
+	return conn
 }
 
 // sailor is one node.
@@ -41,6 +56,7 @@ type sailor struct {
 	crew *crew
 	name string
 	conn *nats.Conn
+	dead bool
 	*cluster.Cluster
 	stop context.CancelFunc
 	done chan error
@@ -49,6 +65,9 @@ type sailor struct {
 func (s *sailor) Take(slot cluster.Slot, epoch uint64) error {
 	s.crew.mu.Lock()
 	defer s.crew.mu.Unlock()
+	if s.dead {
+		return nil
+	}
 	if other := s.crew.serving[slot]; other != "" {
 		s.crew.faults = append(s.crew.faults, fmt.Sprintf("%s took %v from %s", s.name, slot, other))
 	}
@@ -70,22 +89,7 @@ func (s *sailor) gone(slot cluster.Slot) {
 
 func (c *crew) join(name string) *sailor {
 	c.t.Helper()
-	conn, err := c.server.Connect(nats.MaxReconnects(-1))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	s := &sailor{crew: c, name: name, conn: conn, done: make(chan error, 1)}
-	s.Cluster, err = cluster.New(cluster.Config{
-		Conn: conn, Namespace: "crew", Partitions: c.partitions, Duties: c.duties, Node: cluster.Node{Name: name}, Handler: s,
-		InMemory: true, Logger: slog.New(slog.NewTextHandler(c.t.Output(), nil)),
-	})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	go func() { s.done <- s.Run(ctx) }()
-	c.t.Cleanup(func() { s.stop(); conn.Close() })
+	s := c.run(name)
 	select {
 	case <-s.Ready():
 	case err := <-s.done:
@@ -93,6 +97,33 @@ func (c *crew) join(name string) *sailor {
 	case <-time.After(20 * time.Second):
 		c.t.Fatalf("%s did not join in time", name)
 	}
+	return s
+}
+
+// run starts a node and does not wait for it.
+func (c *crew) run(name string) *sailor {
+	c.t.Helper()
+	s := &sailor{crew: c, name: name, conn: c.connect(), done: make(chan error, 1)}
+	var err error
+	s.Cluster, err = cluster.New(cluster.Config{
+		Conn: s.conn, Namespace: "crew", Partitions: c.partitions, Duties: c.duties, Node: cluster.Node{Name: name}, Handler: s,
+		InMemory: true, Replicas: c.replicas, LeaveTimeout: 5 * time.Second,
+		Logger: slog.New(slog.NewTextHandler(c.t.Output(), nil)),
+	})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.done <- s.Run(ctx)
+	}()
+	c.t.Cleanup(func() {
+		s.stop()
+		<-ended
+	})
 	return s
 }
 
@@ -120,10 +151,49 @@ func (c *crew) await(what string, cond func(map[string]int) bool) time.Duration 
 	return 0
 }
 
+// die closes the node's connection, as the end of its process would.
+func (s *sailor) die() {
+	s.crew.mu.Lock()
+	s.dead = true
+	for slot, name := range s.crew.serving {
+		if name == s.name {
+			delete(s.crew.serving, slot)
+		}
+	}
+	s.crew.mu.Unlock()
+	s.conn.Close()
+}
+
+// confirmAny waits until the node has renewed its lease after the call.
+func (s *sailor) confirmAny() {
+	s.crew.t.Helper()
+	ctx, cancel := context.WithTimeout(s.crew.t.Context(), 30*time.Second)
+	defer cancel()
+	for p := range s.crew.partitions {
+		if epoch, _ := s.Epoch(p); epoch > 0 {
+			if err := s.Confirm(ctx, p, epoch); err != nil {
+				s.crew.t.Fatalf("%s: %v", s.name, err)
+			}
+			return
+		}
+	}
+	s.crew.t.Fatalf("%s serves nothing", s.name)
+}
+
+// check fails the test if a slot was taken from a node that still served it.
+func (c *crew) check() {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.faults {
+		c.t.Error(f)
+	}
+}
+
 func TestNodesShareLeaveAndDie(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, 128, "orders", "totals")
-	a := c.join("A")
+	c.join("A")
 	c.await("A serves all", func(n map[string]int) bool { return n["A"] == 130 })
 	b := c.join("B")
 	t.Log("B joined:", c.await("B has its share", func(n map[string]int) bool { return n["B"] > 50 && n["A"]+n["B"] == 130 }))
@@ -134,17 +204,99 @@ func TestNodesShareLeaveAndDie(t *testing.T) {
 	if err := <-b.done; err != nil {
 		t.Fatal(err)
 	}
-	d.conn.Close() // its process is gone
-	c.mu.Lock()
-	for slot, name := range c.serving {
-		if name == "C" {
-			delete(c.serving, slot)
+	d.die()
+	t.Log("C died:", c.await("A serves all again", func(n map[string]int) bool { return n["A"] == 130 }))
+	c.check()
+}
+
+func TestANameIsHeldByOneProcess(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, 4)
+	first := c.join("A")
+	if err := <-c.run("A").done; !errors.Is(err, cluster.ErrNameTaken) {
+		t.Fatalf("a second A: %v, want ErrNameTaken", err)
+	}
+	c.await("the first serves on", func(n map[string]int) bool { return n["A"] == 4 })
+	first.die()
+	c.join("A")
+	c.await("the second serves", func(n map[string]int) bool { return n["A"] == 4 })
+	c.check()
+}
+
+func TestTheLastNodeLeavesNothingToWaitFor(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, 16, "orders")
+	a := c.join("A")
+	c.await("A serves all", func(n map[string]int) bool { return n["A"] == 17 })
+	a.stop()
+	if err := <-a.done; err != nil {
+		t.Fatal(err)
+	}
+	c.join("B")
+	if took := c.await("B serves all", func(n map[string]int) bool { return n["B"] == 17 }); took > time.Second {
+		t.Errorf("B had to wait %v for what nobody held", took)
+	}
+	c.check()
+}
+
+// TestLeasesSurviveAnElection stops the server that leads the directory: no
+// session may be given up and no slot may move for that.
+func TestLeasesSurviveAnElection(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED, NOT PASSED: three servers, which -short leaves out")
+	}
+	t.Parallel()
+	servers, err := embedded.StartCluster(embedded.ClusterConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(servers.Shutdown)
+	c := &crew{t: t, partitions: 32, replicas: 3, serving: map[cluster.Slot]string{}}
+	c.connect = func() *nats.Conn { return c.connected(servers.Connect()) }
+	nodes := []*sailor{c.join("A"), c.join("B"), c.join("C")}
+	c.await("all serve", func(n map[string]int) bool {
+		return len(n) == 3 && n["A"]+n["B"]+n["C"] == 32 && max(n["A"], n["B"], n["C"]) <= 13
+	})
+	sessions := map[string]string{}
+	for _, n := range nodes {
+		sessions[n.name], _ = n.Session()
+	}
+	servers.Stop(leaderOf(t, servers, "KV_ANNALS_crew_cluster"))
+	began := time.Now()
+	for _, n := range nodes {
+		n.confirmAny()
+	}
+	t.Log("renewed after the election:", time.Since(began))
+	for _, n := range nodes {
+		if now, _ := n.Session(); now != sessions[n.name] {
+			t.Errorf("node %s lost its session", n.name)
 		}
 	}
-	c.mu.Unlock()
-	t.Log("C died:", c.await("A serves all again", func(n map[string]int) bool { return n["A"] == 130 }))
-	for _, f := range c.faults {
-		t.Error(f)
+	c.check()
+}
+
+// leaderOf returns the number of the server that leads a stream.
+func leaderOf(t *testing.T, servers *embedded.Cluster, stream string) int {
+	t.Helper()
+	conn, err := servers.Connect()
+	if err != nil {
+		t.Fatal(err)
 	}
-	_ = a
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), stream)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leader := s.CachedInfo().Cluster.Leader
+	for i := range servers.Len() {
+		if strings.HasSuffix(leader, fmt.Sprint("-", i+1)) {
+			return i
+		}
+	}
+	t.Fatalf("no server is called %s", leader)
+	return 0
 }

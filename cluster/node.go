@@ -82,6 +82,8 @@ type nodeRecord struct {
 	Session string `json:"session"`
 	// Since is when the session began.
 	Since time.Time `json:"since"`
+	// Duties are those that the node knows: it is given no others.
+	Duties []string `json:"duties,omitempty"`
 	// Leaving says that the node hands everything over.
 	Leaving bool `json:"leaving,omitempty"`
 }

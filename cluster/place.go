@@ -47,9 +47,12 @@ func Place(partitions int, nodes []Candidate, pins map[int]string) []string {
 	}
 	nodes = sortedByName(nodes)
 	d := newDraft(len(owners), nodes, shuffledDeck)
+	players := make(map[string]int, len(nodes))
+	for i, n := range nodes {
+		players[n.Name] = i
+	}
 	for partition, name := range pins {
-		player, found := slices.BinarySearchFunc(nodes, name, func(c Candidate, name string) int { return cmp.Compare(c.Name, name) })
-		if found && partition >= 0 && partition < len(owners) {
+		if player, found := players[name]; found && partition >= 0 && partition < len(owners) {
 			d.deal(partition, player)
 		}
 	}
@@ -64,10 +67,9 @@ func Place(partitions int, nodes []Candidate, pins map[int]string) []string {
 // [Place] it depends on nothing but its arguments, on no order, and changes
 // little when a node or a duty comes or goes.
 //
-// No node gets a second duty before every node has one. Beyond that each gets
-// its fair share by weight, rounded up or down, so that among nodes of one
-// weight no node has two duties more than another. Capacity is about
-// partitions and does not count here.
+// No node gets a second duty before every node has one, and no more than its
+// fair share by weight, rounded up. Where all weights are equal, no node has two
+// duties more than another. Capacity is about partitions: it does not count here.
 func PlaceDuties(duties []string, nodes []Candidate) map[string]string {
 	runners := make(map[string]string, len(duties))
 	for _, duty := range duties {
@@ -88,6 +90,8 @@ func PlaceDuties(duties []string, nodes []Candidate) map[string]string {
 	return runners
 }
 
+// sortedByName decides which of two nodes comes first in the one case that times
+// leave open: that they come to a card at the very same one.
 func sortedByName(nodes []Candidate) []Candidate {
 	return slices.SortedFunc(slices.Values(nodes), func(a, b Candidate) int { return cmp.Compare(a.Name, b.Name) })
 }
@@ -95,6 +99,22 @@ func sortedByName(nodes []Candidate) []Candidate {
 // bounds returns the most partitions that each node may get. Together they are
 // never too few.
 func bounds(partitions int, nodes []Candidate) []int {
+	limits := capacities(partitions, nodes)
+	if sum(limits) < partitions {
+		limits = slices.Repeat([]int{partitions}, len(nodes))
+	}
+	total := totalWeight(nodes)
+	seats := make([]int, len(nodes))
+	for i, n := range nodes {
+		seats[i] = min(limits[i], fairBound(partitions, n.weight(), total))
+	}
+	if sum(seats) < partitions {
+		return raisedBounds(partitions, nodes, limits)
+	}
+	return seats
+}
+
+func capacities(partitions int, nodes []Candidate) []int {
 	limits := make([]int, len(nodes))
 	for i, n := range nodes {
 		limits[i] = partitions
@@ -102,66 +122,53 @@ func bounds(partitions int, nodes []Candidate) []int {
 			limits[i] = min(n.Capacity, partitions)
 		}
 	}
-	if sum(limits) < partitions {
-		return sharedBounds(partitions, nodes, slices.Repeat([]int{partitions}, len(nodes)))
-	}
-	if seats := sharedBounds(partitions, nodes, limits); sum(seats) >= partitions {
-		return seats
-	}
-	return raisedBounds(partitions, nodes, limits)
+	return limits
 }
 
-// sharedBounds returns the smaller of each node's limit and 1.15 times its
-// share by weight, rounded up.
-func sharedBounds(partitions int, nodes []Candidate, limits []int) []int {
-	total := totalWeight(nodes)
-	seats := make([]int, len(nodes))
-	for i, n := range nodes {
-		// Whole numbers only: a float would round differently on some machines.
-		seats[i] = min(limits[i], int(ceilDiv(115*int64(partitions)*n.weight(), 100*total)))
-	}
-	return seats
+// fairBound returns 1.15 times the share of partitions by weight, rounded up. It
+// counts in whole numbers: floats round differently on different machines.
+func fairBound(partitions int, weight, total int64) int {
+	return int(ceilDiv(115*int64(partitions)*weight, 100*total))
 }
 
-// raisedBounds fills the nodes up to their limits as water fills vessels: those
-// whose limit is below their share get their limit, and the rest share what is
-// left by weight. As that makes the shares of the rest larger, more nodes may
-// turn out to be limited, until none does.
+// raisedBounds fills the nodes up to their limits as water fills vessels of
+// different height: a node whose limit is below its share gets its limit, which
+// makes the shares of the others larger; those whose limits are above share what
+// is left. The limits together are enough for all partitions.
 func raisedBounds(partitions int, nodes []Candidate, limits []int) []int {
+	order := make([]int, len(nodes))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Compare(int64(limits[a])*nodes[b].weight(), int64(limits[b])*nodes[a].weight())
+	})
+	left, total := partitions, totalWeight(nodes)
 	seats := slices.Clone(limits)
-	rest := make([]int, len(nodes))
-	for i := range rest {
-		rest[i] = i
-	}
-	total := totalWeight(nodes)
-	for {
-		before, left, weight := len(rest), partitions, total
-		rest = slices.DeleteFunc(rest, func(i int) bool {
-			if int64(limits[i])*weight >= int64(left)*nodes[i].weight() {
-				return false
-			}
-			partitions -= limits[i]
-			total -= nodes[i].weight()
-			return true
-		})
-		if len(rest) == before {
-			break
+	for k, i := range order {
+		if weight := nodes[i].weight(); int64(limits[i])*total < int64(left)*weight {
+			left -= limits[i]
+			total -= weight
+			continue
 		}
-	}
-	for _, i := range rest {
-		seats[i] = min(limits[i], int(ceilDiv(115*int64(partitions)*nodes[i].weight(), 100*total)))
+		for _, i := range order[k:] {
+			seats[i] = min(limits[i], fairBound(left, nodes[i].weight(), total))
+		}
+		break
 	}
 	return seats
 }
 
 // dutyRounds returns the seats of the rounds in which duties are given out: one
-// for each node, then its share rounded down, then one more.
-func dutyRounds(duties int, nodes []Candidate) [][]int {
+// for each node, then its fair share rounded down, then rounded up.
+func dutyRounds(duties int, nodes []Candidate) [3][]int {
+	var rounds [3][]int
 	total := totalWeight(nodes)
-	rounds := [][]int{make([]int, len(nodes)), make([]int, len(nodes)), make([]int, len(nodes))}
-	for i, n := range nodes {
-		share := int(int64(duties) * n.weight() / total)
-		rounds[0][i], rounds[1][i], rounds[2][i] = 1, share, share+1
+	for _, n := range nodes {
+		share := int64(duties) * n.weight()
+		rounds[0] = append(rounds[0], 1)
+		rounds[1] = append(rounds[1], int(share/total))
+		rounds[2] = append(rounds[2], int(ceilDiv(share, total)))
 	}
 	return rounds
 }

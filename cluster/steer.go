@@ -67,7 +67,7 @@ func (c *Cluster) steps(now time.Time) (steps []step, next time.Duration) {
 	defer d.mu.Unlock()
 	me, session := c.identity()
 	if c.plan == nil || c.plan.membership != d.membership {
-		c.plan = d.plan(c.config.Partitions, c.config.Duties)
+		c.plan = d.plan(c.config.Partitions)
 	}
 	settled := now.Sub(d.since) >= c.config.Settle || d.nodes[me].Leaving
 	next = time.Second

@@ -129,6 +129,7 @@ func (c *Cluster) startAll() error {
 
 func (m *member) start() (*Server, error) {
 	s := &Server{log: &logger{to: m.cfg.Logger}}
+	s.log.routine.Store(true)
 	dir, err := s.takeDir(m.cfg)
 	if err == nil {
 		err = errors.Join(checkPort(loopback, m.routes.Port), checkPort(loopback, m.cfg.Port))
@@ -203,6 +204,7 @@ func (c *Cluster) Stop(i int) {
 	c.members[i].server = nil
 	c.mu.Unlock()
 	if s != nil {
+		s.log.routine.Store(true)
 		s.Shutdown()
 	}
 }
@@ -224,7 +226,8 @@ func (c *Cluster) Start(i int) error {
 }
 
 // WaitReady returns when all servers that are not stopped see each other and
-// a leader that can create streams, or when ctx ends.
+// a leader that can create streams, or when ctx ends. What they complain about
+// until then is logged at debug level.
 func (c *Cluster) WaitReady(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -235,7 +238,17 @@ func (c *Cluster) WaitReady(ctx context.Context) error {
 			return fmt.Errorf("wait for the cluster's leader: %w", ctx.Err())
 		}
 	}
+	c.routine(false)
 	return nil
+}
+
+// routine says whether the running servers' warnings are routine.
+func (c *Cluster) routine(is bool) {
+	for i := range c.members {
+		if s := c.Server(i); s != nil {
+			s.log.routine.Store(is)
+		}
+	}
 }
 
 func (c *Cluster) ready() bool {
@@ -268,6 +281,7 @@ func (c *Cluster) linked(running int) bool {
 
 // Shutdown stops all servers and removes what is temporary.
 func (c *Cluster) Shutdown() {
+	c.routine(true)
 	var all sync.WaitGroup
 	for i := range c.members {
 		all.Go(func() { c.Stop(i) })

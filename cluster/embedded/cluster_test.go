@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
@@ -83,6 +85,20 @@ func TestClusterRefusesWhatCannotBe(t *testing.T) {
 				t.Error("started")
 			}
 		})
+	}
+}
+
+// Servers that start and stop one after the other miss each other for a moment.
+func TestClusterTellsItsLifeAtDebugLevelOnly(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	c, err := StartCluster(ClusterConfig{Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo}))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Shutdown()
+	if out.Len() != 0 {
+		t.Errorf("at info level it said: %s", out.String())
 	}
 }
 

@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 )
 
 // logger passes the server's messages on, and remembers the first fatal one:
 // the server itself would end the process there, which is not ours to do.
 type logger struct {
 	to *slog.Logger
+	// routine says that warnings are of no interest to an operator: the servers
+	// of a cluster complain of each other until all are there, and again while
+	// they are stopped.
+	routine atomic.Bool
 
 	mu    sync.Mutex
 	fatal error
@@ -28,11 +33,18 @@ func (l *logger) log(level slog.Level, format string, v []any) {
 func (l *logger) Noticef(format string, v ...any) { l.log(slog.LevelDebug, format, v) }
 
 // Warnf passes a warning on.
-func (l *logger) Warnf(format string, v ...any) { l.log(slog.LevelWarn, format, v) }
+func (l *logger) Warnf(format string, v ...any) { l.log(l.warning(), format, v) }
 
 // Errorf passes an error on as a warning: whether it stops anything is known
 // to those whose calls then fail.
-func (l *logger) Errorf(format string, v ...any) { l.log(slog.LevelWarn, format, v) }
+func (l *logger) Errorf(format string, v ...any) { l.log(l.warning(), format, v) }
+
+func (l *logger) warning() slog.Level {
+	if l.routine.Load() {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
+}
 
 // Debugf drops what the server is not asked to tell.
 func (l *logger) Debugf(string, ...any) {}

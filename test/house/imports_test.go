@@ -57,10 +57,10 @@ var keptTo = []struct {
 	why     string
 }{
 	{"github.com/nats-io/nats-server/v2", []string{"cluster/embedded"}, "it links a server into every client"},
-	{"github.com/nats-io/nats.go", []string{"store/jetstream", "projector/kv", "gateway", "cluster/embedded", "cmd"}, "the core runs on any log"},
-	{"github.com/synadia-io/orbit.go", []string{"store/jetstream", "projector/kv", "cmd"}, "the core runs on any log"},
+	{"github.com/nats-io/nats.go", []string{"store/jetstream", "projector/kv", "gateway", "cluster", "cmd"}, "the core runs on any log"},
+	{"github.com/synadia-io/orbit.go", []string{"store/jetstream", "projector/kv", "cluster", "cmd"}, "the core runs on any log"},
 	{"github.com/vmihailenco/msgpack/v5", []string{"store"}, "stored bytes have one writer, behind store.Codec"},
-	{"github.com/prometheus/client_golang", []string{"store/jetstream", "actor", "projector", "gateway", "cmd"}, "the vocabulary measures nothing"},
+	{"github.com/prometheus/client_golang", []string{"store/jetstream", "actor", "projector", "gateway", "cluster", "cmd"}, "the vocabulary measures nothing"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "only commands have a command line"},
 	{"github.com/jedib0t/go-pretty/v6", []string{"cmd"}, "only commands print tables"},
 	{"github.com/itchyny/gojq", []string{"cmd"}, "only commands filter what they print"},

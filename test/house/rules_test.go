@@ -58,7 +58,7 @@ var rules = []rule{
 		find: findFailedTo, path: "store/x.go", breaks: `package x; import "fmt"; var err = fmt.Errorf("failed` + ` to open: %w", nil)`,
 	},
 	{
-		name: "subjects of JetStream have two homes", why: "the rest of the code runs on any log and any store of views",
+		name: "subjects of JetStream have three homes", why: "the rest of the code runs on any log, any store of views and any placement",
 		find: findJetStream, path: "actor/x.go", breaks: `package x; const c = "$J` + `S.API.INFO"`,
 	},
 }
@@ -260,7 +260,7 @@ func findFailedTo(f *file) []string {
 // findJetStream looks at the code only: a hostile id in a test is no subject,
 // and a benchmark speaks to JetStream to compare with it.
 func findJetStream(f *file) []string {
-	if f.checks() || underAny(f.path, []string{"store/jetstream", "projector/kv", "cmd/annals/bench"}) {
+	if f.checks() || underAny(f.path, []string{"store/jetstream", "projector/kv", "cluster", "cmd/annals/bench"}) {
 		return nil
 	}
 	var found []string
