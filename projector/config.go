@@ -20,6 +20,16 @@ type Config struct {
 	// Projections are the views, each name once.
 	Projections []Definition
 
+	// Assigned tells whether a view is to run here. It is asked often and with a
+	// lock held: it answers at once and does not call the group. Default nil: all
+	// views run here, for ever.
+	Assigned func(view string) bool
+	// Reassigned returns a channel that is closed at the first change after the
+	// call of what Assigned answers. The group takes the channel, looks, and waits;
+	// so it misses no change, and may see several as one. Default nil: what
+	// Assigned answers never changes.
+	Reassigned func() <-chan struct{}
+
 	// BatchCommits is how many commits are taken from the log at once. Default
 	// 2,000: enough that fetching costs nothing beside folding.
 	BatchCommits int
@@ -34,7 +44,8 @@ type Config struct {
 	// smallest write. An event that comes after a pause, or after a write of one
 	// commit, waits not at all. Default 25 ms; negative: never wait.
 	MaxLinger time.Duration
-	// CommitTimeout bounds one write with all its repetitions. Default 10 s.
+	// CommitTimeout bounds one write with all its repetitions, and with it how long
+	// a view goes on after it is told to stop. Default 10 s.
 	CommitTimeout time.Duration
 	// CachedDocuments is how many decoded documents each projection keeps in
 	// memory. Default 50,000. What is changed and not yet written comes on top.
@@ -60,6 +71,16 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	return c
+}
+
+func (c Config) assigned(view string) bool { return c.Assigned == nil || c.Assigned(view) }
+
+// reassigned returns nil, a channel that is never closed, if nothing ever changes.
+func (c Config) reassigned() <-chan struct{} {
+	if c.Reassigned == nil {
+		return nil
+	}
+	return c.Reassigned()
 }
 
 func defaulted[T int | time.Duration](v, otherwise T) T {

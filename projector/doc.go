@@ -6,6 +6,11 @@
 // ([Store], [View]). It holds one store, [Memory], for tests and throw-away
 // data; package projector/kv keeps documents in NATS.
 //
+// Of several groups on one log and one store, in as many processes, each runs
+// the views that it is assigned ([Config.Assigned], [Assignment]). Who assigns is
+// none of its business: what two groups write at once is kept apart by the
+// checkpoint.
+//
 // It never decides anything, never writes to the log and never skips an event:
 // what cannot be applied stops its own projection, loudly, and no other. It
 // imports package store and nothing else of this module.

@@ -17,6 +17,9 @@ var (
 	ErrBusy = errors.New("busy")
 	// ErrStopped: the group has ended.
 	ErrStopped = errors.New("projection stopped")
+	// ErrElsewhere: the view does not run in this group, but perhaps in another's.
+	// It matches [store.ErrUnavailable]: who asks again, or elsewhere, may be answered.
+	ErrElsewhere = fmt.Errorf("%w: view runs elsewhere", store.ErrUnavailable)
 	// ErrFenced: the checkpoint is not the one that the writer knows: another
 	// writer took the view over.
 	ErrFenced = errors.New("fenced")

@@ -37,9 +37,10 @@ func NewGroup(cfg Config) (*Group, error) {
 	return g, nil
 }
 
-// Run brings all views up to date and keeps them so until ctx ends; then it
-// writes what is folded and returns nil. It is called once; a second call is
-// refused.
+// Run brings the views that are assigned here up to date and keeps them so
+// until ctx ends or they are assigned elsewhere; then it writes what is folded.
+// It returns nil when ctx has ended and all of them have stopped. It is called
+// once; a second call is refused.
 func (g *Group) Run(ctx context.Context) error {
 	first := false
 	g.started.Do(func() { first = true })
@@ -48,7 +49,7 @@ func (g *Group) Run(ctx context.Context) error {
 	}
 	var running sync.WaitGroup
 	for _, p := range g.projections {
-		running.Go(func() { p.run(ctx) })
+		running.Go(func() { p.serve(ctx) })
 	}
 	running.Wait()
 	return nil
@@ -114,6 +115,7 @@ func pageSize(limit int) int {
 // the view is in it and can be read. p may be the position of any event, also
 // of one that the view does not follow. Errors:
 //   - [ErrNoView]: there is no such view.
+//   - [ErrElsewhere]: the view does not run here, or ceased to while it was waited for.
 //   - [ErrTimeout] ([*TimeoutError]): ctx ended first. Nothing else bounds the wait.
 //   - [store.ErrAhead]: the view is ahead of the log and is not served.
 //   - [store.ErrInvalid]: p has been beyond the log's end for a second: it is not
@@ -129,9 +131,22 @@ func (g *Group) Wait(ctx context.Context, view string, p store.Position) error {
 	return err
 }
 
+// Stopped returns nil when the view does not run here, or not any more: what it
+// had folded is written then, unless that failed or took longer than
+// [Config.CommitTimeout], and this group writes no more to it until it is
+// assigned again. It is for handing a view over: withdraw it, wait, let the next
+// one begin. Other errors than [ErrNoView] are those of ctx.
+func (g *Group) Stopped(ctx context.Context, view string) error {
+	p, err := g.projection(view)
+	if err != nil {
+		return err
+	}
+	return p.stopped(ctx)
+}
+
 // Status returns how each projection stands, in the order of the
 // configuration. Where the log cannot be asked in time, Head is the last that
-// was known.
+// was known. Of a view that does not run here it tells no more than that.
 func (g *Group) Status(ctx context.Context) []Status {
 	all := make([]Status, len(g.projections))
 	var asking sync.WaitGroup

@@ -9,8 +9,8 @@ import (
 
 // meter is one projection's counters.
 type meter struct {
-	events, errors prometheus.Counter
-	batches        prometheus.Observer
+	events, errors, fenced prometheus.Counter
+	batches                prometheus.Observer
 }
 
 // metrics are what a group shows Prometheus: the counters that projections
@@ -20,10 +20,12 @@ type metrics struct {
 	projections []*projection
 	events      *prometheus.CounterVec
 	errors      *prometheus.CounterVec
+	fenced      *prometheus.CounterVec
 	batches     *prometheus.HistogramVec
 	lagEvents   *prometheus.Desc
 	lagSeconds  *prometheus.Desc
 	position    *prometheus.Desc
+	running     *prometheus.Desc
 }
 
 func newMetrics(projections []*projection) *metrics {
@@ -35,6 +37,7 @@ func newMetrics(projections []*projection) *metrics {
 		projections: projections,
 		events:      counter("annals_projection_events_total", "Events applied by this process."),
 		errors:      counter("annals_projection_errors_total", "Times that a projection could not go on and began again."),
+		fenced:      counter("annals_projection_fenced_total", "Times that another writer had taken the view over."),
 		batches: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "annals_projection_batch_seconds",
 			Help:    "Time to store one batch of documents with its checkpoint.",
@@ -43,10 +46,14 @@ func newMetrics(projections []*projection) *metrics {
 		lagEvents:  prometheus.NewDesc("annals_projection_lag_events", "Events of the followed types that are not in the view; exactly 0 when there are none.", labels, nil),
 		lagSeconds: prometheus.NewDesc("annals_projection_lag_seconds", "Age of the oldest event that is not in the view.", labels, nil),
 		position:   prometheus.NewDesc("annals_projection_checkpoint_position", "Position of the last event in the view.", labels, nil),
+		running:    prometheus.NewDesc("annals_projection_running", "1 where the view runs, 0 where it is assigned to another process.", labels, nil),
 	}
 	for _, p := range projections {
 		name := p.desc.Name
-		p.meter = meter{events: m.events.WithLabelValues(name), errors: m.errors.WithLabelValues(name), batches: m.batches.WithLabelValues(name)}
+		p.meter = meter{
+			events: m.events.WithLabelValues(name), errors: m.errors.WithLabelValues(name),
+			fenced: m.fenced.WithLabelValues(name), batches: m.batches.WithLabelValues(name),
+		}
 	}
 	return m
 }
@@ -65,25 +72,35 @@ func (m *metrics) register(r prometheus.Registerer) error {
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.events.Describe(ch)
 	m.errors.Describe(ch)
+	m.fenced.Describe(ch)
 	m.batches.Describe(ch)
 	ch <- m.lagEvents
 	ch <- m.lagSeconds
 	ch <- m.position
+	ch <- m.running
 }
 
-// Collect implements prometheus.Collector.
+// Collect implements prometheus.Collector. How far a view is, and how far
+// behind, is told only where it runs: elsewhere nobody keeps count.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.events.Collect(ch)
 	m.errors.Collect(ch)
+	m.fenced.Collect(ch)
 	m.batches.Collect(ch)
 	for _, p := range m.projections {
 		p.mu.Lock()
+		away := p.away
 		events, seconds := p.lag(time.Now())
 		position := p.stored.Position
 		p.mu.Unlock()
 		gauge := func(desc *prometheus.Desc, v float64) {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, p.desc.Name)
 		}
+		if away {
+			gauge(m.running, 0)
+			continue
+		}
+		gauge(m.running, 1)
 		gauge(m.lagEvents, float64(events))
 		gauge(m.lagSeconds, seconds)
 		gauge(m.position, float64(position))

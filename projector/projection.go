@@ -21,6 +21,8 @@ const (
 	StateLive = "live"
 	// StateFailed: it cannot go on; it tries again.
 	StateFailed = "failed"
+	// StateElsewhere: it is not assigned here, see [Config.Assigned].
+	StateElsewhere = "elsewhere"
 	// StateStopped: Run has ended.
 	StateStopped = "stopped"
 )
@@ -31,7 +33,7 @@ const theWorker = "0"
 
 // projection is one view of a group: the loop that keeps it up to date and
 // what callers may know of it. The fields below mu are guarded by it; the loop
-// alone changes them, but for the waiters.
+// alone changes them, but for the waiters and for whether it runs at all.
 type projection struct {
 	cfg    Config
 	def    Definition
@@ -41,47 +43,56 @@ type projection struct {
 
 	probing sync.Mutex // held by the one who asks the log on behalf of all waiters
 
-	mu       sync.Mutex
+	mu      sync.Mutex
+	away    bool          // it is assigned elsewhere: what follows is out of date
+	idle    chan struct{} // closed when it does not run any more; nil before it ran
+	waiters waiters
+	standing
+}
+
+// standing is what is known of a view that runs here, since it came.
+type standing struct {
 	view     View // nil until opened
 	state    string
-	err      error      // why it is failed
+	err      error      // why it is failed, or was when it began again
 	unserved error      // set while the view must not be read at all
 	stored   Checkpoint // as last committed
 	covered  store.Position
 	head     store.Position // last known tip of the followed types
-	waiters  waiters
 	progress progress
 }
 
 func newProjection(cfg Config, def Definition) *projection {
 	desc := def.Describe()
 	return &projection{
-		cfg:    cfg,
-		def:    def,
-		desc:   desc,
-		logger: cfg.Logger.With("projection", desc.Name, "version", desc.Version),
-		state:  StateStarting,
+		cfg:      cfg,
+		def:      def,
+		desc:     desc,
+		logger:   cfg.Logger.With("projection", desc.Name, "version", desc.Version),
+		away:     cfg.Assigned != nil,
+		standing: standing{state: StateStarting},
 	}
 }
 
 // run keeps the view up to date until ctx ends. After any error it begins
-// again from the checkpoint, with nothing kept in memory.
+// again from the checkpoint, with nothing kept in memory. It also ends when
+// after an error it is not assigned any more: a process that was paused learns
+// from its heir's writes, and at once, what it was not told.
 func (p *projection) run(ctx context.Context) {
 	var again retry
-	for ctx.Err() == nil {
+	for {
 		began := time.Now()
 		err := p.follow(ctx, &again)
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() != nil || !p.cfg.assigned(p.desc.Name) {
+			return
 		}
 		if time.Since(began) > longRun {
-			again.succeeded()
+			again.lasted()
 		}
 		if wait := p.failed(err, &again); wait > 0 {
 			pause(ctx, wait)
 		}
 	}
-	p.stopped()
 }
 
 // failed notes why the projection cannot go on and returns how long to wait.
@@ -89,11 +100,11 @@ func (p *projection) failed(err error, again *retry) time.Duration {
 	if again.isolate(err) {
 		return 0
 	}
-	again.failures++
-	again.isolated = false
 	p.meter.errors.Inc()
-	least, most := backoff(err)
-	wait := jittered(least, most, again.failures)
+	if errors.Is(err, ErrFenced) {
+		p.meter.fenced.Inc()
+	}
+	wait := again.backoff(err)
 	p.report(err, wait)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,6 +123,8 @@ func (p *projection) report(err error, wait time.Duration) {
 	switch {
 	case errors.Is(err, store.ErrAhead):
 		p.logger.Error("view is ahead of the log and is not served", "err", err, "retry_in", wait)
+	case errors.Is(err, ErrFenced):
+		p.logger.Warn("projection was taken over", "err", err, "retry_in", wait)
 	case errors.As(err, &panicked):
 		p.logger.Error("projection panicked", "err", err, "retry_in", wait, "stack", string(panicked.Stack))
 	case errors.As(err, &stopped):
@@ -132,17 +145,18 @@ func (p *projection) loaded(c Checkpoint) {
 }
 
 // resumed notes the checkpoint that an attempt begins with, and that the view
-// can be read.
+// can be read. What ended the attempt before is forgotten only when this one gets
+// further: a store that refuses each write is named all the time.
 func (p *projection) resumed(v View, c Checkpoint, head store.Position) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.view, p.stored, p.covered, p.head = v, c, c.Position, head
-	p.err, p.unserved = nil, nil
+	p.unserved = nil
 	if head > c.Position {
 		p.state = StateCatchingUp
 		p.progress.begin(time.Now(), c)
 	} else {
-		p.state = StateLive
+		p.state, p.err = StateLive, nil
 		p.progress.caughtUp()
 	}
 	p.waiters.reached(p.covered)
@@ -203,11 +217,4 @@ func (p *projection) cover(position store.Position) {
 		p.covered = position
 		p.waiters.reached(position)
 	}
-}
-
-func (p *projection) stopped() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.state = StateStopped
-	p.waiters.fail(ErrStopped)
 }

@@ -9,12 +9,19 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// longRun is after how long an attempt that ended counts as a success.
+// longRun is after how long an attempt that ended counts as a success. It is
+// much longer than any pause after an interruption: of two groups that take a
+// view from each other, each lasts as long as the other pauses.
 const longRun = time.Minute
 
 // retry is what one attempt leaves to the next.
 type retry struct {
+	// failures counts the attempts in a row that ended at what is to be applied. A
+	// write ends the row: what failed is behind it.
 	failures int
+	// interruptions counts those that ended because the log or the store was away,
+	// or another writer there. Only an attempt that lasts ends this row.
+	interruptions int
 	// alone is an event that must be applied with nothing else waiting to be
 	// written: it was seen to fail. 0 if there is none.
 	alone store.Position
@@ -22,7 +29,9 @@ type retry struct {
 	isolated bool
 }
 
-func (r *retry) succeeded() { r.failures, r.isolated = 0, false }
+func (r *retry) wrote() { r.failures, r.isolated = 0, false }
+
+func (r *retry) lasted() { r.failures, r.interruptions, r.isolated = 0, 0, false }
 
 // isolate reports whether the attempt is to be repeated at once with the
 // offending event alone. Fold may have changed documents half when it
@@ -37,17 +46,22 @@ func (r *retry) isolate(err error) bool {
 	return true
 }
 
-// backoff returns between what times to wait after an error. What passes by
-// itself is tried again soon, what waits for a new build or an operator seldom.
-func backoff(err error) (least, most time.Duration) {
+// backoff counts an attempt that ended with err and returns how long to wait.
+// What passes by itself is tried again soon, what waits for a new build or an
+// operator seldom.
+func (r *retry) backoff(err error) time.Duration {
+	r.isolated = false
 	var stopped *EventError
 	switch {
 	case errors.As(err, &stopped), errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrTooLarge):
-		return time.Second, time.Minute
+		r.failures++
+		return jittered(time.Second, time.Minute, r.failures)
 	case errors.Is(err, store.ErrAhead), errors.Is(err, store.ErrInvalid):
-		return 30 * time.Second, time.Minute
+		r.failures++
+		return jittered(30*time.Second, time.Minute, r.failures)
 	default:
-		return 50 * time.Millisecond, 5 * time.Second
+		r.interruptions++
+		return jittered(50*time.Millisecond, 5*time.Second, r.interruptions)
 	}
 }
 

@@ -2,6 +2,7 @@ package projector
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -48,8 +49,11 @@ type mark struct {
 	nth      uint64 // commit of the feed
 }
 
+// errTold ends an attempt between two events, because its time is over.
+var errTold = errors.New("told to stop")
+
 // follow begins at the checkpoint and applies what the log delivers, until
-// ctx ends or something fails. It always returns an error.
+// something fails or ctx ends; then it writes what is folded, and no more.
 func (p *projection) follow(ctx context.Context, again *retry) error {
 	r := &run{p: p, folder: p.def.folder(p.cfg.Log.Codec()), again: again}
 	head, err := r.load(ctx)
@@ -75,6 +79,9 @@ func (p *projection) follow(ctx context.Context, again *retry) error {
 			commits, err = r.next(ctx)
 		}
 	}
+	if errors.Is(err, errTold) {
+		return r.write(ctx)
+	}
 	return err
 }
 
@@ -83,18 +90,17 @@ func (p *projection) follow(ctx context.Context, again *retry) error {
 func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 	for {
 		commits, err := r.poll(ctx)
-		if err == nil {
-			return commits, nil
-		}
 		due := !r.flushAt.IsZero() && !time.Now().Before(r.flushAt)
-		if ctx.Err() == nil && !due {
+		switch {
+		case err == nil:
+			return commits, nil
+		case ctx.Err() != nil:
+			return nil, errTold
+		case !due:
 			return nil, err
 		}
 		if err := r.flush(ctx); err != nil {
 			return nil, err
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
 		}
 	}
 }
@@ -113,6 +119,9 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 func (r *run) apply(ctx context.Context, commits []*store.Commit) error {
 	r.known = r.taken + uint64(len(commits)) + r.feed.Pending()
 	for _, c := range commits {
+		if ctx.Err() != nil {
+			return errTold
+		}
 		for e := range c.Recorded() {
 			if err := r.take(ctx, c, e); err != nil {
 				return err
@@ -163,6 +172,9 @@ func (r *run) fold(ctx context.Context) error {
 		if err := r.write(ctx); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			return errTold
+		}
 	}
 	r.folder.trim(r.p.cfg.CachedDocuments)
 	return nil
@@ -172,6 +184,9 @@ func (r *run) fold(ctx context.Context) error {
 func (r *run) fetch(ctx context.Context) error {
 	for keys := range slices.Chunk(r.folder.missing(), r.view.MaxChanges()) {
 		docs, err := r.view.Get(ctx, keys, r.stored)
+		if ctx.Err() != nil {
+			return errTold
+		}
 		if err != nil {
 			return err
 		}

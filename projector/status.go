@@ -29,16 +29,27 @@ type Status struct {
 	Events uint64 `json:"events"`
 	// Rate is how many events a second are applied while catching up, else 0.
 	Rate float64 `json:"rate"`
-	// Hash is the running hash of the applied events, see [Proof].
+	// Hash is the running hash of the applied events, see [Proof]. Empty where the
+	// view does not run.
 	Hash string `json:"hash"`
-	// Error is why the projection is failed.
+	// Error is why the projection is failed, or was a moment ago and has not got
+	// further since.
 	Error string `json:"error,omitempty"`
 }
 
 func (p *projection) status(ctx context.Context) Status {
+	p.mu.Lock()
+	away := p.away
+	p.mu.Unlock()
+	if away {
+		return p.statusElsewhere()
+	}
 	head, err := p.cfg.Log.Tip(ctx, p.desc.Types...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.away {
+		return p.statusElsewhere() // it left while the log was asked
+	}
 	if err == nil {
 		p.head = max(p.head, head)
 	}
@@ -61,6 +72,10 @@ func (p *projection) status(ctx context.Context) Status {
 		s.Error = p.err.Error()
 	}
 	return s
+}
+
+func (p *projection) statusElsewhere() Status {
+	return Status{Name: p.desc.Name, Version: p.desc.Version, State: StateElsewhere}
 }
 
 // lag returns how far the view is behind, as far as known.

@@ -37,8 +37,9 @@ type View interface {
 	// Errors:
 	//   - [ErrFenced]: somebody else wrote the checkpoint. Nothing was stored.
 	//   - [store.ErrTooLarge]: a document is over the store's limit. Nothing was stored.
-	//   - [store.ErrUnknown]: ctx ended before the outcome was definite, or a wait
-	//     for the disk failed: load again. A commit that takes effect later fences the next.
+	//   - [store.ErrUnknown]: ctx ended before the outcome was definite, a wait for
+	//     the disk failed, or the store has no room: load again. A commit that takes
+	//     effect later fences the next.
 	Commit(ctx context.Context, c Checkpoint, changed []Document) (Checkpoint, error)
 
 	// Get returns the documents of those keys that have one, in any order, as

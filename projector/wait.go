@@ -25,9 +25,9 @@ const patience = time.Second
 // waiter is one caller that waits for the view to cover a position.
 type waiter struct {
 	want  store.Position
-	done  chan struct{} // closed when the wait is over
-	err   error         // nil if the position is covered; set before done is closed
-	index int           // in the heap, -1 when out of it
+	wake  context.CancelFunc // ends the wait, and what is asked on its behalf
+	err   error              // nil if the position is covered; set before wake is called
+	index int                // in the heap, -1 when out of it
 }
 
 // waiters are those who wait, the lowest position first.
@@ -60,7 +60,7 @@ func (w *waiters) Pop() any {
 func (w *waiters) end(err error) {
 	it := heap.Pop(w).(*waiter)
 	it.err = err
-	close(it.done)
+	it.wake()
 }
 
 // reached ends the wait of everybody whose position is covered.
@@ -86,52 +86,53 @@ func (w *waiters) remove(it *waiter) {
 // at waits until the view is open and covers want, and returns it with the
 // checkpoint that readers must see.
 func (p *projection) at(ctx context.Context, want store.Position) (View, Checkpoint, error) {
-	it, err := p.enqueue(want)
-	if err != nil {
-		return nil, Checkpoint{}, err
-	}
-	if it != nil {
-		if err := p.wait(ctx, it); err != nil {
-			return nil, Checkpoint{}, err
+	for {
+		waiting, wake := context.WithCancel(ctx)
+		v, c, it, err := p.enqueue(want, wake)
+		if it != nil {
+			err = p.wait(waiting, it)
+		}
+		wake()
+		if it == nil || err != nil {
+			return v, c, err
 		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.view, p.stored, p.unserved
 }
 
-// enqueue returns nil if nobody needs to wait.
-func (p *projection) enqueue(want store.Position) (*waiter, error) {
+// enqueue returns the view if it is as far as wanted, and otherwise who waits for
+// it now.
+func (p *projection) enqueue(want store.Position, wake context.CancelFunc) (View, Checkpoint, *waiter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.unserved != nil:
-		return nil, p.unserved
-	case p.view != nil && want <= p.covered:
-		return nil, nil
+	case !p.cfg.assigned(p.desc.Name):
+		return nil, Checkpoint{}, nil, p.elsewhere()
+	case !p.away && p.unserved != nil:
+		return nil, Checkpoint{}, nil, p.unserved
+	case !p.away && p.view != nil && want <= p.covered:
+		return p.view, p.stored, nil, nil
 	case p.state == StateStopped:
-		return nil, ErrStopped
+		return nil, Checkpoint{}, nil, ErrStopped
 	case len(p.waiters) >= p.cfg.MaxWaiters:
-		return nil, ErrBusy
+		return nil, Checkpoint{}, nil, ErrBusy
 	}
-	it := &waiter{want: want, done: make(chan struct{})}
+	it := &waiter{want: want, wake: wake}
 	heap.Push(&p.waiters, it)
-	return it, nil
+	return nil, Checkpoint{}, it, nil
 }
 
+// wait returns when the waiter was woken, or ctx has ended without that.
 func (p *projection) wait(ctx context.Context, it *waiter) error {
 	began, every := time.Now(), firstProbe
 	timer := time.NewTimer(every)
 	defer timer.Stop()
 	for {
 		select {
-		case <-it.done:
-			return it.err
 		case <-ctx.Done():
-			return p.timedOut(ctx, it)
+			return p.over(ctx, it)
 		case <-timer.C:
 			if err := p.probe(ctx, it.want, time.Since(began) >= patience); err != nil {
-				p.leave(it)
+				p.giveUp(it)
 				return err
 			}
 			every = min(2*every, lastProbe)
@@ -140,15 +141,20 @@ func (p *projection) wait(ctx context.Context, it *waiter) error {
 	}
 }
 
-func (p *projection) leave(it *waiter) {
+func (p *projection) giveUp(it *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.waiters.remove(it)
 }
 
-func (p *projection) timedOut(ctx context.Context, it *waiter) error {
+// over returns why a wait has ended: as the group says, or because the caller's
+// time is up.
+func (p *projection) over(ctx context.Context, it *waiter) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if it.index < 0 {
+		return it.err
+	}
 	p.waiters.remove(it)
 	return &TimeoutError{View: p.desc.Name, Want: it.want, Has: p.stored.Position, Reason: p.err, Cause: ctx.Err()}
 }
@@ -184,7 +190,7 @@ func (p *projection) probe(ctx context.Context, want store.Position, refuse bool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.head = max(p.head, head)
-	if p.view != nil && p.unserved == nil && p.stored.Position >= head {
+	if !p.away && p.view != nil && p.unserved == nil && p.stored.Position >= head {
 		p.cover(end)
 	}
 	return nil

@@ -103,7 +103,7 @@ func (r *run) write(ctx context.Context) error {
 	r.stored, r.folded, r.written = next, next, r.known-left
 	r.folder.clean()
 	r.feed.Acknowledge(next.Position)
-	r.again.succeeded()
+	r.again.wrote()
 	return nil
 }
 

@@ -23,19 +23,6 @@ const (
 	batchCommit   = "Nats-Batch-Commit"
 )
 
-// Codes with which the server refuses a batch for good. Every other error may
-// pass, and does not prove that nothing was stored.
-const (
-	codeWrongLastSequence = 10071 // the checkpoint is another than expected
-	codeMessageTooLarge   = 10054
-	codeHeaderTooLarge    = 10097
-	codeAtomicDisabled    = 10174
-	codeBatchTooLarge     = 10199
-)
-
-// codeWriteInProgress: the checkpoint is being written, and not settled.
-const codeWriteInProgress = 10164
-
 // outcome is what one attempt at a commit came to.
 type outcome int
 
@@ -71,13 +58,18 @@ func (v *view) Commit(ctx context.Context, c projector.Checkpoint, changed []pro
 // one of them at most is stored, however late a lost one comes through.
 func (v *view) storeOnce(ctx context.Context, c projector.Checkpoint, id string, batch []*nats.Msg) (uint64, error) {
 	pending := false // an attempt may be stored
+	var shortage shortage
+	var cause error
 	for try := 0; ; try++ {
-		revision, result, cause := v.attempt(ctx, batch)
+		revision, result, err := v.attempt(ctx, batch)
+		if cause == nil || ctx.Err() == nil {
+			cause = err // what stands in the way, rather than that time is up
+		}
 		switch result {
 		case committed:
 			return revision, nil
 		case refused:
-			return 0, v.failed("commit", cause)
+			return 0, v.failed("commit", err)
 		case unheard:
 			pending = true
 		}
@@ -85,6 +77,9 @@ func (v *view) storeOnce(ctx context.Context, c projector.Checkpoint, id string,
 			revision, settled, err := v.resolve(ctx, c, id, result)
 			if settled {
 				return revision, err
+			}
+			if full := shortage.sign(cause, err == nil, time.Now()); full != nil {
+				return 0, v.failed("commit", fmt.Errorf("%w: %w", full, store.ErrUnknown))
 			}
 		}
 		if pause(ctx, try) != nil {
@@ -94,12 +89,13 @@ func (v *view) storeOnce(ctx context.Context, c projector.Checkpoint, id string,
 }
 
 // resolve asks the leader whose checkpoint is there now. settled says that the
-// outcome is definite: it is this commit's, or somebody else's.
+// outcome is definite: it is this commit's, or somebody else's. Otherwise err says
+// why the leader did not answer, if it did not.
 func (v *view) resolve(ctx context.Context, c projector.Checkpoint, id string, result outcome) (revision uint64, settled bool, err error) {
 	now, writer, err := v.checkpoint(ctx, c.Worker)
 	switch {
 	case err != nil:
-		return 0, false, nil //nolint:nilerr // not settled: the next attempt tells
+		return 0, false, err // the next attempt tells
 	case writer == id:
 		return now.Revision, true, nil
 	case now.Revision > c.Revision, result == moved && now.Revision < c.Revision:
@@ -178,7 +174,7 @@ func (v *view) attempt(ctx context.Context, batch []*nats.Msg) (revision uint64,
 			return 0, unheard, err
 		}
 	}
-	m, err := answer.next(ctx)
+	m, err := answer.next(ctx, commitWait)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return 0, notStored, err
 	}
@@ -216,20 +212,6 @@ func readAck(data []byte, size int) (revision uint64, result outcome, cause erro
 		return 0, unheard, fmt.Errorf("unreadable acknowledgement: %.80q", data)
 	}
 	return ack.Sequence, committed, nil
-}
-
-func outcomeOf(e *apiError) (outcome, error) {
-	switch e.ErrCode {
-	case codeWrongLastSequence:
-		return moved, e
-	case codeMessageTooLarge, codeHeaderTooLarge, codeBatchTooLarge:
-		return refused, fmt.Errorf("%w: %w", store.ErrTooLarge, e)
-	case codeAtomicDisabled:
-		return refused, fmt.Errorf("%w: %w", store.ErrInvalid, e)
-	case codeWriteInProgress:
-		return notStored, e
-	}
-	return unheard, e
 }
 
 const (

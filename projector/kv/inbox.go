@@ -31,8 +31,12 @@ type call struct {
 	reconnects uint64 // of the connection before the request was sent
 }
 
-// answerWait is how long one answer is waited for.
-const answerWait = 2 * time.Second
+// How long one answer is waited for: to a question, and to a commit, which is
+// sent again the sooner because its outcome can be asked for meanwhile.
+const (
+	answerWait = 2 * time.Second
+	commitWait = time.Second
+)
 
 // lookAfter is how often a call looks whether the connection was interrupted:
 // an answer that was on its way then never arrives.
@@ -85,11 +89,11 @@ func (b *inbox) deliver(m *nats.Msg) {
 	}
 }
 
-// next returns the next answer.
-func (c *call) next(ctx context.Context) (*nats.Msg, error) {
+// next returns the next answer, which is waited for no longer than most.
+func (c *call) next(ctx context.Context, most time.Duration) (*nats.Msg, error) {
 	look := time.NewTicker(lookAfter)
 	defer look.Stop()
-	giveUp := time.NewTimer(answerWait)
+	giveUp := time.NewTimer(most)
 	defer giveUp.Stop()
 	for {
 		select {
@@ -110,12 +114,21 @@ func (c *call) next(ctx context.Context) (*nats.Msg, error) {
 	}
 }
 
-// request sends data and returns the first answer.
+// askAgain is after how long a question is put once more: while a stream has no
+// leader nobody hears it.
+const askAgain = 500 * time.Millisecond
+
+// request sends a question and returns the first answer.
 func (b *inbox) request(ctx context.Context, subject string, data []byte) (*nats.Msg, error) {
 	c := b.open(1)
 	defer c.close()
-	if err := b.conn.PublishRequest(subject, c.reply(), data); err != nil {
-		return nil, err
+	for began := time.Now(); ; {
+		if err := b.conn.PublishRequest(subject, c.reply(), data); err != nil {
+			return nil, err
+		}
+		m, err := c.next(ctx, askAgain)
+		if !errors.Is(err, nats.ErrTimeout) || time.Since(began) >= answerWait {
+			return m, err
+		}
 	}
-	return c.next(ctx)
 }

@@ -42,17 +42,6 @@ func (m *message) position() (store.Position, error) {
 	return store.Position(p), nil
 }
 
-// apiError is an error as the server writes it.
-type apiError struct {
-	Code        int    `json:"code"`
-	ErrCode     int    `json:"err_code"`
-	Description string `json:"description"`
-}
-
-func (e *apiError) Error() string { return fmt.Sprintf("%s (%d)", e.Description, e.ErrCode) }
-
-const codeNotFound = 10037
-
 // getRequest asks for messages, in the words of the server.
 type getRequest struct {
 	Sequence  uint64   `json:"seq,omitempty"`
@@ -130,7 +119,7 @@ func (v *view) fromAny(ctx context.Context, r getRequest, room int) (a answers, 
 		return answers{}, err
 	}
 	for {
-		m, err := c.next(ctx)
+		m, err := c.next(ctx, answerWait)
 		if err != nil {
 			return answers{}, err
 		}

@@ -108,13 +108,17 @@ func (s *Store) ensure(ctx context.Context, n names) (jetstream.StorageType, err
 	if err != nil {
 		return 0, unavailable("open bucket "+n.bucket, err)
 	}
-	stream, err := js.Stream(ctx, n.stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, s.settings(n))
-	}
-	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		stream, err = js.Stream(ctx, n.stream) // somebody else was faster, and wants another number of replicas
-	}
+	var stream jetstream.Stream
+	err = repeated(ctx, func(ctx context.Context) error {
+		stream, err = js.Stream(ctx, n.stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			stream, err = js.CreateStream(ctx, s.settings(n))
+		}
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			stream, err = js.Stream(ctx, n.stream) // somebody else was faster, and wants another number of replicas
+		}
+		return err
+	})
 	if err != nil {
 		return 0, unavailable("open bucket "+n.bucket, err)
 	}
@@ -129,6 +133,20 @@ func (s *Store) ensure(ctx context.Context, n names) (jetstream.StorageType, err
 		}
 	}
 	return cfg.Storage, nil
+}
+
+// repeated asks again as long as there is no answer, until ctx ends: while a
+// stream has no leader nobody hears the question. Each time it waits longer, in
+// case somebody does and is slow.
+func repeated(ctx context.Context, ask func(context.Context) error) error {
+	for wait := askAgain; ; wait *= 2 {
+		once, cancel := context.WithTimeout(ctx, wait)
+		err := ask(once)
+		cancel()
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
 }
 
 // history is how many values of each key are kept: the last one, and the one

@@ -1,0 +1,111 @@
+package kv_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/store"
+)
+
+// A bucket is full. The view says so soon, and goes on saying so while it tries
+// again; once there is room it goes on by itself.
+func TestABucketThatIsFull(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, startServer(t))
+	log := openLog(t, conn, "app", nil)
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, view := kv.New(kv.Config{Conn: conn, Namespace: "app"}), viewBy("tallies", byStream)
+	if _, err := kept.Open(t.Context(), "tallies", 1); err != nil {
+		t.Fatal(err)
+	}
+	limit := func(bytes int64) {
+		t.Helper()
+		bucket, err := js.Stream(t.Context(), "KV_ANNALS_app_view_tallies_v1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := bucket.CachedInfo().Config
+		cfg.MaxBytes = bytes
+		if _, err := js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(4096)
+	for i := range 100 {
+		if err := appendStream(log, fmt.Sprintf("s-%d", i), i, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := newGroup(t, projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
+	runUntilEnd(t, g)
+	failing := func() string { return g.Status(t.Context())[0].Error }
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	began := time.Now()
+	for failing() == "" && time.Since(began) < time.Minute {
+		<-look.C
+	}
+	named := time.Now()
+	if took := named.Sub(began); took > 5*time.Second {
+		t.Errorf("it was named after %v", took)
+	}
+	for time.Since(named) < 2*time.Second { // while it tries again, and longer
+		if got := failing(); !strings.Contains(got, "out of storage: maximum bytes exceeded (10077)") {
+			t.Fatalf("the view says %q", got)
+		}
+		<-look.C
+	}
+	limit(-1)
+	tip, err := log.Tip(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, _ := plainFold(t, log, view, tip)
+	if diff := cmp.Diff(docs, readAll(t, g, "tallies", tip)); diff != "" {
+		t.Errorf("documents (-want +got):\n%.2000s", diff)
+	}
+	if got := failing(); got != "" {
+		t.Errorf("when there is room, it says %q", got)
+	}
+}
+
+// A server that has used up what it may store is named, and not waited for.
+func TestAServerThatIsFull(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(embedded.Config{Dir: t.TempDir(), Logger: quiet, MaxStoreBytes: 256 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	v, err := kv.New(kv.Config{Conn: connect(t, server), Namespace: "app"}).Open(t.Context(), "totals", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, body := projector.Checkpoint{Worker: "0"}, []byte(`"`+strings.Repeat("x", 20_000)+`"`)
+	for position := store.Position(1); position < 100; position++ {
+		began := time.Now()
+		c.Position = position
+		next, err := v.Commit(t.Context(), c, []projector.Document{{Key: fmt.Sprintf("k-%d", position), Position: position, Document: body}})
+		if err == nil {
+			c = next
+			continue
+		}
+		if took := time.Since(began); !errors.Is(err, store.ErrUnknown) || !strings.Contains(err.Error(), "out of storage: insufficient resources (10023)") || took > 5*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+		return
+	}
+	t.Fatal("it took more than it may")
+}
