@@ -74,6 +74,18 @@ million: ## a million idle actors: how much memory they take
 powercut: ## cut the power under load (root, Linux, loop devices): what is lost
 	@go run ./test/powercut
 
+.PHONY: failover
+failover: ## kill, drain and pause nodes and kill NATS leaders under load (Linux): what is lost, and for how long
+	@go run ./test/failover
+
+.PHONY: rolling
+rolling: ## restart all nodes one after the other under load (Linux): what fails
+	@go run ./test/failover rolling
+
+.PHONY: partition
+partition: ## cut an owner off with a minority of the servers (root, Linux, ip): what it still answers
+	@go run ./test/failover partition
+
 .PHONY: cover
 cover: ## how much of the code the tests reach
 	@mkdir -p .tmp
