@@ -117,6 +117,7 @@ func (b *natsBucket) exists(ctx context.Context) (bool, error) {
 
 const (
 	codeWrongLastSequence = 10071
+	codeWriteInProgress   = 10164
 	kvOperation           = "KV-Operation"
 	markerReason          = "Nats-Marker-Reason"
 )
@@ -131,15 +132,22 @@ func (b *natsBucket) write(ctx context.Context, key string, value []byte, expect
 	if ttl > 0 {
 		options = append(options, natsjs.WithMsgTTL(ttl))
 	}
-	ack, err := b.js.PublishMsg(ctx, m, options...)
-	var refused *natsjs.APIError
-	switch {
-	case err == nil:
-		return ack.Sequence, nil
-	case errors.As(err, &refused) && refused.ErrorCode == codeWrongLastSequence:
-		return 0, errMoved
+	for pause := 2 * time.Millisecond; ; pause *= 2 {
+		ack, err := b.js.PublishMsg(ctx, m, options...)
+		var refused *natsjs.APIError
+		switch {
+		case err == nil:
+			return ack.Sequence, nil
+		case !errors.As(err, &refused):
+			return 0, fmt.Errorf("write %s: %w", key, err)
+		case refused.ErrorCode == codeWrongLastSequence:
+			return 0, errMoved
+		}
+		// Another write to the key is not settled yet, which is no answer.
+		if refused.ErrorCode != codeWriteInProgress || !tick(ctx, nil, pause) {
+			return 0, fmt.Errorf("write %s: %w", key, err)
+		}
 	}
-	return 0, fmt.Errorf("write %s: %w", key, err)
 }
 
 // changesAtOnce bounds one request for changes.

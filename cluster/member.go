@@ -162,15 +162,23 @@ func (c *Cluster) leave(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.config.LeaveTimeout)
 	defer cancel()
 	c.leaving.Store(true)
-	c.lease.Load().leave()
-	for c.holds() > 0 {
-		changed := c.Changed()
-		if !tick(ctx, changed, c.config.RenewEvery) {
-			return fmt.Errorf("leave cluster: %d slots could not be handed over in %v", c.holds(), c.config.LeaveTimeout)
+	l := c.lease.Load()
+	l.leave()
+	valid := time.Now() // when the lease was last seen valid
+	for began := time.Now(); c.holds() > 0; {
+		if l.valid() {
+			valid = time.Now()
+		}
+		if !tick(ctx, c.Changed(), c.config.RenewEvery) || time.Since(valid) > hopeless {
+			return fmt.Errorf("leave cluster: %d slots could not be handed over in %v", c.holds(), time.Since(began).Round(time.Millisecond))
 		}
 	}
 	return nil
 }
+
+// hopeless is how long a node that leaves tries to reach the directory: a
+// little longer than an election takes.
+const hopeless = 10 * time.Second
 
 // holds returns how many slots this node serves or is about to.
 func (c *Cluster) holds() (n int) {
@@ -188,18 +196,35 @@ func (c *Cluster) holds() (n int) {
 // to wait for its end.
 func (c *Cluster) depart(ctx context.Context) error {
 	l := c.lease.Load()
-	_, revision := l.session()
-	l.end()
-	if revision == 0 {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
-	at, err := c.bucket.write(ctx, l.key, nil, revision, 0)
-	if err != nil && !errors.Is(err, errMoved) {
+	at, err := c.erase(ctx, l)
+	l.end()
+	if err != nil {
 		return fmt.Errorf("leave cluster: %w", err)
 	}
 	c.bucket.announce(at)
 	c.config.Logger.Info("node left", "node", c.config.Node.Name)
 	return nil
+}
+
+// erase removes the session's record, unless others have. The last renewal may
+// have been cut off: it may still be settling, or have been stored.
+func (c *Cluster) erase(ctx context.Context, l *lease) (at uint64, err error) {
+	for {
+		_, revision := l.session()
+		if revision == 0 {
+			return 0, nil
+		}
+		at, err = c.bucket.write(ctx, l.key, nil, revision, 0)
+		if err == nil {
+			return at, nil
+		}
+		if errors.Is(err, errMoved) && errors.Is(l.resolve(ctx), errFenced) {
+			return 0, nil
+		}
+		if !tick(ctx, nil, joinPause) {
+			return 0, err
+		}
+	}
 }

@@ -25,9 +25,10 @@ type ClusterConfig struct {
 	// Port is the port on which the first server takes clients, in [1, 65535].
 	// Default 0: a free one, which the other servers always have.
 	Port int
-	// Mappings and Monitor are those of [Config], for each server.
+	// Mappings are those of each server, as in [Config]. Default none.
 	Mappings map[string]string
-	Monitor  bool
+	// Monitor offers the monitoring of each server, as in [Config]. Default false.
+	Monitor bool
 	// Name is the cluster's name. Default "annals".
 	Name string
 	// Logger takes the servers' own messages. Default slog.Default().
