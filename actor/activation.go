@@ -9,10 +9,13 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-func (s *System) activateIfNeeded(a *actor) error {
-	if a.live != nil {
+// activateIfNeeded loads the actor for a turn under an epoch. It never lets a
+// turn build on a commit of a later epoch: then somebody else serves the stream.
+func (s *System) activateIfNeeded(a *actor, epoch uint64) error {
+	if a.live != nil && a.live.loaded == epoch {
 		return nil
 	}
+	a.live = nil
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ActivateTimeout)
 	defer cancel()
 	live, err := s.activate(ctx, a.kind, a.stream)
@@ -22,7 +25,16 @@ func (s *System) activateIfNeeded(a *actor) error {
 		}
 		return fmt.Errorf("activate %s: %w", a.stream, err)
 	}
-	a.live = live
+	if s.config.Leases != nil && live.epoch > epoch {
+		a.kind.metrics.conflictsStale.Inc()
+		s.config.Logger.Warn("stream was written under a later lease", "stream", a.stream.String(), "epoch", live.epoch, "own", epoch)
+		s.forget(a, ErrMoved)
+		return ErrMoved
+	}
+	if !s.holds(a, epoch) { // loading may take long
+		return errLapsed
+	}
+	a.live, live.loaded = live, epoch
 	return nil
 }
 
@@ -86,7 +98,7 @@ func openSnapshot(k *registered, snap *store.Snapshot) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{instance: k.newInstance(), recall: *r, head: snap.Head, position: snap.Position, time: snap.Time, snapshot: snap.Head.Version}
+	l := &live{instance: k.newInstance(), recall: *r, head: snap.Head, position: snap.Position, time: snap.Time, epoch: snap.Epoch, snapshot: snap.Head.Version}
 	return l, l.instance.decode(snap.State)
 }
 
@@ -132,7 +144,7 @@ func (l *live) advance(c *store.Commit, k *registered) {
 		l.recent = append(l.recent, l.head)
 	}
 	l.recall.learn(c, k.names)
-	l.head, l.position, l.time = c.Head(), c.Last(), c.Time
+	l.head, l.position, l.time, l.epoch = c.Head(), c.Last(), c.Time, c.Epoch
 }
 
 // before returns the last remembered head that is not beyond a version.

@@ -25,6 +25,13 @@ type Config struct {
 	// as a rejection, is checked against the log first, for one read. Leave it
 	// false where leases see to it that a stream has one owner.
 	Shared bool
+	// Leases say which partitions this system serves, and under which epoch.
+	// With them all partitions begin closed, see [System.Open]. Nil: the system
+	// serves alone, and everything is open.
+	Leases Leases
+	// Partitions is how many partitions the ids are spread over. Default, and
+	// the only value allowed: what Log has.
+	Partitions int
 	// MailboxLen is how many commands may wait for one actor. One more is
 	// answered [ErrBusy]. Default 1,024: what one commit can hold.
 	MailboxLen int
@@ -68,6 +75,14 @@ func (c Config) withDefaults() Config {
 		c.Logger = slog.Default()
 	}
 	return c
+}
+
+// atFirst is what every partition refuses with when the system begins.
+func (c Config) atFirst() error {
+	if c.Leases == nil {
+		return nil
+	}
+	return ErrMoved
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -6,9 +6,9 @@
 // turn takes what is queued, decides it in order, appends it as one commit,
 // and only then replies.
 //
-// It never decides who may run an actor: two systems on one log may run the
-// same one, and the log refuses the slower. It knows no network, no node and
-// no read model.
+// It never decides who may run an actor: [Leases] say which partitions it may
+// serve, and where they are wrong two systems run the same actor and the log
+// refuses the slower. It knows no network, no node and no read model.
 //
 //	var Accounts = actor.Aggregate[Account, Command, Event]{
 //		Type: "account", Decide: Account.Decide, Evolve: Account.Evolve,

@@ -21,6 +21,9 @@ var (
 	ErrDuplicateBody = errors.New("command id used with another body")
 	// ErrInternal: the aggregate's own code failed.
 	ErrInternal = errors.New("internal error")
+	// ErrMoved: this system does not serve the partition, or no more. It matches
+	// [store.ErrUnavailable].
+	ErrMoved = fmt.Errorf("%w: the partition is served elsewhere", store.ErrUnavailable)
 )
 
 // RejectedError carries the domain's reason for saying no.

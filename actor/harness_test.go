@@ -20,6 +20,7 @@ type interceptedLog struct {
 	store.Log
 	mu      sync.Mutex
 	append  func(ctx context.Context, c *store.Commit, next appendFunc) (store.Head, error)
+	read    func() // called when a read begins
 	appends atomic.Int64
 	reads   atomic.Int64
 }
@@ -39,7 +40,20 @@ func (l *interceptedLog) Append(ctx context.Context, c *store.Commit) (store.Hea
 
 func (l *interceptedLog) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
 	l.reads.Add(1)
+	l.mu.Lock()
+	reading := l.read
+	l.mu.Unlock()
+	if reading != nil {
+		reading()
+	}
 	return l.Log.Read(ctx, id, after)
+}
+
+// onRead sets what is called when a read begins; nil: nothing.
+func (l *interceptedLog) onRead(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.read = f
 }
 
 // intercept sets what happens to appends from now on; nil: nothing.
@@ -143,7 +157,14 @@ type reply struct {
 func (b *bench) submit(t *testing.T, c actor.Command) <-chan reply {
 	t.Helper()
 	replies := make(chan reply, 1)
-	b.system.Submit(t.Context(), c, func(r actor.Result, err error) { replies <- reply{r, err} })
+	var replied atomic.Bool
+	b.system.Submit(t.Context(), c, func(r actor.Result, err error) {
+		if replied.Swap(true) {
+			t.Errorf("a second reply to %s: %+v, %v", c.Name, r, err)
+			return
+		}
+		replies <- reply{r, err}
+	})
 	return replies
 }
 

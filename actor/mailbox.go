@@ -1,7 +1,6 @@
 package actor
 
 import (
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -9,23 +8,23 @@ import (
 )
 
 // actor is one activated aggregate instance. While it has nothing to do it is
-// this struct and its state: no goroutine, no channel.
-//
-// Its goroutine, while there is one, owns the fields below mu's; when there
-// is none, whoever holds mu does. Nobody else touches them.
+// this struct and its state: no goroutine, no channel, no lock of its own.
 type actor struct {
 	stream store.StreamID
 	kind   *registered
+	home   *partition
 
-	mu      sync.Mutex
-	queue   []*request
-	running bool
-	gone    bool // no longer in the table: look it up again
-
-	live     *live // nil until activated, and after every failed append
+	// The mutex of home guards these.
+	queue    []*request
+	running  bool // it has a goroutine, or somebody who claimed it
+	saving   bool // a snapshot is on its way to the store
 	lastUsed time.Time
+	behind   uint64 // events since the last snapshot, as of the last look at the queue
 
-	saving atomic.Bool // a snapshot is being written
+	// live is nil until activated, and after every failed append. It belongs to
+	// the actor's goroutine, or to whoever claimed the actor; while there is
+	// neither, to who holds the mutex of home.
+	live *live
 }
 
 // live is an actor's cached fold of its stream.
@@ -35,6 +34,10 @@ type live struct {
 	head     store.Head
 	position store.Position // of the last event
 	time     time.Time      // of the last commit
+	epoch    uint64         // of the last commit
+	// loaded is the epoch of the lease under which the fold began. Under another
+	// one it proves nothing: somebody else may have written in between.
+	loaded uint64
 	// snapshot is the version of the last snapshot that was asked for.
 	snapshot uint64
 	large    bool // the last snapshot was
@@ -46,15 +49,25 @@ type live struct {
 // reading the stream from its start.
 const recentHeads = 64
 
-// request is one command on its way through an actor.
+// behind is how many events have been folded since the last snapshot.
+func (l *live) behind() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.head.Version - l.snapshot
+}
+
+// request is one command, or one read, on its way through an actor.
 type request struct {
-	command  Command
-	decoded  any
-	key      commandKey // zero when the id was made up
-	bodyHash uint64
-	deadline time.Time // zero: none
-	reply    func(Result, error)
-	state    atomic.Int32
+	command   Command
+	partition int // of its stream
+	decoded   any
+	key       commandKey // zero when the id was made up
+	bodyHash  uint64
+	deadline  time.Time // zero: none
+	reading   *reading  // nil: a command
+	reply     func(Result, error)
+	state     atomic.Int32
 }
 
 // A request is queued until its turn begins or its sender stops waiting,
@@ -70,43 +83,4 @@ func (r *request) abandon() bool { return r.state.CompareAndSwap(queued, abandon
 
 func (r *request) expired(now time.Time) bool {
 	return !r.deadline.IsZero() && !now.Before(r.deadline)
-}
-
-type enqueued int
-
-const (
-	waits  enqueued = iota // the actor is running and will see it
-	starts                 // the caller must run the actor
-	full
-	retired // the actor has left the table
-)
-
-func (a *actor) enqueue(r *request, limit int) enqueued {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.gone:
-		return retired
-	case len(a.queue) >= limit:
-		return full
-	}
-	a.queue = append(a.queue, r)
-	if a.running {
-		return waits
-	}
-	a.running = true
-	return starts
-}
-
-// next hands out what is queued, in order, or ends the run.
-func (a *actor) next() []*request {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	batch := a.queue
-	a.queue = nil
-	if len(batch) == 0 {
-		a.running = false
-		a.lastUsed = time.Now()
-	}
-	return batch
 }

@@ -30,12 +30,12 @@ func newMetrics(s *System) *metrics {
 			Name: "annals_actors_active", Help: "Actors in memory.",
 		}, func() float64 { return float64(s.Active()) }),
 		behind: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "annals_events_since_snapshot_max", Help: "Events since the last snapshot of the idle actor in memory that has most, at the last sweep.",
+			Name: "annals_events_since_snapshot_max", Help: "Events since the last snapshot of the actor in memory that has most, at the last sweep.",
 		}),
 		activations: counter("actor_activations_total", "Activations, by where the state came from.", "source"),
 		replayed:    counter("actor_replayed_events_total", "Events folded by activations."),
 		events:      counter("events_appended_total", "Events stored."),
-		conflicts:   counter("append_conflicts_total", "Turns decided anew because the log had moved on."),
+		conflicts:   counter("append_conflicts_total", "Conflicts: expected_version is a command whose sender saw another version, log a turn decided anew because the log had moved on, stale_epoch a stream that was written under a later lease.", "cause"),
 		snapshots:   counter("snapshots_written_total", "Snapshots written."),
 		failures:    counter("snapshot_failures_total", "Snapshots that could not be encoded or written."),
 		appends: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -64,18 +64,25 @@ func (m *metrics) register(r prometheus.Registerer) error {
 // kindMetrics are the metrics of one aggregate type, looked up once.
 type kindMetrics struct {
 	fromSnapshot, fromReplay    prometheus.Counter
-	replayed, events, conflicts prometheus.Counter
+	replayed, events            prometheus.Counter
+	conflictsExpected           prometheus.Counter
+	conflictsLog                prometheus.Counter
+	conflictsStale              prometheus.Counter
 	snapshots, snapshotFailures prometheus.Counter
 	appends, snapshotBytes      prometheus.Observer
 }
 
 func (m *metrics) forKind(name string) kindMetrics {
 	return kindMetrics{
-		fromSnapshot:     m.activations.WithLabelValues(name, "snapshot"),
-		fromReplay:       m.activations.WithLabelValues(name, "replay"),
-		replayed:         m.replayed.WithLabelValues(name),
-		events:           m.events.WithLabelValues(name),
-		conflicts:        m.conflicts.WithLabelValues(name),
+		fromSnapshot: m.activations.WithLabelValues(name, "snapshot"),
+		fromReplay:   m.activations.WithLabelValues(name, "replay"),
+		replayed:     m.replayed.WithLabelValues(name),
+		events:       m.events.WithLabelValues(name),
+
+		conflictsExpected: m.conflicts.WithLabelValues(name, "expected_version"),
+		conflictsLog:      m.conflicts.WithLabelValues(name, "log"),
+		conflictsStale:    m.conflicts.WithLabelValues(name, "stale_epoch"),
+
 		snapshots:        m.snapshots.WithLabelValues(name),
 		snapshotFailures: m.failures.WithLabelValues(name),
 		appends:          m.appends.WithLabelValues(name),

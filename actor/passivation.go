@@ -18,7 +18,7 @@ func (s *System) Run(ctx context.Context) error {
 	var writers sync.WaitGroup
 	if s.config.Snapshots != nil {
 		for range saveWorkers {
-			writers.Go(func() { s.write(drained, done) })
+			writers.Go(func() { s.writeQueued(drained, done) })
 		}
 	}
 	s.sweepUntil(ctx)
@@ -46,24 +46,14 @@ func (s *System) sweepUntil(ctx context.Context) {
 // sweep passivates the actors that have been idle for long, and of the others
 // the longest idle while there are too many.
 func (s *System) sweep(now time.Time) {
-	type idle struct {
-		a     *actor
-		since time.Time
-	}
 	var others []idle
 	var behind uint64
 	for i := range s.table {
-		for _, a := range s.table[i].all() {
-			since, ahead, ok := a.idleSince()
-			behind = max(behind, ahead)
-			switch {
-			case !ok:
-			case now.Sub(since) >= s.config.PassivateAfter:
-				s.passivate(a)
-			case s.Active() > s.config.MaxActors:
-				others = append(others, idle{a, since})
-			}
+		due, rest, most := s.table[i].Load().idle(now.Add(-s.config.PassivateAfter), s.Active() > s.config.MaxActors)
+		for _, d := range due {
+			s.passivate(d.a)
 		}
+		others, behind = append(others, rest...), max(behind, most)
 	}
 	s.metrics.behind.Set(float64(behind))
 	slices.SortFunc(others, func(x, y idle) int { return x.since.Compare(y.since) })
@@ -75,92 +65,57 @@ func (s *System) sweep(now time.Time) {
 	}
 }
 
-func (shard *tableShard) all() []*actor {
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	actors := make([]*actor, 0, len(shard.actors))
-	for _, a := range shard.actors {
-		actors = append(actors, a)
-	}
-	return actors
+// idle is an actor that has nothing to do.
+type idle struct {
+	a     *actor
+	since time.Time
 }
 
-// idleSince says since when an actor is idle, if it is, and how many events
-// its stream is ahead of its snapshot.
-func (a *actor) idleSince() (since time.Time, behind uint64, ok bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.running || a.gone {
-		return time.Time{}, 0, false
+// idle returns the actors that have been idle since before a moment and, if
+// wanted, those that have been idle for less; and how many events the one that
+// has most is ahead of its snapshot, idle or not.
+func (p *partition) idle(before time.Time, wanted bool) (due, rest []idle, behind uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range p.actors {
+		behind = max(behind, a.behind)
+		switch {
+		case a.running:
+		case !a.lastUsed.After(before):
+			due = append(due, idle{a, a.lastUsed})
+		case wanted:
+			rest = append(rest, idle{a, a.lastUsed})
+		}
 	}
-	if a.live != nil {
-		behind = a.live.head.Version - a.live.snapshot
-	}
-	return a.lastUsed, behind, true
+	return due, rest, behind
 }
 
 // passivate drops an idle actor from memory, with a snapshot if that is worth
 // it. An actor that got work, or whose snapshot cannot be queued, stays.
 func (s *System) passivate(a *actor) {
-	if !s.retire(a) {
-		return
+	if a.home.claim(a) {
+		s.leave(a, !s.worthSaving(a) || s.requestSave(a))
 	}
-	shard := s.shard(a.stream)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if shard.actors[a.stream] == a {
-		delete(shard.actors, a.stream)
-		s.actors.Add(-1)
-	}
-}
-
-func (s *System) retire(a *actor) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.running || a.gone || len(a.queue) > 0 {
-		return false
-	}
-	if s.worthSaving(a) && !s.requestSave(a) {
-		return false
-	}
-	a.gone = true
-	return true
 }
 
 func (s *System) worthSaving(a *actor) bool {
-	return s.config.Snapshots != nil && a.live != nil && a.live.head.Version-a.live.snapshot >= worthSaving
+	return s.config.Snapshots != nil && a.live.behind() >= worthSaving
 }
 
-// drain ends the intake, waits for the commands under way and passivates
-// everybody.
+// drain ends the intake, waits for the commands under way, saves the actors
+// that are worth it and forgets everybody.
 func (s *System) drain(ctx context.Context) {
-	s.gate.Lock()
-	s.closed = true
-	s.gate.Unlock()
+	s.closed.Store(true)
+	var settled sync.WaitGroup
+	for i := range s.table {
+		p := s.table[i].Load()
+		p.close(errClosed)
+		settled.Go(func() { s.settle(ctx, p) })
+	}
+	settled.Wait()
 	waitFor(ctx, &s.running)
 	for i := range s.table {
-		for _, a := range s.table[i].all() {
-			for !s.passivateNow(ctx, a) {
-			}
-		}
-	}
-}
-
-// passivateNow passivates an actor at the end, when a full queue of snapshots
-// is worth a moment's wait. It reports false while that moment lasts.
-func (s *System) passivateNow(ctx context.Context, a *actor) bool {
-	s.passivate(a)
-	a.mu.Lock()
-	gone := a.gone || a.running
-	a.mu.Unlock()
-	if gone {
-		return true
-	}
-	select {
-	case <-ctx.Done():
-		return true
-	case <-time.After(time.Millisecond):
-		return false
+		s.replace(s.table[i].Load(), errClosed)
 	}
 }
 

@@ -2,7 +2,6 @@ package actor
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/annals-go/annals/store"
 )
@@ -13,6 +12,9 @@ const (
 	maxPendingSaves = 1024
 	// saveWorkers write snapshots side by side; each mostly waits.
 	saveWorkers = 8
+	// saveHands is how many more are written at once where partitions are given
+	// away: then somebody waits for them.
+	saveHands = 32
 	// largeSnapshotBytes is from where snapshots are made as rarely as allowed.
 	largeSnapshotBytes = 64 << 10
 	// worthSaving is how many events a passivated actor must have stored since
@@ -22,9 +24,8 @@ const (
 
 // save is a snapshot on its way to the store.
 type save struct {
-	kind     *registered
+	of       *actor
 	snapshot *store.Snapshot
-	under    *atomic.Bool // the actor's saving flag
 }
 
 // snapshotIfDue asks for a snapshot, from between two turns: the state may
@@ -37,7 +38,7 @@ func (s *System) snapshotIfDue(a *actor) {
 	if a.live.large {
 		every = MaxSnapshotEvery
 	}
-	if a.live.head.Version-a.live.snapshot >= every {
+	if a.live.behind() >= every {
 		s.requestSave(a)
 	}
 }
@@ -45,26 +46,64 @@ func (s *System) snapshotIfDue(a *actor) {
 // requestSave encodes the actor's state and queues it to be written. It
 // reports whether that was possible. The caller owns the actor's state.
 func (s *System) requestSave(a *actor) bool {
-	if !a.saving.CompareAndSwap(false, true) {
+	if !a.home.beginSave(a) {
 		return false // one at a time, so that an older one cannot come last
 	}
+	if snap := s.encode(a); snap != nil {
+		select {
+		case s.saves <- save{of: a, snapshot: snap}:
+			a.live.saved(snap)
+			return true
+		default:
+		}
+	}
+	a.home.endSave(a)
+	return false
+}
+
+// saveNow encodes the actor's state and writes it. The caller owns the actor.
+func (s *System) saveNow(ctx context.Context, a *actor) {
+	if snap := s.encode(a); snap != nil {
+		a.live.saved(snap)
+		s.write(ctx, a, snap)
+	}
+}
+
+// beginSave makes the partition wait for a snapshot. Of an actor that was
+// forgotten none is made.
+func (p *partition) beginSave(a *actor) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if a.saving || p.actors[a.stream] != a {
+		return false
+	}
+	a.saving = true
+	p.busy++
+	return true
+}
+
+func (p *partition) endSave(a *actor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a.saving = false
+	p.ended()
+}
+
+// encode returns the actor's snapshot, nil if its state cannot be encoded.
+func (s *System) encode(a *actor) *store.Snapshot {
 	snap, err := a.live.snapshotOf(a)
 	if err != nil {
-		a.saving.Store(false)
 		a.kind.metrics.snapshotFailures.Inc()
 		s.config.Logger.Warn("state is not encoded", "stream", a.stream.String(), "version", a.live.head.Version, "err", named(err, a.stream, ""))
 		a.live.snapshot = a.live.head.Version // not before the next one is due
-		return false
+		return nil
 	}
-	select {
-	case s.saves <- save{kind: a.kind, snapshot: snap, under: &a.saving}:
-		a.live.snapshot = snap.Head.Version
-		a.live.large = len(snap.State)+len(snap.Memory) > largeSnapshotBytes
-		return true
-	default:
-		a.saving.Store(false)
-		return false
-	}
+	return snap
+}
+
+func (l *live) saved(snap *store.Snapshot) {
+	l.snapshot = snap.Head.Version
+	l.large = len(snap.State)+len(snap.Memory) > largeSnapshotBytes
 }
 
 func (l *live) snapshotOf(a *actor) (*store.Snapshot, error) {
@@ -73,21 +112,21 @@ func (l *live) snapshotOf(a *actor) (*store.Snapshot, error) {
 		return nil, err
 	}
 	return &store.Snapshot{
-		Stream: a.stream, Head: l.head, Position: l.position, Time: l.time,
+		Stream: a.stream, Head: l.head, Position: l.position, Time: l.time, Epoch: l.epoch,
 		Schema: a.kind.stateSchema(), State: state, Memory: l.recall.encode(),
 	}, nil
 }
 
-// write saves queued snapshots until done is closed and none is left.
-func (s *System) write(ctx context.Context, done <-chan struct{}) {
+// writeQueued saves queued snapshots until done is closed and none is left.
+func (s *System) writeQueued(ctx context.Context, done <-chan struct{}) {
 	for {
 		select {
 		case job := <-s.saves:
-			s.save(ctx, job)
+			s.writeOne(ctx, job)
 		case <-done:
 			select {
 			case job := <-s.saves:
-				s.save(ctx, job)
+				s.writeOne(ctx, job)
 			default:
 				return
 			}
@@ -95,13 +134,16 @@ func (s *System) write(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-func (s *System) save(ctx context.Context, job save) {
-	err := s.config.Snapshots.Save(ctx, job.snapshot)
-	job.under.Store(false)
-	if err != nil {
-		job.kind.metrics.snapshotFailures.Inc()
-		s.config.Logger.Warn("snapshot is not saved", "stream", job.snapshot.Stream.String(), "version", job.snapshot.Head.Version, "err", err)
+func (s *System) writeOne(ctx context.Context, job save) {
+	s.write(ctx, job.of, job.snapshot)
+	job.of.home.endSave(job.of)
+}
+
+func (s *System) write(ctx context.Context, a *actor, snap *store.Snapshot) {
+	if err := s.config.Snapshots.Save(ctx, snap); err != nil {
+		a.kind.metrics.snapshotFailures.Inc()
+		s.config.Logger.Warn("snapshot is not saved", "stream", a.stream.String(), "version", snap.Head.Version, "err", err)
 		return
 	}
-	job.kind.metrics.snapshotted(len(job.snapshot.State) + len(job.snapshot.Memory))
+	a.kind.metrics.snapshotted(len(snap.State) + len(snap.Memory))
 }

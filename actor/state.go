@@ -104,7 +104,7 @@ func (l *live) foldUntil(c *store.Commit, k *registered, version uint64) error {
 			return stored(err, c, c.After.Version+uint64(i)+1)
 		}
 	}
-	l.head, l.position, l.time = store.Head{Version: version}, store.PositionOf(c.Sequence, n-1), c.Time
+	l.head, l.position, l.time, l.epoch = store.Head{Version: version}, store.PositionOf(c.Sequence, n-1), c.Time, c.Epoch
 	return nil
 }
 

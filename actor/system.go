@@ -3,7 +3,6 @@ package actor
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 
@@ -17,14 +16,13 @@ import (
 type System struct {
 	config  Config
 	kinds   map[string]*registered
-	table   [tableShards]tableShard
-	seed    maphash.Seed
+	table   []atomic.Pointer[partition] // by number
 	actors  atomic.Int64
 	saves   chan save
+	hands   chan struct{} // held while a partition that is given away saves an actor
 	metrics *metrics
 
-	gate    sync.RWMutex // held to read while work begins, to write when it must no more
-	closed  bool
+	closed  atomic.Bool    // nothing is opened any more
 	running sync.WaitGroup // actors with a goroutine
 }
 
@@ -35,25 +33,24 @@ type registered struct {
 	metrics kindMetrics
 }
 
-const tableShards = 256
-
-type tableShard struct {
-	mu     sync.Mutex
-	actors map[store.StreamID]*actor
-}
-
 // NewSystem checks the configuration and returns a system that takes commands
-// at once. It starts nothing; [System.Run] does.
+// at once, or with leases once partitions are opened. It starts nothing;
+// [System.Run] does.
 func NewSystem(config Config) (*System, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
+	setDefault(&config.Partitions, config.Log.Partitions())
+	if has := config.Log.Partitions(); config.Partitions != has {
+		return nil, fmt.Errorf("actor config: Partitions is %d, the log has %d", config.Partitions, has)
+	}
 	s := &System{
 		config: config,
 		kinds:  make(map[string]*registered, len(config.Aggregates)),
-		seed:   maphash.MakeSeed(),
+		table:  make([]atomic.Pointer[partition], config.Partitions),
 		saves:  make(chan save, maxPendingSaves),
+		hands:  make(chan struct{}, saveHands),
 	}
 	s.metrics = newMetrics(s)
 	for _, d := range config.Aggregates {
@@ -67,7 +64,7 @@ func NewSystem(config Config) (*System, error) {
 		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.EventNames()), metrics: s.metrics.forKind(k.TypeName())}
 	}
 	for i := range s.table {
-		s.table[i].actors = make(map[store.StreamID]*actor)
+		s.table[i].Store(newPartition(i, config.atFirst()))
 	}
 	if err := s.metrics.register(config.Registerer); err != nil {
 		return nil, err
@@ -87,15 +84,21 @@ func (s *System) Active() int { return int(s.actors.Load()) }
 // the error matches [ErrDeadline]. When ctx ends later, the command goes on,
 // and the error matches [store.ErrUnknown] and ctx's.
 func (s *System) Execute(ctx context.Context, c Command) (Result, error) {
+	r, err := s.newRequest(ctx, c)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.await(ctx, r)
+}
+
+// await sends a request and waits for its answer.
+func (s *System) await(ctx context.Context, r *request) (Result, error) {
 	type answer struct {
 		result Result
 		err    error
 	}
 	answers := make(chan answer, 1)
-	r, err := s.newRequest(ctx, c, func(result Result, err error) { answers <- answer{result, err} })
-	if err != nil {
-		return Result{}, err
-	}
+	r.reply = func(result Result, err error) { answers <- answer{result, err} }
 	s.dispatch(r)
 	select {
 	case a := <-answers:
@@ -109,8 +112,16 @@ func (s *System) Execute(ctx context.Context, c Command) (Result, error) {
 	case a := <-answers:
 		return a.result, a.err
 	default:
-		return Result{}, &store.UnknownError{Stream: c.Stream, Reason: context.Cause(ctx)}
+		return Result{}, r.late(context.Cause(ctx))
 	}
+}
+
+// late is what the sender of a request in its turn is told when its time is over.
+func (r *request) late(cause error) error {
+	if r.reading != nil {
+		return fmt.Errorf("%w: %w", ErrDeadline, cause)
+	}
+	return &store.UnknownError{Stream: r.command.Stream, Reason: cause}
 }
 
 // Submit sends a command and returns at once. reply is called exactly once,
@@ -119,19 +130,20 @@ func (s *System) Execute(ctx context.Context, c Command) (Result, error) {
 // cancellation has no effect.
 //
 // The errors that reply gets match one of [ErrRejected], [ErrBusy],
-// [ErrDeadline], [ErrDuplicateBody], [ErrInternal], or of package store
+// [ErrDeadline], [ErrDuplicateBody], [ErrInternal], [ErrMoved], or of package store
 // ErrConflict, ErrInvalid, ErrTooLarge, ErrUnknownType, ErrUnavailable,
 // ErrRefused, ErrUnknown, ErrDamaged, ErrAhead.
 func (s *System) Submit(ctx context.Context, c Command, reply func(Result, error)) {
-	r, err := s.newRequest(ctx, c, reply)
+	r, err := s.newRequest(ctx, c)
 	if err != nil {
 		reply(Result{}, err)
 		return
 	}
+	r.reply = reply
 	s.dispatch(r)
 }
 
-func (s *System) newRequest(ctx context.Context, c Command, reply func(Result, error)) (*request, error) {
+func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 	k, err := s.kindOf(c.Stream)
 	if err != nil {
 		return nil, err
@@ -139,7 +151,7 @@ func (s *System) newRequest(ctx context.Context, c Command, reply func(Result, e
 	if err := c.Stream.Validate(); err != nil {
 		return nil, err
 	}
-	r := &request{command: c, reply: reply}
+	r := &request{command: c, partition: c.Stream.Partition(len(s.table))}
 	if r.decoded, err = s.decode(k, &c); err != nil {
 		return nil, err
 	}
@@ -183,61 +195,20 @@ func (s *System) dispatch(r *request) {
 	}
 }
 
-func (s *System) enqueue(r *request) error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed {
-		return errClosed
-	}
-	for {
-		a, err := s.actor(r.command.Stream)
-		if err != nil {
-			return err
-		}
-		switch a.enqueue(r, s.config.MailboxLen) {
-		case starts:
-			s.running.Add(1)
-			go s.run(a)
-			return nil
-		case waits:
-			return nil
-		case full:
-			return fmt.Errorf("%w: %d commands wait for %s", ErrBusy, s.config.MailboxLen, r.command.Stream)
-		case retired: // passivated since the look-up: the next one finds or makes another
-		}
-	}
-}
-
 var errClosed = fmt.Errorf("%w: shutting down", store.ErrUnavailable)
 
-// actor returns the actor of a stream, not yet activated if it is new.
-func (s *System) actor(stream store.StreamID) (*actor, error) {
-	shard := s.shard(stream)
-	shard.mu.Lock()
-	defer shard.mu.Unlock()
-	if a := shard.actors[stream]; a != nil {
-		return a, nil
-	}
-	if hard := int64(s.config.MaxActors) + int64(s.config.MaxActors)/4; s.actors.Load() >= hard {
-		return nil, fmt.Errorf("%w: %d actors are in memory", ErrBusy, hard)
-	}
-	a := &actor{stream: stream, kind: s.kinds[stream.Type]}
-	shard.actors[stream] = a
-	s.actors.Add(1)
-	return a, nil
-}
-
-func (s *System) shard(stream store.StreamID) *tableShard {
-	return &s.table[maphash.String(s.seed, stream.ID)%tableShards]
-}
-
-// run is an actor's goroutine: it takes turns until nothing is queued.
+// run is an actor's goroutine: it takes turns until nothing is queued. What a
+// turn left over is not begun when the actor has been forgotten meanwhile.
 func (s *System) run(a *actor) {
 	defer s.running.Done()
-	for batch := a.next(); len(batch) > 0; batch = a.next() {
+	for batch := a.home.next(a); len(batch) > 0; batch = a.home.next(a) {
 		for len(batch) > 0 {
 			batch = s.turn(a, batch)
 			s.snapshotIfDue(a)
+			if len(batch) > 0 && !a.home.has(a) {
+				answerAll(batch, ErrMoved)
+				break
+			}
 		}
 	}
 }

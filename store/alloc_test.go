@@ -25,6 +25,7 @@ func TestAllocations(t *testing.T) {
 		run  func()
 	}{
 		{"token of a plain id", 0, func() { _, _ = store.EncodeToken("application-173688") }},
+		{"partition of a stream", 0, func() { _ = commit.Stream.Partition(128) }},
 		{"wire name of a type", 0, func() { _, _ = types.Name(event) }},
 		{"guard of a usual value", 0, func() { _ = store.GuardMsgPack(small) }},
 		{"check of a usual value", 0, func() { _ = store.FitsMsgPack(small, &fields) }},

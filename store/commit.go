@@ -22,8 +22,8 @@ func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 type Head struct {
 	// Version is the version of the last event: the count of events.
 	Version uint64
-	// Sequence is the log's sequence of the last commit. It is what a
-	// conditional publish names; it is not a count.
+	// Sequence is the last commit's in its log stream ([Commit.Local]). It is
+	// what a conditional publish names; it is neither a count nor a position.
 	Sequence uint64
 	// Hash is the last commit's.
 	Hash Hash
@@ -32,9 +32,13 @@ type Head struct {
 // Commit is what one append stores: events of one stream, all of them or
 // none, with the commands that they answer.
 //
-// The fields up to Events are the writer's and are stored. Sequence and Hash
-// are the log's: it sets them on what it returns, and ignores them in what it
-// is given.
+// The fields up to Events are the writer's and are stored. Sequence, Local and
+// Hash are the log's: it sets them on what it returns and on what it has
+// appended, and ignores them in what it is given.
+//
+// A log may spread its streams over several log streams, each with sequences of
+// its own, and put all commits into one total order as well. With one log
+// stream there is one sequence, and Local equals Sequence.
 type Commit struct {
 	// Stream is whose history this is.
 	Stream StreamID
@@ -46,6 +50,9 @@ type Commit struct {
 	After Head
 	// Time is when the writer decided, in UTC, to the microsecond.
 	Time time.Time
+	// Epoch is that of the lease under which the commit was written; 0 without a
+	// lease. It never goes down in a stream.
+	Epoch uint64
 	// Commands are the commands that were answered, in the order of their
 	// decisions: 1 to [MaxEvents] of them, each with at least one event.
 	Commands []Command
@@ -53,8 +60,12 @@ type Commit struct {
 	// side by side.
 	Events []Event
 
-	// Sequence is the commit's place in the log, from 1.
+	// Sequence is the commit's place in the total order of the log, from 1: what
+	// positions are made of.
 	Sequence uint64
+	// Local is the commit's sequence in its log stream, from 1: what the next
+	// append to the stream names. It is never above Sequence.
+	Local uint64
 	// Hash is that of the stored bytes.
 	Hash Hash
 }
@@ -101,7 +112,7 @@ type Event struct {
 // Head returns the head of the stream with c as its last commit. c must be a
 // stored one.
 func (c *Commit) Head() Head {
-	return Head{Version: c.After.Version + uint64(len(c.Events)), Sequence: c.Sequence, Hash: c.Hash}
+	return Head{Version: c.After.Version + uint64(len(c.Events)), Sequence: c.Local, Hash: c.Hash}
 }
 
 // Last returns the position of the commit's last event. c must be a stored one.
@@ -121,7 +132,9 @@ type Recorded[E any] struct {
 	// Schema is the version that the event was stored in.
 	Schema int
 	// Time is when it was decided, in UTC.
-	Time    time.Time
+	Time time.Time
+	// Epoch is that of the lease under which it was stored; 0 without a lease.
+	Epoch   uint64
 	Command Command
 	Data    E
 }
@@ -143,6 +156,7 @@ func (c *Commit) Recorded() iter.Seq[Recorded[[]byte]] {
 				Type:     e.Type,
 				Schema:   e.Schema,
 				Time:     c.Time,
+				Epoch:    c.Epoch,
 				Command:  c.Commands[e.Command],
 				Data:     e.Data,
 			}
@@ -173,6 +187,6 @@ func eventID(s StreamID, command string, nth int) uuid.UUID {
 func WithData[D, E any](r Recorded[D], data E) Recorded[E] {
 	return Recorded[E]{
 		Stream: r.Stream, Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type,
-		Schema: r.Schema, Time: r.Time, Command: r.Command, Data: data,
+		Schema: r.Schema, Time: r.Time, Epoch: r.Epoch, Command: r.Command, Data: data,
 	}
 }

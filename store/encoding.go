@@ -10,10 +10,6 @@ import (
 // server takes in one message (1 MiB unless configured).
 const MaxCommitBytes = 512 << 10
 
-// commitFormat is the layout of commits that this build writes, and the first
-// thing in each. A build that does not know a format refuses it.
-const commitFormat = 1
-
 // HashOf returns the hash of a commit as it is stored.
 func HashOf(stored []byte) Hash {
 	sum := sha256.Sum256(stored)
@@ -57,8 +53,9 @@ func (c *Commit) dataBytes() int {
 	return size
 }
 
-// DecodeCommit reads what [EncodeCommit] wrote and the log holds at sequence,
-// and sets Sequence and Hash. The bytes may come from anywhere. The commit takes
+// DecodeCommit reads what [EncodeCommit] wrote and a log stream holds at
+// sequence, and sets Local and Hash, and Sequence as if there were one log
+// stream. The bytes may come from anywhere. The commit takes
 // them over: its events' data are parts of stored, and its texts are parts of
 // one string, so clone a text that is to outlive the commit. The error matches
 // [ErrDamaged].
@@ -76,7 +73,7 @@ func DecodeCommit(codec Codec, stored []byte, sequence uint64) (*Commit, error) 
 	if sequence > maxSequence || c.After.Sequence >= sequence {
 		return nil, damagedAt(sequence, "it follows a commit that is not before it")
 	}
-	c.Sequence, c.Hash = sequence, HashOf(stored)
+	c.Sequence, c.Local, c.Hash = sequence, sequence, HashOf(stored)
 	return c, nil
 }
 
@@ -91,8 +88,8 @@ func damagedAt(sequence uint64, reason string) error {
 	return fmt.Errorf("%w: commit at sequence %d: %s", ErrDamaged, sequence, reason)
 }
 
-// DecodeNext reads the commit that a log holds at sequence as the one of the
-// stream that comes after head, and checks that it is: what every reader of a
+// DecodeNext reads the commit that a log stream holds at sequence as the one of
+// the stream that comes after head, and checks that it is: what every reader of a
 // stream does. The error is a [*DamageError].
 func DecodeNext(codec Codec, stored []byte, sequence uint64, id StreamID, head Head) (*Commit, error) {
 	c, err := DecodeCommit(codec, stored, sequence)

@@ -57,18 +57,19 @@ func mustEncode(t testing.TB, codec store.Codec, c *store.Commit) []byte {
 
 func TestCommitRoundTrip(t *testing.T) {
 	eachCodec(t, func(t *testing.T, codec store.Codec) {
-		want := fullCommit(t, codec)
-		stored := mustEncode(t, codec, want)
-		got, err := store.DecodeCommit(codec, stored, sequence)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want.Sequence, want.Hash = sequence, store.HashOf(stored)
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Fatalf("-want +got:\n%s", diff)
-		}
-		if again := mustEncode(t, codec, got); !bytes.Equal(again, stored) {
-			t.Fatalf("the same commit gives\n%q, then\n%q", stored, again)
+		for _, want := range fullCommits(t, codec) {
+			stored := mustEncode(t, codec, want)
+			got, err := store.DecodeCommit(codec, stored, sequence)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want.Sequence, want.Local, want.Hash = sequence, sequence, store.HashOf(stored)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Fatalf("-want +got:\n%s", diff)
+			}
+			if again := mustEncode(t, codec, got); !bytes.Equal(again, stored) {
+				t.Fatalf("the same commit gives\n%q, then\n%q", stored, again)
+			}
 		}
 	})
 }
@@ -194,23 +195,32 @@ func TestLargestCommit(t *testing.T) {
 // A stored commit with one bit changed is never read as a commit.
 func TestDecodeCommitNoticesEveryBit(t *testing.T) {
 	eachCodec(t, func(t *testing.T, codec store.Codec) {
-		stored := mustEncode(t, codec, fullCommit(t, codec))
-		for i := range len(stored) * 8 {
-			flipped := bytes.Clone(stored)
-			flipped[i/8] ^= 1 << (i % 8)
-			if c, err := store.DecodeCommit(codec, flipped, sequence); !errors.Is(err, store.ErrDamaged) {
-				t.Fatalf("bit %d of byte %d: %+v, %v, want damage", i%8, i/8, c, err)
-			}
-		}
-		for n := range stored {
-			if _, err := store.DecodeCommit(codec, stored[:n], sequence); !errors.Is(err, store.ErrDamaged) {
-				t.Fatalf("%d of %d bytes: %v, want damage", n, len(stored), err)
-			}
-		}
-		if _, err := store.DecodeCommit(codec, append(stored, 0), sequence); !errors.Is(err, store.ErrDamaged) {
-			t.Fatalf("a byte more: %v, want damage", err)
+		for _, c := range fullCommits(t, codec) {
+			noticesEveryBit(t, mustEncode(t, codec, c), func(stored []byte) error {
+				_, err := store.DecodeCommit(codec, stored, sequence)
+				return err
+			})
 		}
 	})
+}
+
+func noticesEveryBit(t *testing.T, stored []byte, decode func([]byte) error) {
+	t.Helper()
+	for i := range len(stored) * 8 {
+		flipped := bytes.Clone(stored)
+		flipped[i/8] ^= 1 << (i % 8)
+		if err := decode(flipped); !errors.Is(err, store.ErrDamaged) {
+			t.Fatalf("bit %d of byte %d: %v, want damage", i%8, i/8, err)
+		}
+	}
+	for n := range stored {
+		if err := decode(stored[:n]); !errors.Is(err, store.ErrDamaged) {
+			t.Fatalf("%d of %d bytes: %v, want damage", n, len(stored), err)
+		}
+	}
+	if err := decode(append(stored, 0)); !errors.Is(err, store.ErrDamaged) {
+		t.Fatalf("a byte more: %v, want damage", err)
+	}
 }
 
 func TestDecodeCommitRefusesSequences(t *testing.T) {
@@ -297,10 +307,12 @@ func TestRecorded(t *testing.T) {
 
 func FuzzDecodeCommit(f *testing.F) {
 	for _, codec := range codecs {
-		stored := mustEncode(f, codec, fullCommit(f, codec))
-		f.Add(store.Unsealed(codec, stored), true)
-		f.Add(stored, false)
-		f.Add(stored[:len(stored)/2], true)
+		for _, c := range fullCommits(f, codec) {
+			stored := mustEncode(f, codec, c)
+			f.Add(store.Unsealed(codec, stored), true)
+			f.Add(stored, false)
+			f.Add(stored[:len(stored)/2], true)
+		}
 	}
 	f.Add([]byte("\xdd\xff\xff\xff\xff"), true)
 	f.Fuzz(func(t *testing.T, data []byte, seal bool) {

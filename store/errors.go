@@ -113,7 +113,7 @@ func (e *TooLargeError) Unwrap() error { return ErrTooLarge }
 type DamageError struct {
 	Stream   StreamID
 	Version  uint64 // first version that cannot be trusted
-	Sequence uint64 // log's sequence of the offending commit, 0 if none
+	Sequence uint64 // the offending commit's place in the log, 0 if there is none or it is not known
 	Reason   string
 }
 
@@ -126,9 +126,10 @@ func (e *DamageError) Unwrap() error { return ErrDamaged }
 
 // AheadError says that something which rests on the log is beyond its end.
 type AheadError struct {
-	What string   // "snapshot of application/1", "checkpoint of view outcomes"
-	Has  Position // what it rests on
-	Log  Position // where the log, or the stream, ends
+	What string // "snapshot of application/1", "checkpoint of view outcomes"
+	// Has is what it rests on, Log where the log, or the stream, ends. For a
+	// stream both count in its log stream, as heads do.
+	Has, Log Position
 }
 
 func (e *AheadError) Error() string {

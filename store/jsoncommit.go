@@ -23,6 +23,7 @@ type commitJSON struct {
 	Commit   uuid.UUID     `json:"commit"`
 	After    headJSON      `json:"after"`
 	Time     time.Time     `json:"time"`
+	Epoch    uint64        `json:"epoch,omitempty"`
 	Commands []commandJSON `json:"commands"`
 	Events   []eventJSON   `json:"events"`
 }
@@ -85,12 +86,13 @@ func embeddable(data []byte) error {
 
 func (c *Commit) toJSON() *commitJSON {
 	j := &commitJSON{
-		Format:   commitFormat,
+		Format:   formatOf(c.Epoch),
 		Type:     c.Stream.Type,
 		ID:       c.Stream.ID,
 		Commit:   c.ID,
 		After:    headJSON{Version: c.After.Version, Sequence: c.After.Sequence, Hash: c.After.Hash.String()},
 		Time:     timeOf(c.Time.UnixMicro()),
+		Epoch:    c.Epoch,
 		Commands: make([]commandJSON, len(c.Commands)),
 		Events:   make([]eventJSON, len(c.Events)),
 	}
@@ -117,7 +119,7 @@ func decodeCommitJSON(stored []byte) (*Commit, error) {
 	if err := json.Unmarshal(stored, &j); err != nil {
 		return nil, err
 	}
-	if j.Format != commitFormat {
+	if j.Format != formatOf(j.Epoch) {
 		return nil, errFormat
 	}
 	return j.commit()
@@ -129,6 +131,7 @@ func (j *commitJSON) commit() (*Commit, error) {
 		ID:       j.Commit,
 		After:    Head{Version: j.After.Version, Sequence: j.After.Sequence},
 		Time:     j.Time.UTC(),
+		Epoch:    j.Epoch,
 		Commands: make([]Command, len(j.Commands)),
 		Events:   make([]Event, len(j.Events)),
 	}

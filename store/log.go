@@ -11,16 +11,18 @@ import (
 type Log interface {
 	// Append stores c, whole, as the next commit of its stream, if the stream
 	// still ends at c.After, and returns the new head. It has returned nil only
-	// when the commit is as durable as this log makes it.
+	// when the commit is as durable as this log makes it and its place in the
+	// total order is known; then it has set c.Sequence, c.Local and c.Hash.
 	//
 	// Errors, exactly one of:
 	//   - [ErrConflict] ([*ConflictError]): the stream ends elsewhere; not stored.
 	//   - [ErrRefused] ([*RefusedError]): not stored and never will be.
-	//   - [ErrUnknown] ([*UnknownError]): ctx ended before the outcome was definite.
+	//   - [ErrUnknown] ([*UnknownError]): ctx ended before the outcome was definite,
+	//     or the commit is stored and ctx ended before its place was known.
 	//
 	// A lost acknowledgement is resolved by sending the identical commit again
 	// until the answer is definite; the expectation makes that safe for ever.
-	// c is not kept. Appends to one stream must not overlap in one writer.
+	// c is not kept, and changed only as said above. Appends to one stream must not overlap in one writer.
 	Append(ctx context.Context, c *Commit) (Head, error)
 
 	// Read yields the commits of a stream that follow the head after, in order,
@@ -98,10 +100,12 @@ type Snapshot struct {
 	Stream StreamID
 	// Head is the end of the prefix that was folded.
 	Head Head
-	// Position is that of the prefix's last event.
+	// Position is that of the prefix's last event, in the total order.
 	Position Position
 	// Time is that of the prefix's last commit, in UTC.
 	Time time.Time
+	// Epoch is that of the prefix's last commit.
+	Epoch uint64
 	// Schema is the version of the state's schema.
 	Schema int
 	// State is the encoded state.

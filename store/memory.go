@@ -96,10 +96,16 @@ func (m *Memory) Append(ctx context.Context, c *Commit) (Head, error) {
 	if s == nil {
 		s = &memoryStream{id: c.Stream}
 	}
-	if c.After != s.head {
-		return m.notNext(s, c, stored)
+	head := c.After
+	if head != s.head {
+		if head, err = m.notNext(s, c, stored); err != nil {
+			return Head{}, err
+		}
+	} else {
+		head = m.add(s, stored, hash, len(c.Events))
 	}
-	return m.add(s, stored, hash, len(c.Events)), nil
+	c.Sequence, c.Local, c.Hash = head.Sequence, head.Sequence, head.Hash
+	return head, nil
 }
 
 // add stores bytes as the next commit of the stream. It is called with the lock.

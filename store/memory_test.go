@@ -31,8 +31,8 @@ func openOver(m *store.Memory, log store.Log) storetest.Store {
 		Again:         func(*testing.T) store.Log { return m },
 		Faults:        lossy,
 		Forge:         func(_ *testing.T, id store.StreamID, data []byte) { m.Forge(id, data) },
-		Flip:          func(_ *testing.T, sequence uint64) { m.Flip(sequence) },
-		Remove:        func(_ *testing.T, sequence uint64) { m.Remove(sequence) },
+		Flip:          func(_ *testing.T, c *store.Commit) { m.Flip(c.Sequence) },
+		Remove:        func(_ *testing.T, c *store.Commit) { m.Remove(c.Sequence) },
 		ForgeSnapshot: func(_ *testing.T, id store.StreamID, data []byte) { m.ForgeSnapshot(id, data) },
 	}
 }

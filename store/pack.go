@@ -33,6 +33,37 @@ func cutSum(b []byte) ([]byte, bool) {
 	return body, sum[0] == 0xce && binary.BigEndian.Uint32(sum[1:]) == crc32.Checksum(body, castagnoli)
 }
 
+// The layouts that this build knows, commits' and snapshots' alike: a number
+// that stands first. What was written without a lease is laid out as before
+// there were leases, so its bytes never change; with one there is a field more.
+// A build that does not know a layout refuses it.
+const (
+	formatPlain  = 1
+	formatLeased = 2
+)
+
+func formatOf(epoch uint64) int {
+	if epoch == 0 {
+		return formatPlain
+	}
+	return formatLeased
+}
+
+// appendFormat begins an array of fields elements, or of one more if there is
+// an epoch.
+func appendFormat(b []byte, fields int, epoch uint64) []byte {
+	format := formatOf(epoch)
+	b = appendArray(b, fields+format-formatPlain)
+	return appendUint(b, uint64(format))
+}
+
+func appendEpoch(b []byte, epoch uint64) []byte {
+	if epoch == 0 {
+		return b
+	}
+	return appendUint(b, epoch)
+}
+
 func appendUint(b []byte, n uint64) []byte {
 	switch {
 	case n <= 0x7f:
@@ -196,6 +227,34 @@ func (u *unpacker) fields(n int) {
 	if u.array(n) != n {
 		u.fail()
 	}
+}
+
+// format reads what appendFormat wrote and reports whether there is an epoch.
+func (u *unpacker) format(fields int) (leased bool, err error) {
+	n, format := u.array(math.MaxUint8), u.uint()
+	if u.err == nil && format != formatPlain && format != formatLeased {
+		return false, errFormat
+	}
+	leased = format == formatLeased
+	if leased {
+		fields++
+	}
+	if n != fields {
+		u.fail()
+	}
+	return leased, u.err
+}
+
+// epoch reads what appendEpoch wrote. There is one way to write none.
+func (u *unpacker) epoch(leased bool) uint64 {
+	if !leased {
+		return 0
+	}
+	epoch := u.uint()
+	if epoch == 0 {
+		u.fail()
+	}
+	return epoch
 }
 
 func (u *unpacker) string() string {

@@ -7,6 +7,8 @@ import "errors"
 //
 //	[format, [data…], type, id, commit id, version, sequence and hash of the
 //	head before it, microseconds, [[command…]…], [[type, schema, command]…], sum]
+//
+// The epoch, if there is one, follows the microseconds.
 
 const (
 	commitFields  = 12
@@ -16,8 +18,7 @@ const (
 
 func packCommit(c *Commit) []byte {
 	b := make([]byte, 0, c.packedBytes())
-	b = appendArray(b, commitFields)
-	b = appendUint(b, commitFormat)
+	b = appendFormat(b, commitFields, c.Epoch)
 	b = appendArray(b, len(c.Events))
 	for i := range c.Events {
 		b = appendBytes(b, c.Events[i].Data)
@@ -29,6 +30,7 @@ func packCommit(c *Commit) []byte {
 	b = appendUint(b, c.After.Sequence)
 	b = appendBytes(b, c.After.Hash[:])
 	b = appendInt64(b, c.Time.UnixMicro())
+	b = appendEpoch(b, c.Epoch)
 	b = appendArray(b, len(c.Commands))
 	for i := range c.Commands {
 		b = packCommand(b, &c.Commands[i])
@@ -84,9 +86,9 @@ func unpackCommit(stored []byte) (*Commit, error) {
 		return nil, errSum
 	}
 	u := unpacker{data: body}
-	u.fields(commitFields)
-	if format := u.uint(); u.err == nil && format != commitFormat {
-		return nil, errFormat
+	leased, err := u.format(commitFields)
+	if err != nil {
+		return nil, err
 	}
 	c := &Commit{Events: make([]Event, u.array(MaxEvents))}
 	for i := range c.Events {
@@ -100,6 +102,7 @@ func unpackCommit(stored []byte) (*Commit, error) {
 	c.After.Sequence = u.uint()
 	u.exactly(c.After.Hash[:])
 	c.Time = timeOf(u.int64())
+	c.Epoch = u.epoch(leased)
 	c.Commands = make([]Command, u.array(MaxEvents))
 	for i := range c.Commands {
 		unpackCommand(&u, &c.Commands[i])

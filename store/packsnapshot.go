@@ -6,10 +6,7 @@ import "fmt"
 // server takes in one message (1 MiB unless configured).
 const MaxSnapshotBytes = 768 << 10
 
-const (
-	snapshotFormat = 1
-	snapshotFields = 12
-)
+const snapshotFields = 12
 
 // EncodeSnapshot returns the bytes that a snapshot store keeps of s, which have
 // a check sum. They do not depend on the namespace's codec. The time is stored
@@ -30,9 +27,10 @@ func EncodeSnapshot(s *Snapshot) ([]byte, error) {
 //
 //	[format, state, memory, type, id, version, sequence, hash, position,
 //	microseconds, schema, sum]
+//
+// The epoch, if there is one, follows the microseconds.
 func packSnapshot(b []byte, s *Snapshot) []byte {
-	b = appendArray(b, snapshotFields)
-	b = appendUint(b, snapshotFormat)
+	b = appendFormat(b, snapshotFields, s.Epoch)
 	b = appendBytes(b, s.State)
 	b = appendBytes(b, s.Memory)
 	b = appendText(b, s.Stream.Type)
@@ -42,6 +40,7 @@ func packSnapshot(b []byte, s *Snapshot) []byte {
 	b = appendBytes(b, s.Head.Hash[:])
 	b = appendUint(b, uint64(s.Position))
 	b = appendInt64(b, s.Time.UnixMicro())
+	b = appendEpoch(b, s.Epoch)
 	b = appendUint(b, uint64(s.Schema))
 	return appendSum(b)
 }
@@ -75,9 +74,9 @@ func unpackSnapshot(stored []byte) (*Snapshot, error) {
 		return nil, errSum
 	}
 	u := unpacker{data: body}
-	u.fields(snapshotFields)
-	if format := u.uint(); u.err == nil && format != snapshotFormat {
-		return nil, errFormat
+	leased, err := u.format(snapshotFields)
+	if err != nil {
+		return nil, err
 	}
 	s := &Snapshot{State: u.bytes(), Memory: u.bytes()}
 	u.beginTexts()
@@ -88,6 +87,7 @@ func unpackSnapshot(stored []byte) (*Snapshot, error) {
 	u.exactly(s.Head.Hash[:])
 	s.Position = Position(u.uint())
 	s.Time = timeOf(u.int64())
+	s.Epoch = u.epoch(leased)
 	s.Schema = u.int(maxSchema)
 	return s, u.finish()
 }
@@ -100,8 +100,8 @@ func (s *Snapshot) validate() error {
 	switch {
 	case s.Head.Version == 0 || s.Head.Sequence == 0:
 		reason = "it is of a stream without events"
-	case s.Head.Sequence != s.Position.Sequence():
-		reason = "its position is not that of its head"
+	case s.Head.Sequence > s.Position.Sequence():
+		reason = "its position is before that of its head"
 	case s.Schema < 1 || s.Schema > maxSchema:
 		reason = "its state has no schema version"
 	case s.Time.Before(earliest) || s.Time.After(latest):

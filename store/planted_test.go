@@ -29,6 +29,8 @@ var planted = map[string]struct {
 	"guesses that it was refused":   {"faults/stored,_and_ctx_ends", above(guessRefused)},
 	"guesses that it was stored":    {"faults/not_stored,_and_ctx_ends", above(guessStored)},
 	"takes progress for conflict":   {"faults/write_in_progress", takeProgressForConflict},
+	"does not say where":            {"append/says_where", below(sayNothing)},
+	"forgets the epoch":             {"append/epoch", below(forgetEpoch)},
 	"all rivals win":                {"rivals/one_wins_each_round", below(ignoreExpectation)},
 	"loses one of many":             {"rivals/no_loss,_no_doubling", below(loseSome)},
 	"reads a broken chain":          {"damage/broken_chain", below(readUnchecked)},
@@ -43,6 +45,7 @@ var planted = map[string]struct {
 	"follows from beyond the end":   {"follow/ahead_of_the_log", below(followFromEnd)},
 	"delivers twice":                {"follow/from_the_beginning", below(followTwice)},
 	"delivers all types":            {"follow/some_types", below(followAllTypes)},
+	"forgets a snapshot's epoch":    {"snapshots/epoch", snapshots(forgetSnapshotEpoch)},
 	"damage is not found":           {"snapshots/damaged", snapshots(hideDamage)},
 	"keeps the caller's snapshot":   {"snapshots/stays_the_caller's", snapshots(keepAsGiven)},
 	"takes a snapshot of any size":  {"snapshots/too_large", snapshots(keepAsGiven)},
@@ -157,6 +160,7 @@ func ignoreExpectation(a *altered) {
 		for {
 			moved.After = endOf(ctx, a.Log, c.Stream).Head()
 			if head, err := a.Log.Append(ctx, &moved); !errors.Is(err, store.ErrConflict) {
+				c.Sequence, c.Local, c.Hash = moved.Sequence, moved.Local, moved.Hash
 				return head, err
 			}
 		}
@@ -264,6 +268,23 @@ func readUnchecked(a *altered) {
 	}
 }
 
+func sayNothing(a *altered) {
+	a.append = func(ctx context.Context, c *store.Commit) (store.Head, error) {
+		mine := *c
+		return a.Log.Append(ctx, &mine)
+	}
+}
+
+func forgetEpoch(a *altered) {
+	a.append = func(ctx context.Context, c *store.Commit) (store.Head, error) {
+		forgotten := *c
+		forgotten.Epoch = 0
+		head, err := a.Log.Append(ctx, &forgotten)
+		c.Sequence, c.Local, c.Hash = forgotten.Sequence, forgotten.Local, forgotten.Hash
+		return head, err
+	}
+}
+
 func readNothingBeyond(a *altered) {
 	a.read = func(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
 		return func(yield func(*store.Commit, error) bool) {
@@ -286,7 +307,9 @@ func lowerCase(a *altered) {
 	a.append = func(ctx context.Context, c *store.Commit) (store.Head, error) {
 		lower := *c
 		lower.Stream.ID = strings.ToLower(c.Stream.ID)
-		return a.Log.Append(ctx, &lower)
+		head, err := a.Log.Append(ctx, &lower)
+		c.Sequence, c.Local, c.Hash = lower.Sequence, lower.Local, lower.Hash
+		return head, err
 	}
 	a.read = func(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
 		return a.Log.Read(ctx, store.StreamID{Type: id.Type, ID: strings.ToLower(id.ID)}, after)
@@ -357,6 +380,16 @@ func followTwice(a *altered) {
 		feed, err := a.Log.Follow(ctx, f)
 		return &stutterer{Feed: feed}, err
 	}
+}
+
+type epochForgetter struct{ store.Snapshots }
+
+func forgetSnapshotEpoch(s store.Snapshots) store.Snapshots { return epochForgetter{s} }
+
+func (f epochForgetter) Save(ctx context.Context, s *store.Snapshot) error {
+	forgotten := *s
+	forgotten.Epoch = 0
+	return f.Snapshots.Save(ctx, &forgotten)
 }
 
 type damageHider struct{ store.Snapshots }

@@ -31,7 +31,9 @@ const (
 //     stored nothing and left nothing on its way. It speaks of this call only:
 //     what an earlier one with the same commit left behind may still arrive.
 //   - With a barrier the outcome is unknown, too, when the commit was stored and
-//     the barrier failed.
+//     the barrier failed; and with several log streams when ctx ended before its
+//     place in the total order was known. The identical commit, sent again, then
+//     waits for that and no more.
 //   - That the log holds a commit at the expected sequence is checked; that it
 //     is the one whose version and hash the commit names is found when it is read.
 func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
@@ -39,18 +41,37 @@ func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if err != nil {
 		return store.Head{}, &store.RefusedError{Stream: c.Stream, Reason: err}
 	}
-	a := &appending{log: l, commit: c, message: m, call: l.inbox.open()}
+	stream := l.names.streamOf(c.Stream)
+	a := &appending{log: l, stream: &l.names.streams[stream], commit: c, message: m, call: l.inbox.open()}
 	defer l.inbox.close(a.call)
 	m.Reply = a.call.reply
-	sequence, err := a.run(ctx)
+	local, err := a.run(ctx)
 	if err != nil {
 		return store.Head{}, err
 	}
-	if err := l.durable.wait(ctx, sequence); err != nil {
+	place, err := l.placeStored(ctx, c, spot{stream, m.Subject, local})
+	if err != nil {
+		return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("it is stored; wait for its place in the total order: %w", err)}
+	}
+	if err := l.durable.wait(ctx, place); err != nil {
 		return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("wait for the disk: %w", err)}
 	}
-	version := c.After.Version + uint64(len(c.Events))
-	return store.Head{Version: version, Sequence: sequence, Hash: store.HashOf(m.Data)}, nil
+	c.Sequence, c.Local, c.Hash = place, local, store.HashOf(m.Data)
+	return c.Head(), nil
+}
+
+// placeStored returns the place of a commit that is stored. The error does not
+// match [store.ErrUnavailable], which would say that nothing is.
+func (l *Log) placeStored(ctx context.Context, c *store.Commit, s spot) (uint64, error) {
+	place, err := l.place(ctx, s)
+	if errors.Is(err, errForgotten) {
+		token := s.subject[strings.LastIndexByte(s.subject, '.')+1:]
+		place, err = l.seek(ctx, c, token, s.local)
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		err = errors.New(err.Error()) //nolint:errorlint // what it matches is not true here
+	}
+	return place, err
 }
 
 // message returns what is published for c: one message with one header, the
@@ -79,6 +100,7 @@ func (l *Log) message(c *store.Commit) (*nats.Msg, error) {
 // definite.
 type appending struct {
 	log     *Log
+	stream  *kept
 	commit  *store.Commit
 	message *nats.Msg
 	call    *call
@@ -89,7 +111,7 @@ type appending struct {
 	reason error // why the last try did not end it
 }
 
-// run returns the sequence at which the commit is stored.
+// run returns the sequence at which the log stream has the commit.
 func (a *appending) run(ctx context.Context) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, a.giveUp(context.Cause(ctx))

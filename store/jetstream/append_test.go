@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"testing"
@@ -134,7 +135,7 @@ func TestFull(t *testing.T) {
 		limit := func(n int64) {
 			t.Helper()
 			js := mustJetStream(t, l)
-			s, err := js.Stream(context.Background(), l.names.stream)
+			s, err := js.Stream(context.Background(), l.names.order.name)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +185,7 @@ func TestRefusedAfterLostAck(t *testing.T) {
 func TestNobodyThere(t *testing.T) {
 	t.Parallel()
 	l := open(t, &single, Config{})
-	if err := mustJetStream(t, l).DeleteStream(context.Background(), l.names.stream); err != nil {
+	if err := mustJetStream(t, l).DeleteStream(context.Background(), l.names.order.name); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the stream is gone", func() bool {
@@ -233,8 +234,18 @@ func TestClosedConnection(t *testing.T) {
 // fails, and each is stored once.
 func TestConnectionLost(t *testing.T) {
 	t.Parallel()
+	for _, cfg := range []Config{{}, several} {
+		t.Run(fmt.Sprint(cfg.LogStreams), func(t *testing.T) {
+			t.Parallel()
+			connectionLost(t, cfg)
+		})
+	}
+}
+
+func connectionLost(t *testing.T, cfg Config) {
+	t.Helper()
 	s := single.use(t)[0]
-	l := open(t, &single, Config{})
+	l := open(t, &single, cfg)
 	l.ackWait = 200 * time.Millisecond
 	const writers, commits, cuts = 4, 150, 5
 	var done, started sync.WaitGroup

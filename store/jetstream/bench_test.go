@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -78,14 +79,97 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
-func benchLog(b *testing.B, servers *fixture, writers int) {
-	l := open(b, servers, Config{})
+func benchLog(b *testing.B, servers *fixture, writers int) { benchAppend(b, servers, writers, 1) }
+
+func benchAppend(b *testing.B, servers *fixture, writers, logStreams int) {
+	l := open(b, servers, Config{LogStreams: logStreams})
+	warmUp(b, l)
 	data := eventData(b)
 	heads := make([]store.Head, writers)
 	share(b, writers, func(w int) (err error) {
 		heads[w], err = l.Append(context.Background(), largeCommit(stream(strconv.Itoa(w)), heads[w], data))
 		return err
 	})
+}
+
+// warmUp appends to each log stream, so that its place in the order was told once.
+func warmUp(b *testing.B, l *Log) {
+	for i := range 4 * len(l.names.streams) {
+		appendTo(b, l, stream(fmt.Sprint("warm-", i)), store.Head{}, 1)
+	}
+}
+
+// BenchmarkLogStreams appends to several log streams and waits for the total
+// order, beside one log stream, which is its own.
+func BenchmarkLogStreams(b *testing.B) {
+	for _, servers := range []struct {
+		name string
+		*fixture
+	}{{"one", &single}, {"three", &cluster}} {
+		for _, writers := range []int{1, 64, 256} {
+			for _, logStreams := range []int{1, 4, 16} {
+				b.Run(fmt.Sprintf("servers=%s/writers=%d/streams=%d", servers.name, writers, logStreams), func(b *testing.B) {
+					benchAppend(b, servers.fixture, writers, logStreams)
+				})
+			}
+		}
+	}
+}
+
+// BenchmarkPlace measures what the total order adds to an append: from the log
+// stream's acknowledgement until the place is known.
+func BenchmarkPlace(b *testing.B) {
+	for _, logStreams := range []int{4, 16} {
+		b.Run(fmt.Sprintf("streams=%d", logStreams), func(b *testing.B) {
+			l := open(b, &cluster, Config{LogStreams: logStreams})
+			warmUp(b, l)
+			var head store.Head
+			var waited time.Duration
+			for b.Loop() {
+				c := commitOf(stream("1"), head, 1)
+				m, err := l.message(c)
+				if err != nil {
+					b.Fatal(err)
+				}
+				a := &appending{log: l, stream: &l.names.streams[l.names.streamOf(c.Stream)], commit: c, message: m, call: l.inbox.open()}
+				m.Reply = a.call.reply
+				c.Local, err = a.run(b.Context())
+				began := time.Now()
+				if err == nil {
+					_, err = l.placeStored(b.Context(), c, spot{l.names.streamOf(c.Stream), m.Subject, c.Local})
+				}
+				waited += time.Since(began)
+				if err != nil {
+					b.Fatal(err)
+				}
+				l.inbox.close(a.call)
+				c.Hash = store.HashOf(m.Data)
+				head = c.Head()
+			}
+			b.ReportMetric(float64(waited.Nanoseconds())/float64(b.N), "ns-waited/op")
+		})
+	}
+}
+
+// BenchmarkActivate reads what followed a snapshot, with one log stream and with
+// several: while the places are remembered, and when they are not ("far").
+func BenchmarkActivate(b *testing.B) {
+	const commits, between = 20, 200
+	for _, logStreams := range []int{1, 4} {
+		l := open(b, &cluster, Config{LogStreams: logStreams})
+		id := stream("activated")
+		heads := spread(b, l, id, commits, between)
+		far := open(b, &cluster, Config{LogStreams: logStreams, Namespace: l.cfg.Namespace})
+		if far.order != nil {
+			far.order.warm = 0
+		}
+		for _, n := range []int{0, 1, commits} {
+			b.Run(fmt.Sprintf("streams=%d/commits=%d", logStreams, n), func(b *testing.B) { benchRead(b, l, id, heads[commits-n], n) })
+			if logStreams > 1 {
+				b.Run(fmt.Sprintf("streams=%d/commits=%d/far", logStreams, n), func(b *testing.B) { benchRead(b, far, id, heads[commits-n], n) })
+			}
+		}
+	}
 }
 
 // payload is what an append publishes, for the baselines.
@@ -188,7 +272,7 @@ func benchRead(b *testing.B, l *Log, id store.StreamID, after store.Head, commit
 func benchGetBatch(b *testing.B, l *Log, id store.StreamID, after store.Head, commits int) {
 	js, subject := mustJetStream(b, l), l.names.subject(id, id.ID)
 	for b.Loop() {
-		messages, err := jetstreamext.GetBatch(context.Background(), js, l.names.stream, commits,
+		messages, err := jetstreamext.GetBatch(context.Background(), js, l.names.order.name, commits,
 			jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchSeq(after.Sequence+1))
 		if err != nil {
 			b.Fatal(err)
@@ -279,7 +363,7 @@ func benchFollow(b *testing.B, l *Log, name string, commits, limit int) {
 func benchPull(b *testing.B, l *Log, commits, limit int) {
 	ctx := context.Background()
 	js := mustJetStream(b, l)
-	consumer, err := js.CreateConsumer(ctx, l.names.stream, natsjs.ConsumerConfig{
+	consumer, err := js.CreateConsumer(ctx, l.names.order.name, natsjs.ConsumerConfig{
 		AckPolicy: natsjs.AckNonePolicy, MemoryStorage: true,
 	})
 	if err != nil {
@@ -295,7 +379,7 @@ func benchPull(b *testing.B, l *Log, commits, limit int) {
 		}
 	}
 	messages.Stop()
-	if err := js.DeleteConsumer(ctx, l.names.stream, consumer.CachedInfo().Name); err != nil {
+	if err := js.DeleteConsumer(ctx, l.names.order.name, consumer.CachedInfo().Name); err != nil {
 		b.Fatal(err)
 	}
 }

@@ -198,7 +198,7 @@ func appendUntil(ctx context.Context, stop <-chan struct{}, l *Log, id store.Str
 }
 
 func stepDown(l *Log) error {
-	m, err := l.cfg.Conn.Request("$JS.API.STREAM.LEADER.STEPDOWN."+l.names.stream, nil, 5*time.Second)
+	m, err := l.cfg.Conn.Request("$JS.API.STREAM.LEADER.STEPDOWN."+l.names.order.name, nil, 5*time.Second)
 	if err != nil {
 		return err
 	}

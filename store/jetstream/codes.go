@@ -31,6 +31,7 @@ const (
 
 // Status headers of messages that carry no body.
 const (
+	sourceHeader        = "Nats-Stream-Source"
 	statusHeader        = "Status"
 	descriptionHeader   = "Description"
 	statusHeartbeat     = "100"

@@ -22,6 +22,13 @@ type Config struct {
 	// 128. It is part of every subject, so it is fixed when the namespace is
 	// created, and a mismatch refuses to open.
 	Partitions int
+	// LogStreams is the number of streams that commits are appended to, 1 to 64
+	// and at most Partitions: partition p is kept in stream p modulo LogStreams,
+	// and one more stream sources them all and gives the total order. Default 1:
+	// one stream that is both. More of them cost each append a second way
+	// through the server (DESIGN.md). Fixed when the namespace is created, and a
+	// mismatch refuses to open.
+	LogStreams int
 	// Codec encodes the values in commits. Default [store.MsgPack]. Fixed when
 	// the namespace is created, and a mismatch refuses to open.
 	Codec store.Codec
@@ -43,12 +50,16 @@ type Config struct {
 const (
 	defaultPartitions = 128
 	maxPartitions     = 4096
+	maxLogStreams     = 64
 	maxReplicas       = 5
 )
 
 func (c Config) withDefaults() Config {
 	if c.Partitions == 0 {
 		c.Partitions = defaultPartitions
+	}
+	if c.LogStreams == 0 {
+		c.LogStreams = 1
 	}
 	if c.Codec == nil {
 		c.Codec = store.MsgPack
@@ -71,6 +82,9 @@ func (c Config) validate() error {
 	}
 	if c.Partitions < 1 || c.Partitions > maxPartitions {
 		return outOfRange("number of partitions", c.Partitions, maxPartitions)
+	}
+	if most := min(maxLogStreams, c.Partitions); c.LogStreams < 1 || c.LogStreams > most {
+		return outOfRange("number of log streams", c.LogStreams, most)
 	}
 	if c.Replicas < 1 || c.Replicas > maxReplicas {
 		return outOfRange("number of replicas", c.Replicas, maxReplicas)

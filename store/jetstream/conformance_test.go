@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -20,6 +21,8 @@ func TestConformance(t *testing.T) {
 		{"one server", &single, Config{}},
 		{"one server, JSON, in memory", &single, Config{Codec: store.JSON, InMemory: true, Partitions: 7}},
 		{"three servers", &cluster, Config{}},
+		{"one server, four log streams", &single, Config{LogStreams: 4, Partitions: 12}},
+		{"three servers, four log streams", &cluster, Config{LogStreams: 4, Partitions: 12, InMemory: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -34,6 +37,9 @@ func TestConformance(t *testing.T) {
 func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	t.Helper()
 	l := open(t, servers, cfg)
+	if l.names.sourced() {
+		t.Cleanup(func() { demolish(t, l) })
+	}
 	v := &vandal{log: l, js: mustJetStream(t, l)}
 	return storetest.Store{
 		Log:       l,
@@ -41,6 +47,7 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 		Again: func(t *testing.T) store.Log {
 			return open(t, servers, Config{
 				Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
+				LogStreams: l.cfg.LogStreams,
 			})
 		},
 		Faults:        disturb(l),
@@ -48,6 +55,21 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 		Flip:          v.flip,
 		Remove:        v.remove,
 		ForgeSnapshot: v.forgeSnapshot,
+	}
+}
+
+// demolish deletes what a log is kept in, so that hundreds of streams do not burden
+// the tests that follow.
+func demolish(t *testing.T, l *Log) {
+	t.Helper()
+	js := mustJetStream(t, l)
+	for _, k := range l.names.all() {
+		if err := js.DeleteStream(context.Background(), k.name); err != nil {
+			t.Log(err)
+		}
+	}
+	if err := js.DeleteKeyValue(context.Background(), l.names.bucket); err != nil {
+		t.Log(err)
 	}
 }
 
@@ -88,10 +110,10 @@ func (v *vandal) forgeSnapshot(t *testing.T, id store.StreamID, data []byte) {
 	}
 }
 
-func (v *vandal) flip(t *testing.T, sequence uint64) {
+func (v *vandal) flip(t *testing.T, c *store.Commit) {
 	t.Helper()
-	v.rewrite(t, func(m *natsjs.RawStreamMsg) {
-		if m.Sequence == sequence {
+	v.rewrite(t, c.Stream, func(m *natsjs.RawStreamMsg) {
+		if m.Sequence == c.Local {
 			m.Data[len(m.Data)/2] ^= 0x10
 		}
 	})
@@ -99,11 +121,14 @@ func (v *vandal) flip(t *testing.T, sequence uint64) {
 
 // remove takes a commit out of its stream. Another stream's stands in its place,
 // for sequences have no gaps that a client could make.
-func (v *vandal) remove(t *testing.T, sequence uint64) {
+func (v *vandal) remove(t *testing.T, c *store.Commit) {
 	t.Helper()
 	other := stream("elsewhere")
-	v.rewrite(t, func(m *natsjs.RawStreamMsg) {
-		if m.Sequence != sequence {
+	for i := 0; v.log.names.streamOf(other) != v.log.names.streamOf(c.Stream); i++ {
+		other = stream(fmt.Sprint("elsewhere-", i))
+	}
+	v.rewrite(t, c.Stream, func(m *natsjs.RawStreamMsg) {
+		if m.Sequence != c.Local {
 			return
 		}
 		data, err := store.EncodeCommit(v.log.cfg.Codec, commitOf(other, store.Head{}, 1))
@@ -114,41 +139,72 @@ func (v *vandal) remove(t *testing.T, sequence uint64) {
 	})
 }
 
-// rewrite replaces the whole stream by a changed copy: the server changes no
-// message that it holds.
-func (v *vandal) rewrite(t *testing.T, change func(m *natsjs.RawStreamMsg)) {
+// rewrite replaces the whole log stream by a changed copy: the server changes no
+// message that it holds. An order that sources stays as it is.
+func (v *vandal) rewrite(t *testing.T, id store.StreamID, change func(m *natsjs.RawStreamMsg)) {
 	t.Helper()
 	ctx := context.Background()
-	all := v.dump(t)
-	info, err := v.js.Stream(ctx, v.log.names.stream)
+	if v.log.names.sourced() {
+		v.detach(t)
+	}
+	name := v.log.names.streams[v.log.names.streamOf(id)].name
+	all := v.dump(t, name)
+	info, err := v.js.Stream(ctx, name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := v.js.DeleteStream(ctx, v.log.names.stream); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v.js.CreateStream(ctx, info.CachedInfo().Config); err != nil {
-		t.Fatal(err)
-	}
+	// On a busy machine a stream that is made anew may find the old one's files.
+	eventually(t, "the stream is empty", func() bool {
+		if err := v.js.DeleteStream(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+		made, err := v.js.CreateStream(ctx, info.CachedInfo().Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.CachedInfo().State.LastSeq == 0
+	})
 	for _, m := range all {
 		change(m)
 		v.republish(t, m)
 	}
 }
 
-func (v *vandal) dump(t *testing.T) []*natsjs.RawStreamMsg {
+// detach ends the sourcing, and returns what was sourced.
+func (v *vandal) detach(t *testing.T) (sources []*natsjs.StreamSource) {
 	t.Helper()
-	ctx := context.Background()
-	s, err := v.js.Stream(ctx, v.log.names.stream)
+	v.resource(t, func(c *natsjs.StreamConfig) { sources, c.Sources = c.Sources, nil })
+	return sources
+}
+
+// attach lets the sourcing go on.
+func (v *vandal) attach(t *testing.T, sources []*natsjs.StreamSource) {
+	t.Helper()
+	v.resource(t, func(c *natsjs.StreamConfig) { c.Sources, c.Subjects = sources, nil })
+}
+
+func (v *vandal) resource(t *testing.T, change func(c *natsjs.StreamConfig)) {
+	t.Helper()
+	s, err := v.js.Stream(context.Background(), v.log.names.order.name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, err := v.log.lastSequence(ctx)
+	cfg := s.CachedInfo().Config
+	change(&cfg)
+	if _, err := v.js.UpdateStream(context.Background(), cfg); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (v *vandal) dump(t *testing.T, name string) []*natsjs.RawStreamMsg {
+	t.Helper()
+	ctx := context.Background()
+	s, err := v.js.Stream(ctx, name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all []*natsjs.RawStreamMsg
-	for sequence := range end {
+	for sequence := range s.CachedInfo().State.LastSeq {
 		m, err := s.GetMsg(ctx, sequence+1)
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -164,17 +165,32 @@ func waitsForDisk(t *testing.T, d *disk, what string, do func() error) {
 
 func TestEverythingWaitsForTheDisk(t *testing.T) {
 	t.Parallel()
+	for _, logStreams := range []int{1, 4} {
+		t.Run(fmt.Sprint(logStreams), func(t *testing.T) {
+			t.Parallel()
+			everythingWaitsForTheDisk(t, logStreams)
+		})
+	}
+}
+
+func everythingWaitsForTheDisk(t *testing.T, logStreams int) {
+	t.Helper()
 	ctx := context.Background()
 	var d disk
-	l := open(t, &single, Config{Barrier: d.barrier})
-	writer := open(t, &single, Config{Namespace: l.cfg.Namespace}) // waits for nothing
+	l := open(t, &single, Config{Barrier: d.barrier, LogStreams: logStreams})
+	appendTo(t, l, stream("other"), store.Head{}, 1)
+	writer := open(t, &single, Config{Namespace: l.cfg.Namespace, LogStreams: logStreams}) // waits for nothing
 	id := stream("1")
 	var head store.Head
 	waitsForDisk(t, &d, "append", func() (err error) {
 		head, err = l.Append(ctx, commitOf(id, head, 1))
 		return err
 	})
-	feed, err := l.Follow(ctx, store.Follow{After: store.PositionOf(head.Sequence, 0)})
+	tip, err := l.Tip(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed, err := l.Follow(ctx, store.Follow{After: tip})
 	if err != nil {
 		t.Fatal(err)
 	}

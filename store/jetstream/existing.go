@@ -26,8 +26,8 @@ func Existing(ctx context.Context, conn *nats.Conn, namespace string) (Config, e
 	if err != nil {
 		return c, fmt.Errorf("look for the log of %s: %w", namespace, unavailable(err))
 	}
-	n := newNames(namespace, 0)
-	stream, err := js.Stream(ctx, n.stream)
+	n := newNames(namespace, 0, 1)
+	stream, err := js.Stream(ctx, n.order.name)
 	if err == nil {
 		_, err = js.KeyValue(ctx, n.bucket)
 	}
@@ -44,6 +44,12 @@ func (c *Config) readSettings(has natsjs.StreamConfig) (err error) {
 	c.InMemory, c.Replicas = has.Storage == natsjs.MemoryStorage, has.Replicas
 	if c.Partitions, err = strconv.Atoi(has.Metadata[metaPartitions]); err != nil {
 		return &store.InvalidError{What: "number of partitions of stream " + has.Name, Value: has.Metadata[metaPartitions], Reason: "not a number"}
+	}
+	c.LogStreams = 1
+	if text, several := has.Metadata[metaLogStreams]; several {
+		if c.LogStreams, err = strconv.Atoi(text); err != nil {
+			return &store.InvalidError{What: "number of log streams of stream " + has.Name, Value: text, Reason: "not a number"}
+		}
 	}
 	if c.Codec, err = store.CodecByName(has.Metadata[metaCodec]); err != nil {
 		return fmt.Errorf("read the settings of stream %s: %w", has.Name, err)

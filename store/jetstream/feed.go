@@ -6,39 +6,25 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/nats-io/nats.go"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
 )
 
 // feed is a [store.Feed] on a pull consumer.
-//
-// It notices a gap by the consumer's own count of deliveries, which must not
-// skip a number, and by the log's sequence, which must grow. A delivery that is
-// a repetition counts as one, but brings nothing.
 type feed struct {
-	log      *Log
-	consumer string
+	line
 	named    bool
 	after    store.Position
 	types    []string // followed; empty: all
-	sub      *nats.Subscription
-	messages chan *nats.Msg
-	lost     <-chan struct{}
-	pulls    pulls
 	progress progress
+	lineage  lineage // of a sourced order
 
-	deliveries uint64 // consumer's number of the last delivery
-	sequence   uint64 // log's sequence of the last commit taken
-	pending    uint64
-	passed     bool          // a commit of another type came since the last return
-	silent     time.Duration // how long the feed has waited since the server was heard
-	ready      []taken       // not yet returned
-	failure    error         // what every further Next returns
-	closed     bool
+	passed  bool    // a commit of another type came since the last return
+	ready   []taken // not yet returned
+	failure error   // what every further Next returns
+	closed  bool
 }
 
 // taken is a commit that arrived, with how to acknowledge it.
@@ -47,33 +33,13 @@ type taken struct {
 	mark   mark
 }
 
+// newFeed returns a feed that has no consumer yet.
 func (l *Log) newFeed(f store.Follow) (*feed, error) {
-	d := &feed{
-		log:      l,
-		named:    f.Name != "",
-		after:    f.After,
-		sequence: max(1, f.After.Sequence()) - 1,
-		types:    f.Types,
-		messages: make(chan *nats.Msg, feedRoom),
-		lost:     l.link.interrupted(),
-	}
-	conn := l.cfg.Conn
-	d.pulls = pulls{publish: conn.PublishRequest, inbox: conn.NewInbox(), group: newGroup()}
+	first := max(1, f.After.Sequence())
+	d := &feed{named: f.Name != "", after: f.After, types: f.Types, lineage: newLineage(&l.names, first)}
 	var err error
-	d.sub, err = conn.ChanSubscribe(d.pulls.inbox, d.messages)
+	d.line, err = l.newLine(first, heartbeat)
 	return d, err
-}
-
-// attach creates the consumer on the server.
-func (d *feed) attach(ctx context.Context, f store.Follow) error {
-	info, err := d.log.create(ctx, d.log.consumerConfig(f, d.pulls.group))
-	if err != nil {
-		return err
-	}
-	d.consumer = info.Name
-	d.pending = info.NumPending
-	d.pulls.subject, d.pulls.since = d.log.names.pull+info.Name, time.Now()
-	return nil
 }
 
 // Next implements [store.Feed].
@@ -115,18 +81,22 @@ func (d *feed) fill(ctx context.Context, limit int) error {
 		return err
 	}
 	for len(d.ready) < limit && d.failure == nil {
-		d.refill(limit)
-		select {
-		case m := <-d.messages:
+		d.failIf(d.refill(limit))
+		if m := d.arrived(); m != nil {
 			d.take(ctx, m)
 			continue
-		default:
 		}
 		if len(d.ready) > 0 || d.failure != nil || d.passed && d.pending == 0 {
 			break
 		}
-		if err := d.wait(ctx); err != nil {
-			return err
+		m, err := d.wait(ctx)
+		switch {
+		case m != nil:
+			d.take(ctx, m)
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			d.failIf(err)
 		}
 	}
 	d.passed = false
@@ -136,71 +106,23 @@ func (d *feed) fill(ctx context.Context, limit int) error {
 	return nil
 }
 
-func (d *feed) refill(limit int) {
-	d.failIf(d.pulls.refill(min(max(limit, minPull), maxPull)))
-}
-
-// wait waits for one message. The server's silence counts over all waits since
-// it was heard last, however short each was.
-func (d *feed) wait(ctx context.Context) error {
-	began := time.Now()
-	timer := time.NewTimer(d.pulls.patience() - d.silent)
-	defer timer.Stop()
-	select {
-	case m := <-d.messages:
-		d.take(ctx, m)
-		return nil
-	case <-d.lost:
-		_ = d.fail(nats.ErrDisconnected)
-	case <-timer.C:
-		d.silent = 0
-		d.failIf(d.pulls.missed(errSilent))
-	case <-ctx.Done():
-		d.silent += time.Since(began)
-		return ctx.Err()
-	}
-	return nil
-}
-
-var errSilent = errors.New("the server is silent")
-
 // take adds the commit of a message to what is ready.
 func (d *feed) take(ctx context.Context, m *nats.Msg) {
-	d.silent = 0
-	if m.Reply == "" {
-		if err := d.pulls.status(m.Header); err != nil {
-			_ = d.fail(err)
-		} else if !d.pulls.heard {
-			_ = pause(ctx, 4)
-		}
-		return
+	at, fresh, err := d.receive(ctx, m)
+	local := at.sequence
+	if err == nil && fresh && d.log.names.sourced() {
+		_, local, err = d.lineage.take(at.sequence, m.Header.Get(sourceHeader))
 	}
-	d.pulls.left--
-	d.pulls.heard = true
-	at, err := readDelivery(m.Reply)
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrDamaged):
+		d.failure = fmt.Errorf("feed: %w", err)
+	case err != nil:
 		_ = d.fail(err)
-		return
-	}
-	if d.deliveries++; at.number != d.deliveries {
-		_ = d.fail(fmt.Errorf("delivery %d came where %d was due: a gap", at.number, d.deliveries))
-		return
-	}
-	if at.sequence <= d.sequence {
-		return // delivered again
-	}
-	if at.sequence != d.sequence+1 {
-		// Nothing is ever deleted from the log and the consumer has no filter: the
-		// server passes over what it cannot read.
-		d.failure = fmt.Errorf("feed: %w: the server does not deliver the commits at sequences %d to %d", store.ErrDamaged, d.sequence+1, at.sequence-1)
-		return
-	}
-	d.sequence, d.pending = at.sequence, at.pending
-	if !d.wants(m.Subject) {
+	case fresh && d.wants(m.Subject):
+		d.add(ctx, m, at, local)
+	case fresh:
 		d.passOver(m, at)
-		return
 	}
-	d.add(ctx, m, at)
 }
 
 func (d *feed) wants(subject string) bool {
@@ -217,8 +139,9 @@ func (d *feed) passOver(m *nats.Msg, at delivery) {
 	}
 }
 
-func (d *feed) add(ctx context.Context, m *nats.Msg, at delivery) {
-	c, err := store.DecodeCommit(d.log.cfg.Codec, m.Data, at.sequence)
+// add takes a commit that its log stream has at local.
+func (d *feed) add(ctx context.Context, m *nats.Msg, at delivery, local uint64) {
+	c, err := d.log.decode(m.Data, at.sequence, local)
 	if err == nil && !d.log.names.holds(m.Subject, c.Stream) {
 		err = fmt.Errorf("it holds a commit of %s", c.Stream)
 	}
@@ -273,21 +196,8 @@ func (d *feed) Close() error {
 	if d.named {
 		return nil
 	}
-	return d.deleteConsumer()
-}
-
-func (d *feed) deleteConsumer() error {
-	js, err := natsjs.New(d.log.cfg.Conn)
-	if err != nil {
-		return err
+	if err := d.deleteConsumer(); err != nil {
+		return fmt.Errorf("close feed: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
-	defer cancel()
-	err = js.DeleteConsumer(ctx, d.log.names.stream, d.consumer)
-	if err == nil || errors.Is(err, natsjs.ErrConsumerNotFound) || d.log.cfg.Conn.IsClosed() {
-		return nil
-	}
-	return fmt.Errorf("close feed: %w", unavailable(err))
+	return nil
 }
-
-func (d *feed) unsubscribe() { _ = d.sub.Unsubscribe() }

@@ -28,8 +28,10 @@ var errNone = errors.New("no such message")
 // message is what the server holds at a sequence.
 type message struct {
 	subject  string
-	sequence uint64
+	sequence uint64 // in the stream that it came from
+	local    uint64 // in its log stream
 	data     []byte
+	stored   time.Time
 	// before is the sequence that the writer named as the last one on the
 	// subject, and that the server checked when it stored the message. attested
 	// is false for a message that was stored without such a check.
@@ -45,6 +47,20 @@ func (m *message) attest(expected string) {
 	m.before, m.attested = before, err == nil
 }
 
+// place notes where the message was found, by the header that a sourced one has.
+func (m *message) place(sequence uint64, sourced bool, header string) (err error) {
+	m.sequence, m.local = sequence, sequence
+	if sourced {
+		_, m.local, err = readSource(header)
+	}
+	return err
+}
+
+// sources reports whether what is asked for on the subject is sourced.
+func (n *names) sources(asked string) bool {
+	return n.sourced() && (asked == n.order.leaderGet || asked == n.order.directGet)
+}
+
 // Requests for one message.
 
 func lastOn(subject string) []byte {
@@ -55,6 +71,10 @@ func nextOn(subject string, from uint64) []byte {
 	b := strconv.AppendUint([]byte(`{"seq":`), from, 10)
 	b = append(b, `,"next_by_subj":"`...)
 	return append(append(b, subject...), `"}`...)
+}
+
+func since(t time.Time) []byte {
+	return append(t.UTC().AppendFormat([]byte(`{"start_time":"`), time.RFC3339Nano), `"}`...)
 }
 
 func at(sequence uint64) []byte {
@@ -81,14 +101,9 @@ func (l *Log) exchange(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
 	return got, err
 }
 
-// fetch asks the events stream's leader for one message, once.
-func (l *Log) fetch(ctx context.Context, request []byte) (*message, error) {
-	return l.fetchFrom(ctx, l.names.leaderGet, request)
-}
-
-// fetchFrom asks a stream's leader for one message, once. No linearizable read
+// fetch asks a stream's leader for one message, once. No linearizable read
 // exists: a deposed leader may answer too. errNone: the leader holds none.
-func (l *Log) fetchFrom(ctx context.Context, leader string, request []byte) (*message, error) {
+func (l *Log) fetch(ctx context.Context, leader string, request []byte) (*message, error) {
 	m, err := l.request(ctx, leader, request)
 	if err != nil {
 		return nil, err
@@ -96,10 +111,11 @@ func (l *Log) fetchFrom(ctx context.Context, leader string, request []byte) (*me
 	var body struct {
 		Error   *apiError `json:"error"`
 		Message *struct {
-			Subject  string `json:"subject"`
-			Sequence uint64 `json:"seq"`
-			Header   []byte `json:"hdrs"`
-			Data     []byte `json:"data"`
+			Subject  string    `json:"subject"`
+			Sequence uint64    `json:"seq"`
+			Header   []byte    `json:"hdrs"`
+			Data     []byte    `json:"data"`
+			Stored   time.Time `json:"time"`
 		} `json:"message"`
 	}
 	if err := json.Unmarshal(m.Data, &body); err != nil {
@@ -114,10 +130,10 @@ func (l *Log) fetchFrom(ctx context.Context, leader string, request []byte) (*me
 	if body.Message == nil {
 		return nil, fmt.Errorf("unreadable answer: %.80q", m.Data)
 	}
-	found := &message{subject: body.Message.Subject, sequence: body.Message.Sequence, data: body.Message.Data}
+	found := &message{subject: body.Message.Subject, data: body.Message.Data, stored: body.Message.Stored}
 	found.attest(headerIn(body.Message.Header, expectedLastSubject))
 	found.removed = headerIn(body.Message.Header, kvOperation) != ""
-	return found, nil
+	return found, found.place(body.Message.Sequence, l.names.sources(leader), headerIn(body.Message.Header, sourceHeader))
 }
 
 // headerIn returns the value of a header in the bytes of a header block.
@@ -132,9 +148,9 @@ func headerIn(block []byte, name string) string {
 
 // fetchFirmly is fetch, repeated while nobody can answer, within the patience
 // of a read. The error is errNone, ctx's or matches [store.ErrUnavailable].
-func (l *Log) fetchFirmly(ctx context.Context, request []byte) (m *message, err error) {
+func (l *Log) fetchFirmly(ctx context.Context, leader string, request []byte) (m *message, err error) {
 	err = l.firmly(ctx, func(ctx context.Context) error {
-		m, err = l.fetch(ctx, request)
+		m, err = l.fetch(ctx, leader, request)
 		return err
 	})
 	return m, err
@@ -179,19 +195,19 @@ func unavailable(cause error) error {
 	return fmt.Errorf("%w: %w", store.ErrUnavailable, cause)
 }
 
-// fetchNear asks any replica for the message at a sequence, once. It may be
-// behind; what it has is compared with a hash that is known, so it need not be
-// trusted. errNone: the replica has none.
-func (l *Log) fetchNear(ctx context.Context, sequence uint64) (*message, error) {
-	m, err := l.request(ctx, l.names.directGet, at(sequence))
+// fetchNear asks any replica of a stream for one message, once. It may be
+// behind; what it has is compared with what is known, so it need not be trusted.
+// errNone: the replica has none.
+func (l *Log) fetchNear(ctx context.Context, replicas string, request []byte) (*message, error) {
+	m, err := l.request(ctx, replicas, request)
 	if err != nil {
 		return nil, err
 	}
-	return readDirect(m)
+	return readDirect(m, l.names.sources(replicas))
 }
 
-// readDirect reads an answer to a direct get.
-func readDirect(m *nats.Msg) (*message, error) {
+// readDirect reads an answer to a direct get, of a message that is sourced or not.
+func readDirect(m *nats.Msg, sourced bool) (*message, error) {
 	if status := m.Header.Get(statusHeader); status != "" {
 		if status == statusNotFound {
 			return nil, errNone
@@ -202,34 +218,35 @@ func readDirect(m *nats.Msg) (*message, error) {
 	if err != nil {
 		return nil, fmt.Errorf("answer without a sequence: %w", err)
 	}
-	found := &message{subject: m.Header.Get(nats.JSSubject), sequence: sequence, data: m.Data}
+	found := &message{subject: m.Header.Get(nats.JSSubject), data: m.Data}
+	found.stored, _ = time.Parse(time.RFC3339Nano, m.Header.Get(nats.JSTimeStamp))
 	found.attest(m.Header.Get(expectedLastSubject))
-	return found, nil
+	return found, found.place(sequence, sourced, m.Header.Get(sourceHeader))
 }
 
-// lastSequence returns the sequence of the last message that the stream's
-// leader holds, 0 if there never was one.
+// lastSequence returns the sequence of the last message that the order's leader
+// holds, 0 if there never was one.
 func (l *Log) lastSequence(ctx context.Context) (sequence uint64, err error) {
-	state, err := l.state(ctx, nil)
+	state, err := l.state(ctx, &l.names.order, nil)
 	return state.LastSequence, err
 }
 
 // count returns how many messages the stream's leader counts on a subject,
 // whether it can read them or not.
-func (l *Log) count(ctx context.Context, subject string) (uint64, error) {
-	state, err := l.state(ctx, append(append([]byte(`{"subjects_filter":"`), subject...), `"}`...))
+func (l *Log) count(ctx context.Context, k *kept, subject string) (uint64, error) {
+	state, err := l.state(ctx, k, append(append([]byte(`{"subjects_filter":"`), subject...), `"}`...))
 	return state.Subjects[subject], err
 }
 
-// streamState is what the server says of the events stream.
+// streamState is what the server says of a stream.
 type streamState struct {
 	LastSequence uint64            `json:"last_seq"`
 	Subjects     map[string]uint64 `json:"subjects"`
 }
 
-func (l *Log) state(ctx context.Context, ask []byte) (state streamState, err error) {
+func (l *Log) state(ctx context.Context, k *kept, ask []byte) (state streamState, err error) {
 	err = l.firmly(ctx, func(ctx context.Context) error {
-		m, err := l.request(ctx, l.names.streamInfo, ask)
+		m, err := l.request(ctx, k.info, ask)
 		if err != nil {
 			return err
 		}

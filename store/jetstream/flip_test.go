@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,26 +43,28 @@ func TestFlippedBit(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			l, stop := openIn(t, dir)
+			l, stop := openIn(t, dir, Config{Namespace: "flip"})
 			for _, id := range []string{"1", "2"} {
 				appendTo(t, l, stream(id), store.Head{}, 1)
 			}
 			stop()
-			flip(t, filepath.Join(dir, "jetstream", "$G", "streams", l.names.stream, "msgs", "1.blk"), c.fromEnd)
-			l, stop = openIn(t, dir)
+			flip(t, filepath.Join(dir, "jetstream", "$G", "streams", l.names.order.name, "msgs", "1.blk"), c.fromEnd)
+			l, stop = openIn(t, dir, Config{Namespace: "flip"})
 			defer stop()
 			c.check(t, l)
 		})
 	}
 }
 
-func openIn(t *testing.T, dir string) (l *Log, stop func()) {
+// openIn opens a log on a server of its own that keeps its files in dir.
+func openIn(t *testing.T, dir string, cfg Config) (l *Log, stop func()) {
 	t.Helper()
 	servers, err := startSingle(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err = Open(t.Context(), Config{Conn: connect(t, servers[0]), Namespace: "flip"})
+	cfg.Conn, cfg.Logger = connect(t, servers[0]), slog.New(slog.DiscardHandler)
+	l, err = Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

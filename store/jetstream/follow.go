@@ -50,7 +50,7 @@ func (l *Log) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w", unavailable(err))
 	}
-	if err := feed.attach(ctx, f); err != nil {
+	if err := feed.attach(ctx, l.consumerConfig(f, feed.pulls.group)); err != nil {
 		feed.unsubscribe()
 		return nil, fmt.Errorf("follow: %w", unavailable(err))
 	}
@@ -129,12 +129,12 @@ func (l *Log) create(ctx context.Context, config natsjs.ConsumerConfig) (info *n
 
 func (l *Log) createOnce(ctx context.Context, js natsjs.JetStream, config natsjs.ConsumerConfig) (*natsjs.ConsumerInfo, error) {
 	if config.Durable != "" {
-		err := js.DeleteConsumer(ctx, l.names.stream, config.Durable)
+		err := js.DeleteConsumer(ctx, l.names.order.name, config.Durable)
 		if err != nil && !errors.Is(err, natsjs.ErrConsumerNotFound) {
 			return nil, err
 		}
 	}
-	consumer, err := js.CreateConsumer(ctx, l.names.stream, config)
+	consumer, err := js.CreateConsumer(ctx, l.names.order.name, config)
 	if err != nil {
 		return nil, err
 	}

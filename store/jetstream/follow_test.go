@@ -68,7 +68,7 @@ func TestFeedIsVisible(t *testing.T) {
 		take(t, feed, 6)
 		feed.Acknowledge(store.PositionOf(heads[6].Sequence, 0))
 		info := func() *natsjs.ConsumerInfo {
-			c, err := mustJetStream(t, l).Consumer(context.Background(), l.names.stream, "view-1")
+			c, err := mustJetStream(t, l).Consumer(context.Background(), l.names.order.name, "view-1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -93,7 +93,7 @@ func TestAnonymousFeedLeavesNoTrace(t *testing.T) {
 	if err := feed.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := mustJetStream(t, l).Stream(context.Background(), l.names.stream)
+	s, err := mustJetStream(t, l).Stream(context.Background(), l.names.order.name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestFeedLost(t *testing.T) {
 	fillStream(t, l, stream("1"), 3)
 	for what, harm := range map[string]func(l *Log, name string){
 		"consumer deleted": func(l *Log, name string) {
-			if err := mustJetStream(t, l).DeleteConsumer(context.Background(), l.names.stream, name); err != nil {
+			if err := mustJetStream(t, l).DeleteConsumer(context.Background(), l.names.order.name, name); err != nil {
 				t.Error(err)
 			}
 		},
@@ -303,8 +303,8 @@ func TestFeedNoticesGaps(t *testing.T) {
 		{"the server passes over one", []d{{1, 1}, {3, 2}}, []uint64{1}, store.ErrDamaged},
 		{"the server passes over the first", []d{{2, 1}}, nil, store.ErrDamaged},
 	} {
-		l := &Log{cfg: Config{}.withDefaults(), names: newNames("ns", defaultPartitions)}
-		f := &feed{log: l}
+		l := &Log{cfg: Config{}.withDefaults(), names: newNames("ns", defaultPartitions, 1)}
+		f := &feed{line: line{log: l}}
 		for _, d := range c.deliveries {
 			if f.failure == nil {
 				f.take(context.Background(), deliver(t, l, d.sequence, d.number))

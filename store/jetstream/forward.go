@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
 )
 
 const (
@@ -26,15 +28,15 @@ var errEndOfBatch = errors.New("end of batch")
 // join is not trusted: the replica may be behind. Then the leader is asked for
 // the next commits, one by one, and only its word counts as damage.
 func (r *reading) forward(ctx context.Context, end *message) error {
-	for r.head.Sequence < end.sequence {
-		before := r.head
-		if err := r.batch(ctx, end.sequence); errors.Is(err, errStopped) {
+	for r.head.Sequence < end.local {
+		before, next := r.head, r.next
+		if err := r.batch(ctx, end.local); errors.Is(err, errStopped) || errors.Is(err, errForgotten) {
 			return err
 		}
-		if r.head != before {
+		if r.head != before || r.next > next && r.from == &r.log.names.order {
 			continue
 		}
-		for n := 0; n < stepLen && r.head.Sequence < end.sequence; n++ {
+		for n := 0; n < stepLen && r.head.Sequence < end.local; n++ {
 			if err := r.step(ctx, end); err != nil {
 				return err
 			}
@@ -45,9 +47,9 @@ func (r *reading) forward(ctx context.Context, end *message) error {
 
 // step yields the one next commit, as the leader has it.
 func (r *reading) step(ctx context.Context, end *message) error {
-	m, err := r.log.fetchFirmly(ctx, nextOn(r.subject, r.head.Sequence+1))
-	if errors.Is(err, errNone) || err == nil && m.sequence > end.sequence {
-		return r.damaged(end.sequence, "the log no longer holds what it held when the read began")
+	m, err := r.log.fetchFirmly(ctx, r.from.leaderGet, nextOn(r.subject, r.start()))
+	if errors.Is(err, errNone) || err == nil && m.local > end.local {
+		return r.missing(end)
 	}
 	if err != nil {
 		return err
@@ -55,13 +57,31 @@ func (r *reading) step(ctx context.Context, end *message) error {
 	return r.emit(m)
 }
 
+// start returns from which sequence on the next commit is looked for.
+func (r *reading) start() uint64 {
+	if r.from == &r.log.names.order {
+		return r.next
+	}
+	return r.head.Sequence + 1
+}
+
+// missing says that what must be there is not. In the log stream it was when the
+// read began; in the order it was looked for in the wrong place, or asked for
+// where it has not arrived.
+func (r *reading) missing(end *message) error {
+	if r.from == &r.log.names.order {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, errNotThere)
+	}
+	return r.damaged(end, "the log no longer holds what it held when the read began")
+}
+
 // batch yields what one batch from any replica brings, as far as it joins and
-// is not beyond the sequence last.
+// is not beyond last in its log stream.
 func (r *reading) batch(ctx context.Context, last uint64) error {
 	c := r.log.inbox.openFor(batchLen + 1)
 	defer r.log.inbox.close(c)
-	request := batchOn(r.subject, r.head.Sequence+1)
-	if err := r.log.cfg.Conn.PublishRequest(r.log.names.directGet, c.reply, request); err != nil {
+	request := batchOn(r.subject, r.start())
+	if err := r.log.cfg.Conn.PublishRequest(r.from.directGet, c.reply, request); err != nil {
 		return err
 	}
 	for {
@@ -80,12 +100,12 @@ func (r *reading) take(answer *nats.Msg, last uint64) error {
 	if answer.Header.Get(statusHeader) == statusEndOfBatch {
 		return errEndOfBatch
 	}
-	m, err := readDirect(answer)
+	m, err := readDirect(answer, r.log.names.sources(r.from.directGet))
 	if err != nil {
 		return err
 	}
-	if m.sequence > last {
-		return fmt.Errorf("sequence %d is beyond the end %d", m.sequence, last)
+	if m.local > last {
+		return fmt.Errorf("sequence %d is beyond the end %d", m.local, last)
 	}
 	return r.emit(m)
 }

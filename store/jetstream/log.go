@@ -11,7 +11,7 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// Log is a [store.Log] in one JetStream stream. All methods may be called from
+// Log is a [store.Log] in one JetStream stream, or in several. All methods may be called from
 // many goroutines.
 type Log struct {
 	cfg      Config
@@ -20,7 +20,8 @@ type Log struct {
 
 	inbox   *inbox
 	link    *link
-	durable durability
+	order   *order     // nil if there is one log stream
+	durable durability // counts in the order
 
 	// send publishes a commit; tests replace it to lose and to repeat. ackWait is
 	// firstAckWait; tests shorten it.
@@ -41,19 +42,24 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg:     cfg,
-		names:   newNames(cfg.Namespace, cfg.Partitions),
+		names:   newNames(cfg.Namespace, cfg.Partitions, cfg.LogStreams),
 		durable: durability{barrier: cfg.Barrier},
 		send:    cfg.Conn.PublishMsg,
 		ackWait: firstAckWait,
 	}
-	var err error
-	if l.replicas, err = provision(ctx, cfg, &l.names); err != nil {
+	l.order = newOrder(l)
+	made, err := provision(ctx, cfg, &l.names)
+	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", cfg.Namespace, err)
 	}
+	l.replicas = made.replicas
 	if l.inbox, err = newInbox(cfg.Conn); err != nil {
 		return nil, fmt.Errorf("open log of %s: %w: %w", cfg.Namespace, store.ErrUnavailable, err)
 	}
 	l.link = newLink(cfg.Conn, l.inbox)
+	if made.created {
+		l.spread(ctx)
+	}
 	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
 		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)
 	}
@@ -65,6 +71,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 // closes the feed. It is safe to call twice.
 func (l *Log) Close() error {
 	l.link.close()
+	l.order.close()
 	err := l.inbox.unsubscribe()
 	if err != nil && !errors.Is(err, nats.ErrBadSubscription) && !l.cfg.Conn.IsClosed() {
 		return fmt.Errorf("close log of %s: %w", l.cfg.Namespace, err)
@@ -77,3 +84,13 @@ func (l *Log) Partitions() int { return l.cfg.Partitions }
 
 // Codec returns how the namespace encodes values.
 func (l *Log) Codec() store.Codec { return l.cfg.Codec }
+
+// decode reads the commit that the order has at a place, and its log stream at
+// local.
+func (l *Log) decode(data []byte, place, local uint64) (*store.Commit, error) {
+	c, err := store.DecodeCommit(l.cfg.Codec, data, local)
+	if err == nil {
+		c.Sequence = place
+	}
+	return c, err
+}

@@ -12,34 +12,77 @@ import (
 type names struct {
 	namespace  string
 	partitions int
-	stream     string // the events stream
-	bucket     string // the snapshots bucket
+	// order has all commits in their total order, streams are what they are
+	// appended to. If there is one log stream it is the order.
+	order   kept
+	streams []kept
+	bucket  string // the snapshots bucket
 
-	events     string // "<ns>.evt."
-	leaderGet  string // answered by the stream's leader only
-	directGet  string // answered by any replica, possibly behind
-	streamInfo string
-	keys       string // "$KV.<bucket>."
-	keyGet     string // answered by the bucket's leader only
-	pull       string // "$JS.API.CONSUMER.MSG.NEXT.<stream>."
+	events string // "<ns>.evt."
+	keys   string // "$KV.<bucket>."
+	keyGet string // answered by the bucket's leader only
 }
 
-func newNames(namespace string, partitions int) names {
-	stream := "ANNALS_" + namespace + "_events"
+// kept is a stream on the server, and what to ask for what it keeps.
+type kept struct {
+	name      string
+	leaderGet string // answered by the stream's leader only
+	directGet string // answered by any replica, possibly behind
+	info      string
+	pull      string // "$JS.API.CONSUMER.MSG.NEXT.<stream>."
+	stepDown  string
+}
+
+func keptIn(stream string) kept {
+	return kept{
+		name:      stream,
+		leaderGet: "$JS.API.STREAM.MSG.GET." + stream,
+		directGet: "$JS.API.DIRECT.GET." + stream,
+		info:      "$JS.API.STREAM.INFO." + stream,
+		pull:      "$JS.API.CONSUMER.MSG.NEXT." + stream + ".",
+		stepDown:  "$JS.API.STREAM.LEADER.STEPDOWN." + stream,
+	}
+}
+
+func newNames(namespace string, partitions, logStreams int) names {
 	bucket := "ANNALS_" + namespace + "_snapshots"
-	return names{
+	n := names{
 		namespace:  namespace,
 		partitions: partitions,
-		stream:     stream,
+		order:      keptIn("ANNALS_" + namespace + "_events"),
 		bucket:     bucket,
 		events:     namespace + ".evt.",
-		leaderGet:  "$JS.API.STREAM.MSG.GET." + stream,
-		directGet:  "$JS.API.DIRECT.GET." + stream,
-		streamInfo: "$JS.API.STREAM.INFO." + stream,
 		keys:       "$KV." + bucket + ".",
 		keyGet:     "$JS.API.STREAM.MSG.GET.KV_" + bucket,
-		pull:       "$JS.API.CONSUMER.MSG.NEXT." + stream + ".",
 	}
+	if logStreams == 1 {
+		n.streams = []kept{n.order}
+		return n
+	}
+	for i := range logStreams {
+		n.streams = append(n.streams, keptIn(n.order.name+"_"+strconv.Itoa(i)))
+	}
+	return n
+}
+
+// sourced reports whether the order is a stream of its own.
+func (n *names) sourced() bool { return len(n.streams) > 1 }
+
+// streamOf returns which log stream keeps the commits of id.
+func (n *names) streamOf(id store.StreamID) int {
+	if !n.sourced() {
+		return 0
+	}
+	return id.Partition(n.partitions) % len(n.streams)
+}
+
+// origin returns which log stream has the name, as the order's messages name
+// it: possibly followed by a colon and more.
+func (n *names) origin(stream string) (int, bool) {
+	rest, ok := strings.CutPrefix(stream, n.order.name+"_")
+	number, _, _ := strings.Cut(rest, ":")
+	i, err := strconv.Atoi(number)
+	return i, ok && err == nil && i >= 0 && i < len(n.streams)
 }
 
 // subject returns where the commits of a stream are stored,
@@ -82,6 +125,18 @@ func (n *names) holds(subject string, id store.StreamID) bool {
 		return false
 	}
 	return subject == n.subject(id, token)
+}
+
+// subjects returns the subjects of the commits that a log stream keeps.
+func (n *names) subjects(stream int) []string {
+	if !n.sourced() {
+		return []string{n.allEvents()}
+	}
+	var subjects []string
+	for p := stream; p < n.partitions; p += len(n.streams) {
+		subjects = append(subjects, n.events+strconv.Itoa(p)+".*.*")
+	}
+	return subjects
 }
 
 // allEvents matches every commit of the namespace.

@@ -25,7 +25,7 @@ func anyStream() *rapid.Generator[store.StreamID] {
 func TestSubjectAndBack(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		n := newNames("ns", rapid.IntRange(1, maxPartitions).Draw(t, "partitions"))
+		n := newNames("ns", rapid.IntRange(1, maxPartitions).Draw(t, "partitions"), 1)
 		id := anyStream().Draw(t, "stream")
 		token, err := store.EncodeToken(id.ID)
 		if err != nil {

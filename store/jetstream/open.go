@@ -3,10 +3,12 @@ package jetstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/annals-go/annals/store"
 )
@@ -15,42 +17,103 @@ import (
 // or not all its servers.
 const openPatience = 30 * time.Second
 
-// provision makes sure that stream and bucket of the namespace are there and
-// kept as they must be. It returns the number of replicas of the events stream.
-func provision(ctx context.Context, cfg Config, n *names) (replicas int, err error) {
+// provideAtOnce is how many streams are asked for at the same time.
+const provideAtOnce = 8
+
+// provided is what provision found or made.
+type provided struct {
+	replicas int  // of the order
+	created  bool // the order was not there
+}
+
+// provision makes sure that streams and bucket of the namespace are there and
+// kept as they must be. The order is made last: where it is, all is.
+func provision(ctx context.Context, cfg Config, n *names) (got provided, err error) {
 	js, err := natsjs.New(cfg.Conn)
 	if err != nil {
-		return 0, err
+		return got, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
+	if n.sourced() {
+		if err = provisionStreams(ctx, js, cfg, n); err != nil {
+			return got, err
+		}
+	}
 	err = patiently(ctx, func(ctx context.Context) error {
-		replicas, err = provisionEvents(ctx, js, cfg, n)
+		got.replicas, err = provisionStream(ctx, js, orderConfig(cfg, n), &got.created)
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return got, err
 	}
-	return replicas, patiently(ctx, func(ctx context.Context) error {
+	return got, patiently(ctx, func(ctx context.Context) error {
 		return provisionSnapshots(ctx, js, cfg, n)
 	})
 }
 
-// provisionEvents looks before it creates: a namespace that exists needs no
-// right to create one. Whoever created it, what is there is verified.
-func provisionEvents(ctx context.Context, js natsjs.JetStream, cfg Config, n *names) (int, error) {
-	stream, err := js.Stream(ctx, n.stream)
+// provisionStreams provides the log streams that the order sources. If there is
+// an order that is another's, nothing is made.
+func provisionStreams(ctx context.Context, js natsjs.JetStream, cfg Config, n *names) error {
+	ordered := false
+	err := patiently(ctx, func(ctx context.Context) error {
+		order, err := js.Stream(ctx, n.order.name)
+		if ordered = err == nil; ordered {
+			return verify(orderConfig(cfg, n), order.CachedInfo().Config)
+		}
+		if errors.Is(err, natsjs.ErrStreamNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.SetLimit(provideAtOnce)
+	for i := range n.streams {
+		want := logStreamConfig(cfg, n, i)
+		g.Go(func() error {
+			return patiently(ctx, func(ctx context.Context) error {
+				if ordered {
+					return existing(ctx, js, want)
+				}
+				_, err := provisionStream(ctx, js, want, new(bool))
+				return err
+			})
+		})
+	}
+	return g.Wait()
+}
+
+// existing verifies a stream that must be there.
+func existing(ctx context.Context, js natsjs.JetStream, want natsjs.StreamConfig) error {
+	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, natsjs.ErrStreamNotFound) {
-		stream, err = js.CreateStream(ctx, eventsConfig(cfg, n))
+		return fmt.Errorf("%w: stream %s is gone: %w", store.ErrDamaged, want.Name, err)
+	}
+	if err != nil {
+		return err
+	}
+	return verify(want, stream.CachedInfo().Config)
+}
+
+// provisionStream looks before it creates: a namespace that exists needs no
+// right to create one. Whoever created it, what is there is verified.
+func provisionStream(ctx context.Context, js natsjs.JetStream, want natsjs.StreamConfig, created *bool) (replicas int, err error) {
+	stream, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, natsjs.ErrStreamNotFound) {
+		stream, err = js.CreateStream(ctx, want)
+		*created = err == nil
 		if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
-			stream, err = js.Stream(ctx, n.stream)
+			stream, err = js.Stream(ctx, want.Name)
 		}
 	}
 	if err != nil {
 		return 0, err
 	}
 	has := stream.CachedInfo().Config
-	return has.Replicas, verifyEvents(cfg, n, has)
+	return has.Replicas, verify(want, has)
 }
 
 // provisionSnapshots creates the bucket if it is not there. A snapshot is a
@@ -76,7 +139,7 @@ func patiently(ctx context.Context, f func(context.Context) error) error {
 		err := f(once)
 		cancel()
 		var api *natsjs.APIError
-		refused := errors.Is(err, store.ErrInvalid) || errors.As(err, &api) && !isTransientCode(int(api.ErrorCode))
+		refused := errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrDamaged) || errors.As(err, &api) && !isTransientCode(int(api.ErrorCode))
 		if err == nil || refused {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 
 // delivery is what the reply subject of a delivered message says.
 type delivery struct {
-	sequence uint64 // of the message in the stream
+	sequence uint64 // of the message in the order
 	number   uint64 // of the delivery by this consumer, from 1
 	pending  uint64 // messages that the consumer had yet to deliver
 }

@@ -15,10 +15,9 @@ const (
 	// pullBytes bounds what one pull brings.
 	pullBytes = 16 << 20
 	// pullExpires is how long the server holds a pull, heartbeat how often it
-	// says that it still does, silence after how long without it does not.
+	// says to a reader that it still does.
 	pullExpires = 30 * time.Second
 	heartbeat   = 5 * time.Second
-	silence     = 2*heartbeat + heartbeat/2
 	// feedRoom is how many messages wait for the reader at most: one and a half
 	// pulls, and what the server says about them.
 	feedRoom = 2*maxPull + 256
@@ -41,14 +40,15 @@ type pulls struct {
 	subject string // where to ask
 	inbox   string // where the answers come
 	group   string
-	left    int  // commits asked for that have not come
-	heard   bool // the consumer has answered
+	beat    time.Duration // how often the server says that it holds a pull
+	left    int           // commits asked for that have not come
+	heard   bool          // the consumer has answered
 	since   time.Time
 }
 
 // refill asks for more when less than half of a pull is still to come.
 func (p *pulls) refill(size int) error {
-	beat := heartbeat
+	beat := p.beat
 	if !p.heard {
 		size, beat = min(size, minPull), firstHeartbeat
 	}
@@ -69,7 +69,7 @@ func (p *pulls) patience() time.Duration {
 	if !p.heard {
 		return firstSilence
 	}
-	return silence
+	return p.beat*2 + p.beat/2
 }
 
 // missed takes that the server was silent, or that nobody took the pull. An

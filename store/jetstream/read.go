@@ -35,6 +35,10 @@ const (
 //     sequence and hash, so it may come from any replica;
 //   - many were added, or few others between them: forward, in batches from any
 //     replica, with the leader filling in what that one does not have yet.
+//
+// With several log streams the commits come from the log stream while the
+// places of all of them are remembered, and else from the order; what the order
+// does not have yet is waited for.
 func (l *Log) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
 	return func(yield func(*store.Commit, error) bool) {
 		token, err := store.EncodeToken(id.ID)
@@ -45,8 +49,7 @@ func (l *Log) Read(ctx context.Context, id store.StreamID, after store.Head) ite
 			yield(nil, err)
 			return
 		}
-		r := &reading{log: l, id: id, subject: l.names.subject(id, token), head: after, yield: yield}
-		err = r.run(ctx)
+		err = l.newReading(id, token, after, yield).run(ctx)
 		if errors.Is(err, store.ErrUnavailable) {
 			err = fmt.Errorf("read %s: %w", id, err)
 		}
@@ -64,11 +67,20 @@ type reading struct {
 	log     *Log
 	id      store.StreamID
 	subject string
+	stream  int        // the log stream of id
+	from    *kept      // what is read: the log stream, or the order
 	head    store.Head // of what was yielded so far
+	next    uint64     // in the order: where to go on
 	yield   func(*store.Commit, error) bool
 
 	roundTrip  time.Duration // of the request for the stream's end
 	leaderOnly bool          // a replica did not have what it should
+}
+
+func (l *Log) newReading(id store.StreamID, token string, after store.Head, yield func(*store.Commit, error) bool) *reading {
+	r := &reading{log: l, id: id, subject: l.names.subject(id, token), stream: l.names.streamOf(id), head: after, yield: yield}
+	r.from = &l.names.streams[r.stream]
+	return r
 }
 
 func (r *reading) run(ctx context.Context) error {
@@ -76,8 +88,41 @@ func (r *reading) run(ctx context.Context) error {
 	if end == nil || err != nil {
 		return err
 	}
-	if err := r.log.durable.wait(ctx, end.sequence); err != nil {
+	if err := r.settled(ctx, end); err != nil {
+		return err
+	}
+	err = r.near(ctx, end)
+	if errors.Is(err, errForgotten) {
+		err = r.far(ctx, end)
+	}
+	return err
+}
+
+// settled waits until the order has the end, and until it is durable.
+func (r *reading) settled(ctx context.Context, end *message) error {
+	place := end.sequence
+	if r.log.names.sourced() {
+		patience, cancel := context.WithTimeout(ctx, readPatience)
+		defer cancel()
+		var err error
+		place, err = r.log.place(patience, spot{r.stream, r.subject, end.local})
+		if errors.Is(err, store.ErrDamaged) {
+			return err
+		}
+		if err != nil && !errors.Is(err, errForgotten) {
+			return unavailable(err)
+		}
+	}
+	if err := r.log.durable.wait(ctx, place); err != nil {
 		return unavailable(err)
+	}
+	return nil
+}
+
+// near reads from the log stream. errForgotten: a place is not remembered.
+func (r *reading) near(ctx context.Context, end *message) error {
+	if !r.log.order.covers(r.stream, r.head.Sequence+1) {
+		return errForgotten
 	}
 	if tail, ok := r.walk(ctx, end); ok {
 		return r.emitReversed(tail)
@@ -90,7 +135,7 @@ func (r *reading) run(ctx context.Context) error {
 func (r *reading) end(ctx context.Context) (*message, error) {
 	for try := 0; ; try++ {
 		began := time.Now()
-		end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
+		end, err := r.log.fetchFirmly(ctx, r.from.leaderGet, lastOn(r.subject))
 		r.roundTrip = time.Since(began)
 		if errors.Is(err, errNone) {
 			end, err = r.confirmNone(ctx)
@@ -98,7 +143,9 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.log.durable.see(end.sequence)
+		if !r.log.names.sourced() {
+			r.log.durable.see(end.sequence)
+		}
 		if end.sequence >= r.head.Sequence {
 			return r.joined(end)
 		}
@@ -115,13 +162,13 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 // at all: what the server cannot read, it says it does not have. A first commit
 // may have come meanwhile, so it is asked for the last one again.
 func (r *reading) confirmNone(ctx context.Context) (*message, error) {
-	n, err := r.log.count(ctx, r.subject)
+	n, err := r.log.count(ctx, r.from, r.subject)
 	if n == 0 || err != nil {
 		return &message{}, err
 	}
-	end, err := r.log.fetchFirmly(ctx, lastOn(r.subject))
+	end, err := r.log.fetchFirmly(ctx, r.from.leaderGet, lastOn(r.subject))
 	if errors.Is(err, errNone) {
-		err = r.damaged(0, "the server does not deliver the last commit")
+		err = r.damaged(&message{}, "the server does not deliver the last commit")
 	}
 	return end, err
 }
@@ -135,7 +182,7 @@ func (r *reading) joined(end *message) (*message, error) {
 		return nil, nil
 	}
 	return nil, &store.DamageError{
-		Stream: r.id, Version: r.head.Version, Sequence: end.sequence,
+		Stream: r.id, Version: r.head.Version, Sequence: r.placeOf(end),
 		Reason: "the commit at the head that was asked for is another one",
 	}
 }
@@ -160,7 +207,7 @@ func (r *reading) walk(ctx context.Context, end *message) ([]*store.Commit, bool
 	var tail []*store.Commit
 	size := 0
 	for m := end; ; {
-		c, err := store.DecodeCommit(r.log.cfg.Codec, m.data, m.sequence)
+		c, err := store.DecodeCommit(r.log.cfg.Codec, m.data, m.local)
 		if err != nil || c.Stream != r.id || !m.attested || m.before != c.After.Sequence {
 			return nil, false
 		}
@@ -194,7 +241,7 @@ func (r *reading) walkPays(last *store.Commit) bool {
 	if commits > walkLen {
 		return false
 	}
-	passed := last.Sequence - r.head.Sequence
+	passed := last.Local - r.head.Sequence
 	walk := time.Duration(commits) * r.roundTrip
 	batch := r.roundTrip + time.Duration(commits)*batchFind + time.Duration(passed)*batchScan
 	return walk <= batch
@@ -204,33 +251,54 @@ func (r *reading) walkPays(last *store.Commit) bool {
 // it, else from the leader. A replica that failed once is not asked again.
 func (r *reading) fetchKnown(ctx context.Context, head store.Head) (*message, error) {
 	if !r.leaderOnly {
-		m, err := r.log.fetchNear(ctx, head.Sequence)
+		m, err := r.log.fetchNear(ctx, r.from.directGet, at(head.Sequence))
 		if err == nil && store.HashOf(m.data) == head.Hash {
 			return m, nil
 		}
 		r.leaderOnly = true
 	}
-	return r.log.fetchFirmly(ctx, at(head.Sequence))
+	return r.log.fetchFirmly(ctx, r.from.leaderGet, at(head.Sequence))
 }
 
 func (r *reading) emitReversed(tail []*store.Commit) error {
 	for _, c := range slices.Backward(tail) {
-		if !r.yield(c, nil) {
-			return errStopped
+		place, ok := r.log.order.remembered(r.stream, c.Local)
+		if !ok {
+			return errForgotten
+		}
+		if err := r.deliver(c, place); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// emit yields the next commit of the stream if m is it.
+// emit yields the next commit of the stream if m is it, and nothing if m comes
+// before that.
 func (r *reading) emit(m *message) error {
-	c, err := store.DecodeNext(r.log.cfg.Codec, m.data, m.sequence, r.id, r.head)
+	r.next = m.sequence + 1
+	if m.local <= r.head.Sequence {
+		return nil // the order was read from further back
+	}
+	place := r.placeOf(m)
+	c, err := store.DecodeNext(r.log.cfg.Codec, m.data, m.local, r.id, r.head)
+	if damage := (*store.DamageError)(nil); errors.As(err, &damage) {
+		damage.Sequence = place
+	}
 	if err != nil {
 		return err
 	}
 	if c.After.Sequence != r.head.Sequence {
-		return r.damaged(m.sequence, "the commit names another sequence for the one before it")
+		return r.damaged(m, "the commit names another sequence for the one before it")
 	}
+	if place == 0 {
+		return errForgotten
+	}
+	return r.deliver(c, place)
+}
+
+func (r *reading) deliver(c *store.Commit, place uint64) error {
+	c.Sequence = place
 	r.head = c.Head()
 	if !r.yield(c, nil) {
 		return errStopped
@@ -238,8 +306,18 @@ func (r *reading) emit(m *message) error {
 	return nil
 }
 
-func (r *reading) damaged(sequence uint64, reason string) error {
-	return &store.DamageError{Stream: r.id, Version: r.head.Version + 1, Sequence: sequence, Reason: reason}
+// placeOf returns where the order has a message that was read, 0 if that is not
+// remembered.
+func (r *reading) placeOf(m *message) uint64 {
+	if r.from == &r.log.names.order {
+		return m.sequence
+	}
+	place, _ := r.log.order.remembered(r.stream, m.local)
+	return place
+}
+
+func (r *reading) damaged(m *message, reason string) error {
+	return &store.DamageError{Stream: r.id, Version: r.head.Version + 1, Sequence: r.placeOf(m), Reason: reason}
 }
 
 // damage says where the log is not what was written, when a message cannot be

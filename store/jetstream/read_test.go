@@ -22,10 +22,10 @@ func requests(l *Log, read func()) uint64 {
 
 // readingOf starts a read whose commits are collected in got.
 func readingOf(l *Log, id store.StreamID, after store.Head, got *[]*store.Commit) *reading {
-	return &reading{log: l, id: id, subject: l.names.subject(id, id.ID), head: after, yield: func(c *store.Commit, _ error) bool {
+	return l.newReading(id, id.ID, after, func(c *store.Commit, _ error) bool {
 		*got = append(*got, c)
 		return true
-	}}
+	})
 }
 
 func TestReadTakesTheLeast(t *testing.T) {
@@ -34,7 +34,7 @@ func TestReadTakesTheLeast(t *testing.T) {
 	const most = walkLen + 100
 	id, ctx := stream("1"), context.Background()
 	heads := fillStream(t, l, id, most)
-	end, err := l.fetch(ctx, lastOn(l.names.subject(id, id.ID)))
+	end, err := l.fetch(ctx, l.names.order.leaderGet, lastOn(l.names.subject(id, id.ID)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestWalkPays(t *testing.T) {
 	} {
 		r := &reading{roundTrip: c.roundTrip}
 		last := commitOf(stream("1"), store.Head{Version: c.commits, Sequence: c.passed - 1}, 1)
-		last.Sequence = c.passed
+		last.Local = c.passed
 		if got := r.walkPays(last); got != c.want {
 			t.Errorf("%s: %t", c.name, got)
 		}
@@ -107,7 +107,7 @@ func TestReadCreatesNoConsumer(t *testing.T) {
 	if _, err := readAll(l, stream("1"), store.Head{}); err != nil {
 		t.Fatal(err)
 	}
-	s, err := mustJetStream(t, l).Stream(context.Background(), l.names.stream)
+	s, err := mustJetStream(t, l).Stream(context.Background(), l.names.order.name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,10 +147,10 @@ func TestReplicaBehind(t *testing.T) {
 // sequence last.
 func laggard(t *testing.T, l *Log, last uint64) {
 	t.Helper()
-	real := l.names.directGet
-	l.names.directGet = l.cfg.Namespace + ".laggard"
+	real := l.names.streams[0].directGet
+	l.names.streams[0].directGet = l.cfg.Namespace + ".laggard"
 	conn := connect(t, single.use(t)[0])
-	_, err := conn.Subscribe(l.names.directGet, func(request *nats.Msg) {
+	_, err := conn.Subscribe(l.names.streams[0].directGet, func(request *nats.Msg) {
 		inbox := conn.NewInbox()
 		sub, err := conn.SubscribeSync(inbox)
 		if err == nil {
@@ -161,7 +161,7 @@ func laggard(t *testing.T, l *Log, last uint64) {
 			if m, err = sub.NextMsg(requestWait); err != nil {
 				break
 			}
-			if found, broken := readDirect(m); broken == nil && found.sequence > last {
+			if found, broken := readDirect(m, false); broken == nil && found.sequence > last {
 				m = newMsg("", nil)
 				m.Header.Set(statusHeader, statusNotFound)
 			}
@@ -216,7 +216,7 @@ func TestReadOfRestored(t *testing.T) {
 			t.Fatal(err)
 		}
 		v.forge(t, id, data)
-		c.Sequence, c.Hash = head.Sequence+1, store.HashOf(data)
+		c.Sequence, c.Local, c.Hash = head.Sequence+1, head.Sequence+1, store.HashOf(data)
 		head = c.Head()
 	}
 	got, err := readAll(l, id, store.Head{})

@@ -11,21 +11,28 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// What the events stream's metadata say of the namespace.
+// What the metadata of the streams say of the namespace.
 const (
 	metaKind       = "annals.kind"
 	metaPartitions = "annals.partitions"
 	metaCodec      = "annals.codec"
 	metaFormat     = "annals.format"
+	metaLogStreams = "annals.log_streams" // absent if there is one
 
-	kindEvents = "events"
+	kindEvents    = "events"     // the order
+	kindLogStream = "log-stream" // what it sources
 	// eventsFormat is the version of the layout: subjects, one commit a message,
 	// the encoding of commits.
 	eventsFormat = "1"
 )
 
-// maxHeaderBytes is more than the headers of any message take.
-const maxHeaderBytes = 256
+// maxHeaderBytes is more than the headers of any message take that is appended,
+// maxSourcedBytes of any that is sourced: the server names the stream, the
+// subject and more.
+const (
+	maxHeaderBytes  = 256
+	maxSourcedBytes = 2048
+)
 
 // SettingsError says that a namespace exists on the server, but is not kept as
 // it must be, or not as the configuration says. It matches [store.ErrInvalid].
@@ -58,12 +65,33 @@ func (e *SettingsError) Error() string {
 // Unwrap makes the error match [store.ErrInvalid].
 func (e *SettingsError) Unwrap() error { return store.ErrInvalid }
 
-// eventsConfig is how the events stream of a new namespace is created.
-func eventsConfig(cfg Config, n *names) natsjs.StreamConfig {
-	return natsjs.StreamConfig{
-		Name:              n.stream,
-		Description:       "Annals: the events of " + cfg.Namespace,
-		Subjects:          []string{n.allEvents()},
+// orderConfig is how the order of a new namespace is created: the stream that is
+// appended to if there is one log stream, or one that sources them all.
+func orderConfig(cfg Config, n *names) natsjs.StreamConfig {
+	c := eventsConfig(cfg, n.order.name, kindEvents)
+	c.Description = "Annals: the events of " + cfg.Namespace
+	if !n.sourced() {
+		c.Subjects = n.subjects(0)
+		return c
+	}
+	c.MaxMsgSize += maxSourcedBytes
+	for _, k := range n.streams {
+		c.Sources = append(c.Sources, &natsjs.StreamSource{Name: k.name})
+	}
+	return c
+}
+
+// logStreamConfig is how one of several log streams is created.
+func logStreamConfig(cfg Config, n *names, stream int) natsjs.StreamConfig {
+	c := eventsConfig(cfg, n.streams[stream].name, kindLogStream)
+	c.Description = fmt.Sprintf("Annals: events of %s, log stream %d", cfg.Namespace, stream)
+	c.Subjects = n.subjects(stream)
+	return c
+}
+
+func eventsConfig(cfg Config, name, kind string) natsjs.StreamConfig {
+	c := natsjs.StreamConfig{
+		Name:              name,
 		Retention:         natsjs.LimitsPolicy,
 		Discard:           natsjs.DiscardNew,
 		MaxMsgs:           -1,
@@ -76,12 +104,16 @@ func eventsConfig(cfg Config, n *names) natsjs.StreamConfig {
 		DenyDelete:        true,
 		AllowDirect:       true,
 		Metadata: map[string]string{
-			metaKind:       kindEvents,
+			metaKind:       kind,
 			metaPartitions: strconv.Itoa(cfg.Partitions),
 			metaCodec:      cfg.Codec.Name(),
 			metaFormat:     eventsFormat,
 		},
 	}
+	if cfg.LogStreams > 1 {
+		c.Metadata[metaLogStreams] = strconv.Itoa(cfg.LogStreams)
+	}
+	return c
 }
 
 // snapshotsConfig is how the snapshots bucket of a new namespace is created.
@@ -103,16 +135,16 @@ func storage(cfg Config) natsjs.StorageType {
 	return natsjs.FileStorage
 }
 
-// verifyEvents compares the settings that the server has with what the log
-// rests on. Settings that make no difference to it, such as a limit of bytes,
-// placement or compression, are the operator's.
-func verifyEvents(cfg Config, n *names, has natsjs.StreamConfig) error {
-	want := eventsConfig(cfg, n)
+// verify compares the settings that the server has with what the log rests on.
+// Settings that make no difference to it, such as a limit of bytes, placement
+// or compression, are the operator's.
+func verify(want, has natsjs.StreamConfig) error {
 	var d differences
-	for _, key := range []string{metaKind, metaFormat, metaPartitions, metaCodec} {
+	for _, key := range []string{metaKind, metaFormat, metaPartitions, metaLogStreams, metaCodec} {
 		d.equal("metadata "+key, quote(has.Metadata[key]), quote(want.Metadata[key]))
 	}
 	d.equal("subjects", quote(has.Subjects...), quote(want.Subjects...))
+	d.equal("sources", quote(sources(has)...), quote(sources(want)...))
 	d.equal("retention", has.Retention.String(), want.Retention.String())
 	d.equal("discard", has.Discard.String(), want.Discard.String())
 	d.equal("max_age", has.MaxAge.String(), want.MaxAge.String())
@@ -125,7 +157,6 @@ func verifyEvents(cfg Config, n *names, has natsjs.StreamConfig) error {
 	d.without("no_ack", has.NoAck)
 	d.without("sealed", has.Sealed)
 	d.without("mirror", has.Mirror != nil)
-	d.without("sources", len(has.Sources) > 0)
 	d.without("subject_transform", has.SubjectTransform != nil)
 	d.without("persist_mode async", has.PersistMode == natsjs.AsyncPersistMode)
 	d.unlimited("max_msgs_per_subject", has.MaxMsgsPerSubject)
@@ -137,9 +168,24 @@ func verifyEvents(cfg Config, n *names, has natsjs.StreamConfig) error {
 		d.equal("storage", has.Storage.String(), want.Storage.String())
 	}
 	if len(d) > 0 {
-		return &SettingsError{Stream: n.stream, Differences: d}
+		return &SettingsError{Stream: want.Name, Differences: d}
 	}
 	return nil
+}
+
+// sources names what a stream sources; what is not sourced whole has a mark.
+func sources(c natsjs.StreamConfig) []string {
+	var all []string
+	for _, s := range c.Sources {
+		name := s.Name
+		if s.OptStartSeq > 1 || s.OptStartTime != nil || s.FilterSubject != "" && s.FilterSubject != ">" || len(s.SubjectTransforms) > 0 ||
+			s.External != nil || s.Domain != "" {
+			name += " in part"
+		}
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
 }
 
 type differences []Difference

@@ -63,8 +63,8 @@ func TestOpenVerifies(t *testing.T) {
 			t.Parallel()
 			conn := connect(t, single.use(t)[0])
 			cfg := Config{Conn: conn, Namespace: namespace(t)}.withDefaults()
-			n := newNames(cfg.Namespace, cfg.Partitions)
-			spoiled := eventsConfig(cfg, &n)
+			n := newNames(cfg.Namespace, cfg.Partitions, 1)
+			spoiled := orderConfig(cfg, &n)
 			c.spoil(&spoiled)
 			js, err := natsjs.New(conn)
 			if err != nil {
@@ -74,7 +74,7 @@ func TestOpenVerifies(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = Open(context.Background(), cfg)
-			wantDifference(t, err, n.stream, c.setting)
+			wantDifference(t, err, n.order.name, c.setting)
 		})
 	}
 }
@@ -108,7 +108,7 @@ func TestOpenRefusesMismatch(t *testing.T) {
 	} {
 		c.cfg.Conn, c.cfg.Namespace = l.cfg.Conn, l.cfg.Namespace
 		_, err := Open(context.Background(), c.cfg)
-		wantDifference(t, err, l.names.stream, c.setting)
+		wantDifference(t, err, l.names.order.name, c.setting)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestOpenAllows(t *testing.T) {
 	t.Parallel()
 	l := open(t, &cluster, Config{})
 	js := mustJetStream(t, l)
-	info, err := js.Stream(context.Background(), l.names.stream)
+	info, err := js.Stream(context.Background(), l.names.order.name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,12 +157,15 @@ func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, single.use(t)[0])
 	for name, cfg := range map[string]Config{
-		"no connection":       {Namespace: "ns"},
-		"no namespace":        {Conn: conn},
-		"namespace with dot":  {Conn: conn, Namespace: "a.b"},
-		"negative partitions": {Conn: conn, Namespace: "ns", Partitions: -1},
-		"too many partitions": {Conn: conn, Namespace: "ns", Partitions: maxPartitions + 1},
-		"too many replicas":   {Conn: conn, Namespace: "ns", Replicas: 6},
+		"no connection":        {Namespace: "ns"},
+		"no namespace":         {Conn: conn},
+		"namespace with dot":   {Conn: conn, Namespace: "a.b"},
+		"negative partitions":  {Conn: conn, Namespace: "ns", Partitions: -1},
+		"too many partitions":  {Conn: conn, Namespace: "ns", Partitions: maxPartitions + 1},
+		"no log streams":       {Conn: conn, Namespace: "ns", LogStreams: -1},
+		"too many log streams": {Conn: conn, Namespace: "ns", LogStreams: maxLogStreams + 1},
+		"a log stream without": {Conn: conn, Namespace: "ns", LogStreams: 9, Partitions: 8},
+		"too many replicas":    {Conn: conn, Namespace: "ns", Replicas: 6},
 	} {
 		if _, err := Open(context.Background(), cfg); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%s: %v, want %v", name, err, store.ErrInvalid)

@@ -13,7 +13,7 @@ import (
 // yet: that a leader does not know what the one that refused knew proves nothing.
 func (a *appending) settle(ctx context.Context) (uint64, error) {
 	expected := a.commit.After.Sequence
-	last, err := a.log.fetch(ctx, lastOn(a.message.Subject))
+	last, err := a.log.fetch(ctx, a.stream.leaderGet, lastOn(a.message.Subject))
 	if errors.Is(err, errNone) {
 		last, err = &message{}, nil
 	}
@@ -25,7 +25,7 @@ func (a *appending) settle(ctx context.Context) (uint64, error) {
 	}
 	first := last
 	if !last.attested || last.before != expected {
-		if first, err = a.log.fetch(ctx, nextOn(a.message.Subject, expected+1)); err != nil {
+		if first, err = a.log.fetch(ctx, a.stream.leaderGet, nextOn(a.message.Subject, expected+1)); err != nil {
 			return 0, nil //nolint:nilerr // the same
 		}
 	}
@@ -55,7 +55,8 @@ func (a *appending) conflict(last *message) error {
 	c, err := store.DecodeCommit(a.log.cfg.Codec, last.data, last.sequence)
 	if err != nil {
 		version := a.commit.After.Version + 1
-		return a.refused(&store.DamageError{Stream: e.Stream, Version: version, Sequence: last.sequence, Reason: err.Error()})
+		place, _ := a.log.order.remembered(a.log.names.streamOf(e.Stream), last.local)
+		return a.refused(&store.DamageError{Stream: e.Stream, Version: version, Sequence: place, Reason: err.Error()})
 	}
 	e.Actual = c.Head().Version
 	return e

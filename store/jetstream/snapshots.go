@@ -49,7 +49,7 @@ func (s *snapshots) Load(ctx context.Context, id store.StreamID) (*store.Snapsho
 	}
 	var m *message
 	err = s.log.firmly(ctx, func(ctx context.Context) error {
-		m, err = s.log.fetchFrom(ctx, s.log.names.keyGet, lastOn(key))
+		m, err = s.log.fetch(ctx, s.log.names.keyGet, lastOn(key))
 		return err
 	})
 	if errors.Is(err, errNone) || err == nil && m.removed {

@@ -37,7 +37,7 @@ func (l *Log) tip(ctx context.Context, types []string) (store.Position, error) {
 	if end == 0 || err != nil {
 		return 0, err
 	}
-	m, err := l.fetchFirmly(ctx, at(end))
+	m, err := l.fetchFirmly(ctx, l.names.order.leaderGet, at(end))
 	switch {
 	case err == nil && (len(types) == 0 || slices.Contains(types, l.names.streamID(m.subject).Type)):
 		return l.lastPosition(ctx, m)
@@ -71,7 +71,7 @@ func (l *Log) unreadableEnd(sequence uint64) error {
 // newestOn returns the position of the last event on the subjects that match,
 // 0 if there is none.
 func (l *Log) newestOn(ctx context.Context, subjects string) (store.Position, error) {
-	m, err := l.fetchFirmly(ctx, lastOn(subjects))
+	m, err := l.fetchFirmly(ctx, l.names.order.leaderGet, lastOn(subjects))
 	if errors.Is(err, errNone) {
 		return 0, nil
 	}
@@ -83,7 +83,7 @@ func (l *Log) newestOn(ctx context.Context, subjects string) (store.Position, er
 
 // lastPosition returns the position of the message's last event.
 func (l *Log) lastPosition(ctx context.Context, m *message) (store.Position, error) {
-	c, err := store.DecodeCommit(l.cfg.Codec, m.data, m.sequence)
+	c, err := l.decode(m.data, m.sequence, m.local)
 	if err != nil {
 		return 0, l.damage(ctx, m.subject, m.sequence, err)
 	}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 var appendCases = []testCase{
 	{"every field", "a commit is read back with every field as it was written, and with the sequence and hash of the log", appendEveryField},
+	{"epoch", "the epoch under which a commit was written comes back from a read and from a feed, and none as none", appendEpoch},
 	{"fields that may be empty", "what a command may leave out is read back as left out", appendEmptyFields},
 	{"many events in one commit", "the largest commit is stored whole, with contiguous versions and positions", appendManyEvents},
 	{"versions are contiguous", "a stream is its commits one after the other, each holding the head of the one before", appendContiguous},
@@ -21,7 +23,8 @@ var appendCases = []testCase{
 	{"expectation too high", "a commit that follows a head that is not there is a conflict, not a gap", appendTooHigh},
 	{"expectation of another stream", "the sequence of another stream's commit is no expectation of this one", appendOtherStream},
 	{"two beginnings", "of two commits that begin a stream the second is a conflict", appendTwoBeginnings},
-	{"identical again", "the identical commit again answers the same head and stores nothing", appendIdentical},
+	{"says where", "an append says where the commit was stored: in its log stream and in the total order, as a read says it", appendSaysWhere},
+	{"identical again", "the identical commit again answers the same head and place and stores nothing", appendIdentical},
 	{"identical again, later", "a commit is known as stored when others have followed it", appendIdenticalLater},
 	{"refused for ever", "what can never be stored is refused with the reason, nothing is stored, and the store stays usable", appendInvalid},
 	{"too large", "a commit over the limit is refused as too large before it is sent, and the store stays usable", appendTooLarge},
@@ -49,6 +52,21 @@ func appendEveryField(t *testing.T, s Store) {
 	}
 	w.took(t, c, head)
 	w.check(t)
+}
+
+func appendEpoch(t *testing.T, s Store) {
+	w := newWriter(s.Log, account("1"))
+	for _, epoch := range []uint64{0, 1, 1_767_225_600_123, 1<<64 - 1} {
+		c := w.next(t, 2)
+		c.Epoch = epoch
+		head, err := s.Log.Append(contextOf(t), c)
+		if err != nil {
+			t.Fatalf("append with epoch %d: %v", epoch, err)
+		}
+		w.took(t, c, head)
+	}
+	w.check(t)
+	wantCommits(t, "what a feed delivers", take(t, follow(t, s.Log, store.Follow{}), len(w.stored)), w.stored)
 }
 
 func appendEmptyFields(t *testing.T, s Store) {
@@ -132,12 +150,13 @@ func appendTooHigh(t *testing.T, s Store) {
 
 func appendOtherStream(t *testing.T, s Store) {
 	a, b := newWriter(s.Log, account("a")), newWriter(s.Log, account("b"))
+	// In log streams of their own the two count alike, so they differ in length.
 	a.add(t, 1)
-	b.add(t, 1)
+	b.add(t, 1, 1, 1)
 	_, err := s.Log.Append(contextOf(t), commitOf(t, s.Log, a.id, b.head, 1))
-	wantConflict(t, err, a.id, 1, 1)
+	wantConflict(t, err, a.id, 3, 1)
 	_, err = s.Log.Append(contextOf(t), commitOf(t, s.Log, b.id, a.head, 1))
-	wantConflict(t, err, b.id, 1, 1)
+	wantConflict(t, err, b.id, 1, 3)
 	a.check(t)
 	b.check(t)
 }
@@ -148,6 +167,26 @@ func appendTwoBeginnings(t *testing.T, s Store) {
 	w.add(t, 1)
 	_, err := s.Log.Append(contextOf(t), late)
 	wantConflict(t, err, w.id, 0, 1)
+	w.check(t)
+}
+
+func appendSaysWhere(t *testing.T, s Store) {
+	w := newWriter(s.Log, account("1"))
+	places := map[uint64]bool{}
+	for i := range 12 {
+		other := newWriter(s.Log, account(fmt.Sprint("other ", i)))
+		other.add(t, 1)
+		w.add(t, 1)
+		for _, c := range []*store.Commit{other.stored[0], w.stored[i]} {
+			if places[c.Sequence] || c.Sequence > uint64(2*i+2) {
+				t.Fatalf("commit %d is at %d", 2*i, c.Sequence)
+			}
+			places[c.Sequence] = true
+		}
+		if w.stored[i].Sequence < other.stored[0].Sequence {
+			t.Fatalf("what was appended later is at %d, before %d", w.stored[i].Sequence, other.stored[0].Sequence)
+		}
+	}
 	w.check(t)
 }
 
@@ -171,9 +210,11 @@ func appendIdenticalLater(t *testing.T, s Store) {
 
 func wantSameHead(t *testing.T, log store.Log, c *store.Commit, want store.Head) {
 	t.Helper()
-	head, err := log.Append(contextOf(t), c)
-	if err != nil || head != want {
-		t.Fatalf("append of a commit that is stored: %+v, %v, want %+v", head, err, want)
+	again := *c
+	again.Sequence, again.Local, again.Hash = 0, 0, store.Hash{}
+	head, err := log.Append(contextOf(t), &again)
+	if err != nil || head != want || again.Sequence != c.Sequence || again.Head() != want {
+		t.Fatalf("append of a commit that is stored: %+v at %d, %v, want %+v at %d", head, again.Sequence, err, want, c.Sequence)
 	}
 }
 
@@ -251,6 +292,7 @@ func appendNotKept(t *testing.T, s Store) {
 	}
 	clear(c.Events[0].Data)
 	c.Events[0].Type = "changed"
+	kept.Sequence, kept.Local, kept.Hash = c.Sequence, c.Local, c.Hash
 	w.took(t, &kept, head)
 	w.check(t)
 

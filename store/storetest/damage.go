@@ -98,10 +98,14 @@ func damageFlip(t *testing.T, s Store) {
 	if s.Flip == nil {
 		t.Skip("no bit can be flipped in this store")
 	}
+	var writers []*writer
 	for i := range 3 {
 		w := newWriter(s.Log, account(string(rune('a'+i))))
 		w.add(t, 1, 1, 1)
-		s.Flip(t, w.stored[i].Sequence)
+		writers = append(writers, w)
+	}
+	for i, w := range writers {
+		s.Flip(t, w.stored[i])
 		_, err := readAll(contextOf(t), s.Log, w.id, store.Head{})
 		wantDamageAt(t, err, w, uint64(i)+1)
 	}
@@ -113,7 +117,7 @@ func damageRemoved(t *testing.T, s Store) {
 	}
 	w := newWriter(s.Log, account("1"))
 	w.add(t, 1, 2, 1)
-	s.Remove(t, w.stored[1].Sequence)
+	s.Remove(t, w.stored[1])
 	got, err := readAll(contextOf(t), s.Log, w.id, store.Head{})
 	wantDamageAt(t, err, w, 2)
 	wantCommits(t, "what stands before the damage", got, w.stored[:1])
@@ -125,7 +129,7 @@ func damageLostEnd(t *testing.T, s Store) {
 	}
 	w := newWriter(s.Log, account("1"))
 	w.add(t, 1, 2, 1)
-	s.Remove(t, w.stored[2].Sequence)
+	s.Remove(t, w.stored[2])
 	_, err := readAll(contextOf(t), s.Log, w.id, w.head)
 	wantError(t, "read after a head that was lost", err, store.ErrAhead)
 }

@@ -261,12 +261,13 @@ func followAhead(t *testing.T, s Store) {
 	w := newWriter(s.Log, account("1"))
 	w.add(t, 1, 2)
 	follow(t, s.Log, store.Follow{Name: "end", After: w.stored[1].Last()})
-	beyond := store.PositionOf(w.head.Sequence+1, 0)
+	end := w.last().Sequence()
+	beyond := store.PositionOf(end+1, 0)
 	for _, f := range []store.Follow{{After: beyond}, {Name: "view", After: beyond}, {After: beyond, Types: []string{"account"}}} {
 		_, err := s.Log.Follow(contextOf(t), f)
 		wantError(t, "follow from beyond the end", err, store.ErrAhead)
 		var ahead *store.AheadError
-		if !errors.As(err, &ahead) || ahead.Has != beyond || ahead.Log.Sequence() != w.head.Sequence {
+		if !errors.As(err, &ahead) || ahead.Has != beyond || ahead.Log.Sequence() != end {
 			t.Fatalf("follow from beyond the end: %v, want an AheadError with both positions", err)
 		}
 	}

@@ -29,10 +29,10 @@ type Store struct {
 	// Forge stores data as the next message of the stream, without any check, as
 	// a faulty writer would.
 	Forge func(t *testing.T, id store.StreamID, data []byte)
-	// Flip changes one bit of the stored commit at the sequence.
-	Flip func(t *testing.T, sequence uint64)
-	// Remove takes the commit at the sequence out of the log.
-	Remove func(t *testing.T, sequence uint64)
+	// Flip changes one bit of a stored commit. Nothing is appended afterwards.
+	Flip func(t *testing.T, c *store.Commit)
+	// Remove takes a stored commit out of the log. Nothing is appended afterwards.
+	Remove func(t *testing.T, c *store.Commit)
 	// ForgeSnapshot stores data as the snapshot of the stream.
 	ForgeSnapshot func(t *testing.T, id store.StreamID, data []byte)
 }

@@ -90,7 +90,7 @@ func wantAcknowledged(t *testing.T, log store.Log, id store.StreamID, commits []
 	t.Helper()
 	left := map[uint64]*store.Commit{}
 	for _, c := range mustRead(t, log, id, store.Head{}) {
-		left[c.Sequence] = c
+		left[c.Local] = c
 	}
 	for i, mine := range heads {
 		for n, head := range mine {
@@ -129,9 +129,7 @@ func rivalsOtherStreams(t *testing.T, s Store) {
 					errs[i] = err
 					return
 				}
-				stored := *c
-				stored.Sequence, stored.Hash = head.Sequence, head.Hash
-				w.stored, w.head = append(w.stored, &stored), head
+				w.stored, w.head = append(w.stored, c), head
 			}
 		})
 	}

@@ -15,6 +15,7 @@ import (
 
 var snapshotCases = []testCase{
 	{"saved and loaded", "a snapshot is loaded with every field as it was saved", snapshotEveryField},
+	{"epoch", "the epoch of a snapshot comes back, and none as none", snapshotEpoch},
 	{"replaced", "the last snapshot saved is the one loaded", snapshotReplaced},
 	{"not there", "a stream without a snapshot is not found, which is no damage", snapshotNotThere},
 	{"deleted", "a deleted snapshot is not found; deleting what is not there is no error; it may be saved again", snapshotDeleted},
@@ -79,6 +80,16 @@ func snapshotEveryField(t *testing.T, s Store) {
 	want := snapshotOf(account("1"), 1)
 	mustSave(t, kept, want)
 	wantSnapshot(t, kept, want)
+}
+
+func snapshotEpoch(t *testing.T, s Store) {
+	kept := needSnapshots(t, s)
+	for _, epoch := range []uint64{1, 1_767_225_600_123, 1<<64 - 1, 0} {
+		want := snapshotOf(account("1"), 1)
+		want.Epoch = epoch
+		mustSave(t, kept, want)
+		wantSnapshot(t, kept, want)
+	}
 }
 
 func snapshotReplaced(t *testing.T, s Store) {

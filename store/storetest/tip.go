@@ -29,7 +29,7 @@ func tipLast(t *testing.T, s Store) {
 	w := newWriter(s.Log, account("1"))
 	for _, n := range []int{1, 3, store.MaxEvents} {
 		w.add(t, n)
-		wantTip(t, s.Log, store.PositionOf(w.head.Sequence, n-1))
+		wantTip(t, s.Log, store.PositionOf(w.last().Sequence(), n-1))
 	}
 }
 

@@ -129,11 +129,16 @@ func (w *writer) took(t *testing.T, c *store.Commit, head store.Head) {
 	if head.Sequence <= c.After.Sequence || head.Hash == (store.Hash{}) {
 		t.Fatalf("append after sequence %d: head is %+v, want a later sequence and a hash", c.After.Sequence, head)
 	}
+	if c.Head() != head || c.Sequence < c.Local || c.Sequence == 0 {
+		t.Fatalf("append returned %+v, but said of the commit that it is at %d, locally %d, with hash %s", head, c.Sequence, c.Local, c.Hash)
+	}
 	stored := *c
-	stored.Sequence, stored.Hash = head.Sequence, head.Hash
 	w.stored = append(w.stored, &stored)
 	w.head = head
 }
+
+// last returns the position of the last event that was noted.
+func (w *writer) last() store.Position { return w.stored[len(w.stored)-1].Last() }
 
 // check reads the stream and compares it with all that was noted.
 func (w *writer) check(t *testing.T) {

@@ -58,7 +58,7 @@ func (w *world) store(c *store.Commit) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c.Sequence, c.Hash = w.next, store.HashOf(data)
+	c.Sequence, c.Local, c.Hash = w.next, w.next, store.HashOf(data)
 	w.next++
 	w.book.add(subjectOf(c.Stream), c.Sequence, data)
 	w.heads[c.Stream] = c.Head()

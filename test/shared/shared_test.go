@@ -6,8 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -73,7 +75,7 @@ func serve(t *testing.T, audit store.Log, snapshots store.Snapshots, logs [2]sto
 	for i, log := range logs {
 		senders[i] = start(t, log, snapshots)
 	}
-	h := history{began: time.Now()}
+	var h history
 	var group sync.WaitGroup
 	for w := range workers {
 		group.Go(func() {
@@ -110,26 +112,19 @@ func start(t *testing.T, log store.Log, snapshots store.Snapshots) actor.Sender[
 }
 
 type history struct {
-	began time.Time
+	clock atomic.Int64 // counts calls and returns: their order is all that matters
 	mu    sync.Mutex
 	ops   []porcupine.Operation
 	acked map[string]actor.Result // by instance and command id
+	// meanwhile counts the answers after which a command was sent again.
+	meanwhile map[error]int
 }
 
 func (h *history) send(t *testing.T, senders [2]actor.Sender[bank.Account, bank.Command, bank.Event], random *rand.Rand, worker int, commandID string) {
-	id := fmt.Sprintf("account-%d", random.IntN(instances))
-	var c bank.Command
-	switch random.IntN(8) {
-	case 0:
-		c = bank.Open{Owner: commandID}
-	case 1, 2, 3:
-		c = bank.Deposit{Cents: 1 + random.Int64N(50)}
-	default:
-		c = bank.Withdraw{Cents: 1 + random.Int64N(50)}
-	}
-	call := time.Since(h.began).Nanoseconds()
+	id, c := choose(random, commandID)
+	call := h.clock.Add(1)
 	result, err := senders[random.IntN(2)].ExecuteWith(t.Context(), id, c, actor.Command{ID: commandID})
-	end := time.Since(h.began).Nanoseconds()
+	end := h.clock.Add(1)
 	out := linear.Output{Version: result.Version, Events: result.Events}
 	switch {
 	case errors.Is(err, actor.ErrRejected):
@@ -144,17 +139,39 @@ func (h *history) send(t *testing.T, senders [2]actor.Sender[bank.Account, bank.
 			t.Errorf("%s %T again: %+v, %v; the first time %+v", id, c, again, err, result)
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.ops = append(h.ops, porcupine.Operation{
+	h.add(porcupine.Operation{
 		ClientId: worker, Input: linear.Input[bank.Command]{ID: id, Command: &c}, Call: call, Output: out, Return: end,
 	})
 	if err == nil {
-		if h.acked == nil {
-			h.acked = make(map[string]actor.Result)
-		}
-		h.acked[id+" "+commandID] = result
+		h.ack(id+" "+commandID, result)
 	}
+}
+
+func choose(random *rand.Rand, commandID string) (id string, c bank.Command) {
+	id = fmt.Sprintf("account-%d", random.IntN(instances))
+	switch random.IntN(8) {
+	case 0:
+		return id, bank.Open{Owner: commandID}
+	case 1, 2, 3:
+		return id, bank.Deposit{Cents: 1 + random.Int64N(50)}
+	default:
+		return id, bank.Withdraw{Cents: 1 + random.Int64N(50)}
+	}
+}
+
+func (h *history) add(op porcupine.Operation) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.ops = append(h.ops, op)
+}
+
+func (h *history) ack(key string, result actor.Result) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.acked == nil {
+		h.acked = make(map[string]actor.Result)
+	}
+	h.acked[key] = result
 }
 
 func (h *history) check(t *testing.T) {
@@ -163,12 +180,12 @@ func (h *history) check(t *testing.T) {
 		switch out := h.ops[i].Output.(linear.Output); {
 		case out.Unknown:
 			unknown++
-			h.ops[i].Return = time.Since(h.began).Nanoseconds() // its effect may come at any time
+			h.ops[i].Return = math.MaxInt64 // its effect may come at any time
 		case out.Rejected != "":
 			rejected++
 		}
 	}
-	t.Logf("%d commands: %d accepted, %d rejected, %d unknown", len(h.ops), len(h.acked), rejected, unknown)
+	t.Logf("%d operations: %d accepted, %d rejected, %d unknown", len(h.ops), len(h.acked), rejected, unknown)
 	if len(h.acked) < len(h.ops)/4 || rejected < len(h.ops)/20 {
 		t.Fatal("the run proves too little: too few commands of a kind")
 	}
@@ -178,18 +195,25 @@ func (h *history) check(t *testing.T) {
 }
 
 // audit reads every stream and looks for what was acknowledged, exactly once
-// and where it was said to be; Read itself proves versions and the chain.
+// and where it was said to be, and for epochs that went down; Read itself proves
+// versions and the chain.
 func (h *history) audit(t *testing.T, log store.Log) {
 	seen := make(map[string]int)
 	for n := range instances {
-		id := fmt.Sprintf("account-%d", n)
+		id, epoch := fmt.Sprintf("account-%d", n), uint64(0)
 		for c, err := range log.Read(t.Context(), store.StreamID{Type: "account", ID: id}, store.Head{}) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if c.Epoch < epoch {
+				t.Errorf("%s: a commit of epoch %d follows one of epoch %d", id, c.Epoch, epoch)
+			}
+			epoch = c.Epoch
 			for r := range c.Recorded() {
 				key := id + " " + r.Command.ID
-				seen[key]++
+				if seen[key]++; seen[key] > 1 {
+					t.Errorf("%s: stored twice", key)
+				}
 				if acked, ok := h.acked[key]; ok && (acked.Version != r.Version || acked.Position != r.Position) {
 					t.Errorf("%s: acknowledged at version %d, position %d; stored at %d, %d", key, acked.Version, acked.Position, r.Version, r.Position)
 				}

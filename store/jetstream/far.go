@@ -1,0 +1,77 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+var (
+	// errForgotten says that the order has a commit, but where is not remembered.
+	errForgotten = errors.New("its place is not remembered")
+	errNotThere  = errors.New("the total order does not have it there")
+)
+
+// clockSkew is by how much the clocks of two servers may differ before a read
+// of the order takes longer than it must.
+const clockSkew = 10 * time.Second
+
+// far reads from the order, whose messages say both sequences: what was
+// appended before this log began to remember places.
+//
+// The order has no number for where the head is. Its place is not before its
+// sequence in the log stream, and the order stored it after the log stream did;
+// the later of the two is tried first, and if the clocks were wrong the other.
+func (r *reading) far(ctx context.Context, end *message) (err error) {
+	near, low := r.from, r.head.Sequence+1
+	r.from = &r.log.names.order
+	for _, first := range []uint64{r.placeByTime(ctx, near), low} {
+		if first < low {
+			continue
+		}
+		before := r.head
+		r.next = first
+		err = r.forward(ctx, end)
+		if r.head != before || !errors.Is(err, store.ErrDamaged) && !errors.Is(err, errNotThere) {
+			return err
+		}
+	}
+	return err
+}
+
+// placeByTime returns a place in the order before which the head's successor
+// does not stand, if clocks are right; 0 if that cannot be told.
+func (r *reading) placeByTime(ctx context.Context, stream *kept) uint64 {
+	if r.head.Sequence == 0 {
+		return 0
+	}
+	head, err := r.log.fetchNear(ctx, stream.directGet, at(r.head.Sequence))
+	if err != nil || head.stored.IsZero() {
+		return 0
+	}
+	m, err := r.log.fetchNear(ctx, r.from.directGet, since(head.stored.Add(-clockSkew)))
+	if err != nil {
+		return 0
+	}
+	return m.sequence
+}
+
+// seek returns the place of the commit that follows a head, and that the log
+// stream has at a sequence.
+func (l *Log) seek(ctx context.Context, c *store.Commit, token string, local uint64) (place uint64, err error) {
+	r := l.newReading(c.Stream, token, c.After, func(found *store.Commit, _ error) bool {
+		if found.Local == local {
+			place = found.Sequence
+		}
+		return false
+	})
+	if err := r.far(ctx, &message{local: local}); !errors.Is(err, errStopped) {
+		return 0, err
+	}
+	if place == 0 {
+		return 0, errNotThere
+	}
+	return place, nil
+}
