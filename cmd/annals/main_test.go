@@ -15,7 +15,7 @@ func TestHelp(t *testing.T) {
 	if code != 0 || talk.String() != "" {
 		t.Fatalf("exit code %d, talk %q", code, talk.String())
 	}
-	for _, command := range []string{"aggregate", "command", "dev", "event", "projection", "view", "version"} {
+	for _, command := range []string{"aggregate", "cluster", "command", "dev", "event", "generate", "node", "projection", "view", "version"} {
 		if !strings.Contains(out.String(), "\n  "+command+" ") {
 			t.Errorf("no command %q in:\n%s", command, out.String())
 		}

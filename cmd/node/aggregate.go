@@ -2,9 +2,7 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,12 +29,17 @@ func newAggregate(s *Session) *cobra.Command {
 
 func newAggregateGet(s *Session) *cobra.Command {
 	var at string
+	var live, linearizable bool
 	cmd := &cobra.Command{
 		Use:   "get TYPE ID",
 		Short: "Show the state of one aggregate, now or as it was",
+		Long: `The state is folded from the log. With --live it is the owner's, from its memory
+and under its lease: the same, without a read of the log. With --linearizable the
+owner makes sure first that nobody else has become the owner meanwhile.`,
 		Example: `{{name}} aggregate get TYPE ID
 {{name}} aggregate get TYPE ID --at 3
-{{name}} aggregate get TYPE ID --at 90m --jq .state`,
+{{name}} aggregate get TYPE ID --at 90m --jq .state
+{{name}} aggregate get TYPE ID --linearizable`,
 		Args:              args(2, 2),
 		ValidArgsFunction: completeTypes(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -44,21 +47,29 @@ func newAggregateGet(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if at != "" && (live || linearizable) {
+				return Usage("--at is answered from the log, --live and --linearizable from the owner's memory; want one of them")
+			}
 			client, err := s.Client(cmd.Context())
 			if err != nil {
 				return err
 			}
 			state, err := request(cmd.Context(), s, func(ctx context.Context) (gateway.State, error) {
+				if live || linearizable {
+					return client.Read(ctx, stream, linearizable)
+				}
 				return client.State(ctx, stream, when)
 			})
 			if err != nil {
-				return s.aggregateFailure(cmd.Context(), client, stream, err)
+				return s.aggregateFailure(cmd.Context(), client, stream, when, err)
 			}
 			return s.printState(state)
 		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", atHelp)
-	perCall(cmd, "at")
+	cmd.Flags().BoolVar(&live, "live", false, "ask the owner's memory")
+	cmd.Flags().BoolVar(&linearizable, "linearizable", false, "ask the owner's memory, and be certain that it is the owner")
+	perCall(cmd, "at", "live", "linearizable")
 	return cmd
 }
 
@@ -92,7 +103,7 @@ func newAggregateHistory(s *Session) *cobra.Command {
 				return err
 			}
 			if err := s.printHistory(cmd.Context(), client, stream, when); err != nil {
-				return s.aggregateFailure(cmd.Context(), client, stream, err)
+				return s.aggregateFailure(cmd.Context(), client, stream, when, err)
 			}
 			return nil
 		},
@@ -193,40 +204,6 @@ func parseStream(args []string, at string) (store.StreamID, actor.At, error) {
 	}
 	when, err := parseAt(at, time.Now())
 	return stream, when, err
-}
-
-// aggregateFailure helps with a type that the system does not have, and with a
-// stream that it does not have.
-func (s *Session) aggregateFailure(ctx context.Context, client *gateway.Client, stream store.StreamID, err error) error {
-	if !errors.Is(err, store.ErrUnknownType) {
-		return err
-	}
-	info, asked := request(ctx, s, client.Info)
-	if asked != nil {
-		return err
-	}
-	var types []string
-	for _, a := range info.Aggregates {
-		types = append(types, a.Type)
-		if a.Type == stream.Type {
-			return err // the type is known: something else is not
-		}
-	}
-	return s.unknown(err, gateway.CodeUnknownType, "aggregate type", stream.Type, types)
-}
-
-// unknown is the failure for a name that is not among those of the system.
-func (s *Session) unknown(err error, code gateway.Code, what, name string, names []string) *Failure {
-	f := &Failure{Code: code, Exit: exitNotFound, What: fmt.Sprintf("no %s %q", what, name), Err: err}
-	if len(names) == 0 {
-		f.Why = fmt.Sprintf("the system of namespace %s has none", s.Namespace())
-		return f
-	}
-	f.Why = fmt.Sprintf("the system of namespace %s has: %s", s.Namespace(), strings.Join(names, ", "))
-	if near := nearest(name, names); near != "" {
-		f.Fix = fmt.Sprintf("did you mean: %s", near)
-	}
-	return f
 }
 
 // completeTypes completes the first argument with the application's aggregate

@@ -24,9 +24,9 @@ type App struct {
 	Version string
 	// Summary is one line of help. Default: a line that names the application.
 	Summary string
-	// Aggregates are run by dev.
+	// Aggregates are run by dev and node.
 	Aggregates []actor.Definition
-	// Projections are kept up to date by dev.
+	// Projections are kept up to date by dev and node.
 	Projections []projector.Definition
 	// Commands makes the application's own commands. They stand beside the
 	// built-in ones, and find connection and output by the session; {{name}} in
@@ -37,6 +37,24 @@ type App struct {
 	// starts with "nats ", dev adds --server if the server is not at the
 	// default address.
 	Try string
+}
+
+// typeNames are those of the aggregates.
+func (a App) typeNames() []string {
+	names := []string{}
+	for _, d := range a.Aggregates {
+		names = append(names, d.TypeName())
+	}
+	return names
+}
+
+// viewNames are those of the projections.
+func (a App) viewNames() []string {
+	names := []string{}
+	for _, p := range a.Projections {
+		names = append(names, p.Describe().Name)
+	}
+	return names
 }
 
 // Streams is what a run of the command line reads and writes.

@@ -6,8 +6,10 @@ import (
 	"slices"
 
 	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
@@ -26,6 +28,24 @@ const (
 	codeDataTaken   gateway.Code = "DATA_IN_USE"
 	codeNotDurable  gateway.Code = "NOT_DURABLE"
 	codeNoNamespace gateway.Code = "NO_NAMESPACE"
+	codeData        gateway.Code = "DATA_LAYOUT"
+
+	codeTooOld        gateway.Code = "SERVER_TOO_OLD"
+	codeNoJetStream   gateway.Code = "NO_JETSTREAM"
+	codeNotReplicated gateway.Code = "NOT_REPLICATED"
+	codeNotSynced     gateway.Code = "NOT_SYNCED"
+	codeSyncUnseen    gateway.Code = "SYNC_UNSEEN"
+
+	codeNameTaken gateway.Code = "NAME_TAKEN"
+	codeNoCluster gateway.Code = "NO_CLUSTER"
+	codeNoNode    gateway.Code = "NO_NODE"
+	codeNoHeir    gateway.Code = "NO_HEIR"
+)
+
+// What JetStream answers when it cannot keep as many copies.
+const (
+	codeServersTooFew = 10005
+	codeNotClustered  = 10074
 )
 
 // kind is a kind of failure: which errors are of it, and what to tell people.
@@ -101,12 +121,33 @@ var kinds = []kind{
 		advice:  "the message names the limit",
 	},
 	{
+		code: codeNotReplicated, exit: exitFailure,
+		errs:    []error{&natsjs.APIError{ErrorCode: codeServersTooFew}, &natsjs.APIError{ErrorCode: codeNotClustered}},
+		meaning: "the NATS servers cannot keep, or do not keep, as many copies as --durability promises",
+		advice:  "run at least three NATS servers with JetStream in one cluster, or accept the weaker promise: --durability single",
+	},
+	{
+		code: codeNameTaken, exit: exitFailure, errs: []error{cluster.ErrNameTaken},
+		meaning: "another node runs under this name",
+		advice:  "give this node a name of its own with --name, or stop the other; see: {{name}} cluster nodes",
+	},
+	{
+		code: codeNoCluster, exit: exitNotFound, errs: []error{cluster.ErrNoCluster},
+		meaning: "no node has ever joined a cluster in this namespace; dev without --nodes is one node and makes none",
+		advice:  "start one with: {{name}} dev --nodes 3, or {{name}} node; or name the namespace with --ns",
+	},
+	{
+		code: codeNoNode, exit: exitNotFound, errs: []error{cluster.ErrNoNode},
+		meaning: "no node of this name is there",
+		advice:  "list the nodes: {{name}} cluster nodes",
+	},
+	{
 		code: gateway.CodeUnknownType, exit: exitNotFound, errs: []error{store.ErrUnknownType},
 		meaning: "the running system does not know this aggregate, command or event type",
 		advice:  "list what it knows: {{name}} aggregate types",
 	},
 	{
-		code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid},
+		code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid, cluster.ErrInvalid},
 		meaning: "what was passed can never be accepted; nothing was stored",
 		advice:  "the message names what is wrong",
 	},
@@ -136,7 +177,7 @@ var kinds = []kind{
 		advice:  "use another port; port 0 takes a free one",
 	},
 	{
-		code: gateway.CodeUnavailable, exit: exitUnavailable, errs: []error{store.ErrUnavailable, nats.ErrConnectionClosed, nats.ErrNoServers},
+		code: gateway.CodeUnavailable, exit: exitUnavailable, errs: []error{store.ErrUnavailable, cluster.ErrUnavailable, nats.ErrConnectionClosed, nats.ErrNoServers},
 		meaning: "nobody could try: no node that serves it, or no log",
 		advice:  "see whether the system is up; then try again",
 	},
@@ -148,6 +189,30 @@ var kinds = []kind{
 	{
 		code: codeNoNamespace, exit: exitNotFound, meaning: "this NATS server keeps no events of the namespace",
 		advice: "name the namespace with --ns, or the server with --server",
+	},
+	{
+		code: codeData, exit: exitFailure, meaning: "the directory was filled by dev with another number of servers",
+		advice: "see dev --help: --nodes and --data",
+	},
+	{
+		code: codeTooOld, exit: exitFailure, meaning: "a NATS server is older than what a node rests on",
+		advice: "upgrade the NATS servers to 2.12 or later",
+	},
+	{
+		code: codeNoJetStream, exit: exitFailure, meaning: "the NATS server, or the account, has no JetStream",
+		advice: "enable jetstream in the configuration of the servers and of the account",
+	},
+	{
+		code: codeNotSynced, exit: exitFailure, meaning: "a NATS server acknowledges before it has synced; a power cut of all servers loses data",
+		advice: "set sync_interval: always in the section jetstream of each server; or accept the weaker promise: --durability replicated",
+	},
+	{
+		code: codeSyncUnseen, exit: exitFailure, meaning: "it cannot be seen whether the NATS servers sync before they acknowledge",
+		advice: "name the monitoring ports of all servers with --monitor; or accept the weaker promise: --durability replicated",
+	},
+	{
+		code: codeNoHeir, exit: exitFailure, meaning: "no other node could take over what this one holds",
+		advice: "start another node, or uncordon one, first",
 	},
 	{
 		code: codeUnreachable, exit: exitUnavailable, meaning: "no NATS server answers at this address",

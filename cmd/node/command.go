@@ -136,7 +136,7 @@ func (s *Session) sendFailure(ctx context.Context, client *gateway.Client, r gat
 			return s.unknown(err, gateway.CodeUnknownType, "command of "+a.Type, r.Name, a.Commands)
 		}
 	}
-	return s.aggregateFailure(ctx, client, r.Stream, err)
+	return s.aggregateFailure(ctx, client, r.Stream, actor.At{}, err)
 }
 
 // completeCommands completes TYPE and COMMAND; it asks nobody.

@@ -13,12 +13,14 @@ import (
 // connect resolves where to and as whom, setting by setting: flag, then
 // environment, then NATS context, then default. The selected context is used
 // only when no server is named: its credentials are not meant for another.
-func connect(ctx context.Context, s *Session) (*nats.Conn, error) {
+// The last of several options of one kind counts.
+func connect(ctx context.Context, s *Session, more ...nats.Option) (*nats.Conn, error) {
 	f := &s.flags
 	opts, err := s.connectOptions()
 	if err != nil {
 		return nil, err
 	}
+	opts = append(opts, more...)
 	var nc *nats.Conn
 	if f.server != "" && f.context == "" {
 		nc, err = nats.Connect(f.server, opts...)
@@ -48,7 +50,7 @@ func useServers(urls string) nats.Option {
 	}
 }
 
-// connectOptions are those of every connection of an operator command.
+// connectOptions are those of every connection to servers of the user's.
 func (s *Session) connectOptions() ([]nats.Option, error) {
 	f := &s.flags
 	opts := []nats.Option{

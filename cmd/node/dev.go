@@ -2,12 +2,13 @@ package node
 
 import (
 	"context"
+	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/store"
 )
 
 // Where dev listens when nobody says otherwise.
@@ -21,6 +22,7 @@ type devFlags struct {
 	data, nats, http string
 	headless         bool
 	sync, name       string
+	nodes            int
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -35,10 +37,13 @@ machine.
 Without --data everything is in memory. With it, an acknowledged command
 survives a crash and a power cut.
 
+With --nodes it is a cluster to try out: so many nodes, on three servers.
+
 The addresses go to standard output, logs to standard error. Ctrl-C once
 finishes what was taken in and stops; twice stops at once.`,
 		Example: `{{name}} dev                                 in memory
 {{name}} dev --data ./data                   kept in ./data
+{{name}} dev --nodes 3                       three nodes on three servers
 {{name}} dev --nats 127.0.0.1:0 --http 127.0.0.1:0 --headless --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -55,7 +60,8 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.StringVar(&f.http, "http", defaultHTTP, "`HOST:PORT` for HTTP, likewise")
 	flags.BoolVar(&f.headless, "headless", false, "print the addresses only")
 	flags.StringVar(&f.sync, "sync", string(embedded.SyncBarrier), "`MODE` in which data reach the disk before they are acknowledged: barrier (shared syncs), always (one sync each), none (a power cut loses data)")
-	flags.StringVar(&f.name, "name", "dev", "`NAME` of the node")
+	flags.StringVar(&f.name, "name", "dev", "`NAME` of the node; with --nodes the names are NAME-1, NAME-2, …")
+	flags.IntVar(&f.nodes, "nodes", 1, "run `N` nodes, 1 to 7; several run on three servers, which sync always")
 	return cmd
 }
 
@@ -66,42 +72,81 @@ type devConfig struct {
 	headless   bool
 	sync       embedded.Sync
 	name       string
+	nodes      int
 }
+
+const maxDevNodes = 7
 
 func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err error) {
 	chosen := func(flag string) bool { return cmd.Flags().Changed(flag) }
-	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name}
+	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name, nodes: f.nodes}
 	if c.nats, err = parseAddress("nats", f.nats, chosen("nats")); err != nil {
 		return c, err
 	}
 	if c.http, err = parseAddress("http", f.http, chosen("http")); err != nil {
 		return c, err
 	}
-	if !slices.Contains([]embedded.Sync{embedded.SyncBarrier, embedded.SyncAlways, embedded.SyncNone}, c.sync) {
+	switch {
+	case !slices.Contains([]embedded.Sync{embedded.SyncBarrier, embedded.SyncAlways, embedded.SyncNone}, c.sync):
 		return c, Usage("--sync %q: want barrier, always or none", f.sync)
-	}
-	if f.data == "" && chosen("sync") {
+	case f.data == "" && chosen("sync"):
 		return c, Usage("--sync says how data reach the disk; without --data there is none")
-	}
-	if chosen("data") && f.data == "" {
+	case f.data == "" && chosen("data"):
 		return c, Usage("--data is empty; name a directory, or leave it out to keep everything in memory")
+	case c.nodes < 1 || c.nodes > maxDevNodes:
+		return c, Usage("--nodes is %d; want 1 to %d", c.nodes, maxDevNodes)
 	}
-	return c, checkNames(s, c.name)
+	if err := checkNames(s, c.name); err != nil || c.nodes == 1 {
+		return c, err
+	}
+	return c.several(chosen("sync"))
 }
 
-// runDev runs a node until it is told to stop.
+// several checks and completes the configuration of more than one node.
+func (c devConfig) several(syncChosen bool) (devConfig, error) {
+	switch {
+	case c.nats.public():
+		return c, Usage("--nats %s: with --nodes the servers listen on the loopback interface only", c.nats)
+	case c.sync == embedded.SyncBarrier && syncChosen:
+		return c, Usage("--sync barrier is for one server; with --nodes want always or none")
+	case c.sync == embedded.SyncBarrier:
+		c.sync = embedded.SyncAlways
+	}
+	return c, nil
+}
+
+// nodeNames are the names of the nodes if there are several.
+func (c devConfig) nodeNames() []string {
+	if c.nodes == 1 {
+		return nil
+	}
+	var names []string
+	for i := range c.nodes {
+		names = append(names, fmt.Sprintf("%s-%d", c.name, i+1))
+	}
+	return names
+}
+
+// checkNames refuses, before anything is started, names that the parts would
+// refuse in turn.
+func checkNames(s *Session, node string) error {
+	if err := store.ValidateName("namespace", s.Namespace()); err != nil {
+		return Usage("--ns: %v", err)
+	}
+	if err := store.ValidateName("node name", node); err != nil {
+		return Usage("--name: %v", err)
+	}
+	return nil
+}
+
+// runDev runs until it is told to stop.
 func runDev(ctx context.Context, s *Session, config devConfig) error {
-	begin := time.Now()
-	n := newDevNode(s, config)
-	n.warn()
-	defer context.AfterFunc(ctx, n.sayStopping)()
-	b := boot{parts: n.parts(), logger: s.logger, state: n.health.set}
-	n.health.expect(b.parts)
-	return b.run(ctx, func() {
-		// Whoever waits for readiness may then read the addresses.
-		if err := n.announce(time.Since(begin)); err != nil {
-			s.logger.Error("print addresses", "err", err)
-		}
-		n.health.announce()
-	})
+	if err := config.checkLayout(); err != nil {
+		return err
+	}
+	config.warn(s)
+	if config.nodes > 1 {
+		return newDevCluster(s, config).process().run(ctx)
+	}
+	return newDevNode(s, config).process().run(ctx)
 }

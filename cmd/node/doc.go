@@ -11,10 +11,13 @@
 //	}
 //
 // It gives the application a command line: dev, which runs everything in one
-// process, and the operator commands (aggregate, command, event, projection,
-// view), which work on any running system over NATS.
+// process; node, which runs one node of a cluster on NATS servers of your own;
+// and the operator commands (aggregate, cluster, command, event, generate,
+// projection, view), which work on any running system over NATS.
 //
 // It owns the wiring: which parts there are, in which order they start and
-// stop, what is printed where, and the exit codes. It decides nothing about
-// events, commands or views: each part does that for itself.
+// stop, what the servers must be before a node starts on them, what is printed
+// where, and the exit codes. It decides nothing about events, commands, views or
+// placement, and never changes the settings of a server: each part does that for
+// itself, and servers are their operators'.
 package node

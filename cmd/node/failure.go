@@ -85,6 +85,9 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	if !s.prepared { // cobra's own complaint about the command line
 		return &Failure{Code: codeUsage, Exit: exitUsage, What: err.Error(), Fix: "see: " + s.app.Name + " --help", Err: err}
 	}
+	if f := s.noNamespaceAnswered(ctx, err); f != nil {
+		return f
+	}
 	for _, k := range kinds {
 		if k.matches(err) {
 			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fix(s), Err: err}

@@ -7,8 +7,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cluster"
 )
 
 func testSession(env map[string]string) (s *Session, out, talk *strings.Builder) {
@@ -46,6 +48,8 @@ func TestExplain(t *testing.T) {
 	}{
 		{fmt.Errorf("import: %w", own), "USAGE", exitUsage},
 		{errors.New("disk on fire"), "FAILURE", exitFailure},
+		{fmt.Errorf("open log: %w", &jetstream.APIError{Code: 400, ErrorCode: 10005}), "NOT_REPLICATED", exitFailure},
+		{fmt.Errorf("join cluster: %w: a node a runs", cluster.ErrNameTaken), "NAME_TAKEN", exitFailure},
 		{&actor.RejectedError{Reason: errors.New("not enough money")}, "REJECTED", exitConflict},
 	} {
 		f := explain(t.Context(), s, test.err)

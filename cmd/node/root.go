@@ -41,6 +41,7 @@ func newRoot(s *Session) *cobra.Command {
 		Example: strings.Join([]string{
 			"{{name}} dev                                      everything in one process, in memory",
 			"{{name}} dev --data ./data                        the same, and keep it",
+			"{{name}} node --name a -s nats://n1:4222          a node of a cluster",
 			"{{name}} aggregate history TYPE ID                what happened to one aggregate",
 			"{{name}} view ls VIEW --json                      a read model, one document a line",
 			"{{name}} event tail -f                            what happens",
@@ -56,8 +57,8 @@ func newRoot(s *Session) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	s.addGlobalFlags(root)
 	root.AddCommand(
-		newDev(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s),
-		newErrors(s), newVersion(s))
+		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s),
+		newGenerate(s), newErrors(s), newVersion(s))
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)
 	}
@@ -97,7 +98,7 @@ func (s *Session) prepare(cmd *cobra.Command) error {
 	if s.flags.timeout <= 0 {
 		return Usage("--timeout is %v; it must be more than 0", s.flags.timeout)
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readableDuration}
 	if isTerminal(s.Err()) {
 		s.logger = slog.New(slog.NewTextHandler(s.Err(), options))
 	} else {
@@ -105,6 +106,15 @@ func (s *Session) prepare(cmd *cobra.Command) error {
 	}
 	s.filter, err = compileFilter(s.flags.jq)
 	return err
+}
+
+// readableDuration prints durations as people write them: 1.5s, where JSON would
+// have nanoseconds.
+func readableDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
 
 func (s *Session) level() (slog.Level, error) {

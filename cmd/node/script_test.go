@@ -39,6 +39,7 @@ const patience = time.Minute
 //	end SIGNAL CODE           send the signal, and expect the exit code; stderr then has the logs
 //	exits CODE NAME ARG...    run a command, and expect the exit code
 //	probe STATUS PATH         get a path from HTTP, and expect the status; stdout then has the body
+//	until PATTERN NAME ARG... run a command until it succeeds and a line of what it prints matches; negated: none does
 //	occupy ADDRESS            see to it that somebody listens there; sets PORT
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -51,7 +52,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "end": end, "exits": exits, "probe": probe, "occupy": occupy,
+			"start": start, "end": end, "exits": exits, "until": until, "probe": probe, "occupy": occupy,
 		},
 		Deadline:      time.Now().Add(4 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -172,6 +173,19 @@ func expectCode(ts *testscript.TestScript, want string, err error) {
 	}
 	if strconv.Itoa(code) != want {
 		ts.Fatalf("exit code %d, want %s", code, want)
+	}
+}
+
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	pattern := regexp.MustCompile("(?m)" + args[0])
+	for end := time.Now().Add(patience); ; {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) != neg {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("a line matches %s: still %v after %v: %v", args[0], neg, patience, err)
+		}
 	}
 }
 

@@ -1,0 +1,166 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/gateway"
+)
+
+// drainTime is how long drain waits when nobody says otherwise.
+const drainTime = time.Minute
+
+func newClusterDrain(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "drain NODE",
+		Short: "Make a node hand over all that it holds, and wait until it has",
+		Long: `The node hands over one partition after the other, without a failed command, and
+gets nothing new, also after a restart, until uncordon. It waits up to --timeout,
+by default a minute.`,
+		Example: `{{name}} cluster drain NODE
+{{name}} cluster drain NODE --timeout 5m --json`,
+		Args: args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			admin, err := s.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			ctx, cancel := s.waiting(cmd, drainTime)
+			defer cancel()
+			return s.nodeFailure(cmd.Context(), admin, args[0], s.drain(ctx, admin, args[0]))
+		},
+	}
+}
+
+// drained is what drain and uncordon print.
+type drained struct {
+	Node       string  `json:"node"`
+	Cordoned   bool    `json:"cordoned"`
+	Partitions int     `json:"partitions"` // that it held
+	Views      int     `json:"views"`
+	Seconds    float64 `json:"seconds"`
+}
+
+func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) error {
+	before, err := admin.Nodes(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.checkHeirs(before, name); err != nil {
+		return err
+	}
+	if err := admin.Cordon(ctx, name); err != nil {
+		return err
+	}
+	was, _ := holds(before, name)
+	begin := time.Now()
+	progress := s.progress()
+	last := was
+	err = await(ctx, admin.Nodes, func(nodes []cluster.NodeStatus) bool {
+		left, anything := holds(nodes, name)
+		progress.show("%s holds %s", name, holdings(left))
+		last = left
+		return !anything
+	})
+	progress.end()
+	if err != nil {
+		return s.drainFailure(ctx, last, name, err)
+	}
+	out := drained{Node: name, Cordoned: true, Partitions: was.Partitions, Views: len(was.Duties), Seconds: time.Since(begin).Seconds()}
+	if s.JSON() {
+		return s.Print(out)
+	}
+	_, err = fmt.Fprintf(s.Out(), "%s holds nothing: handed over %s in %.1f s; undo: %s cluster uncordon %s\n",
+		name, holdings(was), out.Seconds, s.app.Name, name)
+	return err
+}
+
+// holdings says in words what a node holds.
+func holdings(n cluster.NodeStatus) string {
+	return counted(n.Partitions, "partition") + " and " + counted(len(n.Duties), "view")
+}
+
+// counted is a number of things, such as "1 view".
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// checkHeirs refuses to drain the last node that could serve: nobody would take
+// over, and the wait would be in vain.
+func (s *Session) checkHeirs(nodes []cluster.NodeStatus, name string) error {
+	drained, anything := holds(nodes, name)
+	if drained.Name == "" || !anything {
+		return nil // Cordon says that it is not there, or there is nothing to take
+	}
+	for _, role := range drained.Roles {
+		if role != cluster.RoleGateway && !others(nodes, name, role) {
+			return &Failure{
+				Code: codeNoHeir, Exit: exitFailure, What: fmt.Sprintf("node %s cannot be drained", name),
+				Why: fmt.Sprintf("no other node with role %s could take over what it holds", role),
+				Fix: fmt.Sprintf("start or uncordon another node first: %s node --name NAME", s.app.Name),
+			}
+		}
+	}
+	return nil
+}
+
+// others reports whether another node takes what the role is about.
+func others(nodes []cluster.NodeStatus, name string, role cluster.Role) bool {
+	for _, n := range nodes {
+		if n.Name == name || n.Cordoned || n.Leaving {
+			continue
+		}
+		if slices.Contains(n.Roles, role) {
+			return true
+		}
+	}
+	return false
+}
+
+// drainFailure says how far it came.
+func (s *Session) drainFailure(ctx context.Context, left cluster.NodeStatus, name string, err error) error {
+	if left.Name == "" || !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err
+	}
+	return &Failure{
+		Code: gateway.CodeDeadline, Exit: exitUnavailable, Err: err,
+		What: fmt.Sprintf("node %s still holds %s", name, holdings(left)),
+		Why:  "they were not handed over in time; it goes on handing over",
+		Fix:  fmt.Sprintf("wait longer with --timeout, or take it back: %s cluster uncordon %s", s.app.Name, name),
+	}
+}
+
+func newClusterUncordon(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:     "uncordon NODE",
+		Short:   "Let a node that was drained take its share again",
+		Example: `{{name}} cluster uncordon NODE`,
+		Args:    args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			admin, err := s.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = request(cmd.Context(), s, func(ctx context.Context) (struct{}, error) {
+				return struct{}{}, admin.Uncordon(ctx, args[0])
+			})
+			if err != nil {
+				return s.nodeFailure(cmd.Context(), admin, args[0], err)
+			}
+			if s.JSON() {
+				return s.Print(drained{Node: args[0]})
+			}
+			_, err = fmt.Fprintf(s.Out(), "%s takes its share again\n", printable(args[0]))
+			return err
+		},
+	}
+}

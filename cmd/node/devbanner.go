@@ -1,0 +1,93 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/annals-go/annals/cluster/embedded"
+)
+
+// devInfo is what dev tells programs when it is up.
+type devInfo struct {
+	NATS       string   `json:"nats"`
+	HTTP       string   `json:"http"`
+	Namespace  string   `json:"namespace"`
+	Nodes      []string `json:"nodes,omitempty"` // if there are several
+	Data       string   `json:"data"`            // directory; empty: in memory
+	Durability string   `json:"durability"`
+	Aggregates []string `json:"aggregates"`
+	Views      []string `json:"views"`
+	ReadyMS    int64    `json:"ready_ms"`
+}
+
+func (c devConfig) info(s *Session, nats, http string, took time.Duration) devInfo {
+	return devInfo{
+		NATS: nats, HTTP: http, Namespace: s.Namespace(), Nodes: c.nodeNames(),
+		Data: c.dir, Durability: c.durability(), ReadyMS: took.Milliseconds(),
+		Aggregates: s.app.typeNames(), Views: s.app.viewNames(),
+	}
+}
+
+// durability says in one line what this deployment can lose.
+func (c devConfig) durability() string {
+	switch {
+	case c.dir == "":
+		return "everything is lost when this process ends"
+	case c.sync == embedded.SyncNone:
+		return "survives a crash of the process; a power cut loses minutes of acknowledged commands, or everything"
+	case c.nodes > 1:
+		return "acknowledged commands survive a crash and a power cut; there are three copies, all on this disk"
+	default:
+		return "acknowledged commands survive a crash and a power cut; there is one copy, on this disk"
+	}
+}
+
+// announce prints where the system is reached.
+func (c devConfig) announce(s *Session, info devInfo) error {
+	switch {
+	case s.JSON():
+		return s.Print(info)
+	case c.headless:
+		_, err := fmt.Fprintf(s.Out(), "NATS %s\nHTTP %s\n", info.NATS, info.HTTP)
+		return err
+	default:
+		return c.banner(s, info).print(s.Out())
+	}
+}
+
+func (c devConfig) banner(s *Session, info devInfo) *banner {
+	var b banner
+	first, _, _ := strings.Cut(info.NATS, ",")
+	if c.nodes > 1 {
+		b.title(s, fmt.Sprintf("dev: no authentication, %d nodes on %d servers", c.nodes, devServers))
+	} else {
+		b.title(s, "dev: no authentication, one node")
+	}
+	b.head = append(b.head,
+		row("NATS", info.NATS, gaveWay(c.nats, first)),
+		row("HTTP", info.HTTP+" /livez /readyz /metrics", gaveWay(c.http, info.HTTP)))
+	if info.Data == "" {
+		b.head = append(b.head, row("Data", "in memory: "+info.Durability, "keep it: --data DIR"))
+	} else {
+		b.head = append(b.head, row("Data", info.Data+": "+info.Durability, ""))
+	}
+	if c.nodes > 1 {
+		b.head = append(b.head, row("Nodes", strings.Join(info.Nodes, ", "), "see: "+s.app.Name+" cluster nodes"))
+	}
+	b.application(s.app)
+	b.tail = append(b.tail, row("Ready", fmt.Sprintf("in %d ms", info.ReadyMS), ""))
+	if try := s.try(first); try != "" {
+		b.tail = append(b.tail, "", row("Try", try, ""))
+	}
+	return &b
+}
+
+// warn tells what may surprise an operator later.
+func (c devConfig) warn(s *Session) {
+	for flag, a := range map[string]address{"nats": c.nats, "http": c.http} {
+		if a.public() {
+			s.logger.Warn("other machines may connect, and nothing asks them for credentials", "flag", "--"+flag, "address", a.String())
+		}
+	}
+}

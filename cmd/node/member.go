@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/store/jetstream"
+)
+
+// member is one node of a system, whoever runs the servers that it stands on:
+// a connection and what lives on it. Each part fills in what the later ones
+// use.
+type member struct {
+	session *Session
+	logger  *slog.Logger
+	node    cluster.Node
+	// alone says that there is no other node and no directory: everything is
+	// served here.
+	alone bool
+	// dial connects, with options that are the member's.
+	dial func(context.Context, ...nats.Option) (*nats.Conn, error)
+	// check refuses a server that does not keep what it should, before anything
+	// is created there. Nil: none.
+	check func(context.Context, *nats.Conn) error
+	// look tells an operator what may be wrong, and refuses nothing. Nil: nothing.
+	look func(context.Context, *nats.Conn)
+	// log says how the namespace is created; Conn and Logger are added to it.
+	log     jetstream.Config
+	metrics prometheus.Registerer
+
+	conn     *nats.Conn
+	events   *jetstream.Log
+	cluster  *cluster.Cluster     // nil when alone
+	assigned projector.Assignment // the views that run here; not asked when alone
+	actors   *actor.System
+	views    *projector.Group
+	gateway  *gateway.Gateway
+}
+
+// parts are started in this order and stopped in reverse. The cluster comes
+// last: a node joins when it can serve, and hands over while it still can.
+func (m *member) parts() []part {
+	parts := []part{
+		{name: "connection", open: m.openConnection, close: m.closeConnection},
+		{name: "log", open: m.openLog, close: func() error { return m.events.Close() }},
+		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
+		{name: "views", open: m.openViews, run: m.runViews},
+		{
+			name: "gateway", open: m.openGateway, run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
+			ready: func() <-chan struct{} { return m.gateway.Ready() },
+		},
+	}
+	if m.alone {
+		return parts
+	}
+	return append(parts, part{
+		name: "cluster", run: func(ctx context.Context) error { return m.cluster.Run(ctx) },
+		ready: func() <-chan struct{} { return m.cluster.Ready() },
+	})
+}
+
+func (m *member) openConnection(ctx context.Context) (err error) {
+	m.conn, err = m.dial(ctx,
+		nats.Name(m.session.app.Name+" node "+m.node.Name),
+		nats.MaxReconnects(-1),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			m.logger.Warn("nats connection", "err", err)
+		}),
+	)
+	if err != nil {
+		return err
+	}
+	if m.look != nil {
+		m.look(ctx, m.conn)
+	}
+	if m.check != nil {
+		err = m.check(ctx, m.conn)
+	}
+	if err != nil {
+		m.conn.Close()
+	}
+	return err
+}
+
+func (m *member) closeConnection() error {
+	m.conn.Close()
+	return nil
+}
+
+// openLog also makes this node's side of the cluster, which what follows asks
+// what it may serve.
+func (m *member) openLog(ctx context.Context) (err error) {
+	m.log.Conn, m.log.Namespace, m.log.Logger = m.conn, m.session.Namespace(), m.logger
+	if m.events, err = jetstream.Open(ctx, m.log); err != nil || m.alone {
+		return err
+	}
+	m.cluster, err = cluster.New(cluster.Config{
+		Conn: m.conn, Namespace: m.session.Namespace(), Partitions: m.events.Partitions(), Duties: m.session.app.viewNames(),
+		Node: m.node, Handler: hands{m}, Replicas: m.log.Replicas, InMemory: m.log.InMemory,
+		Logger: m.session.logger, Registerer: m.metrics, // it names the node itself
+	})
+	if err != nil {
+		_ = m.events.Close() // the error that counts is at hand
+	}
+	return err
+}
+
+func (m *member) openActors(context.Context) (err error) {
+	config := actor.Config{
+		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates,
+		Partitions: m.events.Partitions(), Logger: m.logger, Registerer: m.metrics,
+	}
+	if !m.alone {
+		config.Leases = m.cluster
+	}
+	m.actors, err = actor.NewSystem(config)
+	return err
+}
+
+func (m *member) openViews(context.Context) (err error) {
+	config := projector.Config{
+		Log: m.events,
+		Store: kv.New(kv.Config{
+			Conn: m.conn, Namespace: m.session.Namespace(),
+			Replicas: m.log.Replicas, InMemory: m.log.InMemory, Barrier: m.log.Barrier,
+		}),
+		Projections: m.session.app.Projections,
+		Logger:      m.logger, Registerer: m.metrics,
+	}
+	if !m.alone {
+		config.Assigned, config.Reassigned = m.assigned.Assigned, m.assigned.Reassigned
+	}
+	m.views, err = projector.NewGroup(config)
+	return err
+}
+
+// runViews runs the views; without any there is nothing to run, and the group
+// would end by itself.
+func (m *member) runViews(ctx context.Context) error {
+	if len(m.session.app.Projections) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	return m.views.Run(ctx)
+}
+
+func (m *member) openGateway(context.Context) (err error) {
+	config := gateway.Config{
+		Conn: m.conn, Namespace: m.session.Namespace(), Actors: m.actors, Views: m.views,
+		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
+		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
+		Node:  m.node.Name, Version: semantic(m.session.app),
+		Logger: m.logger, Registerer: m.metrics,
+	}
+	m.gateway, err = gateway.New(config)
+	return err
+}
+
+func (m *member) placement() cluster.Placement {
+	if m.alone {
+		return cluster.Single(m.node.Name, m.events.Partitions())
+	}
+	return m.cluster
+}
+
+// probe looks at what readiness depends on while everything runs. A view that
+// failed does not make the node unready: commands and other views are served.
+func (m *member) probe() []check {
+	checks := []check{{name: "nats"}}
+	if status := m.conn.Status(); status != nats.CONNECTED {
+		checks[0].reason = "not connected: " + status.String()
+	}
+	if !m.alone {
+		checks = append(checks, m.leaseCheck())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, v := range m.views.Status(ctx) {
+		checks = append(checks, viewCheck(v))
+	}
+	return checks
+}
+
+func (m *member) leaseCheck() check {
+	c := check{name: "lease"}
+	if _, valid := m.cluster.Session(); !valid {
+		c.reason = "it could not be renewed in time; nothing is answered from memory"
+	}
+	return c
+}
+
+func viewCheck(v projector.Status) check {
+	c := check{name: "view " + v.Name}
+	switch v.State {
+	case projector.StateStarting, projector.StateStopped:
+		c.reason = v.State
+	case projector.StateFailed:
+		c.reason, c.bearable = v.State+": "+v.Error, true
+	}
+	return c
+}

@@ -1,0 +1,56 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// process is what runs until it is told to stop.
+type process struct {
+	session *Session
+	web     *web
+	// parts are those after the web's own, in the order of their start.
+	parts []part
+	// announce tells the user where everything is, once all of it serves.
+	announce func(took time.Duration) error
+	// handsOver says that what it has goes to others when it stops.
+	handsOver bool
+}
+
+func (p *process) run(ctx context.Context) error {
+	begin := time.Now()
+	defer context.AfterFunc(ctx, p.sayStopping)()
+	health := &p.web.health
+	b := boot{parts: append([]part{p.web.part()}, p.parts...), logger: p.session.logger, state: health.set}
+	health.expect(b.parts)
+	return b.run(ctx, func() {
+		// Whoever waits for readiness may then read the addresses.
+		if err := p.announce(time.Since(begin)); err != nil {
+			p.session.logger.Error("print addresses", "err", err)
+		}
+		health.announce()
+	})
+}
+
+const (
+	finishing   = "stopping: finishing what was taken in"
+	handingOver = "stopping: handing everything over"
+)
+
+// sayStopping answers the signal, so that nobody thinks it was not heard.
+func (p *process) sayStopping() {
+	terminal := isTerminal(p.session.Err())
+	switch {
+	case terminal && p.handsOver:
+		fmt.Fprintln(p.session.Err(), handingOver, again)
+	case terminal:
+		fmt.Fprintln(p.session.Err(), finishing, again)
+	case p.handsOver:
+		p.session.logger.Info(handingOver)
+	default:
+		p.session.logger.Info(finishing)
+	}
+}
+
+const again = "(Ctrl-C again stops at once)"

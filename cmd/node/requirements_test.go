@@ -1,0 +1,143 @@
+package node
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/gateway"
+)
+
+func TestNewEnough(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{
+		"2.12.0": true, "2.12.0-RC.3": true, "2.15.2": true, "3.0.0": true, "v2.12.1": true, "dev": true,
+		"2.11.9": false, "2.9.25": false, "1.99.0": false,
+	} {
+		if newEnough(version) != want {
+			t.Errorf("version %s new enough: %v, want %v", version, !want, want)
+		}
+	}
+}
+
+// A node asks the server that it is connected to for its version.
+func TestOldServerIsRefused(t *testing.T) {
+	t.Parallel()
+	server, err := embedded.Start(embedded.Config{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	nc, err := server.Connect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	s, _, _ := testSession(nil)
+	p := newProduction(s, nodeConfig{promise: single, replicas: 1})
+	p.version = func(*nats.Conn) string { return "2.11.9" }
+	wantRefusal(t, p.check(t.Context(), nc), codeTooOld, "version 2.11.9")
+	p.version = (*nats.Conn).ConnectedServerVersion
+	if err := p.check(t.Context(), nc); err != nil {
+		t.Errorf("the version in go.mod: %v", err)
+	}
+}
+
+func wantRefusal(t *testing.T, err error, code gateway.Code, text string) {
+	t.Helper()
+	f, is := errors.AsType[*Failure](err)
+	if !is || f.Code != code || !strings.Contains(f.Error(), text) || f.Exit != exitFailure || f.Fix == "" {
+		t.Errorf("error %#v, want code %s, %q in it, and a way on", err, code, text)
+	}
+}
+
+// startConfigured starts a server as its configuration file says, and connects.
+func startConfigured(t *testing.T, config string, opts ...nats.Option) *nats.Conn {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options, err := natsserver.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Host, options.Port, options.StoreDir, options.NoSigs, options.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, t.TempDir(), true, true
+	server, err := natsserver.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Start()
+	t.Cleanup(func() { server.Shutdown(); server.WaitForShutdown() })
+	if !server.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the server is not ready")
+	}
+	nc, err := nats.Connect(server.ClientURL(), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	return nc
+}
+
+func requirementsOf(nc *nats.Conn, p promise, copies int) *requirements {
+	return &requirements{conn: nc, namespace: "bank", version: nc.ConnectedServerVersion(), promise: p, copies: copies}
+}
+
+func TestServerWithoutJetStreamIsRefused(t *testing.T) {
+	t.Parallel()
+	nc := startConfigured(t, "")
+	_, err := requirementsOf(nc, single, 1).check(t.Context())
+	wantRefusal(t, err, codeNoJetStream, "no JetStream")
+	nc = startConfigured(t, "jetstream {}\naccounts { A: { users: [{user: a, password: a}] } }", nats.UserInfo("a", "a"))
+	_, err = requirementsOf(nc, single, 1).check(t.Context())
+	wantRefusal(t, err, codeNoJetStream, "the account has no JetStream")
+}
+
+func TestServerOutsideAClusterIsRefused(t *testing.T) {
+	t.Parallel()
+	nc := startConfigured(t, "jetstream {}")
+	for _, p := range []promise{replicatedSync, replicated} {
+		_, err := requirementsOf(nc, p, 3).check(t.Context())
+		wantRefusal(t, err, codeNotReplicated, "not part of a cluster")
+	}
+	if _, err := requirementsOf(nc, single, 1).check(t.Context()); err != nil {
+		t.Errorf("durability single: %v", err)
+	}
+}
+
+// An account that imports the servers' reports from the system account sees
+// whether they sync; no other does.
+func TestReportsOverNATS(t *testing.T) {
+	t.Parallel()
+	const config = `
+		jetstream { sync_interval: always }
+		accounts {
+			SYS: { users: [{user: s, password: s}], exports: [{service: "$SYS.REQ.SERVER.PING.VARZ", response: stream}] }
+			A: {
+				jetstream: enabled, users: [{user: a, password: a}]
+				imports: [{service: {account: SYS, subject: "$SYS.REQ.SERVER.PING.VARZ"}}]
+			}
+			B: { jetstream: enabled, users: [{user: b, password: b}] }
+		}
+		system_account: SYS`
+	nc := startConfigured(t, config, nats.UserInfo("a", "a"))
+	if err := requirementsOf(nc, replicatedSync, 1).checkSync(t.Context()); err != nil {
+		t.Errorf("an account that may ask: %v", err)
+	}
+	nc, err := nats.Connect(nc.ConnectedUrl(), nats.UserInfo("b", "b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context()), codeSyncUnseen, "may not ask")
+	nc = startConfigured(t, strings.Replace(config, "always", "1s", 1), nats.UserInfo("a", "a"))
+	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context()), codeNotSynced, "not all NATS servers sync always")
+}
