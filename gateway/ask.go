@@ -6,6 +6,7 @@ import (
 	"errors"
 	"iter"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -27,7 +28,7 @@ func (c *Client) Get(ctx context.Context, view, key string, min store.Position) 
 		return projector.Document{}, err
 	}
 	var r documentResponse
-	err = c.ask(ctx, c.subjects.document(view, token), min, nil, &r)
+	err = c.ask(ctx, c.subjects.document(view, token), since(min), nil, &r)
 	return r.Document, err
 }
 
@@ -43,7 +44,7 @@ func (c *Client) List(ctx context.Context, view string, min store.Position) iter
 		ask := listRequest{Limit: defaultPage}
 		for {
 			var page listResponse
-			if err := c.ask(ctx, c.subjects.view(view), min, ask, &page); err != nil {
+			if err := c.ask(ctx, c.subjects.view(view), since(min), ask, &page); err != nil {
 				yield(projector.Document{}, err)
 				return
 			}
@@ -69,7 +70,7 @@ func (c *Client) State(ctx context.Context, id store.StreamID, at actor.At) (Sta
 	}
 	var r stateResponse
 	ask := stateRequest{Aggregate: id.Type, ID: id.ID, AtVersion: at.Version, AtTime: at.Time}
-	err := c.ask(ctx, c.subjects.control("aggregate.get"), 0, ask, &r)
+	err := c.ask(ctx, c.subjects.control("aggregate.get"), nats.Header{}, ask, &r)
 	return r.State, err
 }
 
@@ -85,7 +86,7 @@ func (c *Client) History(ctx context.Context, id store.StreamID, after uint64) i
 		ask := historyRequest{Aggregate: id.Type, ID: id.ID, After: after, Limit: maxHistoryPage}
 		for {
 			var page historyResponse
-			if err := c.ask(ctx, c.subjects.control("aggregate.history"), 0, ask, &page); err != nil {
+			if err := c.ask(ctx, c.subjects.control("aggregate.history"), nats.Header{}, ask, &page); err != nil {
 				yield(Event{}, err)
 				return
 			}
@@ -105,26 +106,70 @@ func (c *Client) History(ctx context.Context, id store.StreamID, after uint64) i
 // Projections returns how each projection is doing.
 func (c *Client) Projections(ctx context.Context) ([]projector.Status, error) {
 	var r projectionsResponse
-	err := c.ask(ctx, c.subjects.control("projection.ls"), 0, nil, &r)
+	err := c.ask(ctx, c.subjects.control("projection.ls"), nats.Header{}, nil, &r)
 	return r.Projections, err
 }
 
 // Info returns what the node that answers first serves.
 func (c *Client) Info(ctx context.Context) (Info, error) {
 	var r infoResponse
-	err := c.ask(ctx, c.subjects.control("info"), 0, nil, &r)
+	err := c.ask(ctx, c.subjects.control("info"), nats.Header{}, nil, &r)
 	return r.Info, err
+}
+
+// Read returns the state of an aggregate instance as its owner has it in
+// memory, under its lease, and, if linearizable, of no moment before the call,
+// for the price of a barrier. It asks again while the owner changes or says
+// nothing, until ctx ends. Errors are those of [Client.State].
+func (c *Client) Read(ctx context.Context, id store.StreamID, linearizable bool) (State, error) {
+	token, err := store.EncodeToken(id.ID)
+	if err != nil {
+		return State{}, err
+	}
+	if err := store.ValidateName("aggregate type", id.Type); err != nil {
+		return State{}, err
+	}
+	ctx, cancel := c.withTimeout(ctx)
+	defer cancel()
+	header := nats.Header{}
+	if linearizable {
+		header[HeaderConsistency] = []string{consistencyLinearizable}
+	}
+	subject := c.subjects.get(c.partitionOf(ctx, id), id.Type, token)
+	wait, pause := c.config.ResendAfter, c.config.MinBackoff
+	for {
+		state, err := c.readOnce(ctx, wait, subject, header)
+		e, ok := errors.AsType[*Error](err)
+		if !ok || !e.Retryable || !rest(ctx, pause) {
+			return state, err
+		}
+		wait, pause = 2*wait, min(2*pause, c.config.MaxBackoff)
+	}
+}
+
+func (c *Client) readOnce(ctx context.Context, wait time.Duration, subject string, header nats.Header) (State, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	var r stateResponse
+	err := c.ask(ctx, subject, header, nil, &r)
+	return r.State, err
+}
+
+// since is the header of a query that wants its view to have reached a position.
+func since(min store.Position) nats.Header {
+	if min == 0 {
+		return nats.Header{}
+	}
+	return nats.Header{HeaderMinPosition: {strconv.FormatUint(uint64(min), 10)}}
 }
 
 // ask sends one query or control request. Reading changes nothing, so it is
 // the caller's to ask again.
-func (c *Client) ask(ctx context.Context, subject string, min store.Position, body, answer any) error {
+func (c *Client) ask(ctx context.Context, subject string, header nats.Header, body, answer any) error {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
-	m := &nats.Msg{Subject: subject, Header: nats.Header{HeaderDeadline: {patience(ctx)}}}
-	if min > 0 {
-		m.Header[HeaderMinPosition] = []string{strconv.FormatUint(uint64(min), 10)}
-	}
+	m := &nats.Msg{Subject: subject, Header: header}
+	m.Header[HeaderDeadline] = []string{patience(ctx)}
 	if body != nil {
 		data, err := json.Marshal(body)
 		if err != nil {

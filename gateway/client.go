@@ -18,14 +18,18 @@ type ClientConfig struct {
 	Conn *nats.Conn
 	// Namespace is the first token of all subjects.
 	Namespace string
+	// Partitions is how many partitions the namespace has. Commands and reads go
+	// to the owner of their partition at once; a wrong number costs a detour. 0: a
+	// node is asked at the first command.
+	Partitions int
 	// Timeout bounds a call whose context has no deadline. Default 5 s.
 	Timeout time.Duration
 	// ResendAfter is how long a command waits for its answer before it is sent
-	// again under the same id; it doubles each time. Default 2 s: far above any
+	// again under the same id; it doubles each time. Default 1 s: far above any
 	// answer that is only slow, for resending cannot help that one.
 	ResendAfter time.Duration
 	// MinBackoff and MaxBackoff bound the pause before a command is sent again
-	// after an answer that said so. Defaults 10 ms and 1 s.
+	// after an answer that said so. Defaults 10 ms and 250 ms.
 	MinBackoff, MaxBackoff time.Duration
 	// Codec encodes commands. Default [store.MsgPack].
 	Codec store.Codec
@@ -33,9 +37,9 @@ type ClientConfig struct {
 
 func (c ClientConfig) withDefaults() ClientConfig {
 	setDefault(&c.Timeout, 5*time.Second)
-	setDefault(&c.ResendAfter, 2*time.Second)
+	setDefault(&c.ResendAfter, time.Second)
 	setDefault(&c.MinBackoff, 10*time.Millisecond)
-	setDefault(&c.MaxBackoff, time.Second)
+	setDefault(&c.MaxBackoff, 250*time.Millisecond)
 	if c.Codec == nil {
 		c.Codec = store.MsgPack
 	}
@@ -52,6 +56,9 @@ func (c ClientConfig) validate() error {
 	if c.Timeout < 0 || c.ResendAfter < 0 || c.MinBackoff < 0 || c.MaxBackoff < c.MinBackoff {
 		return errors.New("gateway client config: a duration is negative, or MaxBackoff below MinBackoff")
 	}
+	if c.Partitions < 0 || c.Partitions > MaxPartitions {
+		return fmt.Errorf("gateway client config: Partitions is out of [0, %d]", MaxPartitions)
+	}
 	return nil
 }
 
@@ -62,9 +69,10 @@ func (c ClientConfig) validate() error {
 // errors match; what no server said has Inferred set. What is refused before
 // anything is sent is an [*store.InvalidError] or [*store.TooLargeError].
 type Client struct {
-	config   ClientConfig
-	subjects subjects
-	inbox    *inbox
+	config     ClientConfig
+	subjects   subjects
+	inbox      *inbox
+	partitions partitionCount
 }
 
 // NewClient checks the configuration. The client starts nothing and needs no
@@ -79,7 +87,9 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway client: %w: %w", store.ErrUnavailable, err)
 	}
-	return &Client{config: config, subjects: subjects{namespace: config.Namespace}, inbox: inbox}, nil
+	client := &Client{config: config, subjects: subjects{namespace: config.Namespace}, inbox: inbox}
+	client.partitions.known.Store(int64(config.Partitions))
+	return client, nil
 }
 
 func (c *Client) withTimeout(ctx context.Context) (context.Context, context.CancelFunc) {

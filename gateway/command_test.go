@@ -243,15 +243,16 @@ func TestMoreBytesInFlightThanAllowedAreBusy(t *testing.T) {
 // elsewhere owns nothing here.
 type elsewhere struct{ node string }
 
-func (e elsewhere) Owner(int) (string, bool) { return e.node, false }
-func (e elsewhere) Changed() <-chan struct{} { return nil }
+func (e elsewhere) Owner(int) (string, bool)     { return e.node, false }
+func (e elsewhere) Runner(string) (string, bool) { return e.node, false }
+func (e elsewhere) Changed() <-chan struct{}     { return nil }
 
 func TestACommandForAnotherNodeIsUnavailableHere(t *testing.T) {
 	t.Parallel()
 	for _, p := range []cluster.Placement{elsewhere{"b"}, elsewhere{""}} {
 		f := &fakeActors{}
 		s := startServer(t)
-		startGateway(t, gateway.Config{Conn: connect(t, s), Actors: f, Placement: p, Partitions: 4})
+		startGateway(t, gateway.Config{Conn: connect(t, s), Actors: f, Placement: p, Partitions: 4, Timeout: 100 * time.Millisecond})
 		m := request(t, connect(t, s), "bank.cmd.account.a.touch", "")
 		var e gateway.Error
 		if err := json.Unmarshal(m.Data, &e); err != nil {

@@ -20,11 +20,17 @@ import (
 // Actors executes commands and shows what they did: [*actor.System].
 type Actors interface {
 	// Submit returns at once and calls reply exactly once, from any goroutine.
-	// Of ctx only the deadline counts, and only while the command waits.
+	// Of ctx only the deadline counts, and only while the command waits. An error
+	// that matches [actor.ErrMoved] says that the partition is not served, and
+	// that the command was not tried.
 	Submit(ctx context.Context, c actor.Command, reply func(actor.Result, error))
 	// State returns the state of a stream, now or as it was. The error matches
 	// [store.ErrNotFound] if the stream had no events.
 	State(ctx context.Context, id store.StreamID, at actor.At) (actor.State, error)
+	// Read returns the state of the live actor, of no moment before the call if
+	// linearizable. The error matches [actor.ErrMoved] if the partition is not
+	// served, and [store.ErrNotFound] if the stream has no events.
+	Read(ctx context.Context, id store.StreamID, linearizable bool) (actor.State, error)
 	// History yields the events of a stream from its first.
 	History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error]
 	// Definitions are the aggregates that may be asked for.
@@ -54,18 +60,34 @@ type Config struct {
 	// Views answers queries. Nil: this node has no query service, and askers
 	// hear at once that nobody responds.
 	Views Views
-	// Placement says which partitions are served here. Nil: all of them.
+	// Placement says which node serves a partition and runs a view. What is for
+	// another node is passed on to it, what is for nobody waits. Nil: everything
+	// is served here.
 	Placement cluster.Placement
-	// Partitions is how many partitions the log has. Needed with a Placement.
+	// Partitions is how many partitions the log has. Needed with a Placement;
+	// clients that know it reach a partition's owner without a detour.
 	Partitions int
+	// Partitioned says that [Gateway.Serve], Hold and Pass will say which
+	// partitions are served here. False: those that the Placement says.
+	Partitioned bool
+	// Inner leaves the door to other nodes: this one takes what is for its
+	// partitions and what is for it by name, and not what any node may take, such
+	// as commands and queries of clients that do not know who serves them.
+	Inner bool
+	// Overlap is how long a partition's subject is still listened to after the
+	// partition was passed on. Default 1 s: longer than it takes the owner's
+	// subscription to be known to all servers.
+	Overlap time.Duration
 
-	// Node is this node's name in what is shown to operators. Default "local".
+	// Node is this node's name, under which other nodes reach it: at most 64
+	// letters, digits, hyphens and underscores. Default "local".
 	Node string
 	// Version is the application's, as a semantic version. Default "0.0.0".
 	Version string
 
 	// Timeout is how long a request may wait for its turn if it names no
-	// deadline. Default 5 s, what NATS clients wait by default or longer.
+	// deadline. Default 4.5 s: NATS clients wait 5 s by default, and the answer to
+	// what waited in vain should still find them there.
 	Timeout time.Duration
 	// MaxTimeout caps the deadline that a request names. Default 1 min: nothing
 	// may hold a place in the queues for ever.
@@ -101,10 +123,23 @@ const maxCommandBytes = 256 << 10
 // minReplyBytes leaves room for any error answer.
 const minReplyBytes = 4 << 10
 
+// MaxPartitions is the most partitions that a gateway can route to: each that
+// it serves is a subscription.
+const MaxPartitions = 1 << 16
+
+func isNodeName(name string) bool {
+	for _, b := range []byte(name) {
+		if (b < 'a' || b > 'z') && (b < 'A' || b > 'Z') && (b < '0' || b > '9') && b != '-' && b != '_' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= store.MaxNameBytes
+}
+
 func (c Config) withDefaults() Config {
 	setDefault(&c.Node, "local")
 	setDefault(&c.Version, "0.0.0")
-	setDefault(&c.Timeout, 5*time.Second)
+	setDefault(&c.Timeout, 4500*time.Millisecond)
 	setDefault(&c.MaxTimeout, time.Minute)
 	setDefault(&c.MaxInFlight, 8192)
 	setDefault(&c.MaxInFlightBytes, 128<<20)
@@ -112,6 +147,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxCommandBytes, maxCommandBytes)
 	setDefault(&c.MaxReplyBytes, 512<<10)
 	setDefault(&c.DrainTimeout, 10*time.Second)
+	setDefault(&c.Overlap, time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -133,9 +169,15 @@ func (c Config) validate() error {
 		return fmt.Errorf("gateway config: %w", err)
 	}
 	switch {
+	case !isNodeName(c.Node):
+		return fmt.Errorf("gateway config: Node %q is not 1 to %d letters, digits, hyphens and underscores", c.Node, store.MaxNameBytes)
+	case c.Partitions < 0 || c.Partitions > MaxPartitions:
+		return fmt.Errorf("gateway config: Partitions is out of [0, %d]", MaxPartitions)
 	case c.Placement != nil && c.Partitions < 1:
 		return errors.New("gateway config: a Placement needs Partitions")
-	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0:
+	case c.Partitioned && c.Placement == nil:
+		return errors.New("gateway config: Partitioned needs a Placement")
+	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0 || c.Overlap < 0:
 		return errors.New("gateway config: a duration is negative")
 	case c.MaxInFlight < 1 || c.MaxReads < 1:
 		return errors.New("gateway config: MaxInFlight or MaxReads is below 1")

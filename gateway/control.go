@@ -23,6 +23,11 @@ func (g *Gateway) aggregateGet(ctx context.Context, r reading) (any, error) {
 	if err != nil {
 		return nil, stored(err)
 	}
+	return stateAnswer(stream, s)
+}
+
+// stateAnswer shows a state in JSON.
+func stateAnswer(stream store.StreamID, s actor.State) (any, error) {
 	data, err := json.Marshal(s.Value)
 	if err != nil {
 		return nil, fmt.Errorf("%w: encode state of %s: %w", actor.ErrInternal, stream, err)
@@ -44,20 +49,12 @@ func (g *Gateway) stream(aggregate, id string) (store.StreamID, error) {
 	return s, nil
 }
 
-// projectionList answers how each projection of this node is doing.
-func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
-	if err := r.body(&struct{}{}); err != nil {
-		return nil, err
-	}
-	return projectionsResponse{Type: typeProjections, Projections: nonNil(g.config.Views.Status(ctx))}, nil
-}
-
 // info answers what this node serves.
 func (g *Gateway) info(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&struct{}{}); err != nil {
 		return nil, err
 	}
-	i := Info{Namespace: g.config.Namespace, Node: g.config.Node, Version: g.config.Version, Aggregates: []AggregateInfo{}, Views: []string{}}
+	i := Info{Namespace: g.config.Namespace, Node: g.config.Node, Version: g.config.Version, Partitions: g.config.Partitions, Aggregates: []AggregateInfo{}, Views: []string{}}
 	for _, d := range g.config.Actors.Definitions() {
 		i.Aggregates = append(i.Aggregates, AggregateInfo{Type: d.TypeName(), Commands: d.CommandNames(), Events: d.EventNames()})
 	}

@@ -6,14 +6,22 @@
 // bounds what it takes in, checks every byte that comes from outside, and
 // answers in the asker's own content type.
 //
-// It never decides anything about a domain, stores nothing, and keeps no state
-// that a restart would miss. It publishes to reply subjects and to nothing
-// else.
+// It also owns the way to the node that serves a partition or runs a view: what
+// arrives elsewhere is passed on, what nobody serves at the moment waits, and
+// [Gateway.Serve], Hold and Pass move a partition without losing what is on its
+// way.
 //
-//	<ns>.cmd.<type>.<id>.<command>   a command; headers Annals-Command-Id, Annals-Expected-Version …
-//	<ns>.qry.<view>.<key>            one document; header Annals-Min-Position
-//	<ns>.qry.<view>                  a page of documents
+// It never decides anything about a domain nor who owns what, stores nothing,
+// and keeps no state that a restart would miss. It publishes to reply subjects
+// and to other nodes, and to nothing else.
+//
+//	<ns>.cmd.<type>.<id>.<command>             a command; headers Annals-Command-Id, Annals-Expected-Version …
+//	<ns>.qry.<view>.<key>                      one document; header Annals-Min-Position
+//	<ns>.qry.<view>                            a page of documents
 //	<ns>.ctl.aggregate.get, .history; <ns>.ctl.projection.ls; <ns>.ctl.info
+//	<ns>.prt.<partition>.cmd.<type>.<id>.<command>   a command, to the owner of its partition
+//	<ns>.prt.<partition>.get.<type>.<id>       a state from the owner's memory; header Annals-Consistency
+//	<ns>.node.<name>.prt.…, .qry.…, .ctl.…     any of these, to one node
 //
 // A Go client binds an aggregate once and sends typed commands:
 //

@@ -49,7 +49,7 @@ type Parsed struct {
 
 // ParseCommandHeaders reads the headers of a command.
 func ParseCommandHeaders(raw nats.Header, now time.Time) (Parsed, error) {
-	h, err := parseHeaders(raw, commandHeaders, now)
+	h, err := parseHeaders(raw, commandHeaders, false, now)
 	return Parsed{
 		CommandID: h.commandID, CorrelationID: h.correlationID, CausationID: h.causationID, Traceparent: h.traceparent,
 		Expected: h.expected, HasExpected: h.hasExpected, OnConflict: int(h.onConflict), Deadline: h.deadline,
@@ -58,7 +58,12 @@ func ParseCommandHeaders(raw nats.Header, now time.Time) (Parsed, error) {
 
 // ParseCommandSubject reads the subject of a command.
 func ParseCommandSubject(namespace, subject string) (store.StreamID, string, error) {
-	return subjects{namespace: namespace}.parseCommand(subject)
+	s := subjects{namespace: namespace}
+	path, err := s.path(subject, namespace+".")
+	if err != nil {
+		return store.StreamID{}, "", err
+	}
+	return s.parseCommand(path)
 }
 
 // CommandSubject is the subject of a command.
@@ -68,3 +73,35 @@ func CommandSubject(namespace, typ, token, name string) string {
 
 // ReplyIsSafe reports whether an answer may be published to reply.
 func ReplyIsSafe(namespace, reply string) bool { return replyIsSafe(namespace, reply) }
+
+// Passage is what messages are passed on over.
+type Passage struct{ p *passage }
+
+// NewPassage opens one.
+func NewPassage(conn *nats.Conn) (Passage, error) {
+	p, err := newPassage(conn)
+	return Passage{p}, err
+}
+
+// Close ends it.
+func (p Passage) Close() { p.p.close() }
+
+// Send passes a message on and tells how it fared, true: somebody got it.
+func (p Passage) Send(subject string, fared func(bool)) error {
+	return p.p.send(&nats.Msg{Subject: subject}, travellerFunc(fared))
+}
+
+// Tend does what is due at a time.
+func (p Passage) Tend(now time.Time) bool { return p.p.tend(now) }
+
+// LoseMark makes it believe that a mark is under way.
+func (p Passage) LoseMark() {
+	p.p.mu.Lock()
+	defer p.p.mu.Unlock()
+	p.p.markedAt = time.Now()
+}
+
+type travellerFunc func(bool)
+
+func (f travellerFunc) arrived()  { f(true) }
+func (f travellerFunc) returned() { f(false) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +23,14 @@ type Gateway struct {
 	reads      *semaphore.Weighted
 	started    atomic.Bool
 	ready      chan struct{}
+
+	// With a placement:
+	partitions []partition
+	owners     *endpoint // takes what is sent to the owners of partitions
+	passage    *passage
+	attention  chan struct{} // the partitions have to be looked after
+	taking     atomic.Bool   // partitions may be served
+	leaving    atomic.Bool   // nothing is parked any more
 }
 
 // New checks the configuration and registers the metrics. It subscribes to
@@ -37,7 +44,7 @@ func New(config Config) (*Gateway, error) {
 	if err := m.register(config.Registerer); err != nil {
 		return nil, fmt.Errorf("gateway metrics: %w", err)
 	}
-	return &Gateway{
+	g := &Gateway{
 		config:     config,
 		subjects:   subjects{namespace: config.Namespace},
 		aggregates: m.aggregates(config.Actors.Definitions()),
@@ -46,7 +53,15 @@ func New(config Config) (*Gateway, error) {
 		payloads:   semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
 		reads:      semaphore.NewWeighted(int64(config.MaxReads)),
 		ready:      make(chan struct{}),
-	}, nil
+		attention:  make(chan struct{}, 1),
+	}
+	if config.Placement != nil {
+		g.partitions = make([]partition, config.Partitions)
+		for i := range g.partitions {
+			g.partitions[i].number = i
+		}
+	}
+	return g, nil
 }
 
 // Ready returns a channel that is closed once requests are taken.
@@ -74,6 +89,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 			s.hide()
 		}
 	}()
+	end, err := g.beginRouting(base)
+	if err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	defer end()
 	if err := g.start(services); err != nil {
 		return errors.Join(fmt.Errorf("gateway: %w", err), g.drain(services, stop))
 	}
@@ -84,6 +104,30 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		return g.drain(services, stop)
 	}
+}
+
+// beginRouting starts what errands need that are not answered at once; end ends
+// it. Without a placement there are none.
+func (g *Gateway) beginRouting(ctx context.Context) (end func(), err error) {
+	if g.config.Placement == nil {
+		return func() {}, nil
+	}
+	if g.passage, err = newPassage(g.config.Conn); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		g.keep(ctx)
+	}()
+	g.taking.Store(true)
+	return func() {
+		g.taking.Store(false)
+		cancel()
+		<-done
+		g.passage.close()
+	}, nil
 }
 
 var errClosed = errors.New("gateway: the connection is closed")
@@ -97,52 +141,19 @@ func (g *Gateway) start(services []*service) error {
 	return g.config.Conn.FlushTimeout(g.config.DrainTimeout)
 }
 
-// services are one for each role, so that each may be granted, found and
-// watched by itself, and a node without a role does not pretend to have it.
-func (g *Gateway) services(base context.Context) []*service {
-	commands := newService(g.config, "annals-commands", "commands")
-	// Everything below cmd. and qry. is taken, so that a malformed subject gets
-	// an answer and not silence.
-	commands.add("command", g.subjects.commands()+">", g.commandMetadata(), g.handleCommand)
-
-	control := newService(g.config, "annals-control", "inspection")
-	control.add("aggregate-get", g.subjects.control("aggregate.get"), answers(typeAggregate), g.reader(base, g.aggregateGet))
-	control.add("aggregate-history", g.subjects.control("aggregate.history"), answers(typeHistory), g.reader(base, g.aggregateHistory))
-	control.add("info", g.subjects.control("info"), answers(typeInfo), g.reader(base, g.info))
-	if g.config.Views == nil {
-		return []*service{commands, control}
-	}
-	control.add("projection-ls", g.subjects.control("projection.ls"), answers(typeProjections), g.reader(base, g.projectionList))
-	query := newService(g.config, "annals-query", "views")
-	query.add("query", g.subjects.queries()+">", map[string]string{
-		"document": g.subjects.document("VIEW", "KEY"), "list": g.subjects.view("VIEW"),
-	}, g.reader(base, g.query))
-	return []*service{commands, query, control}
-}
-
-// answers is the metadata of an endpoint that answers one type of body.
-func answers(typ string) map[string]string { return map[string]string{"response": typ} }
-
-func (g *Gateway) commandMetadata() map[string]string {
-	metadata := map[string]string{"subject": g.subjects.command("TYPE", "ID", "COMMAND")}
-	types := make([]string, 0, len(g.aggregates))
-	for _, d := range g.config.Actors.Definitions() {
-		types = append(types, d.TypeName())
-		metadata["commands."+d.TypeName()] = strings.Join(d.CommandNames(), ",")
-	}
-	metadata["aggregates"] = strings.Join(types, ",")
-	return metadata
-}
-
 // drain ends the subscriptions, lets the handlers finish what the server had
-// sent, and waits until all of it is answered and the answers are out.
+// sent, answers what is parked, and waits until all of it is answered and the
+// answers are out.
 func (g *Gateway) drain(services []*service, stop context.CancelFunc) error {
 	ctx, cancel := context.WithTimeout(context.Background(), g.config.DrainTimeout)
 	defer cancel()
-	var errs []error
+	g.taking.Store(false)
+	errs := []error{drain(ctx, "partitions", g.subscriptions())}
 	for _, s := range services {
 		errs = append(errs, s.drain(ctx))
 	}
+	g.leaving.Store(true) // what nobody takes now is answered
+	g.attend()
 	errs = append(errs, acquireAll(ctx, "commands", g.commands, g.config.MaxInFlight))
 	if acquireAll(ctx, "reads", g.reads, g.config.MaxReads) != nil {
 		stop() // those that still wait give up and say so to their askers

@@ -223,6 +223,7 @@ func (l *logBuffer) String() string {
 type fakeActors struct {
 	submit  func(ctx context.Context, c actor.Command, reply func(actor.Result, error))
 	history func(store.StreamID) iter.Seq2[store.Recorded[any], error]
+	read    func(ctx context.Context, id store.StreamID, linearizable bool) (actor.State, error)
 	count   atomic.Int64
 }
 
@@ -233,6 +234,13 @@ func (f *fakeActors) Submit(ctx context.Context, c actor.Command, reply func(act
 
 func (f *fakeActors) State(context.Context, store.StreamID, actor.At) (actor.State, error) {
 	return actor.State{}, store.ErrNotFound
+}
+
+func (f *fakeActors) Read(ctx context.Context, id store.StreamID, linearizable bool) (actor.State, error) {
+	if f.read == nil {
+		return actor.State{}, store.ErrNotFound
+	}
+	return f.read(ctx, id, linearizable)
 }
 
 func (f *fakeActors) History(_ context.Context, id store.StreamID, _ uint64) iter.Seq2[store.Recorded[any], error] {

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -30,6 +28,15 @@ const (
 	// HeaderDeadline is how long the asker waits, such as 500ms, or until when,
 	// in RFC 3339.
 	HeaderDeadline = "Annals-Deadline"
+	// HeaderConsistency, if it is linearizable, makes the answer to a get no older
+	// than the question.
+	HeaderConsistency = "Annals-Consistency"
+	// HeaderHops is how many nodes passed the request on, in decimal.
+	HeaderHops = "Annals-Hops"
+	// HeaderReply is the asker's reply subject in a request that was passed on.
+	// The message's own belongs to the node that passed it on, and serves only to
+	// hear from the server that nobody was there.
+	HeaderReply = "Annals-Reply"
 	// HeaderMinPosition is the position that a view must have reached.
 	HeaderMinPosition = "Annals-Min-Position"
 	// HeaderError is the [Code] of an error answer.
@@ -58,6 +65,8 @@ type headers struct {
 	hasExpected   bool
 	onConflict    actor.Policy
 	minPosition   store.Position
+	linearizable  bool
+	hops          int
 	// deadline is zero when the asker named none.
 	deadline time.Time
 }
@@ -65,8 +74,9 @@ type headers struct {
 // headerReader reads one value into h.
 type headerReader func(h *headers, value string, now time.Time) error
 
-// commandHeaders and readHeaders are the headers that a command and a query
-// may have, by their names in lower case. An Annals- header that is not here is
+// commandHeaders, getHeaders and readHeaders are the headers that a command, a
+// get and other reads may have, by their names in lower case; passedHeaders are
+// those that a node may add when it passes one of them on. An Annals- header that is not here is
 // refused and not ignored: a misspelt Annals-Expected-Version would otherwise
 // be a condition that nobody checks.
 var (
@@ -78,16 +88,25 @@ var (
 		"annals-causation-id":     readCausationID,
 		"annals-deadline":         readDeadline,
 	}
+	getHeaders = map[string]headerReader{
+		"annals-consistency": readConsistency,
+		"annals-deadline":    readDeadline,
+	}
 	readHeaders = map[string]headerReader{
 		"annals-min-position": readMinPosition,
 		"annals-deadline":     readDeadline,
 	}
+	passedHeaders = map[string]headerReader{
+		"annals-hops":  readHops,
+		"annals-reply": func(*headers, string, time.Time) error { return nil }, // see [Gateway.open]
+	}
 )
 
-// parseHeaders reads the headers that readers know. Inbound Nats- headers,
-// which are instructions to a server, and foreign ones are passed over; no
-// header reaches a publish of ours. The error matches [store.ErrInvalid].
-func parseHeaders(raw nats.Header, readers map[string]headerReader, now time.Time) (headers, error) {
+// parseHeaders reads the headers that readers know, and those of a request that
+// another node passed on. Inbound Nats- headers,
+// which are instructions to a server, and foreign ones are passed over and
+// reach no publish of ours. The error matches [store.ErrInvalid].
+func parseHeaders(raw nats.Header, readers map[string]headerReader, passed bool, now time.Time) (headers, error) {
 	var h headers
 	if err := checkHeaderSize(raw); err != nil {
 		return h, err
@@ -96,6 +115,9 @@ func parseHeaders(raw nats.Header, readers map[string]headerReader, now time.Tim
 	for name, values := range raw {
 		lower := strings.ToLower(name)
 		read, known := readers[lower]
+		if !known && passed {
+			read, known = passedHeaders[lower]
+		}
 		if !known {
 			if strings.HasPrefix(lower, "annals-") {
 				return h, &store.InvalidError{What: "header", Value: name, Reason: "no such header here"}
@@ -131,101 +153,4 @@ func checkHeaderSize(raw nats.Header) error {
 		return &store.InvalidError{What: "headers", Value: strconv.Itoa(size) + " bytes", Reason: "more than " + strconv.Itoa(maxHeaderBytes)}
 	}
 	return nil
-}
-
-func readCommandID(h *headers, value string, _ time.Time) error {
-	h.commandID = value
-	return checkText(HeaderCommandID, value, store.MaxCommandIDBytes)
-}
-
-func readCorrelationID(h *headers, value string, _ time.Time) error {
-	h.correlationID = value
-	return checkText(HeaderCorrelationID, value, store.MaxMetadataBytes)
-}
-
-func readCausationID(h *headers, value string, _ time.Time) error {
-	h.causationID = value
-	return checkText(HeaderCausationID, value, store.MaxMetadataBytes)
-}
-
-// checkText refuses an empty value too: a variable that was not set would
-// otherwise silently turn exactly once into a new command each time.
-func checkText(name, value string, limit int) error {
-	switch {
-	case value == "":
-		return &store.InvalidError{What: "header " + name, Value: value, Reason: "it is empty"}
-	case len(value) > limit:
-		return &store.InvalidError{What: "header " + name, Value: value, Reason: "longer than " + strconv.Itoa(limit) + " bytes"}
-	case !utf8.ValidString(value):
-		return &store.InvalidError{What: "header " + name, Value: value, Reason: "not UTF-8"}
-	case strings.ContainsFunc(value, func(r rune) bool { return !unicode.IsPrint(r) }):
-		return &store.InvalidError{What: "header " + name, Value: value, Reason: "has a character that does not print"}
-	}
-	return nil
-}
-
-func readExpectedVersion(h *headers, value string, _ time.Time) (err error) {
-	h.hasExpected = true
-	h.expected, err = readNumber(HeaderExpectedVersion, value)
-	return err
-}
-
-func readMinPosition(h *headers, value string, _ time.Time) error {
-	n, err := readNumber(HeaderMinPosition, value)
-	h.minPosition = store.Position(n)
-	return err
-}
-
-func readNumber(name, value string) (uint64, error) {
-	n, err := strconv.ParseUint(value, 10, 64)
-	if err != nil {
-		return 0, &store.InvalidError{What: "header " + name, Value: value, Reason: "not a decimal number below 2^64"}
-	}
-	return n, nil
-}
-
-func readOnConflict(h *headers, value string, _ time.Time) error {
-	for policy, name := range policyNames {
-		if value == name {
-			h.onConflict = actor.Policy(policy)
-			return nil
-		}
-	}
-	return &store.InvalidError{What: "header " + HeaderOnConflict, Value: value, Reason: "want fail, retry or merge"}
-}
-
-// policyNames are the conflict policies on the wire.
-var policyNames = [...]string{actor.Fail: "fail", actor.Retry: "retry", actor.Merge: "merge"}
-
-func readDeadline(h *headers, value string, now time.Time) error {
-	if d, err := time.ParseDuration(value); err == nil {
-		h.deadline = now.Add(d)
-		return nil
-	}
-	t, err := time.Parse(time.RFC3339, value)
-	if err != nil {
-		return &store.InvalidError{What: "header " + HeaderDeadline, Value: value, Reason: "want a duration such as 500ms, or a time in RFC 3339"}
-	}
-	h.deadline = t
-	return nil
-}
-
-// validTraceparent knows version 00: "00-", 32 hex digits, "-", 16, "-", 2,
-// in lower case; ids of zeros only mean none.
-func validTraceparent(v string) bool {
-	if len(v) != 55 || v[:3] != "00-" || v[35] != '-' || v[52] != '-' {
-		return false
-	}
-	trace, span, flags := v[3:35], v[36:52], v[53:]
-	return isLowerHex(trace) && isLowerHex(span) && isLowerHex(flags) &&
-		strings.Trim(trace, "0") != "" && strings.Trim(span, "0") != ""
-}
-
-func isLowerHex(s string) bool {
-	for _, c := range []byte(s) {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return false
-		}
-	}
-	return true
 }

@@ -25,6 +25,12 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	unknown  commandMeter
+
+	forwarded struct{ command, get, query prometheus.Counter }
+	passed    *prometheus.CounterVec // what forwarded counts
+	parked    prometheus.Gauge
+	parkedFor prometheus.Histogram
+	moved     prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -43,9 +49,29 @@ func newMetrics() *metrics {
 		}, []string{"aggregate", "command"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "annals_gateway_in_flight",
-			Help: "Commands taken in and not answered yet.",
+			Help: "Commands and gets taken in and neither answered nor passed on yet.",
+		}),
+		passed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "annals_gateway_forwarded_total",
+			Help: "Requests passed on to the node that answers them: commands, gets and queries.",
+		}, []string{"what"}),
+		parked: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "annals_gateway_parked",
+			Help: "Commands and gets that wait for a node that serves their partition.",
+		}),
+		parkedFor: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name:    "annals_gateway_parked_seconds",
+			Help:    "How long commands and gets waited for a node that serves their partition.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}),
+		moved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "annals_gateway_moved_total",
+			Help: "Commands and gets that the actors gave back because their partition went elsewhere.",
 		}),
 	}
+	m.forwarded.command = m.passed.WithLabelValues("command")
+	m.forwarded.get = m.passed.WithLabelValues("get")
+	m.forwarded.query = m.passed.WithLabelValues("query")
 	m.unknown = m.meter(unknownLabel, unknownLabel)
 	return m
 }
@@ -54,7 +80,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.commands, m.duration, m.inFlight} {
+	for _, c := range []prometheus.Collector{m.commands, m.duration, m.inFlight, m.passed, m.parked, m.parkedFor, m.moved} {
 		if err := r.Register(c); err != nil {
 			return err
 		}

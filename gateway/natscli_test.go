@@ -10,13 +10,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/micro"
 
 	"github.com/annals-go/annals/gateway"
 )
 
-// natsCLI finds the stock command-line client of NATS.
-func natsCLI(t *testing.T) string {
+// natsCLI finds the stock command-line client of NATS. What it returns binds
+// that to a server.
+func natsCLI(t *testing.T) func(s *server.Server) func(args ...string) (stdout, stderr string) {
 	t.Helper()
 	path := os.Getenv("ANNALS_NATS_CLI")
 	if path == "" {
@@ -24,9 +26,24 @@ func natsCLI(t *testing.T) string {
 	}
 	path, err := exec.LookPath(path)
 	if err != nil {
-		t.Skipf("SKIPPED, NOTHING TESTED: no nats CLI (%v); install github.com/nats-io/natscli/nats, or name one in ANNALS_NATS_CLI", err)
+		t.Skipf("SKIPPED, NOT PASSED: no nats CLI (%v); install github.com/nats-io/natscli/nats, or name one in ANNALS_NATS_CLI", err)
 	}
-	return path
+	home := t.TempDir()
+	return func(s *server.Server) func(args ...string) (stdout, stderr string) {
+		return func(args ...string) (stdout, stderr string) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c := exec.CommandContext(ctx, path, append([]string{"--server", s.ClientURL(), "--no-context"}, args...)...)
+			c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home}
+			var out, errs bytes.Buffer
+			c.Stdout, c.Stderr = &out, &errs
+			if err := c.Run(); err != nil {
+				t.Fatalf("nats %q: %v\n%s%s", args, err, out.String(), errs.String())
+			}
+			return out.String(), errs.String()
+		}
+	}
 }
 
 // The gateway must be of use to somebody who has nothing but the nats CLI.
@@ -34,20 +51,7 @@ func TestWithTheStockCLI(t *testing.T) {
 	t.Parallel()
 	cli := natsCLI(t)
 	b := startBank(t, func(c *gateway.Config) { c.Views = totals(1, 0) })
-	home := t.TempDir()
-	nats := func(args ...string) (stdout, stderr string) {
-		t.Helper()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		c := exec.CommandContext(ctx, cli, append([]string{"--server", b.server.ClientURL(), "--no-context"}, args...)...)
-		c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home}
-		var out, errs bytes.Buffer
-		c.Stdout, c.Stderr = &out, &errs
-		if err := c.Run(); err != nil {
-			t.Fatalf("nats %q: %v\n%s%s", args, err, out.String(), errs.String())
-		}
-		return out.String(), errs.String()
-	}
+	nats := cli(b.server)
 	out, _ := nats("req", "--raw", "bank.cmd.account.42.open", `{"owner":"Ann"}`, "-H", "Annals-Command-Id: c-1")
 	var answer struct {
 		Version uint64
@@ -78,10 +82,44 @@ func TestWithTheStockCLI(t *testing.T) {
 	}
 	out, _ = nats("service", "info", "annals-commands", "--json")
 	err := json.Unmarshal([]byte(out), &shown)
-	if err != nil || len(shown.Info.Endpoints) != 1 || shown.Info.Endpoints[0].Subject != "bank.cmd.>" || shown.Stats.Endpoints[0].NumRequests != 2 {
+	if err != nil || len(shown.Info.Endpoints) != 2 || shown.Info.Endpoints[0].Subject != "bank.cmd.>" || shown.Stats.Endpoints[0].NumRequests != 2 {
 		t.Errorf("service info: %v\n%s", err, out)
 	}
 	if out, _ = nats("service", "ping", "annals-commands", "--timeout", "1s"); !strings.Contains(out, "annals-commands") {
 		t.Errorf("service ping:\n%s", out)
+	}
+}
+
+// What the nats CLI sends reaches the owner wherever it is: passed on by
+// another gateway, or sent there by the server itself.
+func TestTheStockCLIReachesTheOwner(t *testing.T) {
+	t.Parallel()
+	cli := natsCLI(t)
+	for _, mapped := range []bool{false, true} {
+		s, r := startServer(t), newRoster("b")
+		a := startNode(t, s, r, "a", notHere(t), partitioned)
+		b := startNode(t, s, r, "b", &fakeActors{submit: succeed}, partitioned)
+		for p := range partitions {
+			serve(t, b, p)
+		}
+		if from, to := gateway.Mapping(namespace, partitions); mapped {
+			if err := s.GlobalAccount().AddMapping(from, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		nats := cli(s)
+		reached := func() float64 { return b.metric(t, "annals_commands_total", "account") }
+		sent := 0.0
+		for more := true; more; sent++ { // without the mapping until one came over a
+			out, _ := nats("req", "--raw", "bank."+touchIn(int(sent)%partitions), "")
+			if !strings.Contains(out, `"version":1`) {
+				t.Fatalf("mapped %v: %s", mapped, out)
+			}
+			eventually(t, "it is counted", func() bool { return reached() == sent+1 })
+			more = a.forwarded(t, "command") == 0 && (!mapped || sent < 9)
+		}
+		if passed := a.forwarded(t, "command") + b.forwarded(t, "command"); mapped && passed != 0 {
+			t.Errorf("%v commands were passed on in spite of the mapping", passed)
+		}
 	}
 }

@@ -13,13 +13,19 @@ const defaultPage = 500
 
 // query answers a document, or a page of documents.
 func (g *Gateway) query(ctx context.Context, r reading) (any, error) {
-	view, key, err := g.subjects.parseQuery(r.request.msg.Subject)
+	view, key, err := g.subjects.parseQuery(r.request.path)
 	if err != nil {
 		return nil, err
 	}
-	if key == "" {
-		return g.list(ctx, r, view)
-	}
+	return g.whereItRuns(ctx, r, view, func() (any, error) {
+		if key == "" {
+			return g.list(ctx, r, view)
+		}
+		return g.document(ctx, r, view, key)
+	})
+}
+
+func (g *Gateway) document(ctx context.Context, r reading, view, key string) (any, error) {
 	d, err := g.config.Views.Get(ctx, view, key, r.headers.minPosition)
 	return documentResponse{Type: typeDocument, Document: d}, err
 }

@@ -2,11 +2,10 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
-
-	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
@@ -17,22 +16,22 @@ const maxReadBytes = 4 << 10
 
 // reading is a request that may have to wait, on a goroutine of its own.
 type reading struct {
-	request *request
-	headers headers
+	request  *request
+	headers  headers
+	deadline time.Time
 }
+
+// errPassedOn says of a reading that another node answers it.
+var errPassedOn = errors.New("passed on to another node")
 
 // reader handles requests by read, which may block until its context ends. base
 // ends the context of all.
-func (g *Gateway) reader(base context.Context, read func(context.Context, reading) (any, error)) func(*endpoint, *nats.Msg) {
-	return func(e *endpoint, m *nats.Msg) {
-		r, err := g.open(e, m)
-		if r == nil {
-			return
-		}
+func (g *Gateway) reader(base context.Context, read func(context.Context, reading) (any, error)) handler {
+	return func(r *request, err error) {
 		var h headers
 		var deadline time.Time
 		if err == nil {
-			h, deadline, err = r.readHead()
+			h, deadline, err = r.readHead(readHeaders)
 		}
 		if err == nil && !g.reads.TryAcquire(1) {
 			err = fmt.Errorf("%w: %d reads are under way on node %s", actor.ErrBusy, g.config.MaxReads, g.config.Node)
@@ -45,12 +44,15 @@ func (g *Gateway) reader(base context.Context, read func(context.Context, readin
 			defer g.reads.Release(1)
 			ctx, cancel := context.WithDeadline(base, deadline)
 			defer cancel()
-			v, err := contained(ctx, reading{request: r, headers: h}, read)
-			if err != nil {
+			v, err := contained(ctx, reading{request: r, headers: h, deadline: deadline}, read)
+			switch {
+			case errors.Is(err, errPassedOn):
+				r.passed()
+			case err != nil:
 				r.fail(err)
-				return
+			default:
+				r.answer(v)
 			}
-			r.answer(v)
 		}()
 	}
 }
@@ -66,7 +68,7 @@ func contained(ctx context.Context, r reading, read func(context.Context, readin
 	return read(ctx, r)
 }
 
-func (r *request) readHead() (h headers, deadline time.Time, err error) {
+func (r *request) readHead(known map[string]headerReader) (h headers, deadline time.Time, err error) {
 	if len(r.msg.Data) > maxReadBytes {
 		return h, deadline, &store.TooLargeError{What: "request", Size: len(r.msg.Data), Limit: maxReadBytes}
 	}
@@ -74,7 +76,7 @@ func (r *request) readHead() (h headers, deadline time.Time, err error) {
 		r.codec = store.JSON
 		return h, deadline, &store.InvalidError{What: "header " + HeaderContentType, Value: "msgpack", Reason: "queries and control requests are JSON"}
 	}
-	if h, err = parseHeaders(r.msg.Header, readHeaders, r.began); err != nil {
+	if h, err = parseHeaders(r.msg.Header, known, r.endpoint.passed, r.began); err != nil {
 		return h, deadline, err
 	}
 	deadline, err = r.deadline(h.deadline)
@@ -82,9 +84,11 @@ func (r *request) readHead() (h headers, deadline time.Time, err error) {
 }
 
 // body decodes the request's body into v; an empty one leaves v as it is.
-func (r reading) body(v any) error {
-	if len(r.request.msg.Data) == 0 {
+func (r reading) body(v any) error { return r.request.body(v) }
+
+func (r *request) body(v any) error {
+	if len(r.msg.Data) == 0 {
 		return nil
 	}
-	return store.JSON.Unmarshal(r.request.msg.Data, v, true)
+	return store.JSON.Unmarshal(r.msg.Data, v, true)
 }

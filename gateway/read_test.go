@@ -256,7 +256,7 @@ func TestTheClientReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := gateway.Info{Namespace: namespace, Node: "node-1", Version: "1.2.3", Views: []string{"totals"}, Aggregates: []gateway.AggregateInfo{
+	want := gateway.Info{Namespace: namespace, Node: "node-1", Version: "1.2.3", Partitions: b.log.Partitions(), Views: []string{"totals"}, Aggregates: []gateway.AggregateInfo{
 		{Type: "account", Commands: []string{"crash", "deposit", "open", "touch", "withdraw"}, Events: []string{"moved", "opened"}},
 	}}
 	if diff := cmp.Diff(want, info); diff != "" {

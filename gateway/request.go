@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"mime"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,12 +16,14 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// request is one message that asks for an answer. Exactly one of answer and
-// fail is called, once, from any goroutine.
+// request is one message that asks for an answer. Exactly one of answer, fail
+// and passed is called, once, from any goroutine.
 type request struct {
 	gateway  *Gateway
 	endpoint *endpoint
 	msg      *nats.Msg
+	reply    string      // the asker's; empty if no answer is wanted
+	path     string      // of the subject
 	codec    store.Codec // of the answer, and of the body unless it is empty
 	began    time.Time
 }
@@ -28,12 +32,17 @@ type request struct {
 // must not be published is dropped, nil: to carry it out and say nothing would
 // look like loss, and it has no honest sender.
 func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
-	r := &request{gateway: g, endpoint: e, msg: m, codec: store.JSON, began: time.Now()}
-	if m.Reply != "" && !replyIsSafe(g.config.Namespace, m.Reply) {
-		g.config.Logger.Warn("request with a forbidden reply subject dropped", "subject", m.Subject, "reply", m.Reply)
+	r := &request{gateway: g, endpoint: e, msg: m, reply: m.Reply, codec: store.JSON, began: time.Now()}
+	if names := m.Header[HeaderReply]; e.passed && len(names) > 0 {
+		r.reply = names[0]
+	}
+	if r.reply != "" && !replyIsSafe(g.config.Namespace, r.reply) {
+		g.config.Logger.Warn("request with a forbidden reply subject dropped", "subject", m.Subject, "reply", r.reply)
 		e.count(0, answerTo(errReply))
 		return nil, errReply
 	}
+	path, wrongPath := g.subjects.path(m.Subject, e.prefix)
+	r.path = path
 	if headersLost(m) {
 		return r, &store.InvalidError{What: "headers", Reason: "a line is no header"}
 	}
@@ -42,7 +51,7 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 		return r, err
 	}
 	r.codec = codec
-	return r, nil
+	return r, wrongPath
 }
 
 var errReply = &store.InvalidError{What: "reply subject", Reason: "answers are not published there"}
@@ -155,6 +164,31 @@ func (r *request) fail(err error) Code {
 	return e.Code
 }
 
+// passTo is the request as it is passed on: its headers as far as they were
+// read, the time that is left, and the asker's reply subject.
+func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg {
+	h := make(nats.Header, len(r.msg.Header)+4)
+	for name, values := range r.msg.Header {
+		switch lower := strings.ToLower(name); lower {
+		case "annals-deadline", "annals-hops", "annals-reply":
+		default:
+			if strings.HasPrefix(lower, "annals-") || name == HeaderTraceparent {
+				h[name] = values
+			}
+		}
+	}
+	h[HeaderContentType] = headerOf(r.codec)[HeaderContentType]
+	h[HeaderDeadline] = []string{time.Until(deadline).String()}
+	h[HeaderHops] = []string{strconv.Itoa(hops + 1)}
+	if r.reply != "" {
+		h[HeaderReply] = []string{r.reply}
+	}
+	return &nats.Msg{Subject: subject, Header: h, Data: r.msg.Data}
+}
+
+// passed counts a request that another node answers.
+func (r *request) passed() { r.endpoint.count(time.Since(r.began), nil) }
+
 // encode encodes an answer. JSON does not go through [store.JSON], whose limits
 // are those of stored values: a page of documents may hold more.
 func encode(codec store.Codec, v any) ([]byte, error) {
@@ -173,10 +207,10 @@ func encode(codec store.Codec, v any) ([]byte, error) {
 // publish sends an answer if one is wanted. An answer that cannot be sent is
 // lost, as any answer may be on its way; the asker asks again.
 func (r *request) publish(header nats.Header, data []byte) {
-	if r.msg.Reply == "" {
+	if r.reply == "" {
 		return
 	}
-	err := r.gateway.config.Conn.PublishMsg(&nats.Msg{Subject: r.msg.Reply, Header: header, Data: data})
+	err := r.gateway.config.Conn.PublishMsg(&nats.Msg{Subject: r.reply, Header: header, Data: data})
 	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		r.gateway.config.Logger.Debug("answer not sent", "subject", r.msg.Subject, "err", err)
 	}

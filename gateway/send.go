@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -58,14 +57,16 @@ func (c *Client) Send(ctx context.Context, r Request) (actor.Result, error) {
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
 	s := sending{client: c, message: m, wait: c.config.ResendAfter, pause: c.config.MinBackoff}
+	s.direct, s.detour = c.ways(ctx, r.Stream, m.Subject)
 	m.Reply, s.arrived = c.inbox.open()
 	defer c.inbox.close(m.Reply)
+	s.message.Subject = s.direct
 	for {
 		result, failure := s.try(ctx)
 		if failure == nil {
 			return result, nil
 		}
-		if !failure.Retryable || !s.rest(ctx) {
+		if !failure.Retryable || !s.turn(failure) && !s.rest(ctx) {
 			return actor.Result{}, s.conclude(ctx, failure)
 		}
 	}
@@ -135,6 +136,8 @@ func (o *Options) header() (nats.Header, error) {
 type sending struct {
 	client  *Client
 	message *nats.Msg
+	direct  string           // the subject of the partition's owner
+	detour  string           // that of any gateway; the same if the partitions are not known
 	arrived <-chan *nats.Msg // the answers to all attempts
 	wait    time.Duration    // for the next answer
 	pause   time.Duration    // before the next attempt, at most
@@ -194,23 +197,31 @@ func (s *sending) read(answer *nats.Msg) (actor.Result, *Error) {
 	return actor.Result{Version: r.Version, Position: r.Position, Events: r.Events, Duplicate: r.Duplicate}, nil
 }
 
+// turn takes the other way after an attempt that got no answer: an owner that
+// is gone is known to the gateways, and a gateway that is gone to nobody. After
+// an answer the way is the direct one. It reports whether the next attempt is
+// worth making at once: nobody was there on the direct way, and with a gateway
+// the command can wait for an owner.
+func (s *sending) turn(failure *Error) (atOnce bool) {
+	was := s.message.Subject
+	s.message.Subject = s.direct
+	if failure.Inferred && was == s.direct {
+		s.message.Subject = s.detour
+	}
+	return s.detour != s.direct && was == s.direct && errors.Is(failure, nats.ErrNoResponders)
+}
+
 // worthwhile is the least time for an attempt after a definite answer: one that
 // the end of the time cuts off would turn a certain no into an unknown outcome.
 const worthwhile = 20 * time.Millisecond
 
 // rest pauses before the next attempt; it reports whether there is time for
-// one. Senders that were turned away together come back apart.
+// one.
 func (s *sending) rest(ctx context.Context) bool {
-	timer := time.NewTimer(s.pause/2 + rand.N(s.pause/2+1))
-	defer timer.Stop()
+	pause := s.pause
 	s.pause = min(2*s.pause, s.client.config.MaxBackoff)
-	select {
-	case <-timer.C:
-		deadline, _ := ctx.Deadline()
-		return ctx.Err() == nil && (s.maybe || time.Until(deadline) > worthwhile)
-	case <-ctx.Done():
-		return false
-	}
+	deadline, _ := ctx.Deadline()
+	return rest(ctx, pause) && (s.maybe || time.Until(deadline) > worthwhile)
 }
 
 // conclude turns the last failure into what is certain after all attempts.
@@ -223,14 +234,4 @@ func (s *sending) conclude(ctx context.Context, last *Error) *Error {
 	}
 	// The last failure is told and not wrapped: it must not match.
 	return inferred(CodeUnknownOutcome, context.Cause(ctx), "whether %s was carried out is not known: %s", s.message.Subject, last.Description)
-}
-
-// patience is how long the server may let a command wait: a little less than
-// its sender does, so that the answer to one that waited in vain still arrives.
-func patience(ctx context.Context) string {
-	const most = 250 * time.Millisecond
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
-	left -= min(left/5, most)
-	return max(left, time.Millisecond).Truncate(time.Microsecond).String()
 }

@@ -26,10 +26,13 @@ type service struct {
 	started   time.Time
 }
 
-// endpoint is one subscription of a service. handle must not block.
+// endpoint is one kind of request to a service. handle must not block.
 type endpoint struct {
 	info   micro.EndpointInfo
 	handle func(*endpoint, *nats.Msg)
+	prefix string // what stands before the path in its subjects
+	passed bool   // its requests come from other nodes
+	parts  bool   // it is subscribed to in parts, and not by the service
 	sub    *nats.Subscription
 
 	mu    sync.Mutex
@@ -59,30 +62,44 @@ func newService(c Config, name, does string) *service {
 	}
 }
 
-func (s *service) add(name, subject string, metadata map[string]string, handle func(*endpoint, *nats.Msg)) {
+func (s *service) add(name, subject string, metadata map[string]string, handle func(*endpoint, *nats.Msg)) *endpoint {
 	e := &endpoint{
 		info:   micro.EndpointInfo{Name: name, Subject: subject, QueueGroup: micro.DefaultQueueGroup, Metadata: metadata},
 		handle: handle,
-		stats:  micro.EndpointStats{Name: name, Subject: subject, QueueGroup: micro.DefaultQueueGroup},
+		prefix: s.namespace + ".",
 	}
 	s.endpoints = append(s.endpoints, e)
-	s.info.Endpoints = append(s.info.Endpoints, e.info)
+	return e
 }
 
 // start subscribes; the server knows of it after the next flush.
 func (s *service) start() error {
 	s.started = time.Now().UTC()
 	for _, e := range s.endpoints {
-		sub, err := s.conn.QueueSubscribe(e.info.Subject, e.info.QueueGroup, func(m *nats.Msg) { e.handle(e, m) })
-		if err != nil {
-			return fmt.Errorf("subscribe %s: %w", e.info.Subject, err)
+		s.info.Endpoints = append(s.info.Endpoints, e.info)
+		e.stats.Name, e.stats.Subject, e.stats.QueueGroup = e.info.Name, e.info.Subject, e.info.QueueGroup
+		if e.parts {
+			continue
 		}
-		if err := sub.SetPendingLimits(maxPendingMessages, maxPendingBytes); err != nil {
-			return fmt.Errorf("subscribe %s: %w", e.info.Subject, err)
+		sub, err := e.subscribe(s.conn, e.info.Subject)
+		if err != nil {
+			return err
 		}
 		e.sub = sub
 	}
 	return s.discover()
+}
+
+// subscribe has the endpoint handle what comes for a subject.
+func (e *endpoint) subscribe(conn *nats.Conn, subject string) (*nats.Subscription, error) {
+	sub, err := conn.QueueSubscribe(subject, e.info.QueueGroup, func(m *nats.Msg) { e.handle(e, m) })
+	if err == nil {
+		err = sub.SetPendingLimits(maxPendingMessages, maxPendingBytes)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("subscribe %s: %w", subject, err)
+	}
+	return sub, nil
 }
 
 // discover answers $SRV.PING, INFO and STATS, for all services, for those of
@@ -118,22 +135,31 @@ func (s *service) show(m *nats.Msg, body any) {
 // drain stops taking requests and waits until the handlers have had those that
 // the server had sent, or until ctx ends.
 func (s *service) drain(ctx context.Context) error {
-	var errs []error
-	closed := make([]<-chan nats.SubStatus, 0, len(s.endpoints))
+	var subs []*nats.Subscription
 	for _, e := range s.endpoints {
-		if e.sub == nil {
-			continue
+		if e.sub != nil {
+			subs = append(subs, e.sub)
 		}
-		closed = append(closed, e.sub.StatusChanged(nats.SubscriptionClosed))
-		if err := e.sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			errs = append(errs, fmt.Errorf("drain %s: %w", e.info.Subject, err))
+	}
+	return drain(ctx, s.info.Name, subs)
+}
+
+// drain ends subscriptions and waits until their handlers have had what the
+// server had sent.
+func drain(ctx context.Context, name string, subs []*nats.Subscription) error {
+	var errs []error
+	closed := make([]<-chan nats.SubStatus, 0, len(subs))
+	for _, sub := range subs {
+		closed = append(closed, sub.StatusChanged(nats.SubscriptionClosed))
+		if err := sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+			errs = append(errs, fmt.Errorf("drain %s: %w", sub.Subject, err))
 		}
 	}
 	for _, c := range closed {
 		select {
 		case <-c:
 		case <-ctx.Done():
-			return errors.Join(append(errs, fmt.Errorf("drain %s: %w", s.info.Name, context.Cause(ctx)))...)
+			return errors.Join(append(errs, fmt.Errorf("drain %s: %w", name, context.Cause(ctx)))...)
 		}
 	}
 	return errors.Join(errs...)

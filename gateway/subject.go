@@ -1,17 +1,28 @@
 package gateway
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/annals-go/annals/store"
 )
 
-// subjects are the subjects of a namespace.
+// subjects are the subjects of a namespace. What a subject asks for is its
+// path, such as cmd.TYPE.ID.COMMAND or qry.VIEW; the path may stand behind the
+// partition that it is about, and both behind the node that they are passed to.
 type subjects struct{ namespace string }
 
-func (s subjects) commands() string           { return s.namespace + ".cmd." }
-func (s subjects) queries() string            { return s.namespace + ".qry." }
-func (s subjects) control(verb string) string { return s.namespace + ".ctl." + verb }
+// The first tokens of paths.
+const (
+	pathCommand = "cmd."
+	pathGet     = "get."
+	pathQuery   = "qry."
+	pathControl = "ctl."
+)
+
+func (s subjects) commands() string           { return s.namespace + "." + pathCommand }
+func (s subjects) queries() string            { return s.namespace + "." + pathQuery }
+func (s subjects) control(verb string) string { return s.namespace + "." + pathControl + verb }
 func (s subjects) view(name string) string    { return s.queries() + name }
 func (s subjects) document(view, token string) string {
 	return s.queries() + view + "." + token
@@ -21,29 +32,87 @@ func (s subjects) command(typ, token, name string) string {
 	return s.commands() + typ + "." + token + "." + name
 }
 
-// parseCommand reads <ns>.cmd.TYPE.ID.COMMAND. The error matches
-// [store.ErrInvalid] or, for an id, [store.ErrTooLarge].
-func (s subjects) parseCommand(subject string) (store.StreamID, string, error) {
-	rest := strings.TrimPrefix(subject, s.commands())
+// partitions is what all subjects of the partitions' owners begin with.
+func (s subjects) partitions() string { return s.namespace + ".prt." }
+
+// partition is what the subjects of one partition's owner begin with.
+func (s subjects) partition(n int) string { return s.partitions() + strconv.Itoa(n) + "." }
+
+// get is the subject of the state of an instance.
+func (s subjects) get(partition int, typ, token string) string {
+	return s.partition(partition) + pathGet + typ + "." + token
+}
+
+// node is what the subjects of one node begin with.
+func (s subjects) node(name string) string { return s.namespace + ".node." + name + "." }
+
+// passed is the subject under which one node passes a partition's path on to
+// another.
+func (s subjects) passed(node string, partition int, path string) string {
+	return s.node(node) + "prt." + strconv.Itoa(partition) + "." + path
+}
+
+// path cuts prefix, and the partition's number if one follows, off a subject.
+// The number is not looked at further: a gateway computes the partition itself.
+func (s subjects) path(subject, prefix string) (string, error) {
+	path := strings.TrimPrefix(subject, prefix)
+	numbered, found := strings.CutPrefix(path, "prt.")
+	if !found {
+		return path, nil
+	}
+	number, path, found := strings.Cut(numbered, ".")
+	if !found || !isDecimal(number) {
+		return "", &store.InvalidError{What: "subject", Value: subject, Reason: "want a partition's number after prt"}
+	}
+	return path, nil
+}
+
+// isDecimal accepts a number of at most 9 digits.
+func isDecimal(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 9
+}
+
+// parseCommand reads cmd.TYPE.ID.COMMAND. The error matches [store.ErrInvalid]
+// or, for an id, [store.ErrTooLarge].
+func (s subjects) parseCommand(path string) (stream store.StreamID, name string, err error) {
+	rest, is := strings.CutPrefix(path, pathCommand)
 	typ, rest, _ := strings.Cut(rest, ".")
 	token, name, found := strings.Cut(rest, ".")
-	if !found || strings.Contains(name, ".") {
-		return store.StreamID{}, "", &store.InvalidError{What: "subject", Value: subject, Reason: "want " + s.command("TYPE", "ID", "COMMAND")}
+	if !is || !found || strings.Contains(name, ".") {
+		return stream, "", &store.InvalidError{What: "subject", Value: path, Reason: "want " + s.command("TYPE", "ID", "COMMAND")}
 	}
 	if err := store.ValidateName("aggregate type", typ); err != nil {
-		return store.StreamID{}, "", err
+		return stream, "", err
 	}
 	if err := store.ValidateName("command", name); err != nil {
-		return store.StreamID{}, "", err
+		return stream, "", err
 	}
 	id, err := store.DecodeToken(token)
 	return store.StreamID{Type: typ, ID: id}, name, err
 }
 
-// parseQuery reads <ns>.qry.VIEW or <ns>.qry.VIEW.KEY; key is empty for the
-// former. The error matches [store.ErrInvalid] or [store.ErrTooLarge].
-func (s subjects) parseQuery(subject string) (view, key string, err error) {
-	view, token, hasKey := strings.Cut(strings.TrimPrefix(subject, s.queries()), ".")
+// parseGet reads get.TYPE.ID, likewise.
+func (subjects) parseGet(path string) (stream store.StreamID, err error) {
+	typ, token, found := strings.Cut(strings.TrimPrefix(path, pathGet), ".")
+	if !found {
+		return stream, &store.InvalidError{What: "subject", Value: path, Reason: "want get.TYPE.ID"}
+	}
+	if err := store.ValidateName("aggregate type", typ); err != nil {
+		return stream, err
+	}
+	id, err := store.DecodeToken(token)
+	return store.StreamID{Type: typ, ID: id}, err
+}
+
+// parseQuery reads qry.VIEW or qry.VIEW.KEY, likewise; key is empty for the
+// former.
+func (subjects) parseQuery(path string) (view, key string, err error) {
+	view, token, hasKey := strings.Cut(strings.TrimPrefix(path, pathQuery), ".")
 	if err := store.ValidateName("view", view); err != nil {
 		return "", "", err
 	}
@@ -54,13 +123,17 @@ func (s subjects) parseQuery(subject string) (view, key string, err error) {
 	return view, key, err
 }
 
+// maxReplyName bounds a reply subject, in bytes. A server ends the connection
+// of whoever publishes to a subject that is far longer.
+const maxReplyName = 1024
+
 // replyIsSafe reports whether an answer may be published to a reply subject
 // that an asker chose. A gateway may publish where an asker may not, so a reply
 // subject must not turn an answer into an event, a command or an instruction to
 // the server: nothing in this namespace, nothing that looks like the log or the
 // services of another one, nothing that NATS reserves, no wildcard.
 func replyIsSafe(namespace, reply string) bool {
-	if strings.HasPrefix(reply, "$") || strings.ContainsAny(reply, "*> \t\r\n\x00") {
+	if strings.HasPrefix(reply, "$") || strings.ContainsAny(reply, "*> \t\r\n\x00") || len(reply) > maxReplyName {
 		return false
 	}
 	first, rest, _ := strings.Cut(reply, ".")
@@ -69,7 +142,7 @@ func replyIsSafe(namespace, reply string) bool {
 		return false
 	}
 	switch second {
-	case "evt", "cmd", "qry", "ctl":
+	case "evt", "cmd", "qry", "ctl", "prt", "node":
 		return false
 	}
 	return true

@@ -130,9 +130,12 @@ type projectionsResponse struct {
 
 // Info says what a node serves.
 type Info struct {
-	Namespace  string          `json:"namespace"`
-	Node       string          `json:"node"`
-	Version    string          `json:"version"`
+	Namespace string `json:"namespace"`
+	Node      string `json:"node"`
+	Version   string `json:"version"`
+	// Partitions is how many partitions the namespace has, 0 if the node does not
+	// know: see [store.StreamID.Partition].
+	Partitions int             `json:"partitions"`
 	Aggregates []AggregateInfo `json:"aggregates"`
 	Views      []string        `json:"views"`
 }

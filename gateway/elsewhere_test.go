@@ -1,0 +1,226 @@
+package gateway_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// wandering are views that run here or elsewhere, as a test says.
+type wandering struct {
+	*fakeViews
+	node string
+
+	mu   sync.Mutex
+	here map[string]bool
+}
+
+func newWandering(node string, views ...string) *wandering {
+	w := &wandering{fakeViews: totals(0, 0), node: node, here: map[string]bool{}}
+	for _, v := range views {
+		w.here[v] = false
+	}
+	return w
+}
+
+func (w *wandering) run(view string, here bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.here[view] = here
+}
+
+func (w *wandering) check(view string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	here, known := w.here[view]
+	switch {
+	case !known:
+		return fmt.Errorf("%w: %s", projector.ErrNoView, view)
+	case !here:
+		return fmt.Errorf("view %s: %w", view, projector.ErrElsewhere)
+	}
+	return nil
+}
+
+func (w *wandering) Get(_ context.Context, view, key string, min store.Position) (projector.Document, error) {
+	return projector.Document{Key: key, Position: min, Document: json.RawMessage(`"` + w.node + `"`)}, w.check(view)
+}
+
+func (w *wandering) List(_ context.Context, view, cursor string, limit int, _ store.Position) ([]projector.Document, string, error) {
+	return []projector.Document{{Key: cursor, Position: store.Position(limit), Document: json.RawMessage(`"` + w.node + `"`)}}, "", w.check(view)
+}
+
+func (w *wandering) Status(context.Context) (all []projector.Status) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, name := range []string{"totals", "names", "orphans", "lost"} {
+		if here, known := w.here[name]; known && here {
+			all = append(all, projector.Status{Name: name, State: projector.StateLive, Hash: w.node})
+		} else if known {
+			all = append(all, projector.Status{Name: name, State: projector.StateElsewhere})
+		}
+	}
+	return all
+}
+
+func withViews(v gateway.Views) func(*gateway.Config) {
+	return func(c *gateway.Config) { c.Views = v }
+}
+
+// A query is answered by the node that runs the view, whichever was asked.
+func TestAQueryIsPassedOnToTheNodeThatRunsTheView(t *testing.T) {
+	t.Parallel()
+	s, r := startServer(t), newRoster("a")
+	views := newWandering("b", "totals")
+	views.run("totals", true)
+	r.run("totals", "b")
+	a := startNode(t, s, r, "a", &fakeActors{}, withViews(newWandering("a", "totals")))
+	startNode(t, s, r, "b", &fakeActors{}, withViews(views))
+	nc := connect(t, s)
+	m := request(t, nc, "bank.node.a.qry.totals.k=2Fx", "", "Annals-Min-Position", "77")
+	if want := `{"type":"io.annals.api.v1.document_response","key":"k/x","position":77,"document":"b"}`; string(m.Data) != want {
+		t.Errorf("got %s, want %s", m.Data, want)
+	}
+	m = request(t, nc, "bank.node.a.qry.totals", `{"cursor":"c","limit":9}`)
+	if want := `"documents":[{"key":"c","position":9,"document":"b"}]`; !strings.Contains(string(m.Data), want) {
+		t.Errorf("got %s, want %s", m.Data, want)
+	}
+	for range 20 { // over any of them
+		if m := request(t, nc, "bank.qry.totals.x", ""); status(t, m) != 200 {
+			t.Errorf("%s", m.Data)
+		}
+	}
+	if n := a.forwarded(t, "query"); n < 2 {
+		t.Errorf("%v were passed on", n)
+	}
+}
+
+// While a view has no node, or its node does not know of it yet or is gone,
+// its queries wait. An unknown view is not waited for.
+func TestAQueryWaitsForItsView(t *testing.T) {
+	t.Parallel()
+	s, r := startServer(t), newRoster("a")
+	views := newWandering("a", "totals")
+	startNode(t, s, r, "a", &fakeActors{}, withViews(views))
+	nc := connect(t, s)
+	for _, runner := range []string{"", "gone", "a"} {
+		r.run("totals", runner)
+		e := errorOf(t, request(t, nc, "bank.qry.totals.x", "", "Annals-Deadline", "100ms"))
+		if e.Code != gateway.CodeUnavailable || !strings.Contains(e.Description, "view totals") {
+			t.Errorf("%q runs it: %+v", runner, e)
+		}
+	}
+	if e := errorOf(t, request(t, nc, "bank.qry.nothing.x", "")); e.Code != gateway.CodeUnknownView {
+		t.Errorf("%+v", e)
+	}
+	for _, runner := range []string{"", "gone", "a"} {
+		views.run("totals", false)
+		r.run("totals", runner)
+		answer := ask(t, nc, "bank.qry.totals.x")
+		views.run("totals", true)
+		r.run("totals", "a")
+		if m := receive(t, answer); status(t, m) != 200 {
+			t.Errorf("%q ran it: %s", runner, m.Data)
+		}
+	}
+}
+
+func TestAQueryIsPassedOnAFewTimesOnly(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	ra, rb := newRoster("a"), newRoster("a")
+	ra.run("totals", "b")
+	rb.run("totals", "a")
+	startNode(t, s, ra, "a", &fakeActors{}, withViews(newWandering("a", "totals")))
+	startNode(t, s, rb, "b", &fakeActors{}, withViews(newWandering("b", "totals")))
+	if e := errorOf(t, request(t, connect(t, s), "bank.qry.totals.x", "")); e.Code != gateway.CodeUnavailable || !strings.Contains(e.Description, "passed on 4 times") {
+		t.Errorf("%+v", e)
+	}
+}
+
+// The list of projections is whole on every node, and comes even if a node
+// says nothing.
+func TestTheListOfProjectionsIsGathered(t *testing.T) {
+	t.Parallel()
+	s, r := startServer(t), newRoster("a")
+	va, vb := newWandering("a", "totals", "names", "orphans", "lost"), newWandering("b", "totals", "names", "orphans", "lost")
+	va.run("totals", true)
+	vb.run("names", true)
+	r.run("totals", "a")
+	r.run("names", "b")
+	r.run("lost", "silent")
+	startNode(t, s, r, "a", &fakeActors{}, withViews(va))
+	startNode(t, s, r, "b", &fakeActors{}, withViews(vb))
+	nc := connect(t, s)
+	silent, err := connect(t, s).SubscribeSync("bank.node.silent.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := func(subject string) map[string]string {
+		var answer struct{ Projections []projector.Status }
+		if err := json.Unmarshal(request(t, nc, subject, "", "Annals-Deadline", "500ms").Data, &answer); err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, p := range answer.Projections {
+			got[p.Name] = p.State + " " + p.Hash
+			if (p.State == "unreachable") != (p.Error != "") {
+				t.Errorf("%+v", p)
+			}
+		}
+		return got
+	}
+	whole := map[string]string{"totals": "live a", "names": "live b", "orphans": "unreachable ", "lost": "unreachable "}
+	for range 4 { // both nodes answer in turn
+		if diff := cmp.Diff(whole, list("bank.ctl.projection.ls")); diff != "" {
+			t.Errorf("list (-want +got):\n%s", diff)
+		}
+	}
+	if diff := cmp.Diff(map[string]string{"names": "live b"}, list("bank.node.b.ctl.projection.ls")); diff != "" {
+		t.Errorf("what runs on b (-want +got):\n%s", diff)
+	}
+	if err := silent.Unsubscribe(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	if diff := cmp.Diff(whole, list("bank.ctl.projection.ls")); diff != "" {
+		t.Errorf("with a node that is gone (-want +got):\n%s", diff)
+	}
+	if took := time.Since(began); took > 300*time.Millisecond {
+		t.Errorf("a node that is gone was waited for, %v", took)
+	}
+}
+
+// An operator reaches one node among many.
+func TestANodeCanBeAskedByItsName(t *testing.T) {
+	t.Parallel()
+	s, r := startServer(t), newRoster("a")
+	for _, name := range []string{"a", "B_2"} {
+		startNode(t, s, r, name, &fakeActors{})
+	}
+	nc := connect(t, s)
+	for _, name := range []string{"a", "B_2"} {
+		var info gateway.Info
+		if err := json.Unmarshal(request(t, nc, "bank.node."+name+".ctl.info", "").Data, &info); err != nil {
+			t.Fatal(err)
+		}
+		if info.Node != name || info.Partitions != partitions {
+			t.Errorf("%+v", info)
+		}
+	}
+	if _, err := nc.Request("bank.node.c.ctl.info", nil, soon); !errors.Is(err, nats.ErrNoResponders) {
+		t.Errorf("a node that is not there: %v", err)
+	}
+}

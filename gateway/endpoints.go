@@ -1,0 +1,141 @@
+package gateway
+
+import (
+	"context"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store"
+)
+
+// ownerQueue is the queue group of the owners of a partition: two of them,
+// while it moves, do not both get a request.
+const ownerQueue = "owner"
+
+// handler handles a request that was opened; err is what was found wrong with
+// it. It must not block.
+type handler func(r *request, err error)
+
+// services are one for each role, so that each may be granted, found and
+// watched by itself, and a node without a role does not pretend to have it.
+func (g *Gateway) services(base context.Context) []*service {
+	paths := g.controls(base)
+	control := newService(g.config, "annals-control", "inspection")
+	for _, c := range controlAnswers {
+		if h := paths[pathControl+c.verb]; h != nil && !g.config.Inner {
+			control.add(strings.ReplaceAll(c.verb, ".", "-"), g.subjects.control(c.verb), answers(c.typ), g.opened(h))
+		}
+	}
+	all := []*service{g.commandService(), control}
+	if g.config.Views != nil {
+		paths[pathQuery] = g.reader(base, g.query)
+	}
+	if g.config.Views != nil && !g.config.Inner {
+		all = append(all, g.queryService(paths[pathQuery]))
+	}
+	node := control.add("node", g.subjects.node(g.config.Node)+">", nil, g.opened(g.byPath(paths)))
+	node.prefix, node.passed = g.subjects.node(g.config.Node), true
+	return all
+}
+
+func (g *Gateway) commandService() *service {
+	s := newService(g.config, "annals-commands", "commands")
+	// Everything below cmd. and qry. is taken, so that a malformed subject gets
+	// an answer and not silence.
+	if !g.config.Inner {
+		s.add("command", g.subjects.commands()+">", g.commandMetadata(), g.openedErrand(g.takeCommand))
+	}
+	g.owners = s.add("partition", g.subjects.partitions()+">", map[string]string{
+		"command": g.subjects.partitions() + "PARTITION.cmd.TYPE.ID.COMMAND",
+		"get":     g.subjects.partitions() + "PARTITION.get.TYPE.ID",
+	}, g.openedErrand(g.takeErrand))
+	g.owners.info.QueueGroup, g.owners.parts = ownerQueue, g.config.Partitioned
+	return s
+}
+
+func (g *Gateway) queryService(query handler) *service {
+	s := newService(g.config, "annals-query", "views")
+	s.add("query", g.subjects.queries()+">", map[string]string{
+		"document": g.subjects.document("VIEW", "KEY"), "list": g.subjects.view("VIEW"),
+	}, g.opened(query))
+	return s
+}
+
+// controlAnswers are the types of the answers to the control verbs.
+var controlAnswers = []struct{ verb, typ string }{
+	{"aggregate.get", typeAggregate},
+	{"aggregate.history", typeHistory},
+	{"info", typeInfo},
+	{"projection.ls", typeProjections},
+}
+
+// controls are the handlers of this node's control verbs, by path.
+func (g *Gateway) controls(base context.Context) map[string]handler {
+	all := map[string]handler{
+		pathControl + "aggregate.get":     g.reader(base, g.aggregateGet),
+		pathControl + "aggregate.history": g.reader(base, g.aggregateHistory),
+		pathControl + "info":              g.reader(base, g.info),
+	}
+	if g.config.Views != nil {
+		all[pathControl+"projection.ls"] = g.reader(base, g.projectionList)
+	}
+	return all
+}
+
+// byPath handles what is sent to this very node, most of it by other nodes:
+// errands, queries and control requests.
+func (g *Gateway) byPath(paths map[string]handler) handler {
+	return func(r *request, err error) {
+		h := paths[r.path]
+		switch {
+		case strings.HasPrefix(r.path, pathCommand), strings.HasPrefix(r.path, pathGet):
+			h = g.takeErrand
+		case strings.HasPrefix(r.path, pathQuery):
+			h = paths[pathQuery]
+		}
+		switch {
+		case h != nil:
+			h(r, err)
+		case err != nil:
+			r.fail(err)
+		default:
+			r.fail(&store.InvalidError{What: "subject", Value: r.msg.Subject, Reason: "this node answers nothing of the kind"})
+		}
+	}
+}
+
+// opened has requests handled whose answer may be published.
+func (g *Gateway) opened(h handler) func(*endpoint, *nats.Msg) {
+	return func(e *endpoint, m *nats.Msg) {
+		if r, err := g.open(e, m); r != nil {
+			h(r, err)
+		}
+	}
+}
+
+// openedErrand counts the others as dropped, too.
+func (g *Gateway) openedErrand(h handler) func(*endpoint, *nats.Msg) {
+	return func(e *endpoint, m *nats.Msg) {
+		r, err := g.open(e, m)
+		if r == nil {
+			g.metrics.unknown.count(outcomeDropped, 0)
+			return
+		}
+		h(r, err)
+	}
+}
+
+// answers is the metadata of an endpoint that answers one type of body.
+func answers(typ string) map[string]string { return map[string]string{"response": typ} }
+
+func (g *Gateway) commandMetadata() map[string]string {
+	metadata := map[string]string{"subject": g.subjects.command("TYPE", "ID", "COMMAND")}
+	types := make([]string, 0, len(g.aggregates))
+	for _, d := range g.config.Actors.Definitions() {
+		types = append(types, d.TypeName())
+		metadata["commands."+d.TypeName()] = strings.Join(d.CommandNames(), ",")
+	}
+	metadata["aggregates"] = strings.Join(types, ",")
+	return metadata
+}
