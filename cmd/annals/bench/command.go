@@ -19,9 +19,10 @@ import (
 func Command(session *node.Session) *cobra.Command {
 	var measure time.Duration
 	c := &cobra.Command{
-		Use:     "bench [NAME…]",
-		Short:   "Measure this build beside raw JetStream",
-		Long:    "Measures on embedded servers of its own, in turns with the raw operation, and prints the ratio.\n\n" + listing(),
+		Use:   "bench [NAME…]",
+		Short: "Measure this build beside raw JetStream",
+		Long: "Measures on embedded servers of its own, in turns with what it is compared with, such as the raw operation, " +
+			"and prints the ratio.\n\n" + listing(),
 		Example: "{{name}} bench\n{{name}} bench execute_256_r1 --json",
 		RunE: func(cmd *cobra.Command, names []string) error {
 			chosen, err := choose(names)
@@ -31,7 +32,7 @@ func Command(session *node.Session) *cobra.Command {
 			return measureAll(cmd.Context(), session, chosen, measure)
 		},
 	}
-	c.Flags().DurationVar(&measure, "measure", 2*time.Second, "how long one measurement of a rate takes")
+	c.Flags().DurationVar(&measure, "measure", 2*time.Second, "how long one measurement takes at most")
 	return c
 }
 
@@ -102,7 +103,7 @@ func summarize(reports []Report) summary {
 
 func asTable(reports []Report) string {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"benchmark", "ratio", "in one round", "a second", "raw", "p50 ms", "raw", "p99 ms", "raw"})
+	t.AppendHeader(table.Row{"benchmark", "ratio", "in one round", "a second", "beside", "p50 ms", "beside", "p99 ms", "beside"})
 	for _, r := range reports {
 		ratio := fmt.Sprintf("%.2f", r.Ratio)
 		if r.Latency {
@@ -111,10 +112,18 @@ func asTable(reports []Report) string {
 		t.AppendRow(table.Row{
 			r.Name, ratio, fmt.Sprintf("%.2f to %.2f", r.RatioLow, r.RatioTop),
 			fmt.Sprintf("%.0f", r.Annals), fmt.Sprintf("%.0f", r.Raw),
-			inMilliseconds(r.P50), inMilliseconds(r.RawP50), inMilliseconds(r.P99), inMilliseconds(r.RawP99),
+			p50(r.P50, r.Each), p50(r.RawP50, r.RawEach), inMilliseconds(r.P99), inMilliseconds(r.RawP99),
 		})
 	}
 	return t.Render()
+}
+
+// p50 shows what was not timed one by one by its mean, in nanoseconds.
+func p50(ms, ns float64) string {
+	if ns > 0 {
+		return fmt.Sprintf("%.0f ns", ns)
+	}
+	return inMilliseconds(ms)
 }
 
 func inMilliseconds(ms float64) string {

@@ -2,15 +2,13 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster/embedded"
@@ -22,17 +20,18 @@ import (
 
 const namespace = "bench"
 
-// lab is a fresh server with a log on it, for one scenario.
+// lab is one fresh server, or a few, with a log on them, for one scenario.
 type lab struct {
-	server  *embedded.Server
-	conn    *nats.Conn
-	log     *jetstream.Log
-	seconds time.Duration // of one measurement
-	cleanup []func()
+	servers  []*embedded.Server
+	replicas int // of every stream
+	conn     *nats.Conn
+	log      *jetstream.Log
+	seconds  time.Duration // of one measurement
+	cleanup  []func()
 }
 
-func newLab(ctx context.Context, sync embedded.Sync, measure time.Duration) (_ *lab, err error) {
-	l := &lab{seconds: measure}
+func newLab(ctx context.Context, s scenario, measure time.Duration) (_ *lab, err error) {
+	l := &lab{seconds: measure, replicas: max(s.servers, 1)}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -43,19 +42,49 @@ func newLab(ctx context.Context, sync embedded.Sync, measure time.Duration) (_ *
 		return nil, err
 	}
 	l.onClose(func() { _ = os.RemoveAll(dir) })
-	if l.server, err = embedded.Start(embedded.Config{Dir: dir, Sync: sync, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+	if err := l.start(dir, s.sync); err != nil {
 		return nil, err
 	}
-	l.onClose(l.server.Shutdown)
 	if l.conn, err = l.connect(); err != nil {
 		return nil, err
 	}
-	l.log, err = jetstream.Open(ctx, jetstream.Config{Conn: l.conn, Namespace: namespace, Barrier: l.server.Barrier()})
-	if err != nil {
-		return nil, err
+	l.log, err = l.open(ctx, l.conn, namespace)
+	return l, err
+}
+
+func (l *lab) start(dir string, sync embedded.Sync) error {
+	quiet := slog.New(slog.DiscardHandler)
+	if l.replicas == 1 {
+		server, err := embedded.Start(embedded.Config{Dir: dir, Sync: sync, Logger: quiet})
+		if err == nil {
+			l.servers = []*embedded.Server{server}
+			l.onClose(server.Shutdown)
+		}
+		return err
 	}
-	l.onClose(func() { _ = l.log.Close() })
-	return l, nil
+	c, err := embedded.StartCluster(embedded.ClusterConfig{Servers: l.replicas, Dir: dir, Sync: sync, Logger: quiet})
+	if err != nil {
+		return err
+	}
+	l.onClose(c.Shutdown)
+	for i := range c.Len() {
+		l.servers = append(l.servers, c.Server(i))
+	}
+	return nil
+}
+
+// barrier makes acknowledged writes durable; nil where nothing is needed.
+func (l *lab) barrier() func(context.Context) error { return l.servers[0].Barrier() }
+
+// open opens a namespace's log, which it makes if need be.
+func (l *lab) open(ctx context.Context, conn *nats.Conn, namespace string) (*jetstream.Log, error) {
+	log, err := jetstream.Open(ctx, jetstream.Config{
+		Conn: conn, Namespace: namespace, Replicas: l.replicas, Barrier: l.barrier(), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err == nil {
+		l.onClose(func() { _ = log.Close() })
+	}
+	return log, err
 }
 
 func (l *lab) onClose(f func()) { l.cleanup = append(l.cleanup, f) }
@@ -68,12 +97,43 @@ func (l *lab) close() {
 	}
 }
 
-func (l *lab) connect() (*nats.Conn, error) {
-	nc, err := l.server.Connect()
+func (l *lab) connect() (*nats.Conn, error) { return l.connectTo(l.servers[0]) }
+
+func (l *lab) connectTo(server *embedded.Server) (*nats.Conn, error) {
+	nc, err := server.Connect()
 	if err == nil {
 		l.onClose(nc.Close)
 	}
 	return nc, err
+}
+
+// leader returns the server that leads a stream. What is compared connects
+// there on both sides, so that no side pays for a way between servers that the
+// other is spared by luck.
+func (l *lab) leader(ctx context.Context, stream string) (*embedded.Server, error) {
+	if len(l.servers) == 1 {
+		return l.servers[0], nil
+	}
+	js, err := natsjs.New(l.conn)
+	if err != nil {
+		return nil, err
+	}
+	s, err := js.Stream(ctx, stream)
+	if err != nil {
+		return nil, err
+	}
+	for _, server := range l.servers {
+		nc, err := server.Connect()
+		if err != nil {
+			return nil, err
+		}
+		name := nc.ConnectedServerName()
+		nc.Close()
+		if c := s.CachedInfo().Cluster; c != nil && c.Leader == name {
+			return server, nil
+		}
+	}
+	return nil, fmt.Errorf("stream %s has no leader", stream)
 }
 
 // background runs a part of the system until the lab closes.
@@ -112,10 +172,8 @@ func (l *lab) client(ctx context.Context, system *actor.System) (*gateway.Client
 		return nil, err
 	}
 	l.background(g.Run)
-	select {
-	case <-g.Ready():
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := await(ctx, g.Ready()); err != nil {
+		return nil, err
 	}
 	nc, err := l.connect()
 	if err != nil {
@@ -124,42 +182,28 @@ func (l *lab) client(ctx context.Context, system *actor.System) (*gateway.Client
 	return gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: namespace})
 }
 
+// startLimit bounds what is waited for: before something is measured, and by a
+// client of a site.
+const startLimit = 30 * time.Second
+
+func await(ctx context.Context, ready <-chan struct{}) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (l *lab) views(projections ...projector.Definition) (*projector.Group, error) {
 	group, err := projector.NewGroup(projector.Config{
-		Log: l.log, Store: kv.New(kv.Config{Conn: l.conn, Namespace: namespace, Barrier: l.server.Barrier()}), Projections: projections,
+		Log: l.log, Store: kv.New(kv.Config{Conn: l.conn, Namespace: namespace, Barrier: l.barrier()}), Projections: projections,
 		Logger: slog.New(slog.DiscardHandler),
 	})
 	if err == nil {
 		l.background(group.Run)
 	}
 	return group, err
-}
-
-// load runs work in so many workers for the lab's measuring time.
-func (l *lab) load(ctx context.Context, workers int, work func(worker, n int) error) (sample, error) {
-	var stop atomic.Bool
-	timer := time.AfterFunc(l.seconds, func() { stop.Store(true) })
-	defer timer.Stop()
-	latencies := make([][]time.Duration, workers)
-	errs := make([]error, workers)
-	began := time.Now()
-	var group sync.WaitGroup
-	for w := range workers {
-		group.Go(func() {
-			for n := 0; !stop.Load() && ctx.Err() == nil; n++ {
-				start := time.Now()
-				err := work(w, n)
-				if errors.Is(err, errDone) {
-					return
-				}
-				if err != nil {
-					errs[w] = fmt.Errorf("worker %d, operation %d: %w", w, n, err)
-					return
-				}
-				latencies[w] = append(latencies[w], time.Since(start))
-			}
-		})
-	}
-	group.Wait()
-	return newSample(latencies, time.Since(began)), errors.Join(append(errs, ctx.Err())...)
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +13,11 @@ import (
 // errDone ends a worker that has nothing left to do.
 var errDone = errors.New("done")
 
-const rounds = 3
+// defaultRounds is how many rounds are measured, after one to warm up.
+const defaultRounds = 3
 
-// Report is what a scenario showed. Rates are operations a second.
+// Report is what a scenario showed. Rates are operations a second. The fields
+// that begin with Raw are those of what it is compared with.
 type Report struct {
 	Name     string  `json:"name"`
 	What     string  `json:"what"`
@@ -26,13 +29,18 @@ type Report struct {
 	P99      float64 `json:"p99_ms,omitempty"`
 	RawP50   float64 `json:"raw_p50_ms,omitempty"`
 	RawP99   float64 `json:"raw_p99_ms,omitempty"`
+	Each     float64 `json:"ns,omitempty"` // of one operation, in nanoseconds
+	RawEach  float64 `json:"raw_ns,omitempty"`
 	RatioLow float64 `json:"ratio_low"`  // of one round
 	RatioTop float64 `json:"ratio_high"` // of one round
 }
 
 // run measures a scenario: a round to warm up, then rounds in turns.
 func (s scenario) run(ctx context.Context, measure time.Duration) (Report, error) {
-	l, err := newLab(ctx, s.sync, measure)
+	if s.atMost > 0 {
+		measure = min(measure, s.atMost)
+	}
+	l, err := newLab(ctx, s, measure)
 	if err != nil {
 		return Report{}, fmt.Errorf("bench %s: %w", s.name, err)
 	}
@@ -42,7 +50,7 @@ func (s scenario) run(ctx context.Context, measure time.Duration) (Report, error
 		return Report{}, fmt.Errorf("bench %s: prepare: %w", s.name, err)
 	}
 	var annals, raw []sample
-	for range rounds + 1 {
+	for range cmp.Or(s.rounds, defaultRounds) + 1 {
 		a, err := p.annals(ctx)
 		if err != nil {
 			return Report{}, fmt.Errorf("bench %s: %w", s.name, err)
@@ -74,6 +82,7 @@ func (s scenario) report(annals, raw []sample) Report {
 		Ratio: round(s.figure(a) / s.figure(r)), RatioLow: slices.Min(ratios), RatioTop: slices.Max(ratios),
 		Annals: math.Round(a.perSecond), Raw: math.Round(r.perSecond),
 		P50: milliseconds(a.p50), P99: milliseconds(a.p99), RawP50: milliseconds(r.p50), RawP99: milliseconds(r.p99),
+		Each: round(a.each), RawEach: round(r.each),
 	}
 }
 

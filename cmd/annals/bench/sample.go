@@ -10,6 +10,7 @@ type sample struct {
 	operations int
 	perSecond  float64
 	p50, p99   time.Duration
+	each       float64 // nanoseconds, of what is too short to be timed one by one
 }
 
 func newSample(latencies [][]time.Duration, took time.Duration) sample {

@@ -18,13 +18,21 @@ type scenario struct {
 	name string
 	what string // what is compared with what
 	sync embedded.Sync
+	// servers is how many there are, and how many of them hold each message.
+	// Default 1.
+	servers int
+	// atMost caps the time of one measurement. Default 0: as asked for.
+	atMost time.Duration
+	// rounds is how often the two take turns. Default defaultRounds.
+	rounds int
 	// latency compares the p50 of single operations, where less is better,
 	// rather than the rate.
 	latency bool
 	prepare func(context.Context, *lab) (pair, error)
 }
 
-// pair measures what Annals does, and what it is compared with.
+// pair measures what Annals does, and what it is compared with: the raw
+// operation, or Annals without what the scenario is about.
 type pair struct {
 	annals, raw func(context.Context) (sample, error)
 }
@@ -43,6 +51,13 @@ var scenarios = []scenario{
 	activate("activate_snapshot", 100, true),
 	activate("activate_replay", 100, false),
 	replayIntoView("replay_view", 100_000, 1_000),
+	oneNode("nodes_1_r3", 256),
+	manyNodes("nodes_3_r3", 3, 256),
+	hop("hop_1_r1", 1),
+	hop("hop_64_r1", 64),
+	leaseCheck("lease_check", 64),
+	leaseEpoch("lease_epoch"),
+	linearizableRead("linearizable_read"),
 }
 
 // execute: commands in process, each worker with an aggregate of its own,
