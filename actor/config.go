@@ -45,6 +45,11 @@ type Config struct {
 	// SnapshotEvery is how many events an actor stores between two snapshots,
 	// at most [MaxSnapshotEvery]. Default 100.
 	SnapshotEvery int
+	// SnapshotSoon is after how many events an actor is snapshotted that has not
+	// been for a second, for systems whose actors others may have to activate:
+	// when a node dies, hundreds of its actors wake elsewhere at once, and each
+	// event since the snapshot is a read. Default 0: only every SnapshotEvery.
+	SnapshotSoon int
 	// AppendTimeout bounds how long an append is repeated before its outcome is
 	// called unknown. Default 30 s: longer than a leader election.
 	AppendTimeout time.Duration
@@ -102,6 +107,8 @@ func (c Config) validate() error {
 		return errors.New("actor config: MaxActors is below 1")
 	case c.SnapshotEvery < 1 || c.SnapshotEvery > MaxSnapshotEvery:
 		return errors.New("actor config: SnapshotEvery is out of [1, 500]")
+	case c.SnapshotSoon < 0:
+		return errors.New("actor config: SnapshotSoon is negative")
 	case c.PassivateAfter < 0 || c.AppendTimeout < 0 || c.ActivateTimeout < 0 || c.DrainTimeout < 0:
 		return errors.New("actor config: a duration is negative")
 	}

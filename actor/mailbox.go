@@ -40,7 +40,8 @@ type live struct {
 	loaded uint64
 	// snapshot is the version of the last snapshot that was asked for.
 	snapshot uint64
-	large    bool // the last snapshot was
+	savedAt  time.Time // when that was
+	large    bool      // the last snapshot was
 	// recent are the heads before the last commits, where the aggregate merges.
 	recent []store.Head
 }

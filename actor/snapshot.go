@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"time"
 
 	"github.com/annals-go/annals/store"
 )
@@ -38,9 +39,19 @@ func (s *System) snapshotIfDue(a *actor) {
 	if a.live.large {
 		every = MaxSnapshotEvery
 	}
-	if a.live.behind() >= every {
+	if a.live.behind() >= every || s.dueSoon(a.live) {
 		s.requestSave(a)
 	}
+}
+
+// soonPause is between two snapshots of an actor that are made early.
+const soonPause = time.Second
+
+// dueSoon reports whether a snapshot is worth its write because the actor may
+// have to be activated elsewhere at any moment.
+func (s *System) dueSoon(l *live) bool {
+	soon := uint64(s.config.SnapshotSoon)
+	return soon > 0 && l.behind() >= soon && !l.large && time.Since(l.savedAt) >= soonPause
 }
 
 // requestSave encodes the actor's state and queues it to be written. It
@@ -102,7 +113,7 @@ func (s *System) encode(a *actor) *store.Snapshot {
 }
 
 func (l *live) saved(snap *store.Snapshot) {
-	l.snapshot = snap.Head.Version
+	l.snapshot, l.savedAt = snap.Head.Version, time.Now()
 	l.large = len(snap.State)+len(snap.Memory) > largeSnapshotBytes
 }
 

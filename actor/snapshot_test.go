@@ -306,3 +306,33 @@ func TestActorThatOutlivesTheDrainDoesNoHarm(t *testing.T) {
 		t.Fatalf("got %+v", got)
 	}
 }
+
+// An actor that others may have to activate is saved early, but not at each
+// turn.
+func TestSnapshotSoonKeepsTheTailShort(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(c *actor.Config) { c.SnapshotSoon = 3 })
+		saved := func() uint64 {
+			synctest.Wait()
+			snap, ok := b.snapshot(t, "a")
+			if !ok {
+				return 0
+			}
+			return snap.Head.Version
+		}
+		b.must(t, "a", open{Owner: "Ann"})
+		for i, want := range []uint64{0, 3, 3, 3, 3} { // no second is over
+			b.must(t, "a", deposit{Cents: 1})
+			if got := saved(); got != want {
+				t.Fatalf("after %d events the snapshot is at %d, want %d", i+2, got, want)
+			}
+		}
+		time.Sleep(time.Second)
+		b.must(t, "a", deposit{Cents: 1})
+		if got := saved(); got != 7 {
+			t.Errorf("a second later the snapshot is at %d, want 7", got)
+		}
+		b.stop()
+	})
+}

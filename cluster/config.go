@@ -37,9 +37,9 @@ type Config struct {
 	// Validity is how long a lease lasts from the sending of a renewal, on the
 	// holder's monotonic clock: so long the memory of a dead node stays
 	// unreplaced, and so late may a renewal be before rejections and reads have to
-	// wait. Default 1.5 s. It must be the same on all nodes.
+	// wait. Default 1.2 s. It must be the same on all nodes.
 	Validity time.Duration
-	// RenewEvery is how often the lease is renewed. Default 400 ms: three tries
+	// RenewEvery is how often the lease is renewed. Default 300 ms: four tries
 	// within Validity.
 	RenewEvery time.Duration
 	// TTL is after how long the server removes a node that does not renew and is
@@ -47,10 +47,10 @@ type Config struct {
 	// during which nobody can renew.
 	TTL time.Duration
 	// PollEvery is how often the directory is read for changes that no hint told
-	// of. Default 200 ms.
+	// of. Default 150 ms.
 	PollEvery time.Duration
 	// ProbeEvery is how often a node looks whether others are dead. Two looks in a
-	// row must agree. Default 250 ms.
+	// row must agree. Default 200 ms.
 	ProbeEvery time.Duration
 	// Settle is how long membership must be unchanged before a slot is moved that
 	// is well served where it is. Default 300 ms.
@@ -68,11 +68,11 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	setDefault(&c.Replicas, 1)
-	setDefault(&c.Validity, 1500*time.Millisecond)
-	setDefault(&c.RenewEvery, 400*time.Millisecond)
+	setDefault(&c.Validity, 1200*time.Millisecond)
+	setDefault(&c.RenewEvery, 300*time.Millisecond)
 	setDefault(&c.TTL, 15*time.Second)
-	setDefault(&c.PollEvery, 200*time.Millisecond)
-	setDefault(&c.ProbeEvery, 250*time.Millisecond)
+	setDefault(&c.PollEvery, 150*time.Millisecond)
+	setDefault(&c.ProbeEvery, 200*time.Millisecond)
 	setDefault(&c.Settle, 300*time.Millisecond)
 	setDefault(&c.ReleaseTimeout, 5*time.Second)
 	setDefault(&c.LeaveTimeout, 25*time.Second)

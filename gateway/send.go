@@ -67,7 +67,10 @@ func (c *Client) Send(ctx context.Context, r Request) (actor.Result, error) {
 			return result, nil
 		}
 		if !failure.Retryable || !s.turn(failure) && !s.rest(ctx) {
-			return actor.Result{}, s.conclude(ctx, failure)
+			if result, failure = s.conclude(ctx, failure); failure == nil {
+				return result, nil
+			}
+			return actor.Result{}, failure
 		}
 	}
 }
@@ -141,8 +144,15 @@ type sending struct {
 	arrived <-chan *nats.Msg // the answers to all attempts
 	wait    time.Duration    // for the next answer
 	pause   time.Duration    // before the next attempt, at most
-	maybe   bool             // an attempt may have been, or may yet be, carried out
+	// open is how many attempts have had no answer: each may have been, or may
+	// yet be, carried out.
+	open int
+	// unknown says that an answer was that nobody knows.
+	unknown bool
 }
+
+// maybe reports whether an attempt may have been, or may yet be, carried out.
+func (s *sending) maybe() bool { return s.unknown || s.open > 0 }
 
 // try makes one attempt.
 func (s *sending) try(ctx context.Context) (actor.Result, *Error) {
@@ -158,27 +168,47 @@ func (s *sending) try(ctx context.Context) (actor.Result, *Error) {
 	defer cancel()
 	s.message.Header[HeaderDeadline] = []string{patience(ctx)}
 	if err := conn.PublishMsg(s.message); err != nil {
-		return actor.Result{}, s.unanswered(err)
+		return actor.Result{}, s.unsent(err)
 	}
-	answer, err := next(attempt, s.arrived)
+	s.open++
+	return s.next(attempt)
+}
+
+// next waits for an answer to any of the attempts. Each attempt has one at most,
+// so as many answers as attempts leave none open.
+func (s *sending) next(ctx context.Context) (actor.Result, *Error) {
+	answer, err := next(ctx, s.arrived)
+	if err == nil || errors.Is(err, nats.ErrNoResponders) {
+		s.open--
+	}
 	if err != nil {
 		return actor.Result{}, s.unanswered(err)
 	}
 	return s.read(answer)
 }
 
-// unanswered says what follows from an attempt that got no answer.
-func (s *sending) unanswered(err error) *Error {
+// unsent says what follows from an attempt that the connection did not take.
+func (s *sending) unsent(err error) *Error {
 	subject := s.message.Subject
 	switch {
-	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, nats.ErrReconnectBufExceeded):
+	case errors.Is(err, nats.ErrReconnectBufExceeded):
 		return inferred(CodeUnavailable, err, "%s reached nobody", subject)
 	case errors.Is(err, nats.ErrMaxPayload):
 		return inferred(CodeTooLarge, err, "%s was not sent", subject)
 	case errors.Is(err, nats.ErrHeadersNotSupported), errors.Is(err, nats.ErrConnectionDraining):
 		return inferred(CodeUnavailable, err, "%s was not sent", subject).final()
 	}
-	s.maybe = true
+	s.unknown = true // perhaps it was
+	return inferred(CodeUnknownOutcome, err, "whether %s was sent is not known", subject)
+}
+
+// unanswered says what follows from an attempt that got no answer in time, or
+// that nobody was there to get.
+func (s *sending) unanswered(err error) *Error {
+	subject := s.message.Subject
+	if errors.Is(err, nats.ErrNoResponders) {
+		return inferred(CodeUnavailable, err, "%s reached nobody", subject)
+	}
 	s.wait *= 2
 	return inferred(CodeUnknownOutcome, err, "%s got no answer", subject)
 }
@@ -186,12 +216,12 @@ func (s *sending) unanswered(err error) *Error {
 func (s *sending) read(answer *nats.Msg) (actor.Result, *Error) {
 	if e := readError(answer); e != nil {
 		_, known := ruleFor(e.Code, e.Status)
-		s.maybe = s.maybe || e.Code == CodeUnknownOutcome || !known && e.Status >= 500
+		s.unknown = s.unknown || e.Code == CodeUnknownOutcome || !known && e.Status >= 500
 		return actor.Result{}, e
 	}
 	var r commandResponse
 	if err := decodeReply(answer, &r); err != nil {
-		s.maybe = true
+		s.unknown = true
 		return actor.Result{}, inferred(CodeUnknownOutcome, err, "the answer to %s cannot be read", s.message.Subject).final()
 	}
 	return actor.Result{Version: r.Version, Position: r.Position, Events: r.Events, Duplicate: r.Duplicate}, nil
@@ -221,17 +251,31 @@ func (s *sending) rest(ctx context.Context) bool {
 	pause := s.pause
 	s.pause = min(2*s.pause, s.client.config.MaxBackoff)
 	deadline, _ := ctx.Deadline()
-	return rest(ctx, pause) && (s.maybe || time.Until(deadline) > worthwhile)
+	return rest(ctx, pause) && (s.maybe() || time.Until(deadline) > worthwhile)
 }
 
 // conclude turns the last failure into what is certain after all attempts.
-// After silence no failure is: an attempt that got no answer may still wait in
-// a node that was stopped, behind the one that was refused, and be decided on a
-// later state. Only success is, because the id makes all attempts one command.
-func (s *sending) conclude(ctx context.Context, last *Error) *Error {
-	if !s.maybe {
-		return last
+// While one of them has no answer no failure is: it may still wait in a node
+// that was stopped, behind the one that was refused, and be decided on a later
+// state. So the answers that are still out are waited for, as long as for the
+// last attempt's: a success among them
+// is the command's, because the id makes all attempts one command, and if all are
+// failures, the last word stands.
+func (s *sending) conclude(ctx context.Context, last *Error) (actor.Result, *Error) {
+	late, cancel := context.WithTimeout(ctx, s.wait)
+	defer cancel()
+	for s.open > 0 && !s.unknown && late.Err() == nil {
+		result, failure := s.next(late)
+		if failure == nil {
+			return result, nil
+		}
+		if late.Err() == nil && !failure.Retryable {
+			last = failure
+		}
+	}
+	if !s.maybe() {
+		return actor.Result{}, last
 	}
 	// The last failure is told and not wrapped: it must not match.
-	return inferred(CodeUnknownOutcome, context.Cause(ctx), "whether %s was carried out is not known: %s", s.message.Subject, last.Description)
+	return actor.Result{}, inferred(CodeUnknownOutcome, context.Cause(ctx), "whether %s was carried out is not known: %s", s.message.Subject, last.Description)
 }

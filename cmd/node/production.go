@@ -64,6 +64,7 @@ func (p *production) check(ctx context.Context, conn *nats.Conn) error {
 	r := requirements{
 		conn: conn, namespace: p.session.Namespace(), version: p.version(conn),
 		promise: p.config.promise, copies: p.config.replicas, monitor: p.config.monitor, client: client,
+		logger: p.session.logger,
 	}
 	has, err := r.check(ctx)
 	if has != nil {

@@ -109,6 +109,13 @@ func TestNodeOnServersThatSyncAlways(t *testing.T) {
 	if info != want || code != 0 {
 		t.Errorf("%+v and exit code %d, want %+v; talk %s", info, code, want, talk)
 	}
+	// With one of three servers down a node starts, with two it does not.
+	if _, code, talk := runNode(t, "-s", url, "--monitor", strings.Join([]string{monitors[0], monitors[1], "http://127.0.0.1:1"}, ",")); code != 0 || !strings.Contains(talk, "report cannot be read") {
+		t.Errorf("one report of three is missing: exit code %d, talk %s", code, talk)
+	}
+	if _, code, talk := runNode(t, "-s", url, "--monitor", strings.Join([]string{monitors[0], "http://127.0.0.1:1", "http://127.0.0.1:2"}, ",")); code != 1 || !strings.Contains(talk, "[SYNC_UNSEEN]") {
+		t.Errorf("two reports of three are missing: exit code %d, talk %s", code, talk)
+	}
 	// What was fixed at creation is found, and not changed.
 	if info, _, _ := runNode(t, "-s", url, "--durability", "replicated"); info.Partitions != 16 || info.Replicas != 3 {
 		t.Errorf("an existing namespace: %+v", info)

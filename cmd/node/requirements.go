@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,6 +34,7 @@ type requirements struct {
 	copies    int      // the fewest
 	monitor   []string // where the servers' reports are; none: asked over NATS
 	client    *http.Client
+	logger    *slog.Logger
 }
 
 // check returns how the namespace was created, nil if it is not there yet. The
@@ -48,7 +50,7 @@ func (r *requirements) check(ctx context.Context) (*jetstream.Config, error) {
 	if err != nil || r.promise != replicatedSync {
 		return has, err
 	}
-	return has, r.checkSync(ctx)
+	return has, r.checkSync(ctx, has != nil)
 }
 
 func refusal(code gateway.Code, what, why, fix string) *Failure {
@@ -141,11 +143,16 @@ func (r *requirements) existing(ctx context.Context) (jetstream.Config, error) {
 }
 
 // checkSync looks whether each server syncs before it acknowledges. An ordinary
-// account sees nothing of that, so somebody must let it be seen.
-func (r *requirements) checkSync(ctx context.Context) error {
-	servers, err := r.reports(ctx)
-	if err != nil {
+// account sees nothing of that, so somebody must let it be seen. Where the
+// namespace exists, all servers were seen when it was made; then a node starts
+// while the fewer of them are down.
+func (r *requirements) checkSync(ctx context.Context, exists bool) error {
+	servers, silent, err := r.reports(ctx)
+	if err != nil && (!exists || silent >= len(servers)) {
 		return unverified("a server's report cannot be read", err.Error(), err)
+	}
+	if err != nil {
+		r.logger.Warn("a server's report cannot be read", "err", err)
 	}
 	if len(servers) == 0 {
 		return unverified("it cannot be seen whether the NATS servers sync always", "the account of this connection may not ask the servers", nil)
@@ -164,12 +171,12 @@ func (r *requirements) checkSync(ctx context.Context) error {
 			"a power cut of all servers at once would lose acknowledged commands, or everything",
 			"set sync_interval: always in the section jetstream of their configuration; or accept the weaker promise: --durability replicated")
 	}
-	return r.checkCoverage(servers)
+	return r.checkCoverage(servers, silent)
 }
 
-// checkCoverage looks whether the reports are those of all servers of the
-// cluster that is connected.
-func (r *requirements) checkCoverage(servers []varz) error {
+// checkCoverage looks whether the reports, with those that are excused, are
+// those of all servers of the cluster that is connected.
+func (r *requirements) checkCoverage(servers []varz, silent int) error {
 	seen, size := map[string]bool{}, 1
 	for _, s := range servers {
 		name, known := s.cluster()
@@ -178,7 +185,7 @@ func (r *requirements) checkCoverage(servers []varz) error {
 		}
 		seen[s.ID], size = true, max(size, known)
 	}
-	if len(seen) < size {
+	if len(seen)+silent < size {
 		return unverified(fmt.Sprintf("it was seen of %d NATS servers only that they sync always", len(seen)), fmt.Sprintf("the cluster has %d with JetStream", size), nil)
 	}
 	return nil
@@ -191,18 +198,20 @@ func unverified(what, why string, err error) *Failure {
 	return f
 }
 
-// reports returns what the servers say of themselves.
-func (r *requirements) reports(ctx context.Context) ([]varz, error) {
+// reports returns what the servers say of themselves, and how many said
+// nothing, with the reasons.
+func (r *requirements) reports(ctx context.Context) (all []varz, silent int, err error) {
 	if len(r.monitor) == 0 {
-		return askVarz(ctx, r.conn, time.Second)
+		all, err = askVarz(ctx, r.conn, time.Second)
+		return all, 0, err
 	}
-	var all []varz
 	for _, url := range r.monitor {
-		v, err := readVarz(ctx, r.client, url)
-		if err != nil {
-			return nil, err
+		v, failure := readVarz(ctx, r.client, url)
+		if failure != nil {
+			silent, err = silent+1, errors.Join(err, failure)
+			continue
 		}
 		all = append(all, v)
 	}
-	return all, nil
+	return all, silent, err
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +89,7 @@ func startConfigured(t *testing.T, config string, opts ...nats.Option) *nats.Con
 }
 
 func requirementsOf(nc *nats.Conn, p promise, copies int) *requirements {
-	return &requirements{conn: nc, namespace: "bank", version: nc.ConnectedServerVersion(), promise: p, copies: copies}
+	return &requirements{conn: nc, namespace: "bank", version: nc.ConnectedServerVersion(), promise: p, copies: copies, logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestServerWithoutJetStreamIsRefused(t *testing.T) {
@@ -129,7 +130,7 @@ func TestReportsOverNATS(t *testing.T) {
 		}
 		system_account: SYS`
 	nc := startConfigured(t, config, nats.UserInfo("a", "a"))
-	if err := requirementsOf(nc, replicatedSync, 1).checkSync(t.Context()); err != nil {
+	if err := requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false); err != nil {
 		t.Errorf("an account that may ask: %v", err)
 	}
 	nc, err := nats.Connect(nc.ConnectedUrl(), nats.UserInfo("b", "b"))
@@ -137,7 +138,7 @@ func TestReportsOverNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context()), codeSyncUnseen, "may not ask")
+	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false), codeSyncUnseen, "may not ask")
 	nc = startConfigured(t, strings.Replace(config, "always", "1s", 1), nats.UserInfo("a", "a"))
-	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context()), codeNotSynced, "not all NATS servers sync always")
+	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false), codeNotSynced, "not all NATS servers sync always")
 }

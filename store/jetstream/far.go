@@ -18,6 +18,20 @@ var (
 // of the order takes longer than it must.
 const clockSkew = 10 * time.Second
 
+// last yields the end if it is all that was added: the order's leader is asked
+// where it is. errForgotten: it is not all.
+func (r *reading) last(ctx context.Context, end *message) error {
+	if !end.attested || end.before != r.head.Sequence {
+		return errForgotten
+	}
+	place, err := r.log.order.ask(ctx, spot{r.stream, r.subject, end.local})
+	if place == 0 || err != nil {
+		return errForgotten
+	}
+	end.place = place
+	return r.emit(end)
+}
+
 // far reads from the order, whose messages say both sequences: what was
 // appended before this log began to remember places.
 //

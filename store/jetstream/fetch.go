@@ -30,6 +30,7 @@ type message struct {
 	subject  string
 	sequence uint64 // in the stream that it came from
 	local    uint64 // in its log stream
+	place    uint64 // in the order, if it came from a log stream and that was asked for
 	data     []byte
 	stored   time.Time
 	// before is the sequence that the writer named as the last one on the
@@ -47,8 +48,8 @@ func (m *message) attest(expected string) {
 	m.before, m.attested = before, err == nil
 }
 
-// place notes where the message was found, by the header that a sourced one has.
-func (m *message) place(sequence uint64, sourced bool, header string) (err error) {
+// located notes where the message was found, by the header that a sourced one has.
+func (m *message) located(sequence uint64, sourced bool, header string) (err error) {
 	m.sequence, m.local = sequence, sequence
 	if sourced {
 		_, m.local, err = readSource(header)
@@ -133,7 +134,7 @@ func (l *Log) fetch(ctx context.Context, leader string, request []byte) (*messag
 	found := &message{subject: body.Message.Subject, data: body.Message.Data, stored: body.Message.Stored}
 	found.attest(headerIn(body.Message.Header, expectedLastSubject))
 	found.removed = headerIn(body.Message.Header, kvOperation) != ""
-	return found, found.place(body.Message.Sequence, l.names.sources(leader), headerIn(body.Message.Header, sourceHeader))
+	return found, found.located(body.Message.Sequence, l.names.sources(leader), headerIn(body.Message.Header, sourceHeader))
 }
 
 // headerIn returns the value of a header in the bytes of a header block.
@@ -221,7 +222,7 @@ func readDirect(m *nats.Msg, sourced bool) (*message, error) {
 	found := &message{subject: m.Header.Get(nats.JSSubject), data: m.Data}
 	found.stored, _ = time.Parse(time.RFC3339Nano, m.Header.Get(nats.JSTimeStamp))
 	found.attest(m.Header.Get(expectedLastSubject))
-	return found, found.place(sequence, sourced, m.Header.Get(sourceHeader))
+	return found, found.located(sequence, sourced, m.Header.Get(sourceHeader))
 }
 
 // lastSequence returns the sequence of the last message that the order's leader

@@ -22,6 +22,7 @@ type Log struct {
 	link    *link
 	order   *order     // nil if there is one log stream
 	durable durability // counts in the order
+	step    pace       // of one request
 
 	// send publishes a commit; tests replace it to lose and to repeat. ackWait is
 	// firstAckWait; tests shorten it.

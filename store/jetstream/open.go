@@ -86,16 +86,23 @@ func provisionStreams(ctx context.Context, js natsjs.JetStream, cfg Config, n *n
 	return g.Wait()
 }
 
-// existing verifies a stream that must be there.
+// existing verifies a stream that must be there. In a cluster a server may say
+// for a moment that it is not.
 func existing(ctx context.Context, js natsjs.JetStream, want natsjs.StreamConfig) error {
-	stream, err := js.Stream(ctx, want.Name)
-	if errors.Is(err, natsjs.ErrStreamNotFound) {
-		return fmt.Errorf("%w: stream %s is gone: %w", store.ErrDamaged, want.Name, err)
+	for try := 0; ; try++ {
+		stream, err := js.Stream(ctx, want.Name)
+		switch {
+		case err == nil:
+			return verify(want, stream.CachedInfo().Config)
+		case !errors.Is(err, natsjs.ErrStreamNotFound):
+			return err
+		case try == aheadTries:
+			return fmt.Errorf("%w: stream %s is gone: %w", store.ErrDamaged, want.Name, err)
+		}
+		if err := pause(ctx, try+3); err != nil {
+			return err
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return verify(want, stream.CachedInfo().Config)
 }
 
 // provisionStream looks before it creates: a namespace that exists needs no

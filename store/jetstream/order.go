@@ -18,11 +18,13 @@ const (
 	rememberedPlaces = 1 << 20
 	warmPlaces       = 1 << 16
 	// askAfter is how long a place is waited for before the order's leader is
-	// asked whether the reader has missed it, again and again.
+	// asked whether the reader has missed it; then twice as long, up to eight
+	// times. askWait is how long the answer is waited for.
 	askAfter = 100 * time.Millisecond
+	askWait  = 500 * time.Millisecond
 	// stallAfter is how long a place is waited for before the log looks whether
 	// the order still hears of the log stream.
-	stallAfter = time.Second
+	stallAfter = 500 * time.Millisecond
 	// readerBeat is how often the server says that it is there, so that a reader
 	// whose server died is replaced soon.
 	readerBeat = 500 * time.Millisecond
@@ -79,7 +81,7 @@ func (l *Log) place(ctx context.Context, s spot) (uint64, error) {
 func (o *order) wait(ctx context.Context, s spot) (uint64, error) {
 	began := time.Now()
 	o.begin()
-	for ask := false; ; ask = true {
+	for try := 0; ; try++ {
 		place, where := o.streams[s.stream].look(s.local)
 		switch where {
 		case placed:
@@ -90,7 +92,7 @@ func (o *order) wait(ctx context.Context, s spot) (uint64, error) {
 		if err := cmp.Or(o.broken(), o.log.link.err()); err != nil {
 			return 0, err
 		}
-		if ask || where == unheard {
+		if try > 0 || where == unheard {
 			if place, err := o.ask(ctx, s); place > 0 {
 				return place, err
 			}
@@ -98,7 +100,7 @@ func (o *order) wait(ctx context.Context, s spot) (uint64, error) {
 		if time.Since(began) > stallAfter {
 			o.stall.look(ctx, s.stream)
 		}
-		if err := o.pause(ctx, s); err != nil {
+		if err := o.pause(ctx, s, askAfter<<min(try, 3)); err != nil {
 			return 0, err
 		}
 	}
@@ -107,6 +109,8 @@ func (o *order) wait(ctx context.Context, s spot) (uint64, error) {
 // ask asks the order's leader, once. It returns 0 while the order does not have
 // the commit, and when nobody answers.
 func (o *order) ask(ctx context.Context, s spot) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, askWait)
+	defer cancel()
 	last, err := o.log.fetch(ctx, o.log.names.order.leaderGet, lastOn(s.subject))
 	switch {
 	case err != nil || last.local < s.local:
@@ -118,11 +122,11 @@ func (o *order) ask(ctx context.Context, s spot) (uint64, error) {
 }
 
 // pause waits until the reader has come to the spot, or until it is time to ask.
-func (o *order) pause(ctx context.Context, s spot) error {
+func (o *order) pause(ctx context.Context, s spot, most time.Duration) error {
 	places := &o.streams[s.stream]
 	arrived := places.await(s.local)
 	defer places.leave(s.local)
-	timer := time.NewTimer(askAfter)
+	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {
 	case <-arrived:

@@ -5,26 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/annals-go/annals/store"
 )
 
-const (
-	// walkLen and walkBytes bound how far a read walks back from the stream's
-	// end, and what it holds meanwhile. A stream with snapshots is never read
-	// further.
-	walkLen   = 512
-	walkBytes = 8 << 20
-	// What a batch costs the server: for each message that it passes over while
-	// it looks for the next one of the subject, and for each that it finds.
-	batchScan = 120 * time.Nanosecond
-	batchFind = 8 * time.Microsecond
-	// aheadTries is how often a replicated log is asked again before a head
-	// beyond its end is reported: a deposed leader may have answered.
-	aheadTries = 6
-)
+// aheadTries is how often a replicated log is asked again before a head beyond
+// its end is reported: a deposed leader may have answered.
+const aheadTries = 6
 
 // Read yields the commits after a head as [store.Log] says. It never creates a
 // consumer. What the stream's end is, the leader says; then, whatever is least:
@@ -73,8 +61,7 @@ type reading struct {
 	next    uint64     // in the order: where to go on
 	yield   func(*store.Commit, error) bool
 
-	roundTrip  time.Duration // of the request for the stream's end
-	leaderOnly bool          // a replica did not have what it should
+	leaderOnly bool // a replica did not have what it should
 }
 
 func (l *Log) newReading(id store.StreamID, token string, after store.Head, yield func(*store.Commit, error) bool) *reading {
@@ -92,6 +79,9 @@ func (r *reading) run(ctx context.Context) error {
 		return err
 	}
 	err = r.near(ctx, end)
+	if errors.Is(err, errForgotten) {
+		err = r.last(ctx, end)
+	}
 	if errors.Is(err, errForgotten) {
 		err = r.far(ctx, end)
 	}
@@ -136,7 +126,9 @@ func (r *reading) end(ctx context.Context) (*message, error) {
 	for try := 0; ; try++ {
 		began := time.Now()
 		end, err := r.log.fetchFirmly(ctx, r.from.leaderGet, lastOn(r.subject))
-		r.roundTrip = time.Since(began)
+		if err == nil {
+			r.log.step.observe(time.Since(began))
+		}
 		if errors.Is(err, errNone) {
 			end, err = r.confirmNone(ctx)
 		}
@@ -195,84 +187,6 @@ func (r *reading) ahead(end *message) error {
 	return e
 }
 
-// walk collects the commits from the end back to the head, last first. It
-// reports false when that is too far, or when something is not as it should be:
-// going forward then finds what, and yields all that is before it.
-//
-// Each step trusts that no other commit stands between a commit and the one
-// that it names. The commit's word would not do: a faulty writer could name an
-// old one and hide all since. The server's does, that checked the expectation
-// when it stored the message.
-func (r *reading) walk(ctx context.Context, end *message) ([]*store.Commit, bool) {
-	var tail []*store.Commit
-	size := 0
-	for m := end; ; {
-		c, err := store.DecodeCommit(r.log.cfg.Codec, m.data, m.local)
-		if err != nil || c.Stream != r.id || !m.attested || m.before != c.After.Sequence {
-			return nil, false
-		}
-		if len(tail) == 0 && !r.walkPays(c) {
-			return nil, false
-		}
-		if len(tail) > 0 && c.Head() != tail[len(tail)-1].After {
-			return nil, false
-		}
-		tail, size = append(tail, c), size+len(m.data)
-		if c.After.Sequence <= r.head.Sequence {
-			return tail, c.After == r.head
-		}
-		if len(tail) == walkLen || size > walkBytes {
-			return nil, false
-		}
-		if m, err = r.fetchKnown(ctx, c.After); err != nil {
-			return nil, false
-		}
-	}
-}
-
-// walkPays estimates whether it is faster to walk back to the head from the
-// last commit, a round trip for each commit, than to have the server look for
-// them, which takes it longer the more other commits lie between.
-func (r *reading) walkPays(last *store.Commit) bool {
-	if last.After.Version < r.head.Version {
-		return false
-	}
-	commits := (last.After.Version - r.head.Version) / uint64(len(last.Events))
-	if commits > walkLen {
-		return false
-	}
-	passed := last.Local - r.head.Sequence
-	walk := time.Duration(commits) * r.roundTrip
-	batch := r.roundTrip + time.Duration(commits)*batchFind + time.Duration(passed)*batchScan
-	return walk <= batch
-}
-
-// fetchKnown returns the message whose hash is known, from any replica that has
-// it, else from the leader. A replica that failed once is not asked again.
-func (r *reading) fetchKnown(ctx context.Context, head store.Head) (*message, error) {
-	if !r.leaderOnly {
-		m, err := r.log.fetchNear(ctx, r.from.directGet, at(head.Sequence))
-		if err == nil && store.HashOf(m.data) == head.Hash {
-			return m, nil
-		}
-		r.leaderOnly = true
-	}
-	return r.log.fetchFirmly(ctx, r.from.leaderGet, at(head.Sequence))
-}
-
-func (r *reading) emitReversed(tail []*store.Commit) error {
-	for _, c := range slices.Backward(tail) {
-		place, ok := r.log.order.remembered(r.stream, c.Local)
-		if !ok {
-			return errForgotten
-		}
-		if err := r.deliver(c, place); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // emit yields the next commit of the stream if m is it, and nothing if m comes
 // before that.
 func (r *reading) emit(m *message) error {
@@ -311,6 +225,9 @@ func (r *reading) deliver(c *store.Commit, place uint64) error {
 func (r *reading) placeOf(m *message) uint64 {
 	if r.from == &r.log.names.order {
 		return m.sequence
+	}
+	if m.place > 0 {
+		return m.place
 	}
 	place, _ := r.log.order.remembered(r.stream, m.local)
 	return place

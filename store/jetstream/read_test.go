@@ -40,6 +40,7 @@ func TestReadTakesTheLeast(t *testing.T) {
 	}
 	read := func(_ *reading) error { return nil }
 	walk := func(r *reading) error {
+		r.log.step.nanoseconds.Store(0) // then it always pays
 		tail, ok := r.walk(ctx, end)
 		if !ok {
 			return errors.New("it does not walk")
@@ -91,7 +92,8 @@ func TestWalkPays(t *testing.T) {
 		{"spread thinly, over a network", 100, 1_000_000, network, true},
 		{"too many", walkLen + 1, 10_000_000, local, false},
 	} {
-		r := &reading{roundTrip: c.roundTrip}
+		r := &reading{log: &Log{}}
+		r.log.step.observe(c.roundTrip)
 		last := commitOf(stream("1"), store.Head{Version: c.commits, Sequence: c.passed - 1}, 1)
 		last.Local = c.passed
 		if got := r.walkPays(last); got != c.want {

@@ -15,7 +15,8 @@ const (
 	// dead: its server says every second that it is there.
 	sourceSilence = 2500 * time.Millisecond
 	// lookEvery is how often the order's leader is asked whether it hears of its
-	// sources. Twice in a row it must not, before it is replaced.
+	// sources. One that has never heard of one may be about to, so it is replaced
+	// only when it is asked for the second time.
 	lookEvery = time.Second
 )
 
@@ -29,8 +30,8 @@ type stall struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	leader string
-	silent map[string]bool // by name: not heard of by this leader when it was looked last
+	leader string          // when it was looked last
+	never  map[string]bool // the log streams that it had never heard of
 }
 
 // look is called while an append to the log stream, or a read of it, waits for a
@@ -44,17 +45,22 @@ func (s *stall) look(ctx context.Context, stream int) {
 		return
 	}
 	s.looked = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, lookEvery)
+	defer cancel()
 	leader, sources, err := s.sources(ctx)
 	if err != nil || leader == "" {
 		return
 	}
 	name := s.log.names.streams[stream].name
-	before := leader == s.leader && s.silent[name]
-	s.leader, s.silent = leader, map[string]bool{}
+	again := leader == s.leader && s.never[name]
+	s.leader, s.never = leader, map[string]bool{}
+	dead := false
 	for _, source := range sources {
-		s.silent[source.Name] = source.Active < 0 || source.Active > sourceSilence
+		s.never[source.Name] = source.Active < 0
+		dead = dead || source.Name == name && (source.Active > sourceSilence || source.Active < 0 && again)
 	}
-	if before && s.silent[name] {
+	if dead {
+		s.never = nil
 		s.replace(ctx, leader, name)
 	}
 }
@@ -82,7 +88,6 @@ func (s *stall) sources(ctx context.Context) (leader string, sources []sourceSta
 }
 
 func (s *stall) replace(ctx context.Context, leader, source string) {
-	s.silent = nil
 	err := s.log.stepDown(ctx, &s.log.names.order, "")
 	s.log.cfg.Logger.Warn("the leader of the total order does not hear of a log stream and is replaced",
 		"leader", leader, "stream", source, "err", err)

@@ -91,15 +91,16 @@ func TestStall(t *testing.T) {
 		removed []string
 	}{
 		{"heard of", "a", 0, nil},
-		{"silent once", "a", silent, nil},
-		{"heard of again", "a", time.Second, nil},
-		{"silent once", "a", silent, nil},
-		{"silent under another leader", "b", silent, nil},
-		{"silent twice", "b", silent, []string{"b"}},
-		{"a leader that has heard of none yet", "c", -1, []string{"b"}},
-		{"nor in the next second", "c", -1, []string{"b", "c"}},
-		{"the same leader once more", "c", -1, []string{"b", "c"}},
-		{"without a leader", "", -1, []string{"b", "c"}},
+		{"quiet for a moment", "a", 2 * time.Second, nil},
+		{"silent", "a", silent, []string{"a"}},
+		{"a leader that has heard of none yet", "b", -1, []string{"a"}},
+		{"another that has not", "c", -1, []string{"a"}},
+		{"heard of at last", "c", 0, []string{"a"}},
+		{"a leader that has heard of none yet", "d", -1, []string{"a"}},
+		{"nor in the next second", "d", -1, []string{"a", "d"}},
+		{"the same leader once more", "d", -1, []string{"a", "d"}},
+		{"without a leader", "", -1, []string{"a", "d"}},
+		{"nor with one", "", silent, []string{"a", "d"}},
 	} {
 		look(c.leader, c.silence)
 		if !slices.Equal(f.removed, c.removed) {
