@@ -92,11 +92,9 @@ func TestLeaderStepsDown(t *testing.T) {
 			})
 		}
 	}
-	for n := range stepDowns {
+	for range stepDowns {
 		before := count(acked)
-		if err := stepDown(l); err != nil {
-			t.Errorf("step down %d: %v", n, err)
-		}
+		mustStepDown(t, l, &l.names.order)
 		eventually(t, "appends go on", func() bool { return count(acked) > before+50 })
 	}
 	close(stop)
@@ -197,15 +195,10 @@ func appendUntil(ctx context.Context, stop <-chan struct{}, l *Log, id store.Str
 	}
 }
 
-func stepDown(l *Log) error {
-	m, err := l.cfg.Conn.Request("$JS.API.STREAM.LEADER.STEPDOWN."+l.names.order.name, nil, 5*time.Second)
-	if err != nil {
-		return err
-	}
-	if got := readAnswer(m); got.verdict == refused {
-		return got.reason
-	}
-	return nil
+// mustStepDown has a stream's leader step down, as soon as it has one.
+func mustStepDown(t *testing.T, l *Log, k *kept) {
+	t.Helper()
+	eventually(t, "step down "+k.name, func() bool { return l.stepDown(t.Context(), k, "") == nil })
 }
 
 func count(maps []sync.Map) (n int) {

@@ -114,7 +114,7 @@ func (o *order) ask(ctx context.Context, s spot) (uint64, error) {
 	last, err := o.log.fetch(ctx, o.log.names.order.leaderGet, lastOn(s.subject))
 	switch {
 	case err != nil || last.local < s.local:
-		return 0, nil //nolint:nilerr // the same as not there: it is asked again
+		return 0, nil // the same as not there: it is asked again
 	case last.local > s.local:
 		return last.sequence, errForgotten
 	}

@@ -146,9 +146,7 @@ func TestOrderHolds(t *testing.T) {
 	}
 	goOn()
 	for _, k := range l.names.all() {
-		if err := l.stepDown(ctx, &k, ""); err != nil {
-			t.Errorf("step down %s: %v", k.name, err)
-		}
+		mustStepDown(t, l, &k)
 		goOn()
 	}
 	leader := leaderOf(t, l, c)
