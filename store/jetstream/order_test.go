@@ -117,7 +117,9 @@ func TestOrderHolds(t *testing.T) {
 	var keepers []*bookkeeper
 	for w := range writers {
 		cfg.Conn = c.connect(t)
-		keepers = append(keepers, &bookkeeper{log: open(t, &cluster, cfg), name: fmt.Sprint("w", w, "-")})
+		l := open(t, &cluster, cfg)
+		l.ackWait = 200 * time.Millisecond
+		keepers = append(keepers, &bookkeeper{log: l, name: fmt.Sprint("w", w, "-")})
 	}
 	l := keepers[0].log
 	followed := make(chan []*store.Commit, 1)

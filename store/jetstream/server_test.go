@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most tests wait for servers, not for a processor.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("12")
+		_ = f.Value.Set("20")
 	}
 	code := m.Run()
 	single.stop()
