@@ -38,21 +38,30 @@ func (r *reading) last(ctx context.Context, end *message) error {
 // The order has no number for where the head is. Its place is not before its
 // sequence in the log stream, and the order stored it after the log stream did;
 // the later of the two is tried first, and if the clocks were wrong the other.
-func (r *reading) far(ctx context.Context, end *message) (err error) {
+func (r *reading) far(ctx context.Context, end *message) error {
 	near, low := r.from, r.head.Sequence+1
 	r.from = &r.log.names.order
-	for _, first := range []uint64{r.placeByTime(ctx, near), low} {
-		if first < low {
-			continue
-		}
+	r.next = low
+	if guess := r.placeByTime(ctx, near); guess > low {
 		before := r.head
-		r.next = first
-		err = r.forward(ctx, end)
-		if r.head != before || !errors.Is(err, store.ErrDamaged) && !errors.Is(err, errNotThere) {
+		r.next = guess
+		switch err := r.forward(ctx, end); {
+		case r.head == before && (errors.Is(err, store.ErrDamaged) || errors.Is(err, errNotThere)):
+			r.next = low
+		case !errors.Is(err, errNotThere):
 			return err
 		}
 	}
-	return err
+	for try := 0; ; try++ {
+		err := r.forward(ctx, end)
+		if !errors.Is(err, errNotThere) || r.log.replicas < 2 || try == aheadTries {
+			return err
+		}
+		// Who was told the place was told by a replica that is ahead of its leader.
+		if err := pause(ctx, try+3); err != nil {
+			return unavailable(err)
+		}
+	}
 }
 
 // placeByTime returns a place in the order before which the head's successor

@@ -227,9 +227,21 @@ func readDirect(m *nats.Msg, sourced bool) (*message, error) {
 
 // lastSequence returns the sequence of the last message that the order's leader
 // holds, 0 if there never was one.
+//
+// Of a sourced order one reads from a replica, which may have what its leader has
+// decided and not yet written: the leader is asked again until it has what was
+// seen.
 func (l *Log) lastSequence(ctx context.Context) (sequence uint64, err error) {
-	state, err := l.state(ctx, &l.names.order, nil)
-	return state.LastSequence, err
+	seen := l.durable.seen.Load()
+	for try := 0; ; try++ {
+		state, err := l.state(ctx, &l.names.order, nil)
+		if err != nil || l.order == nil || state.LastSequence >= seen || try == aheadTries {
+			return state.LastSequence, err
+		}
+		if err := pause(ctx, try+3); err != nil {
+			return 0, unavailable(err)
+		}
+	}
 }
 
 // count returns how many messages the stream's leader counts on a subject,

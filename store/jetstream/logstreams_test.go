@@ -152,6 +152,26 @@ func TestForgottenPlaces(t *testing.T) {
 	}
 }
 
+// TestFarDamage reads a stream that somebody has written to who should not have,
+// from the order.
+func TestFarDamage(t *testing.T) {
+	t.Parallel()
+	l := open(t, &single, several)
+	id := stream("1")
+	heads := fillStream(t, l, id, 3)
+	v := &vandal{log: l, js: mustJetStream(t, l)}
+	v.forge(t, id, []byte("no commit"))
+	far := openAgain(t, &single, l)
+	far.order.warm = 0
+	for n, after := range heads {
+		got, err := readAll(far, id, after)
+		var damage *store.DamageError
+		if !errors.As(err, &damage) || damage.Version != 4 || damage.Sequence != 4 || len(got) != 3-n {
+			t.Errorf("after %d commits: %d commits, %v, want damage at version 4", n, len(got), err)
+		}
+	}
+}
+
 // later stands before the replicas of a log stream and lies about when they
 // stored what they have.
 func later(t *testing.T, l *Log, k *kept, by time.Duration) {

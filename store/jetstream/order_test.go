@@ -275,6 +275,10 @@ func TestFlippedBitInOrder(t *testing.T) {
 	if commits, err := mustFollow(t, l, store.Follow{}).Next(t.Context(), 10); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("follow: %d commits, %v", len(commits), err)
 	}
+	eventually(t, "the reader notices", func() bool {
+		l.order.begin()
+		return l.order.broken() != nil
+	})
 	if _, err := l.Append(t.Context(), commitOf(stream("new"), store.Head{}, 1)); !errors.Is(err, store.ErrUnknown) || !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("append: %v", err)
 	}

@@ -190,8 +190,8 @@ func (r *reading) ahead(end *message) error {
 // emit yields the next commit of the stream if m is it, and nothing if m comes
 // before that.
 func (r *reading) emit(m *message) error {
-	r.next = m.sequence + 1
 	if m.local <= r.head.Sequence {
+		r.next = m.sequence + 1
 		return nil // the order was read from further back
 	}
 	place := r.placeOf(m)
@@ -208,6 +208,7 @@ func (r *reading) emit(m *message) error {
 	if place == 0 {
 		return errForgotten
 	}
+	r.next = m.sequence + 1
 	return r.deliver(c, place)
 }
 

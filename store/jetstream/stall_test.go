@@ -181,10 +181,13 @@ func TestLeadersAreSpread(t *testing.T) {
 	t.Cleanup(func() { demolish(t, l) })
 	eventually(t, "each server leads two", func() bool {
 		s, err := l.seats(t.Context())
+		if err != nil {
+			return false
+		}
 		led := map[string]int{}
 		for _, server := range s.leader {
 			led[server]++
 		}
-		return err == nil && len(led) == clusterLen && slices.Max(slices.Collect(maps.Values(led))) == 2
+		return len(led) == clusterLen && slices.Max(slices.Collect(maps.Values(led))) == 2
 	})
 }
