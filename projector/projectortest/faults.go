@@ -25,7 +25,7 @@ var faultCases = []testCase{
 
 func tornCommit(t *testing.T, h Harness) {
 	if h.Tear == nil {
-		t.Skip("this store cannot be torn")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no Tear, for a store whose commits cannot be torn")
 	}
 	s := h.Open(t)
 	v := open(t, s)
@@ -56,7 +56,7 @@ func tornCommit(t *testing.T, h Harness) {
 // row, as when the power fails again before the first is made good.
 func tornOverHistory(t *testing.T, h Harness) {
 	if h.Tear == nil {
-		t.Skip("this store cannot be torn")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no Tear, for a store whose commits cannot be torn")
 	}
 	s := h.Open(t)
 	v := open(t, s)
@@ -91,7 +91,7 @@ func tornOverHistory(t *testing.T, h Harness) {
 
 func tornFirstCommit(t *testing.T, h Harness) {
 	if h.Tear == nil {
-		t.Skip("this store cannot be torn")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no Tear, for a store whose commits cannot be torn")
 	}
 	s := h.Open(t)
 	v := open(t, s)
@@ -109,21 +109,21 @@ func tornFirstCommit(t *testing.T, h Harness) {
 
 func lostAnswer(t *testing.T, h Harness) {
 	if h.LoseAnswer == nil {
-		t.Skip("this store answers always")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no LoseAnswer, for a store whose answers cannot be lost")
 	}
 	storedOnce(t, h, h.LoseAnswer, doc("a", 2, 2), doc("b", 2, 2))
 }
 
 func lostAnswerAlone(t *testing.T, h Harness) {
 	if h.LoseAnswer == nil {
-		t.Skip("this store answers always")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no LoseAnswer, for a store whose answers cannot be lost")
 	}
 	storedOnce(t, h, h.LoseAnswer)
 }
 
 func lostRequest(t *testing.T, h Harness) {
 	if h.LoseRequest == nil {
-		t.Skip("this store is always reached")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no LoseRequest, for a store that is always reached")
 	}
 	storedOnce(t, h, h.LoseRequest, doc("a", 2, 2), doc("b", 2, 2))
 }
@@ -154,7 +154,7 @@ func storedOnce(t *testing.T, h Harness, harm func(*testing.T, projector.Store),
 
 func lostFence(t *testing.T, h Harness) {
 	if h.LoseAnswer == nil {
-		t.Skip("this store answers always")
+		t.Skip("SKIPPED, NOT PASSED: the harness has no LoseAnswer, for a store whose answers cannot be lost")
 	}
 	s := h.Open(t)
 	v := open(t, s)
