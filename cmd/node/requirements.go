@@ -111,9 +111,18 @@ func (r *requirements) checkCopies(ctx context.Context) (*jetstream.Config, erro
 		return nil, refusal(codeNotReplicated,
 			fmt.Sprintf("namespace %s is kept in fewer copies than promised: %d of %d", r.namespace, has.Replicas, r.copies),
 			"what is lost with the servers that keep them is lost for good",
-			fmt.Sprintf("raise them: nats stream edit ANNALS_%s_events --replicas %d; or accept the weaker promise: --durability single", r.namespace, r.copies))
+			raise(r.namespace, r.copies, has.LogStreams)+"; or accept the weaker promise: --durability single")
 	}
 	return &has, nil
+}
+
+// raise says how to keep more copies of a namespace: of each of its streams.
+func raise(namespace string, copies, logStreams int) string {
+	command := fmt.Sprintf("raise them: nats stream edit ANNALS_%s_events --replicas %d", namespace, copies)
+	if logStreams > 1 {
+		command += fmt.Sprintf(", and the same for ANNALS_%s_events_0 to _%d", namespace, logStreams-1)
+	}
+	return command
 }
 
 const (

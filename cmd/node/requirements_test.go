@@ -142,3 +142,15 @@ func TestReportsOverNATS(t *testing.T) {
 	nc = startConfigured(t, strings.Replace(config, "always", "1s", 1), nats.UserInfo("a", "a"))
 	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false), codeNotSynced, "not all NATS servers sync always")
 }
+
+func TestRaiseNamesEachStream(t *testing.T) {
+	t.Parallel()
+	for logStreams, want := range map[int]string{
+		1: "raise them: nats stream edit ANNALS_bank_events --replicas 3",
+		4: "raise them: nats stream edit ANNALS_bank_events --replicas 3, and the same for ANNALS_bank_events_0 to _3",
+	} {
+		if got := raise("bank", 3, logStreams); got != want {
+			t.Errorf("%d log streams: %q, want %q", logStreams, got, want)
+		}
+	}
+}
