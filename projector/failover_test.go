@@ -174,8 +174,8 @@ type zombieStore struct {
 	zombie *zombie
 }
 
-func (s zombieStore) Open(ctx context.Context, view string, version int) (projector.View, error) {
-	v, err := s.Store.Open(ctx, view, version)
+func (s zombieStore) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
+	v, err := s.Store.Open(ctx, layout)
 	return zombieView{v, s.zombie}, err
 }
 
@@ -184,14 +184,14 @@ type zombieView struct {
 	zombie *zombie
 }
 
-func (v zombieView) Commit(_ context.Context, c projector.Checkpoint, docs []projector.Document) (projector.Checkpoint, error) {
+func (v zombieView) Commit(_ context.Context, w projector.Write) (projector.Checkpoint, error) {
 	select {
 	case <-v.zombie.hanging:
 	default:
 		close(v.zombie.hanging)
 		<-v.zombie.released
 	}
-	c, err := v.View.Commit(context.Background(), c, docs) // whatever the caller's patience
+	c, err := v.View.Commit(context.Background(), w) // whatever the caller's patience
 	if errors.Is(err, projector.ErrFenced) {
 		v.zombie.fenced.Add(1)
 	}

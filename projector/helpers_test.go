@@ -287,9 +287,9 @@ const (
 
 var errFault = errors.New("the store is gone")
 
-func (f *faults) Open(ctx context.Context, view string, version int) (projector.View, error) {
-	v, err := f.memory.Open(ctx, view, version)
-	return &faultyView{View: v, faults: f, name: view, version: version}, err
+func (f *faults) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
+	v, err := f.memory.Open(ctx, layout)
+	return &faultyView{View: v, faults: f, name: layout.View, version: layout.Version}, err
 }
 
 type faultyView struct {
@@ -299,25 +299,25 @@ type faultyView struct {
 	version int
 }
 
-func (v *faultyView) Commit(ctx context.Context, c projector.Checkpoint, docs []projector.Document) (projector.Checkpoint, error) {
+func (v *faultyView) Commit(ctx context.Context, w projector.Write) (projector.Checkpoint, error) {
 	kind := none
 	if v.faults.onCommit != nil {
-		kind = v.faults.onCommit(v.View, c, docs)
+		kind = v.faults.onCommit(v.View, w.Checkpoint, w.Documents)
 	}
 	gone := fmt.Errorf("%w: %w", store.ErrUnknown, errFault)
 	switch kind {
 	case lost:
 		return projector.Checkpoint{}, gone
 	case torn:
-		v.faults.memory.Tear(v.name, v.version, docs[:len(docs)/2+len(docs)%2]...)
+		v.faults.memory.Tear(v.name, v.version, w.Documents[:len(w.Documents)/2+len(w.Documents)%2]...)
 		return projector.Checkpoint{}, gone
 	case unheard:
-		if _, err := v.View.Commit(ctx, c, docs); err != nil {
+		if _, err := v.View.Commit(ctx, w); err != nil {
 			return projector.Checkpoint{}, err
 		}
 		return projector.Checkpoint{}, gone
 	}
-	return v.View.Commit(ctx, c, docs)
+	return v.View.Commit(ctx, w)
 }
 
 // logged collects what a group logs.

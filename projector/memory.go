@@ -3,7 +3,9 @@ package projector
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -16,38 +18,57 @@ import (
 // testing/synctest bubble. The zero value is an empty store.
 type Memory struct {
 	mu    sync.Mutex
-	views map[string]*memoryView
+	views map[Model]*memoryView
 }
 
 // memoryMaxChanges is as large as that of the stores that keep data, so that
 // what runs on Memory runs on them.
 const memoryMaxChanges = 999
 
-// Open implements [Store].
-func (m *Memory) Open(_ context.Context, view string, version int) (View, error) {
-	return m.view(view, version), nil
+// Open implements [Store]. It keeps no tables.
+func (m *Memory) Open(_ context.Context, layout Layout) (View, error) {
+	if len(layout.Tables) > 0 {
+		return nil, &store.InvalidError{What: "view", Value: layout.View, Reason: "a store in memory keeps no tables"}
+	}
+	return m.view(layout.Model), nil
+}
+
+// Drop implements [Store].
+func (m *Memory) Drop(_ context.Context, model Model) error {
+	m.mu.Lock()
+	v := m.views[model]
+	delete(m.views, model)
+	m.mu.Unlock()
+	if v != nil {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.dropped = true
+	}
+	return nil
 }
 
 // Tear stores documents without a checkpoint, as a commit that a power cut
 // tore leaves them. It is for tests.
 func (m *Memory) Tear(view string, version int, docs ...Document) {
-	v := m.view(view, version)
+	v := m.view(Model{View: view, Version: version})
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.put(docs)
 }
 
-func (m *Memory) view(view string, version int) *memoryView {
+func (m *Memory) view(model Model) *memoryView {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	name := fmt.Sprintf("%s_v%d", view, version)
 	if m.views == nil {
-		m.views = map[string]*memoryView{}
+		m.views = map[Model]*memoryView{}
 	}
-	if m.views[name] == nil {
-		m.views[name] = &memoryView{name: view, docs: map[string]memoryDocument{}, checkpoints: map[string]Checkpoint{}}
+	if m.views[model] == nil {
+		m.views[model] = &memoryView{
+			name: model.View, docs: map[string]memoryDocument{}, checkpoints: map[string]Checkpoint{},
+			notes: map[string]map[string]json.RawMessage{},
+		}
 	}
-	return m.views[name]
+	return m.views[model]
 }
 
 type memoryView struct {
@@ -56,6 +77,8 @@ type memoryView struct {
 	last        uint64 // revision of the last thing stored
 	docs        map[string]memoryDocument
 	checkpoints map[string]Checkpoint
+	notes       map[string]map[string]json.RawMessage // by worker and key
+	dropped     bool
 }
 
 type memoryDocument struct {
@@ -102,31 +125,72 @@ func (v *memoryView) Load(ctx context.Context, worker string) (Checkpoint, error
 	return c, nil
 }
 
-func (v *memoryView) Commit(ctx context.Context, c Checkpoint, changed []Document) (Checkpoint, error) {
+func (v *memoryView) Commit(ctx context.Context, w Write) (Checkpoint, error) {
 	if err := asked(ctx); err != nil {
 		return Checkpoint{}, err
 	}
-	for _, d := range changed {
-		if _, err := store.EncodeToken(d.Key); err != nil {
-			return Checkpoint{}, fmt.Errorf("commit view %s: %w", v.name, err)
-		}
-	}
-	if len(changed) > memoryMaxChanges {
-		return Checkpoint{}, &store.TooLargeError{What: "commit", Size: len(changed), Limit: memoryMaxChanges}
+	if err := w.check(memoryMaxChanges); err != nil {
+		return Checkpoint{}, fmt.Errorf("commit view %s: %w", v.name, err)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if has := v.checkpoints[c.Worker].Revision; has != c.Revision {
+	c := w.Checkpoint
+	if has := v.checkpoints[c.Worker].Revision; has != c.Revision || v.dropped {
 		return Checkpoint{}, fmt.Errorf("commit view %s: checkpoint has revision %d, expected %d: %w", v.name, has, c.Revision, ErrFenced)
 	}
-	v.put(changed)
+	v.put(w.Documents)
+	v.note(c.Worker, w.Notes)
 	v.last++
 	c.Revision = v.last
 	v.checkpoints[c.Worker] = c
 	return c, nil
 }
 
-func (v *memoryView) Get(ctx context.Context, keys []string, _ Checkpoint) ([]Document, error) {
+// check refuses what no store takes.
+func (w Write) check(most int) error {
+	if n := len(w.Documents) + len(w.Notes); n > most {
+		return &store.TooLargeError{What: "number of changes in a commit", Size: n, Limit: most}
+	}
+	for _, d := range w.Documents {
+		if _, err := store.EncodeToken(d.Key); err != nil {
+			return err
+		}
+	}
+	for _, n := range w.Notes {
+		if _, err := store.EncodeToken(n.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *memoryView) note(worker string, notes []Note) {
+	if v.notes[worker] == nil {
+		v.notes[worker] = map[string]json.RawMessage{}
+	}
+	for _, n := range notes {
+		if n.Value == nil {
+			delete(v.notes[worker], n.Key)
+		} else {
+			v.notes[worker][n.Key] = slices.Clone(n.Value)
+		}
+	}
+}
+
+func (v *memoryView) Notes(ctx context.Context, worker string) ([]Note, error) {
+	if err := asked(ctx); err != nil {
+		return nil, err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	var notes []Note
+	for _, key := range slices.Sorted(maps.Keys(v.notes[worker])) {
+		notes = append(notes, Note{Key: key, Value: slices.Clone(v.notes[worker][key])})
+	}
+	return notes, nil
+}
+
+func (v *memoryView) Get(ctx context.Context, keys []string, _ ...Checkpoint) ([]Document, error) {
 	if err := asked(ctx); err != nil {
 		return nil, err
 	}
@@ -141,7 +205,7 @@ func (v *memoryView) Get(ctx context.Context, keys []string, _ Checkpoint) ([]Do
 	return docs, nil
 }
 
-func (v *memoryView) List(ctx context.Context, cursor string, limit int, _ Checkpoint) ([]Document, string, error) {
+func (v *memoryView) List(ctx context.Context, cursor string, limit int, _ ...Checkpoint) ([]Document, string, error) {
 	if err := asked(ctx); err != nil {
 		return nil, "", err
 	}
@@ -167,7 +231,7 @@ func (v *memoryView) after(revision uint64) []memoryDocument {
 	defer v.mu.Unlock()
 	var rest []memoryDocument
 	for _, d := range v.docs {
-		if d.revision > revision {
+		if d.revision > revision && d.Document.Document != nil {
 			rest = append(rest, d)
 		}
 	}
@@ -176,6 +240,9 @@ func (v *memoryView) after(revision uint64) []memoryDocument {
 }
 
 func (v *memoryView) MaxChanges() int { return memoryMaxChanges }
+
+// Torn is true for the sake of [Memory.Tear].
+func (v *memoryView) Torn() bool { return true }
 
 func parseMemoryCursor(cursor string) (uint64, error) {
 	if cursor == "" {

@@ -232,25 +232,25 @@ type stuckView struct {
 	store *stuckStore
 }
 
-func (s *stuckStore) Open(ctx context.Context, view string, version int) (projector.View, error) {
-	v, err := s.Memory.Open(ctx, view, version)
+func (s *stuckStore) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
+	v, err := s.Memory.Open(ctx, layout)
 	return stuckView{v, s}, err
 }
 
-func (v stuckView) Get(ctx context.Context, keys []string, since projector.Checkpoint) ([]projector.Document, error) {
+func (v stuckView) Get(ctx context.Context, keys []string, since ...projector.Checkpoint) ([]projector.Document, error) {
 	if v.store.get {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return v.View.Get(ctx, keys, since)
+	return v.View.Get(ctx, keys, since...)
 }
 
-func (v stuckView) Commit(ctx context.Context, c projector.Checkpoint, docs []projector.Document) (projector.Checkpoint, error) {
+func (v stuckView) Commit(ctx context.Context, w projector.Write) (projector.Checkpoint, error) {
 	if v.store.commit {
 		<-ctx.Done()
-		return c, ctx.Err()
+		return w.Checkpoint, ctx.Err()
 	}
-	return v.View.Commit(ctx, c, docs)
+	return v.View.Commit(ctx, w)
 }
 
 // However stuck the store is, a stop is over after CommitTimeout; a read is not

@@ -12,7 +12,7 @@ import (
 // this definition and is not ahead of the log, whose head it returns.
 func (r *run) load(ctx context.Context) (head store.Position, err error) {
 	desc := r.p.desc
-	if r.view, err = r.p.cfg.Store.Open(ctx, desc.Name, desc.Version); err != nil {
+	if r.view, err = r.p.cfg.Store.Open(ctx, Layout{Model: Model{View: desc.Name, Version: desc.Version}}); err != nil {
 		return 0, err
 	}
 	if r.stored, err = r.view.Load(ctx, theWorker); err != nil {

@@ -92,7 +92,7 @@ func (r *run) write(ctx context.Context) error {
 	if r.stored.Furthest > next.Position {
 		next.Furthest = r.stored.Furthest // there are still documents ahead
 	}
-	if next, err = r.view.Commit(ctx, next, docs); err != nil {
+	if next, err = r.view.Commit(ctx, Write{Checkpoint: next, Documents: docs}); err != nil {
 		return err
 	}
 	r.p.meter.events.Add(float64(next.Events - r.stored.Events))
@@ -115,7 +115,7 @@ func (r *run) writeAhead(ctx context.Context, docs []Document) ([]Document, erro
 	for most := r.view.MaxChanges(); len(docs) > most; docs = docs[most:] {
 		same := r.stored
 		same.Furthest = max(same.Furthest, r.folded.Position)
-		next, err := r.view.Commit(ctx, same, docs[:most])
+		next, err := r.view.Commit(ctx, Write{Checkpoint: same, Documents: docs[:most]})
 		if err != nil {
 			return nil, err
 		}

@@ -19,7 +19,7 @@ func storages(b *testing.B, run func(b *testing.B, v projector.View)) {
 			if name == "file" {
 				cfg.Barrier = server.Barrier()
 			}
-			v, err := kv.New(cfg).Open(context.Background(), "v", 1)
+			v, err := kv.New(cfg).Open(context.Background(), projector.Layout{Model: projector.Model{View: "v", Version: 1}})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func BenchmarkCommit(b *testing.B) {
 				var err error
 				for b.Loop() {
 					c.Position += 1024
-					if c, err = v.Commit(context.Background(), c, docs); err != nil {
+					if c, err = v.Commit(context.Background(), projector.Write{Checkpoint: c, Documents: docs}); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -56,7 +56,7 @@ func BenchmarkGet(b *testing.B) {
 		for i := range docs {
 			docs[i] = projector.Document{Key: fmt.Sprintf("key-%d", i), Position: store.Position(i + 1), Document: json.RawMessage(`{"state":"accepted"}`)}
 		}
-		c, err := v.Commit(context.Background(), c, docs)
+		c, err := v.Commit(context.Background(), projector.Write{Checkpoint: c, Documents: docs})
 		if err != nil {
 			b.Fatal(err)
 		}

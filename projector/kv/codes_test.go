@@ -111,7 +111,7 @@ func (l *leader) view(t *testing.T) *view {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &view{name: "totals", names: namesOf("app", "totals", 1), conn: conn, inbox: box}
+	v := &view{name: "totals", names: namesOf("app", projector.Model{View: "totals", Version: 1}), conn: conn, inbox: box}
 	v.names.leaderGet = "leader.get" // where the server does not answer, too
 	serve := func(subject string, answer func() string) {
 		_, err := conn.Subscribe(subject, func(m *nats.Msg) {
@@ -183,7 +183,7 @@ func TestCommitsThatAreNotTaken(t *testing.T) {
 			defer cancel()
 			began := time.Now()
 			docs := []projector.Document{{Key: "a", Document: []byte("1")}, {Key: "b", Document: []byte("1")}}
-			got, err := v.Commit(ctx, projector.Checkpoint{Worker: "0"}, docs)
+			got, err := v.Commit(ctx, projector.Write{Checkpoint: projector.Checkpoint{Worker: "0"}, Documents: docs})
 			took := time.Since(began)
 			if c.named == "" {
 				if err != nil || got.Revision != 9 {

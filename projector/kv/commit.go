@@ -38,9 +38,12 @@ const (
 // the next one replaces the values before these, which until then are the ones
 // that a power cut leaves. If that cannot be known, the error matches
 // [store.ErrUnknown], for the commit may be lost yet.
-func (v *view) Commit(ctx context.Context, c projector.Checkpoint, changed []projector.Document) (projector.Checkpoint, error) {
-	id := nuid.Next()
-	batch, err := v.batch(id, c, changed)
+func (v *view) Commit(ctx context.Context, w projector.Write) (projector.Checkpoint, error) {
+	if w.Apply != nil {
+		return projector.Checkpoint{}, v.failed("commit", &store.InvalidError{What: "view", Value: v.name, Reason: "buckets keep no tables"})
+	}
+	id, c := nuid.Next(), w.Checkpoint
+	batch, err := v.batch(id, w)
 	if err != nil {
 		return projector.Checkpoint{}, v.failed("commit", err)
 	}
@@ -113,16 +116,25 @@ func (v *view) undecided(pending bool, cause error) error {
 	return v.failed("commit", cause)
 }
 
-// batch makes the messages of a commit: the documents, and the checkpoint last,
-// so that what a power cut leaves of a batch never has a checkpoint beyond its
-// documents.
-func (v *view) batch(id string, c projector.Checkpoint, changed []projector.Document) ([]*nats.Msg, error) {
-	if len(changed) > v.MaxChanges() {
-		return nil, &store.TooLargeError{What: "number of documents in a commit", Size: len(changed), Limit: v.MaxChanges()}
+// batch makes the messages of a commit: the documents, the notes, and the
+// checkpoint last, so that what a power cut leaves of a batch never has a
+// checkpoint beyond the rest.
+func (v *view) batch(id string, w projector.Write) ([]*nats.Msg, error) {
+	size := len(w.Documents) + len(w.Notes)
+	if size > v.MaxChanges() {
+		return nil, &store.TooLargeError{What: "number of changes in a commit", Size: size, Limit: v.MaxChanges()}
 	}
-	batch := make([]*nats.Msg, 0, len(changed)+1)
-	for _, d := range changed {
+	batch := make([]*nats.Msg, 0, size+1)
+	for _, d := range w.Documents {
 		m, err := v.documentMessage(d)
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, m)
+	}
+	c := w.Checkpoint
+	for _, n := range w.Notes {
+		m, err := v.noteMessage(c.Worker, n)
 		if err != nil {
 			return nil, err
 		}
@@ -153,6 +165,12 @@ func (v *view) documentMessage(d projector.Document) (*nats.Msg, error) {
 	m := nats.NewMsg(subject)
 	m.Data = d.Document
 	m.Header[positionHeader] = []string{strconv.FormatUint(uint64(d.Position), 10)}
+	if d.Document == nil {
+		m.Header[operationHdr] = []string{deletion}
+	}
+	if d.Late != (projector.Late{}) {
+		m.Header[lateHeader] = []string{formatLate(d.Late)}
+	}
 	return m, nil
 }
 

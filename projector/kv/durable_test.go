@@ -32,7 +32,7 @@ func (d *disk) barrier(ctx context.Context) error {
 
 func openWith(t *testing.T, cfg kv.Config) projector.View {
 	t.Helper()
-	v, err := kv.New(cfg).Open(t.Context(), "totals", 1)
+	v, err := kv.New(cfg).Open(t.Context(), projector.Layout{Model: projector.Model{View: "totals", Version: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func at(position store.Position, keys ...string) []projector.Document {
 func commitAt(t *testing.T, v projector.View, c projector.Checkpoint, position store.Position, keys ...string) projector.Checkpoint {
 	t.Helper()
 	c.Position = position
-	c, err := v.Commit(t.Context(), c, at(position, keys...))
+	c, err := v.Commit(t.Context(), projector.Write{Checkpoint: c, Documents: at(position, keys...)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestLoadWaitsForTheDisk(t *testing.T) {
 	broken := errors.New("broken")
 	d := &disk{wait: func(context.Context) error { return broken }}
 	v := openWith(t, kv.Config{Conn: conn, Namespace: "app", Barrier: d.barrier})
-	c, err := v.Commit(t.Context(), projector.Checkpoint{Worker: "0", Position: 1}, at(1, "a"))
+	c, err := v.Commit(t.Context(), projector.Write{Checkpoint: projector.Checkpoint{Worker: "0", Position: 1}, Documents: at(1, "a")})
 	if !errors.Is(err, store.ErrUnknown) || !errors.Is(err, broken) || c.Revision != 0 {
 		t.Errorf("commit: %+v, %v", c, err)
 	}

@@ -24,7 +24,7 @@ func Example() {
 	defer conn.Close()
 
 	ctx := context.Background()
-	view, err := kv.New(kv.Config{Conn: conn, Namespace: "shop", InMemory: true}).Open(ctx, "orders", 1)
+	view, err := kv.New(kv.Config{Conn: conn, Namespace: "shop", InMemory: true}).Open(ctx, projector.Layout{Model: projector.Model{View: "orders", Version: 1}})
 	if err != nil {
 		panic(err)
 	}
@@ -34,7 +34,7 @@ func Example() {
 	}
 	checkpoint.Position = 1024
 	order := projector.Document{Key: "42", Position: 1024, Document: []byte(`{"status":"shipped"}`)}
-	if checkpoint, err = view.Commit(ctx, checkpoint, []projector.Document{order}); err != nil {
+	if checkpoint, err = view.Commit(ctx, projector.Write{Checkpoint: checkpoint, Documents: []projector.Document{order}}); err != nil {
 		panic(err)
 	}
 	found, err := view.Get(ctx, []string{"42"}, checkpoint)

@@ -185,12 +185,12 @@ type hesitantView struct {
 	store *hesitant
 }
 
-func (s *hesitant) Open(ctx context.Context, view string, version int) (projector.View, error) {
-	v, err := s.Store.Open(ctx, view, version)
+func (s *hesitant) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
+	v, err := s.Store.Open(ctx, layout)
 	return hesitantView{v, s}, err
 }
 
-func (v hesitantView) Commit(_ context.Context, c projector.Checkpoint, docs []projector.Document) (projector.Checkpoint, error) {
+func (v hesitantView) Commit(_ context.Context, w projector.Write) (projector.Checkpoint, error) {
 	select {
 	case <-v.store.hanging:
 	default:
@@ -199,7 +199,7 @@ func (v hesitantView) Commit(_ context.Context, c projector.Checkpoint, docs []p
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c, err := v.View.Commit(ctx, c, docs)
+	c, err := v.View.Commit(ctx, w)
 	if errors.Is(err, projector.ErrFenced) {
 		v.store.fenced.Add(1)
 	}

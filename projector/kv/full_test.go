@@ -27,7 +27,7 @@ func TestABucketThatIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	kept, view := kv.New(kv.Config{Conn: conn, Namespace: "app"}), viewBy("tallies", byStream)
-	if _, err := kept.Open(t.Context(), "tallies", 1); err != nil {
+	if _, err := kept.Open(t.Context(), projector.Layout{Model: projector.Model{View: "tallies", Version: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	limit := func(bytes int64) {
@@ -89,7 +89,7 @@ func TestAServerThatIsFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(server.Shutdown)
-	v, err := kv.New(kv.Config{Conn: connect(t, server), Namespace: "app"}).Open(t.Context(), "totals", 1)
+	v, err := kv.New(kv.Config{Conn: connect(t, server), Namespace: "app"}).Open(t.Context(), projector.Layout{Model: projector.Model{View: "totals", Version: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestAServerThatIsFull(t *testing.T) {
 	for position := store.Position(1); position < 100; position++ {
 		began := time.Now()
 		c.Position = position
-		next, err := v.Commit(t.Context(), c, []projector.Document{{Key: fmt.Sprintf("k-%d", position), Position: position, Document: body}})
+		next, err := v.Commit(t.Context(), projector.Write{Checkpoint: c, Documents: []projector.Document{{Key: fmt.Sprintf("k-%d", position), Position: position, Document: body}}})
 		if err == nil {
 			c = next
 			continue

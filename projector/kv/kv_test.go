@@ -197,7 +197,7 @@ func TestOpenRefuses(t *testing.T) {
 		"bad view":                   {kv.Config{Conn: conn, Namespace: "app"}, "a.b"},
 		"a bucket that cannot batch": {kv.Config{Conn: conn, Namespace: "app"}, "plain"},
 	} {
-		if _, err := kv.New(c.cfg).Open(t.Context(), c.view, 1); !errors.Is(err, store.ErrInvalid) {
+		if _, err := kv.New(c.cfg).Open(t.Context(), projector.Layout{Model: projector.Model{View: c.view, Version: 1}}); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}
@@ -208,12 +208,12 @@ func TestDocumentsArePlainKeyValues(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	conn := connect(t, server)
-	v, err := kv.New(kv.Config{Conn: conn, Namespace: "app"}).Open(t.Context(), "totals", 2)
+	v, err := kv.New(kv.Config{Conn: conn, Namespace: "app"}).Open(t.Context(), projector.Layout{Model: projector.Model{View: "totals", Version: 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	doc := projector.Document{Key: "a b", Position: 5120, Document: []byte(`{"sum":1}`)}
-	c, err := v.Commit(t.Context(), projector.Checkpoint{Worker: "0", Position: 5120}, []projector.Document{doc})
+	c, err := v.Commit(t.Context(), projector.Write{Checkpoint: projector.Checkpoint{Worker: "0", Position: 5120}, Documents: []projector.Document{doc}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -249,7 +249,7 @@ func TestWithoutServer(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	conn := connect(t, server, silent)
-	v, err := kv.New(kv.Config{Conn: conn, Namespace: "app"}).Open(t.Context(), "totals", 1)
+	v, err := kv.New(kv.Config{Conn: conn, Namespace: "app"}).Open(t.Context(), projector.Layout{Model: projector.Model{View: "totals", Version: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestWithoutServer(t *testing.T) {
 	if _, _, err := v.List(ctx, "", 10, c); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("list: %v", err)
 	}
-	if _, err := v.Commit(ctx, c, nil); !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown) {
+	if _, err := v.Commit(ctx, projector.Write{Checkpoint: c}); !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown) {
 		t.Errorf("commit: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
@@ -11,15 +12,15 @@ import (
 //
 //	d.<token>   the document whose key store.EncodeToken turns into the token
 //	c.<worker>  the worker's checkpoint
+//	n.<worker>.<token>  the worker's note of that key, likewise
 //
-// and the prefix keeps every document's key from being taken for a checkpoint.
+// and the prefixes keep what is of one kind from being taken for another.
 type names struct {
-	view    string
-	version int
-	bucket  string
-	stream  string
-	prefix  string // of all subjects of the bucket
-	all     string // matches them
+	model  projector.Model
+	bucket string
+	stream string
+	prefix string // of all subjects of the bucket
+	all    string // matches them
 
 	documents string // matches the subjects of documents
 	leaderGet string // where the stream's leader answers
@@ -29,14 +30,14 @@ type names struct {
 const (
 	documentKey   = "d."
 	checkpointKey = "c."
+	noteKey       = "n."
 )
 
-func namesOf(namespace, view string, version int) names {
-	bucket := fmt.Sprintf("ANNALS_%s_view_%s_v%d", namespace, view, version)
+func namesOf(namespace string, model projector.Model) names {
+	bucket := fmt.Sprintf("ANNALS_%s_view_%s", namespace, model)
 	stream, prefix := "KV_"+bucket, "$KV."+bucket+"."
 	return names{
-		view:      view,
-		version:   version,
+		model:     model,
 		bucket:    bucket,
 		stream:    stream,
 		prefix:    prefix,
@@ -58,6 +59,9 @@ func (n names) document(key string) (string, error) {
 }
 
 func (n names) checkpoint(worker string) string { return n.prefix + checkpointKey + worker }
+
+// note returns the subject of a worker's note; "*" is the token of all.
+func (n names) note(worker, token string) string { return n.prefix + noteKey + worker + "." + token }
 
 func (n names) isDocument(subject string) bool {
 	return strings.HasPrefix(subject, n.prefix+documentKey)

@@ -16,7 +16,7 @@ const maxLooks = 8
 // List implements [projector.View]. The cursor is the sequence up to which all
 // was seen. The bucket holds replaced values too: a page that has nothing else
 // is passed over, by ever longer steps.
-func (v *view) List(ctx context.Context, cursor string, limit int, since projector.Checkpoint) ([]projector.Document, string, error) {
+func (v *view) List(ctx context.Context, cursor string, limit int, since ...projector.Checkpoint) ([]projector.Document, string, error) {
 	after, err := parseCursor(cursor)
 	if err != nil {
 		return nil, "", err
@@ -56,14 +56,18 @@ type page struct {
 // the end, so it can be missed only where a replica that is behind says that
 // there is no more: the last page must come from one that has what the leader had
 // before.
-func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, since projector.Checkpoint) (p page, err error) {
+func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, since []projector.Checkpoint) (p page, err error) {
 	err = v.fresh(ctx, func() (bool, error) {
-		leader, _, err := v.checkpoint(ctx, since.Worker)
-		if err != nil {
-			return false, err
+		has := newest(since)
+		for _, c := range since {
+			leader, _, err := v.checkpoint(ctx, c.Worker)
+			if err != nil {
+				return false, err
+			}
+			has = max(has, leader.Revision)
 		}
 		p, err = v.page(ctx, after, step, limit)
-		return !p.last || p.through >= max(leader.Revision, since.Revision), err
+		return !p.last || p.through >= has, err
 	})
 	return p, err
 }
@@ -90,8 +94,11 @@ func (v *view) page(ctx context.Context, after uint64, step, limit int) (p page,
 		here, p.last = here[:limit], false
 		p.through = here[limit-1].sequence
 	}
-	p.docs, err = v.toDocuments(here)
-	return p, err
+	if p.docs, err = v.toDocuments(here); err != nil {
+		return page{}, err
+	}
+	p.docs = slices.DeleteFunc(p.docs, func(d projector.Document) bool { return d.Document == nil })
+	return p, nil
 }
 
 // lastValues returns the last values of the documents among the messages, from

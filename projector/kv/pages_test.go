@@ -112,7 +112,7 @@ func TestListOfLargeDocuments(t *testing.T) {
 	for i, key := range keys {
 		c.Position = store.Position(i + 2)
 		var err error
-		if c, err = v.Commit(t.Context(), c, []projector.Document{{Key: key, Position: c.Position, Document: large}}); err != nil {
+		if c, err = v.Commit(t.Context(), projector.Write{Checkpoint: c, Documents: []projector.Document{{Key: key, Position: c.Position, Document: large}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

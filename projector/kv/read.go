@@ -25,13 +25,15 @@ type message struct {
 const (
 	positionHeader = "Annals-Position"
 	commitHeader   = "Annals-Commit-Id" // of a checkpoint: which commit wrote it
+	lateHeader     = "Annals-Late"      // of a document: which late event was folded last, see projector.Late
 	operationHdr   = "KV-Operation"     // of a deletion, as KV clients write it
+	deletion       = "DEL"
 )
 
 // deleted reports whether the message says that its key has no value.
 func (m *message) deleted() bool {
 	op := m.header.Get(operationHdr)
-	return op == "DEL" || op == "PURGE"
+	return op == deletion || op == "PURGE"
 }
 
 func (m *message) position() (store.Position, error) {
@@ -40,6 +42,19 @@ func (m *message) position() (store.Position, error) {
 		return 0, fmt.Errorf("%s: header %s: %w: %w", m.subject, positionHeader, store.ErrDamaged, err)
 	}
 	return store.Position(p), nil
+}
+
+func formatLate(l projector.Late) string { return fmt.Sprintf("%d %d", l.Parked, l.Position) }
+
+func (m *message) late() (l projector.Late, err error) {
+	text := m.header.Get(lateHeader)
+	if text == "" {
+		return l, nil
+	}
+	if _, err := fmt.Sscanf(text, "%d %d", &l.Parked, &l.Position); err != nil {
+		return l, fmt.Errorf("%s: header %s: %w: %w", m.subject, lateHeader, store.ErrDamaged, err)
+	}
+	return l, nil
 }
 
 // getRequest asks for messages, in the words of the server.
@@ -159,18 +174,25 @@ func sequenceIn(h nats.Header, name string) uint64 {
 	return n
 }
 
-// toDocument reads a document; ok is false if the message is none, or says
-// that there is none.
+// toDocument reads a document; ok is false if the message is none. What a
+// view deleted is a document without value; what another client deleted has no
+// position, and is as if it had never been.
 func (v *view) toDocument(m *message) (d projector.Document, ok bool, err error) {
 	key, ok, err := v.names.key(m.subject)
-	if err != nil || !ok || m.deleted() {
+	if err != nil || !ok || m.deleted() && m.header.Get(positionHeader) == "" {
 		return projector.Document{}, false, err
 	}
-	position, err := m.position()
-	if err != nil {
+	d = projector.Document{Key: key, Document: m.data}
+	if d.Position, err = m.position(); err != nil {
 		return projector.Document{}, false, err
 	}
-	return projector.Document{Key: key, Position: position, Document: m.data}, true, nil
+	if d.Late, err = m.late(); err != nil {
+		return projector.Document{}, false, err
+	}
+	if m.deleted() {
+		d.Document = nil
+	}
+	return d, true, nil
 }
 
 func (v *view) toDocuments(found []*message) ([]projector.Document, error) {

@@ -57,7 +57,8 @@ const createWait = 10 * time.Second
 // is created if it is not there. One that keeps a single value of each key is
 // changed to keep two. One that was made by other means is refused with
 // [store.ErrInvalid] if it cannot do what a view needs.
-func (s *Store) Open(ctx context.Context, name string, version int) (projector.View, error) {
+func (s *Store) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
+	name := layout.View
 	if err := s.validate(name); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func (s *Store) Open(ctx context.Context, name string, version int) (projector.V
 	if err != nil {
 		return nil, unavailable("open view "+name, err)
 	}
-	v := &view{name: name, names: namesOf(s.cfg.Namespace, name, version), conn: s.cfg.Conn, inbox: box}
+	v := &view{name: name, names: namesOf(s.cfg.Namespace, layout.Model), conn: s.cfg.Conn, inbox: box}
 	ctx, cancel := context.WithTimeout(ctx, createWait)
 	defer cancel()
 	storage, err := s.ensure(ctx, v.names)
@@ -149,6 +150,25 @@ func repeated(ctx context.Context, ask func(context.Context) error) error {
 	}
 }
 
+// Drop implements [projector.Store]: it deletes the bucket.
+func (s *Store) Drop(ctx context.Context, model projector.Model) error {
+	if err := s.validate(model.View); err != nil {
+		return err
+	}
+	n := namesOf(s.cfg.Namespace, model)
+	js, err := jetstream.New(s.cfg.Conn)
+	if err != nil {
+		return unavailable("drop bucket "+n.bucket, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, createWait)
+	defer cancel()
+	err = repeated(ctx, func(ctx context.Context) error { return js.DeleteStream(ctx, n.stream) })
+	if err == nil || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil
+	}
+	return unavailable("drop bucket "+n.bucket, err)
+}
+
 // history is how many values of each key are kept: the last one, and the one
 // before, which is on the disk while the last may not be there yet.
 const history = 2
@@ -161,7 +181,7 @@ func (s *Store) settings(n names) jetstream.StreamConfig {
 	}
 	return jetstream.StreamConfig{
 		Name:               n.stream,
-		Description:        "documents of the view " + n.view,
+		Description:        "documents of the view " + n.model.View,
 		Subjects:           []string{n.all},
 		Storage:            storage,
 		Replicas:           s.cfg.Replicas,
@@ -174,8 +194,8 @@ func (s *Store) settings(n names) jetstream.StreamConfig {
 		AllowAtomicPublish: true,
 		Metadata: map[string]string{
 			"annals.kind":       "view",
-			"annals.projection": n.view,
-			"annals.version":    fmt.Sprint(n.version),
+			"annals.projection": n.model.View,
+			"annals.version":    fmt.Sprint(n.model.Version),
 		},
 	}
 }

@@ -27,11 +27,15 @@ const maxBatch = 1000
 // MaxChanges implements [projector.View].
 func (v *view) MaxChanges() int { return maxBatch - 1 }
 
+// Torn implements [projector.View]. A disk may keep a block that was written
+// later and lose an earlier one.
+func (v *view) Torn() bool { return true }
+
 // Get implements [projector.View]. The checkpoint is asked for together with
 // the documents: a replica answers all of it at one instant, and what it has
 // for the checkpoint shows whether it is far enough.
-func (v *view) Get(ctx context.Context, keys []string, since projector.Checkpoint) ([]projector.Document, error) {
-	subjects := make([]string, 0, len(keys)+1)
+func (v *view) Get(ctx context.Context, keys []string, since ...projector.Checkpoint) ([]projector.Document, error) {
+	subjects := make([]string, 0, len(keys)+len(since))
 	for _, key := range keys {
 		subject, err := v.names.document(key)
 		if err != nil {
@@ -39,8 +43,10 @@ func (v *view) Get(ctx context.Context, keys []string, since projector.Checkpoin
 		}
 		subjects = append(subjects, subject)
 	}
-	if since.Revision > 0 {
-		subjects = append(subjects, v.names.checkpoint(since.Worker))
+	for _, c := range since {
+		if c.Revision > 0 {
+			subjects = append(subjects, v.names.checkpoint(c.Worker))
+		}
 	}
 	var docs []projector.Document
 	err := v.fresh(ctx, func() (fresh bool, err error) {
@@ -49,12 +55,20 @@ func (v *view) Get(ctx context.Context, keys []string, since projector.Checkpoin
 			return false, errors.Join(err, leftOut(last.left))
 		}
 		docs, err = v.toDocuments(last.found)
-		return last.furthest() >= since.Revision, err
+		return last.furthest() >= newest(since), err
 	})
 	if err != nil {
 		return nil, v.failed("get documents", err)
 	}
 	return docs, nil
+}
+
+// newest is the highest revision of the checkpoints, 0 without any.
+func newest(all []projector.Checkpoint) (revision uint64) {
+	for _, c := range all {
+		revision = max(revision, c.Revision)
+	}
+	return revision
 }
 
 func leftOut(n uint64) error {

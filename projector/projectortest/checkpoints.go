@@ -40,7 +40,7 @@ func roundTrip(t *testing.T, h Harness) {
 		Proof:    projector.Proof{Events: 12345678901, Hash: projector.Hash{9, 8, 7}},
 		Furthest: 1<<52 + 4,
 	}
-	written, err := v.Commit(within(t), want, nil)
+	written, err := v.Commit(within(t), projector.Write{Checkpoint: want})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func fenced(t *testing.T, h Harness) {
 	last := commit(t, v, stale, doc("a", 2, 2))
 
 	for _, docs := range [][]projector.Document{{doc("a", 9, 9), doc("b", 9, 9)}, nil} {
-		if _, err := zombie.Commit(within(t), moved(stale, docs...), docs); !errors.Is(err, projector.ErrFenced) {
+		if _, err := zombie.Commit(within(t), projector.Write{Checkpoint: moved(stale, docs...), Documents: docs}); !errors.Is(err, projector.ErrFenced) {
 			t.Errorf("commit of %d documents: %v, want ErrFenced", len(docs), err)
 		}
 	}
@@ -96,7 +96,7 @@ func fencedFromNothing(t *testing.T, h Harness) {
 	v := open(t, h.Open(t))
 	none := load(t, v)
 	commit(t, v, none, doc("a", 1, 1))
-	if _, err := v.Commit(within(t), moved(none), nil); !errors.Is(err, projector.ErrFenced) {
+	if _, err := v.Commit(within(t), projector.Write{Checkpoint: moved(none)}); !errors.Is(err, projector.ErrFenced) {
 		t.Errorf("commit: %v, want ErrFenced", err)
 	}
 }
@@ -125,7 +125,7 @@ func viewsApart(t *testing.T, h Harness) {
 		name    string
 		version int
 	}{{viewName, viewVersion + 1}, {viewName + "-x", viewVersion}} {
-		w, err := s.Open(within(t), other.name, other.version)
+		w, err := s.Open(within(t), projector.Layout{Model: projector.Model{View: other.name, Version: other.version}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,7 +73,7 @@ func oddKeys(t *testing.T, h Harness) {
 		t.Errorf("checkpoint is %+v", got)
 	}
 	for _, bad := range []string{"", "a\x00", string([]byte{0xff}), strings.Repeat("k", store.MaxIDBytes+1)} {
-		if _, err := v.Commit(within(t), moved(c), []projector.Document{doc(bad, 99, 1)}); err == nil {
+		if _, err := v.Commit(within(t), projector.Write{Checkpoint: moved(c), Documents: []projector.Document{doc(bad, 99, 1)}}); err == nil {
 			t.Errorf("a document under %q was stored", bad)
 		}
 	}
@@ -168,7 +168,7 @@ func fullCommit(t *testing.T, h Harness) {
 func overfullCommit(t *testing.T, h Harness) {
 	v := open(t, h.Open(t))
 	docs := many(v.MaxChanges()+1, 1)
-	if _, err := v.Commit(within(t), moved(load(t, v)), docs); !errors.Is(err, store.ErrTooLarge) {
+	if _, err := v.Commit(within(t), projector.Write{Checkpoint: moved(load(t, v)), Documents: docs}); !errors.Is(err, store.ErrTooLarge) {
 		t.Errorf("commit: %v, want ErrTooLarge", err)
 	}
 	if c := load(t, v); c.Revision != 0 || len(get(t, v, c, "key-0")) != 0 {
@@ -184,7 +184,7 @@ func largeDocument(t *testing.T, h Harness) {
 	for _, size := range []int{100 << 10, 900 << 10, 1 << 20, 8 << 20} {
 		large := projector.Document{Key: "large", Position: 2, Document: []byte(`"` + strings.Repeat("x", size) + `"`)}
 		docs := []projector.Document{doc("small", 2, 2), large}
-		next, err := v.Commit(within(t), moved(c, docs...), docs)
+		next, err := v.Commit(within(t), projector.Write{Checkpoint: moved(c, docs...), Documents: docs})
 		if errors.Is(err, store.ErrTooLarge) {
 			if found := get(t, v, c, "small"); valueOf(t, found["small"]) != 1 {
 				t.Errorf("with %d bytes refused, the rest was stored: %v", size, found)

@@ -162,7 +162,7 @@ func lostFence(t *testing.T, h Harness) {
 	last := commit(t, v, stale, doc("a", 2, 2))
 	h.LoseAnswer(t, s)
 	docs := []projector.Document{doc("a", 9, 9)}
-	if _, err := v.Commit(within(t), moved(stale, docs...), docs); !errors.Is(err, projector.ErrFenced) {
+	if _, err := v.Commit(within(t), projector.Write{Checkpoint: moved(stale, docs...), Documents: docs}); !errors.Is(err, projector.ErrFenced) {
 		t.Errorf("commit: %v, want ErrFenced", err)
 	}
 	if got := valueOf(t, get(t, v, last, "a")["a"]); got != 2 {
@@ -182,7 +182,7 @@ func givenUp(t *testing.T, h Harness) {
 		docs := []projector.Document{doc("a", at, i), doc("b", at, i)}
 		given := make(chan error, 1)
 		go func() {
-			_, err := v.Commit(ctx, moved(c, docs...), docs)
+			_, err := v.Commit(ctx, projector.Write{Checkpoint: moved(c, docs...), Documents: docs})
 			given <- err
 		}()
 		cancel()
@@ -206,7 +206,7 @@ func settled(t *testing.T, v projector.View) projector.Checkpoint {
 	var c projector.Checkpoint
 	var err error
 	for range 5 {
-		if c, err = v.Commit(within(t), moved(load(t, v)), nil); err == nil {
+		if c, err = v.Commit(within(t), projector.Write{Checkpoint: moved(load(t, v))}); err == nil {
 			return c
 		}
 		if !errors.Is(err, projector.ErrFenced) {

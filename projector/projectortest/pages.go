@@ -151,7 +151,7 @@ func changedAllTheTime(t *testing.T, h Harness) {
 			default:
 			}
 			key := fmt.Sprintf("key-%d", r.IntN(documents))
-			next, err := v.Commit(within(t), moved(c, doc(key, at, 1)), []projector.Document{doc(key, at, 1)})
+			next, err := v.Commit(within(t), projector.Write{Checkpoint: moved(c, doc(key, at, 1)), Documents: []projector.Document{doc(key, at, 1)}})
 			if err != nil {
 				t.Error(err)
 				return

@@ -55,7 +55,7 @@ const (
 
 func open(t *testing.T, s projector.Store) projector.View {
 	t.Helper()
-	v, err := s.Open(within(t), viewName, viewVersion)
+	v, err := s.Open(within(t), projector.Layout{Model: projector.Model{View: viewName, Version: viewVersion}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func load(t *testing.T, v projector.View) projector.Checkpoint {
 // commit stores the documents and moves the checkpoint to their highest position.
 func commit(t *testing.T, v projector.View, c projector.Checkpoint, docs ...projector.Document) projector.Checkpoint {
 	t.Helper()
-	next, err := v.Commit(within(t), moved(c, docs...), docs)
+	next, err := v.Commit(within(t), projector.Write{Checkpoint: moved(c, docs...), Documents: docs})
 	if err != nil {
 		t.Fatal(err)
 	}
