@@ -60,7 +60,9 @@ func (g *Group) Run(ctx context.Context) error {
 // does not wait for the view once that is open.
 //
 // Errors: those of [Group.Wait], [store.ErrInvalid] or [store.ErrTooLarge] for
-// a key that no document can have, [store.ErrNotFound], [store.ErrUnavailable].
+// a key that no document can have, [store.ErrNotFound], [store.ErrUnavailable],
+// [ErrNoDocuments] for a view that answers no such question. An SQL view answers
+// with its own Get; the position is then how far the view was.
 func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (Document, error) {
 	p, err := g.projection(view)
 	if err != nil {
@@ -73,14 +75,7 @@ func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (
 	if err != nil {
 		return Document{}, err
 	}
-	docs, err := v.Get(ctx, []string{key}, since...)
-	if err != nil {
-		return Document{}, err
-	}
-	if len(docs) == 0 {
-		return Document{}, fmt.Errorf("document %q of view %s: %w", key, view, store.ErrNotFound)
-	}
-	return docs[0], nil
+	return p.answer(ctx, v, key, since)
 }
 
 // List returns a page of documents in the order of their last change, as they
@@ -90,11 +85,14 @@ func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (
 // is cut to [MaxPage]; 0 or less means 500.
 //
 // Errors: those of [Group.Wait], [store.ErrInvalid] for a foreign cursor,
-// [store.ErrUnavailable].
+// [ErrNoDocuments] for a view that is none of documents, [store.ErrUnavailable].
 func (g *Group) List(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []Document, next string, err error) {
 	p, err := g.projection(view)
 	if err != nil {
 		return nil, "", err
+	}
+	if p.desc.kind != ofDocuments {
+		return nil, "", fmt.Errorf("list view %s: %w", view, ErrNoDocuments)
 	}
 	v, since, err := p.at(ctx, min)
 	if err != nil {

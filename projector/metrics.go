@@ -9,8 +9,8 @@ import (
 
 // meter is one projection's counters.
 type meter struct {
-	events, errors, fenced prometheus.Counter
-	batches                prometheus.Observer
+	events, errors, fenced, parked, skipped prometheus.Counter
+	batches                                 prometheus.Observer
 }
 
 // metrics are what a group shows Prometheus: the counters that projections
@@ -21,11 +21,14 @@ type metrics struct {
 	events      *prometheus.CounterVec
 	errors      *prometheus.CounterVec
 	fenced      *prometheus.CounterVec
+	parked      *prometheus.CounterVec
+	skipped     *prometheus.CounterVec
 	batches     *prometheus.HistogramVec
 	lagEvents   *prometheus.Desc
 	lagSeconds  *prometheus.Desc
 	position    *prometheus.Desc
 	running     *prometheus.Desc
+	letters     *prometheus.Desc
 }
 
 func newMetrics(projections []*projection) *metrics {
@@ -38,6 +41,8 @@ func newMetrics(projections []*projection) *metrics {
 		events:      counter("annals_projection_events_total", "Events applied by this process."),
 		errors:      counter("annals_projection_errors_total", "Times that a projection could not go on and began again."),
 		fenced:      counter("annals_projection_fenced_total", "Times that another writer had taken the view over."),
+		parked:      counter("annals_projection_parked_total", "Streams that this process parked, because an event of theirs could not be applied."),
+		skipped:     counter("annals_projection_skipped_total", "Events that this process left out because somebody said so."),
 		batches: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "annals_projection_batch_seconds",
 			Help:    "Time to store one batch of documents with its checkpoint.",
@@ -47,12 +52,14 @@ func newMetrics(projections []*projection) *metrics {
 		lagSeconds: prometheus.NewDesc("annals_projection_lag_seconds", "Age of the oldest event that is not in the view.", labels, nil),
 		position:   prometheus.NewDesc("annals_projection_checkpoint_position", "Position of the last event in the view.", labels, nil),
 		running:    prometheus.NewDesc("annals_projection_running", "1 where the view runs, 0 where it is assigned to another process.", labels, nil),
+		letters:    prometheus.NewDesc("annals_dlq_messages", "Streams that are parked: dead letters that wait for an operator.", labels, nil),
 	}
 	for _, p := range projections {
 		name := p.desc.Name
 		p.meter = meter{
 			events: m.events.WithLabelValues(name), errors: m.errors.WithLabelValues(name),
 			fenced: m.fenced.WithLabelValues(name), batches: m.batches.WithLabelValues(name),
+			parked: m.parked.WithLabelValues(name), skipped: m.skipped.WithLabelValues(name),
 		}
 	}
 	return m
@@ -73,11 +80,14 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.events.Describe(ch)
 	m.errors.Describe(ch)
 	m.fenced.Describe(ch)
+	m.parked.Describe(ch)
+	m.skipped.Describe(ch)
 	m.batches.Describe(ch)
 	ch <- m.lagEvents
 	ch <- m.lagSeconds
 	ch <- m.position
 	ch <- m.running
+	ch <- m.letters
 }
 
 // Collect implements prometheus.Collector. How far a view is, and how far
@@ -86,12 +96,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.events.Collect(ch)
 	m.errors.Collect(ch)
 	m.fenced.Collect(ch)
+	m.parked.Collect(ch)
+	m.skipped.Collect(ch)
 	m.batches.Collect(ch)
 	for _, p := range m.projections {
 		p.mu.Lock()
 		away := p.away
 		events, seconds := p.lag(time.Now())
-		position := p.least().Position
+		position, letters := p.least().Position, p.parked()
 		p.mu.Unlock()
 		gauge := func(desc *prometheus.Desc, v float64) {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, p.desc.Name)
@@ -104,5 +116,6 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.lagEvents, float64(events))
 		gauge(m.lagSeconds, seconds)
 		gauge(m.position, float64(position))
+		gauge(m.letters, float64(letters))
 	}
 }

@@ -77,6 +77,7 @@ func (p *projection) depart() {
 	}
 	p.away = true
 	p.waiters.fail(p.elsewhere())
+	p.dismiss(p.elsewhere())
 }
 
 func (p *projection) elsewhere() error { return fmt.Errorf("view %s: %w", p.desc.Name, ErrElsewhere) }
@@ -87,6 +88,7 @@ func (p *projection) ended() {
 	defer p.mu.Unlock()
 	p.finished = true
 	p.waiters.fail(ErrStopped)
+	p.dismiss(ErrStopped)
 }
 
 // stopped returns nil when the view does not run.

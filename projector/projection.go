@@ -197,3 +197,19 @@ func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
 	}
 	return events, seconds
 }
+
+// parked is how many streams wait in dead letters.
+func (p *projection) parked() (n int) {
+	for _, w := range p.workers {
+		n += len(w.letters)
+	}
+	return n
+}
+
+// leftOut is how many events were skipped.
+func (p *projection) leftOut() (n int) {
+	for _, w := range p.workers {
+		n += len(w.standing.skipped)
+	}
+	return n
+}
