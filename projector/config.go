@@ -17,8 +17,13 @@ type Config struct {
 	Log store.Log
 	// Store keeps the read models.
 	Store Store
-	// Projections are the views, each name once.
+	// Projections are the definitions of views, each name and version once. Which
+	// version of a name is served is said by the registry.
 	Projections []Definition
+	// Registry says which models a view has and which of them is served. Groups
+	// that share a store share the registry. Default: one in memory, for a single
+	// group whose store is in memory too.
+	Registry Registry
 
 	// Assigned tells whether a view is to run here. It is asked often and with a
 	// lock held: it answers at once and does not call the group. Default nil: all
@@ -67,6 +72,9 @@ func (c Config) withDefaults() Config {
 	c.CommitTimeout = defaulted(c.CommitTimeout, 10*time.Second)
 	c.CachedDocuments = defaulted(c.CachedDocuments, 50_000)
 	c.MaxWaiters = defaulted(c.MaxWaiters, 10_000)
+	if c.Registry == nil {
+		c.Registry = &MemoryRegistry{}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
