@@ -1,31 +1,38 @@
 package projector
 
-import (
-	"fmt"
-	"slices"
-
-	"github.com/annals-go/annals/store"
-)
+import "github.com/annals-go/annals/store"
 
 // Documents defines a document view: which documents an event touches, and
 // how it changes each. It is a value; a [Group] runs it.
 //
-// Keys and Fold must be pure: no clock, no I/O, no randomness, for the same
-// events must give the same documents when a view is built again. A panic in
-// one of them stops the projection at that event.
+// Keys, Fold and Gone must be pure: no clock, no I/O, no randomness, for the same
+// events must give the same documents when a view is built again. An event at
+// which one of them panics parks its stream.
 type Documents[E, D any] struct {
 	// Name is the view's name: lower case letters, digits and hyphens, starting
 	// with a letter, at most 40 bytes.
 	Name string
 	// Version tells read models of one name apart: another version is another
-	// read model, built from the first event. Raise it whenever Types, Keys, Fold
-	// or D change their meaning. 1 to 9999; default 1.
+	// read model, built from the first event. Raise it whenever Types, Only, Keys,
+	// Fold or D change their meaning. 1 to 9999; default 1.
 	Version int
 	// Types are the aggregate types that the view follows, at least one.
 	Types []string
 	// Events are the wire types of their events. An event of a followed type that
-	// is not among them stops the projection: nothing is skipped.
+	// is not among them parks its stream: nothing is skipped.
 	Events store.Types[E]
+	// Only are the wire types that the view wants to see. Events of others are
+	// passed over without being decoded, whether Events has them or not. Default
+	// none: all.
+	Only []string
+	// Skip are events to leave out. Default none.
+	Skip []SkipEvent
+	// Workers is how many workers share the documents, by their keys. Each reads
+	// all events. 1 to 64; default 1. Another number needs a rebuild.
+	Workers int
+	// Indexes are the members of documents that the store is to index, where it
+	// can: names joined by dots. Default none.
+	Indexes []string
 	// Keys returns the documents that e touches, at most [MaxKeys]; none means
 	// that e does not concern the view. Keys are what [store.EncodeToken] accepts;
 	// one that is named twice counts once.
@@ -35,79 +42,39 @@ type Documents[E, D any] struct {
 	// its maps and slices. The document is stored and served as encoding/json
 	// writes it, and must survive being read back.
 	Fold func(key string, d D, e store.Recorded[E]) D
+	// Gone reports whether a document that Fold returned is to be deleted. The
+	// next event that touches its key finds the zero value again. Default nil:
+	// none ever is.
+	Gone func(d D) bool
 }
 
 // MaxKeys is the largest number of documents that one event may touch.
 const MaxKeys = 10_000
 
-// maxNameLen keeps the names that stores derive from a view's within what
-// file systems and servers accept.
-const maxNameLen = 40
-
-// Definition is a view that a [Group] can run; [Documents] is the one kind.
-type Definition interface {
-	// Describe returns what identifies the view.
-	Describe() Description
-
-	validate() error
-	folder(codec store.Codec) folder
-}
-
-// Description identifies a view and what it follows.
-type Description struct {
-	Name    string
-	Version int
-	// Types are the followed aggregate types, sorted, each once.
-	Types []string
-}
-
-// String prints the name and version as "outcomes v1".
-func (d Description) String() string { return fmt.Sprintf("%s v%d", d.Name, d.Version) }
-
-// feed is the name of the durable feed, visible to operators.
-func (d Description) feed() string { return fmt.Sprintf("%s_v%d", d.Name, d.Version) }
-
 // Describe implements [Definition].
-func (v Documents[E, D]) Describe() Description {
-	types := slices.Clone(v.Types)
-	slices.Sort(types)
-	return Description{Name: v.Name, Version: max(v.Version, 1), Types: slices.Compact(types)}
-}
+func (v Documents[E, D]) Describe() Description { return v.common().describe() }
 
-func (v Documents[E, D]) validate() error {
-	if err := store.ValidateName("view name", v.Name); err != nil {
-		return err
-	}
-	if len(v.Name) > maxNameLen {
-		return &store.TooLargeError{What: "view name", Size: len(v.Name), Limit: maxNameLen}
-	}
-	invalid := func(reason string) error {
-		return &store.InvalidError{What: "view", Value: v.Name, Reason: reason}
+func (v Documents[E, D]) validate() error { return v.common().validate() }
+
+func (v Documents[E, D]) common() common {
+	c := common{
+		kind: ofDocuments, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(),
+		only: v.Only, skip: v.Skip, workers: v.Workers, indexes: v.Indexes,
 	}
 	switch {
-	case v.Version < 0 || v.Version > 9999:
-		return invalid("its version is not in 1 to 9999")
-	case len(v.Types) == 0:
-		return invalid("it follows no aggregate type")
-	case len(v.Events.Names()) == 0:
-		return invalid("it knows no event types")
 	case v.Keys == nil:
-		return invalid("it has no Keys")
+		c.missing = "Keys"
 	case v.Fold == nil:
-		return invalid("it has no Fold")
+		c.missing = "Fold"
 	}
-	for _, t := range v.Types {
-		if err := store.ValidateName("aggregate type", t); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c
 }
 
-func (v Documents[E, D]) folder(codec store.Codec) folder {
+func (v Documents[E, D]) folder(codec store.Codec, part part) folder {
 	return &documentFolder[E, D]{
 		view:  v,
 		codec: codec,
+		part:  part,
 		cache: newCache[D](),
 	}
 }

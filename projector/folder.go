@@ -42,6 +42,7 @@ type room struct{ documents, bytes int }
 type documentFolder[E, D any] struct {
 	view    Documents[E, D]
 	codec   store.Codec
+	part    part
 	cache   cache[D]
 	staged  []touching[E]
 	changed []*document[D]

@@ -73,7 +73,7 @@ func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (
 	if err != nil {
 		return Document{}, err
 	}
-	docs, err := v.Get(ctx, []string{key}, since)
+	docs, err := v.Get(ctx, []string{key}, since...)
 	if err != nil {
 		return Document{}, err
 	}
@@ -100,7 +100,7 @@ func (g *Group) List(ctx context.Context, view, cursor string, limit int, min st
 	if err != nil {
 		return nil, "", err
 	}
-	return v.List(ctx, cursor, pageSize(limit), since)
+	return v.List(ctx, cursor, pageSize(limit), since...)
 }
 
 func pageSize(limit int) int {

@@ -91,7 +91,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		p.mu.Lock()
 		away := p.away
 		events, seconds := p.lag(time.Now())
-		position := p.stored.Position
+		position := p.least().Position
 		p.mu.Unlock()
 		gauge := func(desc *prometheus.Desc, v float64) {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, p.desc.Name)

@@ -35,7 +35,9 @@ func (p *projection) arrive() bool {
 		p.logger.Info("view runs here")
 	}
 	p.away, p.idle = false, make(chan struct{})
-	p.standing = standing{state: StateStarting}
+	for _, w := range p.workers {
+		w.standing = standing{state: StateStarting}
+	}
 	return true
 }
 
@@ -83,7 +85,7 @@ func (p *projection) elsewhere() error { return fmt.Errorf("view %s: %w", p.desc
 func (p *projection) ended() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state = StateStopped
+	p.finished = true
 	p.waiters.fail(ErrStopped)
 }
 

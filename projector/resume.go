@@ -11,14 +11,14 @@ import (
 // load opens the view, reads the checkpoint and makes sure that it belongs to
 // this definition and is not ahead of the log, whose head it returns.
 func (r *run) load(ctx context.Context) (head store.Position, err error) {
-	desc := r.p.desc
-	if r.view, err = r.p.cfg.Store.Open(ctx, Layout{Model: Model{View: desc.Name, Version: desc.Version}}); err != nil {
+	desc := r.w.p.desc
+	if r.view, err = r.w.p.cfg.Store.Open(ctx, desc.layout(r.w.p.model)); err != nil {
 		return 0, err
 	}
-	if r.stored, err = r.view.Load(ctx, theWorker); err != nil {
+	if r.stored, err = r.view.Load(ctx, r.w.name); err != nil {
 		return 0, err
 	}
-	r.p.loaded(r.stored)
+	r.w.loaded(r.stored)
 	if was := r.stored.Types; r.stored.Position > 0 && !slices.Equal(was, desc.Types) {
 		return 0, &RedefinedError{View: desc.Name, Was: was, Now: desc.Types}
 	}
@@ -41,12 +41,12 @@ const (
 // error matches [store.ErrAhead] if that is before what the view has.
 func (r *run) head(ctx context.Context, has store.Position) (store.Position, error) {
 	for try := 1; ; try++ {
-		head, err := r.p.cfg.Log.Tip(ctx, r.p.desc.Types...)
+		head, err := r.w.p.cfg.Log.Tip(ctx, r.w.p.desc.Types...)
 		if err != nil || has <= head {
 			return head, err
 		}
 		if try == headTries {
-			return 0, &store.AheadError{What: "view " + r.p.desc.Name, Has: has, Log: head}
+			return 0, &store.AheadError{What: "view " + r.w.p.desc.Name, Has: has, Log: head}
 		}
 		pause(ctx, headPause)
 	}
@@ -59,12 +59,12 @@ func (r *run) first(ctx context.Context) ([]*store.Commit, error) {
 	if r.stored.Position == 0 {
 		return nil, nil
 	}
-	commits, err := r.feed.Next(ctx, r.p.cfg.BatchCommits)
+	commits, err := r.feed.Next(ctx, r.w.p.cfg.BatchCommits)
 	if err != nil {
 		return nil, err
 	}
 	if len(commits) == 0 || commits[0].Sequence != r.stored.Position.Sequence() || Hash(commits[0].Hash) != r.stored.Commit {
-		return nil, &DivergedError{View: r.p.desc.Name, Position: r.stored.Position}
+		return nil, &DivergedError{View: r.w.p.desc.Name, Position: r.stored.Position}
 	}
 	return commits, nil
 }

@@ -22,7 +22,7 @@ const (
 
 // run is one attempt at a projection, from a checkpoint until an error.
 type run struct {
-	p      *projection
+	w      *worker
 	view   View
 	feed   store.Feed
 	folder folder
@@ -54,13 +54,13 @@ var errTold = errors.New("told to stop")
 
 // follow begins at the checkpoint and applies what the log delivers, until
 // something fails or ctx ends; then it writes what is folded, and no more.
-func (p *projection) follow(ctx context.Context, again *retry) error {
-	r := &run{p: p, folder: p.def.folder(p.cfg.Log.Codec()), again: again}
+func (w *worker) follow(ctx context.Context, again *retry) error {
+	r := &run{w: w, folder: w.p.def.folder(w.p.cfg.Log.Codec(), w.part()), again: again}
 	head, err := r.load(ctx)
 	if err != nil {
 		return err
 	}
-	r.feed, err = p.cfg.Log.Follow(ctx, store.Follow{Name: p.desc.feed(), After: before(r.stored.Position), Types: p.desc.Types})
+	r.feed, err = w.p.cfg.Log.Follow(ctx, store.Follow{Name: w.feed(), After: before(r.stored.Position), Types: w.p.desc.Types})
 	if err != nil {
 		return err
 	}
@@ -70,7 +70,7 @@ func (p *projection) follow(ctx context.Context, again *retry) error {
 		return err
 	}
 	r.live = head <= r.stored.Position
-	p.resumed(r.view, r.stored, head)
+	w.resumed(r.view, r.stored, head)
 	if len(commits) == 0 {
 		commits, err = r.next(ctx)
 	}
@@ -111,7 +111,7 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 		ctx, cancel = context.WithDeadline(ctx, r.flushAt)
 		defer cancel()
 	}
-	return r.feed.Next(ctx, r.p.cfg.BatchCommits)
+	return r.feed.Next(ctx, r.w.p.cfg.BatchCommits)
 }
 
 // apply folds the commits and writes when it is time. Without commits the
@@ -176,7 +176,7 @@ func (r *run) fold(ctx context.Context) error {
 			return errTold
 		}
 	}
-	r.folder.trim(r.p.cfg.CachedDocuments)
+	r.folder.trim(r.w.p.cfg.CachedDocuments)
 	return nil
 }
 

@@ -51,40 +51,32 @@ func (p *projection) status(ctx context.Context) Status {
 		return p.statusElsewhere() // it left while the log was asked
 	}
 	if err == nil {
-		p.head = max(p.head, head)
+		p.sawHead(head)
 	}
 	events, seconds := p.lag(time.Now())
+	least := p.least()
 	s := Status{
 		Name:       p.desc.Name,
 		Version:    p.desc.Version,
-		State:      p.state,
-		Checkpoint: p.stored.Position,
-		Head:       p.head,
+		State:      p.state(),
+		Checkpoint: least.Position,
+		Head:       p.head(),
 		LagEvents:  events,
 		LagSeconds: seconds,
-		Events:     p.stored.Events,
-		Hash:       p.stored.Hash.String(),
+		Events:     least.Events,
+		Hash:       least.Hash.String(),
 	}
-	if p.state == StateCatchingUp {
-		s.Rate = p.progress.rate
+	if s.State == StateCatchingUp {
+		s.Rate = p.rate()
 	}
-	if p.err != nil {
-		s.Error = p.err.Error()
+	if err := p.err(); err != nil {
+		s.Error = err.Error()
 	}
 	return s
 }
 
 func (p *projection) statusElsewhere() Status {
 	return Status{Name: p.desc.Name, Version: p.desc.Version, State: StateElsewhere}
-}
-
-// lag returns how far the view is behind, as far as known.
-func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
-	events, seconds = p.progress.behind(now)
-	if p.head > p.stored.Position {
-		events = max(events, 1)
-	}
-	return events, seconds
 }
 
 // progress measures how a projection comes along. The zero value is that of

@@ -84,8 +84,8 @@ func (w *waiters) remove(it *waiter) {
 }
 
 // at waits until the view is open and covers want, and returns it with the
-// checkpoint that readers must see.
-func (p *projection) at(ctx context.Context, want store.Position) (View, Checkpoint, error) {
+// checkpoints that readers must see.
+func (p *projection) at(ctx context.Context, want store.Position) (View, []Checkpoint, error) {
 	for {
 		waiting, wake := context.WithCancel(ctx)
 		v, c, it, err := p.enqueue(want, wake)
@@ -101,24 +101,24 @@ func (p *projection) at(ctx context.Context, want store.Position) (View, Checkpo
 
 // enqueue returns the view if it is as far as wanted, and otherwise who waits for
 // it now.
-func (p *projection) enqueue(want store.Position, wake context.CancelFunc) (View, Checkpoint, *waiter, error) {
+func (p *projection) enqueue(want store.Position, wake context.CancelFunc) (View, []Checkpoint, *waiter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case !p.cfg.assigned(p.desc.Name):
-		return nil, Checkpoint{}, nil, p.elsewhere()
-	case !p.away && p.unserved != nil:
-		return nil, Checkpoint{}, nil, p.unserved
-	case !p.away && p.view != nil && want <= p.covered:
-		return p.view, p.stored, nil, nil
-	case p.state == StateStopped:
-		return nil, Checkpoint{}, nil, ErrStopped
+		return nil, nil, nil, p.elsewhere()
+	case !p.away && p.unserved() != nil:
+		return nil, nil, nil, p.unserved()
+	case !p.away && p.isOpen() && want <= p.covered():
+		return p.workers[0].view, p.since(), nil, nil
+	case p.finished:
+		return nil, nil, nil, ErrStopped
 	case len(p.waiters) >= p.cfg.MaxWaiters:
-		return nil, Checkpoint{}, nil, ErrBusy
+		return nil, nil, nil, ErrBusy
 	}
 	it := &waiter{want: want, wake: wake}
 	heap.Push(&p.waiters, it)
-	return nil, Checkpoint{}, it, nil
+	return nil, nil, it, nil
 }
 
 // wait returns when the waiter was woken, or ctx has ended without that.
@@ -156,7 +156,7 @@ func (p *projection) over(ctx context.Context, it *waiter) error {
 		return it.err
 	}
 	p.waiters.remove(it)
-	return &TimeoutError{View: p.desc.Name, Want: it.want, Has: p.stored.Position, Reason: p.err, Cause: ctx.Err()}
+	return &TimeoutError{View: p.desc.Name, Want: it.want, Has: p.least().Position, Reason: p.err(), Cause: ctx.Err()}
 }
 
 // probe asks the log how far the view really has to be: it covers a position
@@ -189,9 +189,15 @@ func (p *projection) probe(ctx context.Context, want store.Position, refuse bool
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.head = max(p.head, head)
-	if !p.away && p.view != nil && p.unserved == nil && p.stored.Position >= head {
-		p.cover(end)
+	p.sawHead(head)
+	if p.away || !p.isOpen() || p.unserved() != nil {
+		return nil
 	}
+	for _, w := range p.workers {
+		if w.stored.Position >= head {
+			w.covered = max(w.covered, end)
+		}
+	}
+	p.moved()
 	return nil
 }

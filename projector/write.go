@@ -10,11 +10,11 @@ import (
 func (r *run) settle(ctx context.Context) error {
 	if r.folded.Position == r.stored.Position {
 		r.written = r.taken
-		r.p.looked(r.left(), r.isLive())
+		r.w.looked(r.left(), r.isLive())
 		return nil
 	}
 	now := time.Now()
-	at := now.Add(r.p.cfg.FlushEvery)
+	at := now.Add(r.w.p.cfg.FlushEvery)
 	if r.isLive() && r.rested.Before(at) {
 		at = r.rested
 	}
@@ -29,8 +29,8 @@ func (r *run) settle(ctx context.Context) error {
 
 // rest notes that a write has ended.
 func (r *run) rest(took time.Duration, commits uint64) {
-	r.p.meter.batches.Observe(took.Seconds())
-	r.rested = time.Now().Add(restAfter(took, commits, r.p.cfg.MaxLinger))
+	r.w.p.meter.batches.Observe(took.Seconds())
+	r.rested = time.Now().Add(restAfter(took, commits, r.w.p.cfg.MaxLinger))
 }
 
 // restAfter returns how long a view rests after a write that took so long and
@@ -56,7 +56,7 @@ func (r *run) isLive() bool {
 	switch left := r.left(); {
 	case left == 0:
 		r.live = true
-	case left > uint64(r.p.cfg.BatchCommits):
+	case left > uint64(r.w.p.cfg.BatchCommits):
 		r.live = false
 	}
 	return r.live
@@ -81,7 +81,7 @@ func (r *run) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.p.cfg.CommitTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.w.p.cfg.CommitTimeout)
 	defer cancel()
 	began := time.Now()
 	if docs, err = r.writeAhead(ctx, docs); err != nil {
@@ -95,11 +95,11 @@ func (r *run) write(ctx context.Context) error {
 	if next, err = r.view.Commit(ctx, Write{Checkpoint: next, Documents: docs}); err != nil {
 		return err
 	}
-	r.p.meter.events.Add(float64(next.Events - r.stored.Events))
+	r.w.p.meter.events.Add(float64(next.Events - r.stored.Events))
 	left := r.left()
 	commits := r.known - left - r.written
 	r.rest(time.Since(began), commits)
-	r.p.committed(next, commits, left, r.isLive())
+	r.w.committed(next, commits, left, r.isLive())
 	r.stored, r.folded, r.written = next, next, r.known-left
 	r.folder.clean()
 	r.feed.Acknowledge(next.Position)
