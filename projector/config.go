@@ -117,7 +117,7 @@ func (c Config) validate() error {
 		if err := d.validate(); err != nil {
 			return err
 		}
-		name := d.Describe().Name
+		name := d.Describe().String()
 		if seen[name] {
 			return invalid(fmt.Sprintf("Projections: %s", name), "is there twice")
 		}

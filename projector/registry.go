@@ -65,8 +65,9 @@ type Entry struct {
 	// Dropping are models that nobody needs any more and that may still be in the
 	// store.
 	Dropping []Model `json:"dropping,omitempty"`
-	// Builds is the highest build that any model of the view ever had.
-	Builds int `json:"builds,omitempty"`
+	// Builds are the highest builds that there ever were, by version: no model's
+	// name is used twice.
+	Builds map[int]int `json:"builds,omitempty"`
 }
 
 // Kept is a model, and what one has to know of its definition to read it where
@@ -100,6 +101,9 @@ func (e Entry) models() []Kept {
 	}
 	return all
 }
+
+// inPlace reports whether the live model is being built, and reads wait for it.
+func (e Entry) inPlace() bool { return e.Settling && e.Rebuild != nil && !e.Rebuild.Online }
 
 // role returns the model's, "" if it has none.
 func (e Entry) role(m Model) string {
