@@ -17,8 +17,13 @@ type Config struct {
 	Log store.Log
 	// Store keeps the read models.
 	Store Store
-	// Projections are the views, each name once.
+	// Projections are the definitions of views, each name and version once. Which
+	// version of a name is served is said by the registry.
 	Projections []Definition
+	// Registry says which models a view has and which of them is served. Groups
+	// that share a store share the registry. Default: one in memory, for a single
+	// group whose store is in memory too.
+	Registry Registry
 
 	// Assigned tells whether a view is to run here. It is asked often and with a
 	// lock held: it answers at once and does not call the group. Default nil: all
@@ -77,6 +82,9 @@ func (c Config) withDefaults() Config {
 	c.MaxWaiters = defaulted(c.MaxWaiters, 10_000)
 	c.Attempts = defaulted(c.Attempts, 4)
 	c.MaxParked = defaulted(c.MaxParked, 1000)
+	if c.Registry == nil {
+		c.Registry = &MemoryRegistry{}
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -119,7 +127,7 @@ func (c Config) validate() error {
 		if err := d.validate(); err != nil {
 			return err
 		}
-		name := d.Describe().Name
+		name := d.Describe().String()
 		if seen[name] {
 			return invalid(fmt.Sprintf("Projections: %s", name), "is there twice")
 		}

@@ -20,6 +20,18 @@ var (
 	// ErrElsewhere: the view does not run in this group, but perhaps in another's.
 	// It matches [store.ErrUnavailable]: who asks again, or elsewhere, may be answered.
 	ErrElsewhere = fmt.Errorf("%w: view runs elsewhere", store.ErrUnavailable)
+	// ErrRebuilding: the view is built again, and not as far yet as was asked. It
+	// matches [store.ErrUnavailable]: who asks again later is answered.
+	ErrRebuilding = fmt.Errorf("%w: view is being rebuilt", store.ErrUnavailable)
+	// ErrPaused: the view is paused, and not as far as was asked.
+	ErrPaused = errors.New("view is paused")
+	// ErrNoCandidate: no model is built beside the live one.
+	ErrNoCandidate = errors.New("no candidate")
+	// ErrNoPrevious: there is no model to go back to.
+	ErrNoPrevious = errors.New("no previous model")
+	// ErrSwitched: another model of the view took the place of the one that was
+	// watched. The watcher may resume after the last position it has.
+	ErrSwitched = errors.New("view was switched")
 	// ErrFenced: the checkpoint is not the one that the writer knows: another
 	// writer took the view over.
 	ErrFenced = errors.New("fenced")
@@ -56,6 +68,43 @@ func (e *TimeoutError) Error() string {
 
 // Unwrap makes the error match [ErrTimeout] and the context's error.
 func (e *TimeoutError) Unwrap() []error { return []error{ErrTimeout, e.Cause} }
+
+// RebuildingError says that a view was still being built again, in place, when
+// the caller's time was up.
+type RebuildingError struct {
+	Model Model
+	// Has is how far it had come.
+	Has store.Position
+	// Cause is how the wait ended: the context's error.
+	Cause error
+}
+
+func (e *RebuildingError) Error() string {
+	return fmt.Sprintf("%v: %s is at position %d", ErrRebuilding, e.Model, e.Has)
+}
+
+// Unwrap makes the error match [ErrRebuilding] and the context's error.
+func (e *RebuildingError) Unwrap() []error { return []error{ErrRebuilding, e.Cause} }
+
+// ParityError refuses to make a candidate the live model.
+type ParityError struct {
+	Candidate Model
+	// Behind says that the candidate has not caught up.
+	Behind bool
+	// Parity is how it compared with the live model; nil if that was asked for and
+	// has not been done yet.
+	Parity *Parity
+}
+
+func (e *ParityError) Error() string {
+	switch {
+	case e.Behind:
+		return fmt.Sprintf("candidate %s has not caught up", e.Candidate)
+	case e.Parity == nil:
+		return fmt.Sprintf("candidate %s has not been compared with the live model yet", e.Candidate)
+	}
+	return fmt.Sprintf("candidate %s differs from the live model in %d of %d documents", e.Candidate, e.Parity.Differences, e.Parity.Compared)
+}
 
 // EventError names the event that a projection cannot get past.
 type EventError struct {

@@ -3,7 +3,11 @@ package projector
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/annals-go/annals/store"
 )
@@ -11,11 +15,11 @@ import (
 // Group runs projections and answers questions to their views. All methods
 // may be called from many goroutines, before, during and after Run.
 type Group struct {
-	cfg         Config
-	metrics     *metrics
-	projections []*projection
-	byName      map[string]*projection
-	started     sync.Once
+	cfg      Config
+	metrics  *metrics
+	families []*family
+	byName   map[string]*family
+	started  sync.Once
 }
 
 // NewGroup checks the configuration. It starts nothing.
@@ -24,13 +28,17 @@ func NewGroup(cfg Config) (*Group, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: cfg, byName: map[string]*projection{}}
+	g := &Group{cfg: cfg, byName: map[string]*family{}}
 	for _, def := range cfg.Projections {
-		p := newProjection(cfg, def)
-		g.projections = append(g.projections, p)
-		g.byName[p.desc.Name] = p
+		name := def.Describe().Name
+		if g.byName[name] == nil {
+			f := newFamily(cfg, name)
+			g.families = append(g.families, f)
+			g.byName[name] = f
+		}
+		g.byName[name].add(def)
 	}
-	g.metrics = newMetrics(g.projections)
+	g.metrics = newMetrics(g.families)
 	if err := g.metrics.register(cfg.Registerer); err != nil {
 		return nil, err
 	}
@@ -48,11 +56,33 @@ func (g *Group) Run(ctx context.Context) error {
 		return fmt.Errorf("run projections: %w", ErrStopped)
 	}
 	var running sync.WaitGroup
-	for _, p := range g.projections {
-		running.Go(func() { p.serve(ctx) })
+	running.Go(func() { g.watch(ctx) })
+	for _, f := range g.families {
+		running.Go(func() { f.serve(ctx) })
 	}
 	running.Wait()
 	return nil
+}
+
+// watch tells the views what changes in the registry.
+func (g *Group) watch(ctx context.Context) {
+	for failures := 1; ctx.Err() == nil; failures++ {
+		began := time.Now()
+		err := g.cfg.Registry.Watch(ctx, func(view string, e Entry, revision uint64) {
+			if f := g.byName[view]; f != nil {
+				f.observe(e, revision)
+			}
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) > longRun {
+			failures = 1
+		}
+		wait := jittered(50*time.Millisecond, 5*time.Second, failures)
+		g.cfg.Logger.Warn("registry of views cannot be watched", "err", err, "retry_in", wait)
+		pause(ctx, wait)
+	}
 }
 
 // Get returns the document under key, as it is after the event at min or
@@ -64,41 +94,78 @@ func (g *Group) Run(ctx context.Context) error {
 // [ErrNoDocuments] for a view that answers no such question. An SQL view answers
 // with its own Get; the position is then how far the view was.
 func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (Document, error) {
-	p, err := g.projection(view)
+	f, err := g.family(view)
 	if err != nil {
 		return Document{}, err
 	}
 	if _, err := store.EncodeToken(key); err != nil {
 		return Document{}, err
 	}
-	v, since, err := p.at(ctx, min)
-	if err != nil {
-		return Document{}, err
-	}
-	return p.answer(ctx, v, key, since)
+	var doc Document
+	err = f.read(ctx, min, func(p *projection, v View, since []Checkpoint) (err error) {
+		doc, err = p.answer(ctx, v, key, since)
+		return err
+	})
+	return doc, err
 }
 
 // List returns a page of documents in the order of their last change, as they
 // are after the event at min or later, and the cursor of the next page: ""
 // begins, "" ends. A document that changes between pages may come again, none
-// is missed. A page may be short, even empty, without being the last. limit
+// is missed. After another model of the view became the live one a cursor begins
+// again. A page may be short, even empty, without being the last. limit
 // is cut to [MaxPage]; 0 or less means 500.
 //
 // Errors: those of [Group.Wait], [store.ErrInvalid] for a foreign cursor,
 // [ErrNoDocuments] for a view that is none of documents, [store.ErrUnavailable].
 func (g *Group) List(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []Document, next string, err error) {
-	p, err := g.projection(view)
+	f, err := g.family(view)
 	if err != nil {
 		return nil, "", err
 	}
-	if p.desc.kind != ofDocuments {
-		return nil, "", fmt.Errorf("list view %s: %w", view, ErrNoDocuments)
-	}
-	v, since, err := p.at(ctx, min)
+	of, inner, err := parseCursor(view, cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	return v.List(ctx, cursor, pageSize(limit), since...)
+	err = f.read(ctx, min, func(p *projection, v View, since []Checkpoint) (err error) {
+		m := p.model
+		if p.desc.kind != ofDocuments {
+			return fmt.Errorf("list view %s: %w", view, ErrNoDocuments)
+		}
+		if of != m {
+			inner = "" // of a model that was served before: from the beginning
+		}
+		docs, next, err = v.List(ctx, inner, pageSize(limit), since...)
+		next = cursorOf(m, next)
+		return err
+	})
+	return docs, next, err
+}
+
+// cursorOf makes a model's cursor one of the view: a cursor means nothing to
+// another model.
+func cursorOf(m Model, inner string) string {
+	if inner == "" {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d.%s", m.Version, m.Build, inner)
+}
+
+func parseCursor(view, cursor string) (Model, string, error) {
+	if cursor == "" {
+		return Model{}, "", nil
+	}
+	m := Model{View: view}
+	parts := strings.SplitN(cursor, ".", 3)
+	if len(parts) == 3 {
+		var err1, err2 error
+		m.Version, err1 = strconv.Atoi(parts[0])
+		m.Build, err2 = strconv.Atoi(parts[1])
+		if err1 == nil && err2 == nil && parts[2] != "" {
+			return m, parts[2], nil
+		}
+	}
+	return Model{}, "", &store.InvalidError{What: "cursor", Value: cursor, Reason: "it was not made by this view"}
 }
 
 func pageSize(limit int) int {
@@ -119,14 +186,34 @@ func pageSize(limit int) int {
 //   - [store.ErrInvalid]: p has been beyond the log's end for a second: it is not
 //     from this log, or from before the log lost its end.
 //   - [ErrBusy]: [Config.MaxWaiters] wait already.
+//   - [ErrRebuilding] ([*RebuildingError]): ctx ended first, and the view is being
+//     built again in place.
+//   - [ErrPaused]: the view is paused, and not that far.
 //   - [ErrStopped]: Run has ended.
 func (g *Group) Wait(ctx context.Context, view string, p store.Position) error {
-	it, err := g.projection(view)
+	f, err := g.family(view)
 	if err != nil {
 		return err
 	}
-	_, _, err = it.at(ctx, p)
+	_, _, _, err = f.at(ctx, p)
 	return err
+}
+
+// WaitAll waits for each of the views as [Group.Wait] does, and returns the
+// first error in the order of the views: nil only if all of them are that far.
+func (g *Group) WaitAll(ctx context.Context, p store.Position, views ...string) error {
+	errs := make([]error, len(views))
+	var waiting sync.WaitGroup
+	for i, view := range views {
+		waiting.Go(func() { errs[i] = g.Wait(ctx, view, p) })
+	}
+	waiting.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Stopped returns nil when the view does not run here, or not any more: what it
@@ -135,30 +222,32 @@ func (g *Group) Wait(ctx context.Context, view string, p store.Position) error {
 // assigned again. It is for handing a view over: withdraw it, wait, let the next
 // one begin. Other errors than [ErrNoView] are those of ctx.
 func (g *Group) Stopped(ctx context.Context, view string) error {
-	p, err := g.projection(view)
+	f, err := g.family(view)
 	if err != nil {
 		return err
 	}
-	return p.stopped(ctx)
+	return f.stopped(ctx)
 }
 
-// Status returns how each projection stands, in the order of the
-// configuration. Where the log cannot be asked in time, Head is the last that
-// was known. Of a view that does not run here it tells no more than that.
+// Status returns how each model stands, by views in the order of the
+// configuration, the live model of a view first. Where the log cannot be asked
+// in time, Head is the last that was known. Of a view that does not run here, or
+// whose models are not known yet, there is one element that tells no more than
+// that.
 func (g *Group) Status(ctx context.Context) []Status {
-	all := make([]Status, len(g.projections))
+	each := make([][]Status, len(g.families))
 	var asking sync.WaitGroup
-	for i, p := range g.projections {
-		asking.Go(func() { all[i] = p.status(ctx) })
+	for i, f := range g.families {
+		asking.Go(func() { each[i] = f.status(ctx) })
 	}
 	asking.Wait()
-	return all
+	return slices.Concat(each...)
 }
 
-func (g *Group) projection(view string) (*projection, error) {
-	p := g.byName[view]
-	if p == nil {
+func (g *Group) family(view string) (*family, error) {
+	f := g.byName[view]
+	if f == nil {
 		return nil, fmt.Errorf("%w: %q", ErrNoView, view)
 	}
-	return p, nil
+	return f, nil
 }

@@ -48,7 +48,8 @@ func TestGroupBuildsWhatAPlainFoldBuilds(t *testing.T) {
 			t.Errorf("documents (-want +got):\n%s", diff)
 		}
 		want := projector.Status{
-			Name: "totals", Version: 1, State: projector.StateLive, Checkpoint: checkpoint, Head: checkpoint,
+			Name: "totals", Version: 1, Role: projector.RoleLive, Workers: 1, State: projector.StateLive,
+			Checkpoint: checkpoint, Head: checkpoint, Trend: projector.TrendSteady, Progress: 1,
 			Events: proof.Events, Hash: proof.Hash.String(),
 		}
 		if diff := cmp.Diff(want, statusOf(t, g, "totals")); diff != "" {

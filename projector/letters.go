@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -55,14 +56,9 @@ func (g *Group) LetterEvents(ctx context.Context, view, id string, limit int) ([
 	if err != nil {
 		return nil, err
 	}
-	show := a.worker.p.def.shower(a.worker.p.cfg.Log.Codec())
 	events := make([]LetterEvent, len(next))
 	for i, n := range next {
-		e := n.event
-		events[i] = LetterEvent{At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time}
-		if events[i].Data, err = show.show(e); err != nil {
-			events[i].Raw = e.Data
-		}
+		events[i] = a.worker.p.show(n.event)
 	}
 	return events, nil
 }
@@ -139,6 +135,20 @@ func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
 	return all, err
 }
 
+// show returns the event with its data as JSON where that can be had.
+func (p *projection) show(e store.Recorded[[]byte]) LetterEvent {
+	shown := LetterEvent{At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time}
+	if p.def != nil {
+		data, err := p.def.shower(p.cfg.Log.Codec()).show(e)
+		if err == nil {
+			shown.Data = data
+			return shown
+		}
+	}
+	shown.Raw = e.Data
+	return shown
+}
+
 // addressed is a letter as it was when it was looked up, and whose it is.
 type addressed struct {
 	worker *worker
@@ -181,14 +191,11 @@ func (a *addressed) counted(ctx context.Context) (DeadLetter, error) {
 // eachWorker calls look, with the lock held, for each worker of each model of the
 // view, once the models are open.
 func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker)) error {
-	models, err := g.models(view)
+	models, err := g.models(ctx, view)
 	if err != nil {
 		return err
 	}
 	for _, p := range models {
-		if _, _, err := p.at(ctx, 0); err != nil {
-			return err
-		}
 		p.mu.Lock()
 		for _, w := range p.workers {
 			look(w)
@@ -198,10 +205,31 @@ func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker
 	return nil
 }
 
-// models are the view's models that run in this group.
-func (g *Group) models(view string) ([]*projection, error) {
-	p, err := g.projection(view)
-	return []*projection{p}, err
+// models are the view's models that are open in this group. The live one is
+// waited for.
+func (g *Group) models(ctx context.Context, view string) ([]*projection, error) {
+	f, err := g.family(view)
+	if err != nil {
+		return nil, err
+	}
+	e, _, err := f.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var open []*projection
+	for _, k := range e.models() {
+		p := f.model(k.Model)
+		if p == nil {
+			continue
+		}
+		if k.Model == e.Live.Model {
+			if _, _, err := p.at(ctx, 0); err != nil && !errors.Is(err, errMoved) {
+				return nil, err
+			}
+		}
+		open = append(open, p)
+	}
+	return open, nil
 }
 
 // letter finds the one of that id.

@@ -2,12 +2,13 @@ package projector
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// meter is one projection's counters.
+// meter is one view's counters, over all its models.
 type meter struct {
 	events, errors, fenced, parked, skipped prometheus.Counter
 	batches                                 prometheus.Observer
@@ -17,32 +18,36 @@ type meter struct {
 // keep, and gauges that are computed when they are asked for, so that lag
 // grows also while nothing moves.
 type metrics struct {
-	projections []*projection
-	events      *prometheus.CounterVec
-	errors      *prometheus.CounterVec
-	fenced      *prometheus.CounterVec
-	parked      *prometheus.CounterVec
-	skipped     *prometheus.CounterVec
-	batches     *prometheus.HistogramVec
-	lagEvents   *prometheus.Desc
-	lagSeconds  *prometheus.Desc
-	position    *prometheus.Desc
-	running     *prometheus.Desc
-	letters     *prometheus.Desc
+	families   []*family
+	events     *prometheus.CounterVec
+	errors     *prometheus.CounterVec
+	fenced     *prometheus.CounterVec
+	parked     *prometheus.CounterVec
+	skipped    *prometheus.CounterVec
+	batches    *prometheus.HistogramVec
+	lagEvents  *prometheus.Desc
+	lagSeconds *prometheus.Desc
+	position   *prometheus.Desc
+	running    *prometheus.Desc
+	letters    *prometheus.Desc
+	stalled    *prometheus.Desc
+	lastEvent  *prometheus.Desc
+	progress   *prometheus.Desc
+	modelLag   *prometheus.Desc
 }
 
-func newMetrics(projections []*projection) *metrics {
+func newMetrics(families []*family) *metrics {
 	labels := []string{"projection"}
 	counter := func(name, help string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
 	}
 	m := &metrics{
-		projections: projections,
-		events:      counter("annals_projection_events_total", "Events applied by this process."),
-		errors:      counter("annals_projection_errors_total", "Times that a projection could not go on and began again."),
-		fenced:      counter("annals_projection_fenced_total", "Times that another writer had taken the view over."),
-		parked:      counter("annals_projection_parked_total", "Streams that this process parked, because an event of theirs could not be applied."),
-		skipped:     counter("annals_projection_skipped_total", "Events that this process left out because somebody said so."),
+		families: families,
+		events:   counter("annals_projection_events_total", "Events applied by this process."),
+		errors:   counter("annals_projection_errors_total", "Times that a projection could not go on and began again."),
+		fenced:   counter("annals_projection_fenced_total", "Times that another writer had taken the view over."),
+		parked:   counter("annals_projection_parked_total", "Streams that this process parked, because an event of theirs could not be applied."),
+		skipped:  counter("annals_projection_skipped_total", "Events that this process left out because somebody said so."),
 		batches: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "annals_projection_batch_seconds",
 			Help:    "Time to store one batch of documents with its checkpoint.",
@@ -53,16 +58,23 @@ func newMetrics(projections []*projection) *metrics {
 		position:   prometheus.NewDesc("annals_projection_checkpoint_position", "Position of the last event in the view.", labels, nil),
 		running:    prometheus.NewDesc("annals_projection_running", "1 where the view runs, 0 where it is assigned to another process.", labels, nil),
 		letters:    prometheus.NewDesc("annals_dlq_messages", "Streams that are parked: dead letters that wait for an operator.", labels, nil),
+		stalled:    prometheus.NewDesc("annals_projection_stalled", "1 if a model of the view is behind and has not moved for half a minute.", labels, nil),
+		lastEvent:  prometheus.NewDesc("annals_projection_last_event_timestamp_seconds", "When the last event in the view was decided.", labels, nil),
+		progress:   prometheus.NewDesc("annals_projection_rebuild_progress_ratio", "Part of the events that is in the model that is being built; absent if none is.", labels, nil),
+		modelLag:   prometheus.NewDesc("annals_projection_model_lag_events", "Events that are not in a model of the view, by version and role.", append(labels, "version", "role"), nil),
 	}
-	for _, p := range projections {
-		name := p.desc.Name
-		p.meter = meter{
-			events: m.events.WithLabelValues(name), errors: m.errors.WithLabelValues(name),
-			fenced: m.fenced.WithLabelValues(name), batches: m.batches.WithLabelValues(name),
-			parked: m.parked.WithLabelValues(name), skipped: m.skipped.WithLabelValues(name),
-		}
+	for _, f := range families {
+		f.meter = m.meter(f.name)
 	}
 	return m
+}
+
+func (m *metrics) meter(view string) meter {
+	return meter{
+		events: m.events.WithLabelValues(view), errors: m.errors.WithLabelValues(view),
+		fenced: m.fenced.WithLabelValues(view), batches: m.batches.WithLabelValues(view),
+		parked: m.parked.WithLabelValues(view), skipped: m.skipped.WithLabelValues(view),
+	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {
@@ -88,10 +100,15 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.position
 	ch <- m.running
 	ch <- m.letters
+	ch <- m.stalled
+	ch <- m.lastEvent
+	ch <- m.progress
+	ch <- m.modelLag
 }
 
 // Collect implements prometheus.Collector. How far a view is, and how far
-// behind, is told only where it runs: elsewhere nobody keeps count.
+// behind, is told only where it runs: elsewhere nobody keeps count. The series
+// that have no version are those of the live model.
 func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.events.Collect(ch)
 	m.errors.Collect(ch)
@@ -99,23 +116,68 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.parked.Collect(ch)
 	m.skipped.Collect(ch)
 	m.batches.Collect(ch)
-	for _, p := range m.projections {
-		p.mu.Lock()
-		away := p.away
-		events, seconds := p.lag(time.Now())
-		position, letters := p.least().Position, p.parked()
-		p.mu.Unlock()
-		gauge := func(desc *prometheus.Desc, v float64) {
-			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, p.desc.Name)
+	for _, f := range m.families {
+		gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, append([]string{f.name}, labels...)...)
 		}
-		if away {
-			gauge(m.running, 0)
+		m.collect(f, gauge)
+	}
+}
+
+func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64, labels ...string)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.away {
+		gauge(m.running, 0)
+		return
+	}
+	gauge(m.running, 1)
+	stalled, letters := false, 0
+	for _, k := range f.entry.models() {
+		p := f.models[k.Model]
+		if p == nil {
 			continue
 		}
-		gauge(m.running, 1)
-		gauge(m.lagEvents, float64(events))
-		gauge(m.lagSeconds, seconds)
-		gauge(m.position, float64(position))
-		gauge(m.letters, float64(letters))
+		role := f.entry.role(k.Model)
+		g := p.gauges()
+		letters += g.letters
+		stalled = stalled || g.stalled
+		gauge(m.modelLag, g.lagEvents, strconv.Itoa(k.Version), role)
+		if role == RoleLive {
+			gauge(m.lagEvents, g.lagEvents)
+			gauge(m.lagSeconds, g.lagSeconds)
+			gauge(m.position, g.position)
+			if g.lastEvent > 0 {
+				gauge(m.lastEvent, g.lastEvent)
+			}
+		}
+		if role == RoleCandidate || role == RoleLive && f.entry.inPlace() {
+			gauge(m.progress, g.progress)
+		}
 	}
+	gauge(m.letters, float64(letters))
+	gauge(m.stalled, float64(map[bool]int{true: 1}[stalled]))
+}
+
+// gauges is how a model stands, for Prometheus.
+type gauges struct {
+	lagEvents, lagSeconds, position, lastEvent, progress float64
+	stalled                                              bool
+	letters                                              int
+}
+
+func (p *projection) gauges() gauges {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, least := time.Now(), p.least()
+	events, seconds := p.lag(now)
+	g := gauges{
+		lagEvents: float64(events), lagSeconds: seconds, position: float64(least.Position),
+		progress: progressOf(least.Events, events), stalled: p.stalled(now),
+		letters: p.parked(),
+	}
+	if !least.Time.IsZero() {
+		g.lastEvent = float64(least.Time.UnixNano()) / 1e9
+	}
+	return g
 }

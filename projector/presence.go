@@ -6,55 +6,56 @@ import (
 )
 
 // serve runs the view whenever it is assigned here, until ctx ends.
-func (p *projection) serve(ctx context.Context) {
+func (f *family) serve(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed := p.cfg.reassigned()
-		if p.arrive() {
-			p.stay(ctx, changed)
+		changed := f.cfg.reassigned()
+		if f.arrive() {
+			f.stay(ctx, changed)
 			continue
 		}
-		p.depart()
+		f.depart()
 		select {
 		case <-changed:
 		case <-ctx.Done():
 		}
 	}
-	p.ended()
+	f.ended()
 }
 
 // arrive asks whether the view is assigned here, and notes that it runs if it
 // is. Both happen under the lock, so that whoever withdraws the view and then
 // waits for its end does not come between the answer and the note.
-func (p *projection) arrive() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.cfg.assigned(p.desc.Name) {
+func (f *family) arrive() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.cfg.assigned(f.name) {
 		return false
 	}
-	if p.away {
-		p.logger.Info("view runs here")
+	if f.away {
+		f.logger.Info("view runs here")
 	}
-	p.away, p.idle = false, make(chan struct{})
-	for _, w := range p.workers {
-		w.standing = standing{state: StateStarting}
+	if f.live != nil {
+		f.live.leave(errMoved) // who waits goes on waiting for what comes now
 	}
+	f.away, f.idle = false, make(chan struct{})
+	f.served = served{models: map[Model]*projection{}, halted: map[Model]int{}, flips: f.flips}
 	return true
 }
 
 // stay runs the view until ctx ends, until it is assigned elsewhere, or until
 // it finds that out by itself, and returns when it has stopped.
-func (p *projection) stay(ctx context.Context, changed <-chan struct{}) {
+func (f *family) stay(ctx context.Context, changed <-chan struct{}) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	idle := p.idle
+	idle := f.idle
 	go func() {
 		defer close(idle)
-		p.run(running)
+		f.manage(running)
 	}()
-	for p.cfg.assigned(p.desc.Name) {
+	for f.cfg.assigned(f.name) {
 		select {
 		case <-changed:
-			changed = p.cfg.reassigned()
+			changed = f.cfg.reassigned()
 			continue
 		case <-ctx.Done():
 		case <-idle:
@@ -62,40 +63,44 @@ func (p *projection) stay(ctx context.Context, changed <-chan struct{}) {
 		<-idle
 		return
 	}
-	p.depart() // who waits for an answer does not wait for the last write
+	f.depart() // who waits for an answer does not wait for the last write
 	stop()
 	<-idle
 }
 
 // depart notes that the view does not run here any more, or not for long. What
-// its last attempt still notes is seen by nobody.
-func (p *projection) depart() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.away {
-		p.logger.Info("view runs elsewhere")
+// its last attempts still note is seen by nobody.
+func (f *family) depart() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.away {
+		f.logger.Info("view runs elsewhere")
 	}
-	p.away = true
-	p.waiters.fail(p.elsewhere())
-	p.dismiss(p.elsewhere())
+	f.away = true
+	for _, p := range f.models {
+		p.leave(f.elsewhere())
+		p.dismiss(f.elsewhere())
+	}
+	f.broadcast()
 }
 
-func (p *projection) elsewhere() error { return fmt.Errorf("view %s: %w", p.desc.Name, ErrElsewhere) }
-
 // ended notes that the group has ended.
-func (p *projection) ended() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.finished = true
-	p.waiters.fail(ErrStopped)
-	p.dismiss(ErrStopped)
+func (f *family) ended() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.finished = true
+	for _, p := range f.models {
+		p.finish()
+		p.dismiss(ErrStopped)
+	}
+	f.broadcast()
 }
 
 // stopped returns nil when the view does not run.
-func (p *projection) stopped(ctx context.Context) error {
-	p.mu.Lock()
-	idle := p.idle
-	p.mu.Unlock()
+func (f *family) stopped(ctx context.Context) error {
+	f.mu.Lock()
+	idle := f.idle
+	f.mu.Unlock()
 	if idle == nil {
 		return nil
 	}
@@ -103,6 +108,6 @@ func (p *projection) stopped(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait for the end of view %s: %w", p.desc.Name, ctx.Err())
+		return fmt.Errorf("wait for the end of view %s: %w", f.name, ctx.Err())
 	}
 }

@@ -2,6 +2,8 @@ package projector
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -20,6 +22,11 @@ const (
 	StateLive = "live"
 	// StateFailed: it cannot go on; it tries again.
 	StateFailed = "failed"
+	// StatePaused: it is not brought up to date, because somebody said so.
+	StatePaused = "paused"
+	// StateStored: its definition is not in this process, which answers with what
+	// others have brought it to.
+	StateStored = "stored"
 	// StateElsewhere: it is not assigned here, see [Config.Assigned].
 	StateElsewhere = "elsewhere"
 	// StateStopped: Run has ended.
@@ -31,36 +38,123 @@ const (
 // each worker.
 type projection struct {
 	cfg     Config
-	def     Definition
+	def     Definition // nil if it is not in this process: the model can be read, and no more
 	desc    Description
 	model   Model
+	feed    string // what the names of its feeds begin with; empty: they have none
 	logger  *slog.Logger
 	meter   meter
 	workers []*worker
+	needed  func(context.Context, Model) error // see open; nil: it is needed
+	onLive  func()                             // called, with the lock held, when it has caught up; may be nil
 
 	probing sync.Mutex // held by the one who asks the log on behalf of all waiters
 
 	mu       sync.Mutex
-	away     bool          // it is assigned elsewhere: what is known is out of date
-	finished bool          // the group has ended
-	idle     chan struct{} // closed when it does not run any more; nil before it ran
+	gone     error // why it is not read here, nil while it may be
+	finished bool  // the group has ended
+	held     bool  // it is not brought up to date: its view is paused
+	passive  bool  // it is read as others left it
+	caught   bool  // all workers were live when that was last looked at
 	waiters  waiters
+	trend    trend
 }
 
-func newProjection(cfg Config, def Definition) *projection {
-	desc := def.Describe()
+// newProjection returns the runner of a model; def may be nil.
+func newProjection(cfg Config, def Definition, kept Kept) *projection {
 	p := &projection{
 		cfg:    cfg,
 		def:    def,
-		desc:   desc,
-		model:  Model{View: desc.Name, Version: desc.Version},
-		logger: cfg.Logger.With("projection", desc.Name, "version", desc.Version),
-		away:   cfg.Assigned != nil,
+		desc:   kept.description(),
+		model:  kept.Model,
+		feed:   kept.String(),
+		logger: cfg.Logger.With("projection", kept.View, "version", kept.Version),
 	}
-	for nth := range desc.Workers {
-		p.workers = append(p.workers, newWorker(p, nth, desc.Workers))
+	if def != nil {
+		p.desc = def.Describe()
+	}
+	if kept.Build > 0 {
+		p.logger = p.logger.With("build", kept.Build)
+	}
+	for nth := range p.desc.Workers {
+		p.workers = append(p.workers, newWorker(p, nth, p.desc.Workers))
 	}
 	return p
+}
+
+// description is what the definition would say of itself if it were here.
+func (k Kept) description() Description {
+	kind := ofDocuments
+	if len(k.Tables) > 0 {
+		kind = ofTables
+	}
+	return Description{
+		kind: kind, Name: k.View, Version: k.Version, Types: k.Types, Workers: max(k.Workers, 1), indexes: k.Indexes, tables: k.Tables,
+	}
+}
+
+// open opens the model. Opening creates it: if the registry says afterwards that
+// nobody needs it any more, it is dropped again, for who dropped it has done.
+func (p *projection) open(ctx context.Context) (View, error) {
+	v, err := p.cfg.Store.Open(ctx, p.desc.layout(p.model))
+	if err != nil || p.needed == nil {
+		return v, err
+	}
+	err = p.needed(ctx, p.model)
+	if errors.Is(err, errDropped) {
+		return nil, errors.Join(err, p.cfg.Store.Drop(ctx, p.model))
+	}
+	return v, err
+}
+
+// enter lets callers read and wait.
+func (p *projection) enter() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = nil
+}
+
+// leave sends away who waits, and who comes.
+func (p *projection) leave(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = why
+	p.waiters.fail(why)
+}
+
+// finish notes that the group has ended: what is there may still be read.
+func (p *projection) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finished = true
+	p.waiters.fail(ErrStopped)
+}
+
+// hold says whether the model is brought up to date at all.
+func (p *projection) hold(held bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = held
+	if held {
+		p.dismiss(fmt.Errorf("view %s: %w", p.desc.Name, ErrPaused))
+	}
+}
+
+// noted tells who waits for it that the model has caught up. It is called with
+// the lock held whenever a worker's state may have changed.
+func (p *projection) noted() {
+	was := p.caught
+	p.caught = p.isOpen() && p.state() == StateLive
+	if p.caught && !was && p.onLive != nil {
+		p.onLive()
+	}
+}
+
+// caughtUp reports whether the model has all that there was.
+func (p *projection) caughtUp() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.caught
 }
 
 // run keeps the model up to date until ctx ends, or until one of the workers
@@ -137,8 +231,11 @@ func (p *projection) least() Checkpoint {
 
 // state is that of the worker that is worst off.
 func (p *projection) state() string {
-	if p.finished {
+	switch {
+	case p.finished:
 		return StateStopped
+	case p.held:
+		return StatePaused
 	}
 	for _, state := range []string{StateFailed, StateStarting, StateCatchingUp} {
 		for _, w := range p.workers {
@@ -146,6 +243,9 @@ func (p *projection) state() string {
 				return state
 			}
 		}
+	}
+	if p.passive {
+		return StateStored
 	}
 	return StateLive
 }

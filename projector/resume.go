@@ -13,7 +13,7 @@ import (
 // this definition and is not ahead of the log, whose head it returns.
 func (r *run) load(ctx context.Context) (head store.Position, err error) {
 	desc := r.w.p.desc
-	if r.view, err = r.w.p.cfg.Store.Open(ctx, desc.layout(r.w.p.model)); err != nil {
+	if r.view, err = r.w.p.open(ctx); err != nil {
 		return 0, err
 	}
 	if r.stored, err = r.view.Load(ctx, r.w.name); err != nil {

@@ -3,71 +3,163 @@ package projector
 import (
 	"context"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/annals-go/annals/store"
 )
 
-// Status says how a projection stands.
+// Status says how a model of a view stands.
 type Status struct {
 	Name    string `json:"name"`
 	Version int    `json:"version"`
+	Build   int    `json:"build"`
+	// Role is one of the Role constants; empty while it is not known here.
+	Role string `json:"role,omitempty"`
+	// Workers is how many share the work. The figures below are those of the one
+	// that has come least far.
+	Workers int `json:"workers,omitempty"`
 	// State is one of the State constants.
 	State string `json:"state"`
-	// Checkpoint is the position of the last event that is in the view, Head that
+	// Checkpoint is the position of the last event that is in the model, Head that
 	// of the last event of its types in the log.
 	Checkpoint store.Position `json:"checkpoint"`
 	Head       store.Position `json:"head"`
-	// LagEvents is how many events of its types the view is behind: 0 exactly when
+	// LagEvents is how many events of its types the model is behind: 0 exactly when
 	// it is not behind, otherwise the commits that are left times the mean number
 	// of events in those applied so far, at least 1.
 	LagEvents uint64 `json:"lag_events"`
 	// LagSeconds is the age of the oldest event that is known to be missing, or,
 	// when the log cannot be read, how long that has been so. 0 when not behind.
 	LagSeconds float64 `json:"lag_seconds"`
+	// Trend says how LagEvents changed over the last half minute: one of the Trend
+	// constants.
+	Trend string `json:"trend,omitempty"`
+	// Stalled says that the model is behind and has not come further for half a
+	// minute, and is not paused.
+	Stalled bool `json:"stalled"`
 	// Events is how many events were applied in all, over all restarts.
 	Events uint64 `json:"events"`
 	// Rate is how many events a second are applied while catching up, else 0.
 	Rate float64 `json:"rate"`
+	// Progress is the part of the events that are applied, 0 to 1; SecondsLeft how
+	// long the rest takes at that rate, 0 if that is not known or nothing is left.
+	Progress    float64 `json:"progress"`
+	SecondsLeft float64 `json:"seconds_left"`
 	// Hash is the running hash of the applied events, see [Proof]. Empty where the
 	// view does not run.
 	Hash string `json:"hash"`
+	// Paused says that the view is not brought up to date, because somebody said so.
+	Paused bool `json:"paused"`
+	// Parked is how many streams wait in dead letters, Skipped how many events were
+	// left out because somebody said so.
+	Parked  int `json:"parked"`
+	Skipped int `json:"skipped"`
+	// Parity is how a candidate compared with the live model, or the live model
+	// when it was the candidate. Absent if nobody compared.
+	Parity *Parity `json:"parity,omitempty"`
 	// Error is why the projection is failed, or was a moment ago and has not got
 	// further since.
 	Error string `json:"error,omitempty"`
 }
 
-func (p *projection) status(ctx context.Context) Status {
-	p.mu.Lock()
-	away := p.away
-	p.mu.Unlock()
-	if away {
-		return p.statusElsewhere()
+// status returns how the models stand, the live one first.
+func (f *family) status(ctx context.Context) []Status {
+	f.mu.Lock()
+	e, away, finished, reason := f.entry, f.away, f.finished, f.err
+	if f.refusal != nil {
+		reason = f.refusal
 	}
+	var models []*projection
+	for _, k := range e.models() {
+		if p := f.models[k.Model]; p != nil {
+			models = append(models, p)
+		}
+	}
+	f.mu.Unlock()
+	switch {
+	case away:
+		return []Status{{Name: f.name, Version: f.newest, State: StateElsewhere}}
+	case len(models) == 0:
+		return []Status{f.statusUnknown(finished, reason)}
+	}
+	all := make([]Status, len(models))
+	var asking sync.WaitGroup
+	for i, p := range models {
+		asking.Go(func() { all[i] = p.status(ctx) })
+	}
+	asking.Wait()
+	for i := range all {
+		f.complete(&all[i], e, models[i])
+	}
+	if f.isAway() {
+		return f.status(ctx) // it left while the log was asked
+	}
+	return all
+}
+
+func (f *family) isAway() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.away
+}
+
+// statusUnknown is that of a view whose models are not known yet.
+func (f *family) statusUnknown(finished bool, reason error) Status {
+	s := Status{Name: f.name, Version: f.newest, State: StateStarting}
+	if finished {
+		s.State = StateStopped
+	}
+	if reason != nil {
+		s.State, s.Error = StateFailed, reason.Error()
+	}
+	return s
+}
+
+// complete adds what the registry says.
+func (f *family) complete(s *Status, e Entry, p *projection) {
+	s.Role, s.Paused = e.role(p.model), e.Paused
+	if s.Role == RoleCandidate || s.Role == RoleLive && e.Candidate == nil {
+		s.Parity = e.Parity
+	}
+	if s.Error == "" && s.Role == RoleLive && p.def == nil && f.newest < p.model.Version {
+		s.State, s.Error = StateFailed, "its definition is not known here"
+	}
+}
+
+func (p *projection) status(ctx context.Context) Status {
 	head, err := p.cfg.Log.Tip(ctx, p.desc.Types...)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.away {
-		return p.statusElsewhere() // it left while the log was asked
-	}
 	if err == nil {
 		p.sawHead(head)
 	}
-	events, seconds := p.lag(time.Now())
+	now := time.Now()
+	events, seconds := p.lag(now)
 	least := p.least()
 	s := Status{
 		Name:       p.desc.Name,
-		Version:    p.desc.Version,
+		Version:    p.model.Version,
+		Build:      p.model.Build,
+		Workers:    len(p.workers),
 		State:      p.state(),
 		Checkpoint: least.Position,
 		Head:       p.head(),
 		LagEvents:  events,
 		LagSeconds: seconds,
+		Trend:      p.trend.direction(),
+		Stalled:    p.stalled(now),
+		Parked:     p.parked(),
+		Skipped:    p.leftOut(),
 		Events:     least.Events,
 		Hash:       least.Hash.String(),
+		Progress:   progressOf(least.Events, events),
 	}
 	if s.State == StateCatchingUp {
 		s.Rate = p.rate()
+	}
+	if s.Rate > 0 {
+		s.SecondsLeft = float64(events) / s.Rate
 	}
 	if err := p.err(); err != nil {
 		s.Error = err.Error()
@@ -75,8 +167,12 @@ func (p *projection) status(ctx context.Context) Status {
 	return s
 }
 
-func (p *projection) statusElsewhere() Status {
-	return Status{Name: p.desc.Name, Version: p.desc.Version, State: StateElsewhere}
+// progressOf is the part of all events that is applied.
+func progressOf(applied, left uint64) float64 {
+	if left == 0 {
+		return 1
+	}
+	return float64(applied) / float64(applied+left)
 }
 
 // progress measures how a projection comes along. The zero value is that of

@@ -105,11 +105,11 @@ func (p *projection) enqueue(want store.Position, wake context.CancelFunc) (View
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case !p.cfg.assigned(p.desc.Name):
-		return nil, nil, nil, p.elsewhere()
-	case !p.away && p.unserved() != nil:
+	case p.gone != nil:
+		return nil, nil, nil, p.gone
+	case p.unserved() != nil:
 		return nil, nil, nil, p.unserved()
-	case !p.away && p.isOpen() && want <= p.covered():
+	case p.isOpen() && want <= p.covered():
 		return p.workers[0].view, p.since(), nil, nil
 	case p.finished:
 		return nil, nil, nil, ErrStopped
@@ -131,9 +131,12 @@ func (p *projection) wait(ctx context.Context, it *waiter) error {
 		case <-ctx.Done():
 			return p.over(ctx, it)
 		case <-timer.C:
-			if err := p.probe(ctx, it.want, time.Since(began) >= patience); err != nil {
-				p.giveUp(it)
-				return err
+			err := p.probe(ctx, it.want, time.Since(began) >= patience)
+			if err == nil && time.Since(began) >= lastProbe {
+				err = p.unmoved()
+			}
+			if err != nil {
+				return p.giveUp(it, err)
 			}
 			every = min(2*every, lastProbe)
 			timer.Reset(every)
@@ -141,10 +144,26 @@ func (p *projection) wait(ctx context.Context, it *waiter) error {
 	}
 }
 
-func (p *projection) giveUp(it *waiter) {
+// giveUp ends a wait with err, unless it has ended already.
+func (p *projection) giveUp(it *waiter, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if it.index < 0 {
+		return it.err
+	}
 	p.waiters.remove(it)
+	return err
+}
+
+// unmoved says that there is no point in waiting: what is open is not brought
+// any further, for the view is paused.
+func (p *projection) unmoved() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.held || !p.isOpen() {
+		return nil
+	}
+	return fmt.Errorf("view %s is at position %d: %w", p.desc.Name, p.covered(), ErrPaused)
 }
 
 // over returns why a wait has ended: as the group says, or because the caller's
@@ -190,7 +209,7 @@ func (p *projection) probe(ctx context.Context, want store.Position, refuse bool
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.sawHead(head)
-	if p.away || !p.isOpen() || p.unserved() != nil {
+	if !p.isOpen() || p.unserved() != nil {
 		return nil
 	}
 	for _, w := range p.workers {

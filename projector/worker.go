@@ -50,10 +50,10 @@ func newWorker(p *projection, nth, of int) *worker {
 
 // feed is the name of the worker's durable feed, visible to operators.
 func (w *worker) feed() string {
-	if w.p.desc.Workers == 1 {
-		return w.p.model.String()
+	if w.p.desc.Workers == 1 || w.p.feed == "" {
+		return w.p.feed
 	}
-	return w.p.model.String() + "_w" + w.name
+	return w.p.feed + "_w" + w.name
 }
 
 // run keeps the worker's part up to date until ctx ends. After any error it
@@ -95,6 +95,7 @@ func (w *worker) failed(err error, again *retry) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w.state, w.err = StateFailed, err
+	p.noted()
 	w.progress.interrupted(time.Now())
 	if blamed(err) == nil && errors.Is(err, store.ErrAhead) {
 		w.unserved = err
@@ -152,6 +153,7 @@ func (w *worker) resumed(v View, c Checkpoint, head store.Position) {
 		w.progress.caughtUp()
 	}
 	w.p.moved()
+	w.p.noted()
 }
 
 // committed notes a checkpoint that can be read, made from so many commits,
@@ -175,6 +177,7 @@ func (w *worker) looked(left uint64, live bool) {
 }
 
 func (w *worker) look(left uint64, live bool) {
+	defer w.p.noted()
 	now := time.Now()
 	w.err = nil
 	if live {

@@ -1,0 +1,83 @@
+package projector
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/annals-go/annals/store"
+)
+
+// errSettling: a switch is not over yet.
+var errSettling = errors.New("view is being switched")
+
+// changeTries bounds how often a change is repeated because others change the
+// same entry.
+const changeTries = 20
+
+// change replaces the view's entry by what next makes of it, and takes it in
+// here at once, before it returns. It repeats that with the entry as it has become
+// if others were faster, and waits if next says [errSettling].
+func (f *family) change(ctx context.Context, next func(Entry) (Entry, error)) error {
+	var unknown *Entry // may have been stored, or may still be
+	for range changeTries {
+		e, revision, err := f.current(ctx)
+		if err != nil {
+			return err
+		}
+		if unknown != nil && same(e, *unknown) {
+			return nil
+		}
+		want, err := next(e)
+		if errors.Is(err, errSettling) {
+			if err := f.changedSince(ctx, revision); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		now, err := f.cfg.Registry.Store(ctx, f.name, want, revision)
+		switch {
+		case err == nil:
+			f.observe(want, now)
+			return nil
+		case errors.Is(err, store.ErrUnknown):
+			unknown = &want
+		case !errors.Is(err, ErrChanged):
+			return err
+		}
+		if e, revision, err = f.cfg.Registry.Load(ctx, f.name); err != nil {
+			return err
+		}
+		f.observe(e, revision)
+	}
+	return fmt.Errorf("%w: view %s is changed by others all the time", store.ErrUnavailable, f.name)
+}
+
+// changedSince waits until the entry is another than that of the revision.
+func (f *family) changedSince(ctx context.Context, revision uint64) error {
+	for {
+		f.mu.Lock()
+		changed, same := f.changes(), f.revision == revision && !f.away && !f.finished
+		f.mu.Unlock()
+		if !same {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("view %s: %w: %w", f.name, errSettling, ctx.Err())
+		}
+	}
+}
+
+// same reports whether two entries are stored alike.
+func same(a, b Entry) bool {
+	x, err1 := json.Marshal(a)
+	y, err2 := json.Marshal(b)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y)
+}
