@@ -60,9 +60,13 @@ func (l *letter) note() (Note, error) {
 // gone is the note that deletes the letter's.
 func (l *letter) gone() Note { return Note{Key: parkedKeys + streamKey(l.Stream)} }
 
+func skippedKey(at eventAt) string {
+	return skippedKeys + streamKey(at.stream) + "." + strconv.FormatUint(at.version, 10)
+}
+
 func (s Skipped) note() (Note, error) {
 	value, err := json.Marshal(s)
-	return Note{Key: skippedKeys + streamKey(s.Stream) + "." + strconv.FormatUint(s.At, 10), Value: value}, err
+	return Note{Key: skippedKey(eventAt{s.Stream, s.At}), Value: value}, err
 }
 
 // remembered is what a worker knows of parked streams and of skipped events.
