@@ -7,10 +7,30 @@ type document[D any] struct {
 	key      string
 	value    D
 	position store.Position
+	late     Late
 	// size is that of the encoded document when it was last read or written.
 	size int
 	// changed says that the value is not written yet.
 	changed bool
+	// gone says that it is deleted: the value is the zero value.
+	gone bool
+}
+
+// has reports whether the event is in the document: one that comes in its turn
+// by its position, one that comes late by what came late before it.
+func (d *document[D]) has(position, parked store.Position) bool {
+	if parked == 0 {
+		return position <= d.position
+	}
+	return d.late.Parked == parked && position <= d.late.Position
+}
+
+// folded notes that the event is in the document now.
+func (d *document[D]) folded(position, parked store.Position) {
+	d.position = max(d.position, position)
+	if parked > 0 {
+		d.late = Late{Parked: parked, Position: position}
+	}
 }
 
 // cache keeps decoded documents in two generations: what was used since the

@@ -59,6 +59,14 @@ type Config struct {
 	// [ErrBusy]. Default 10,000.
 	MaxWaiters int
 
+	// Attempts is how often an event that cannot be applied is tried, after growing
+	// pauses that begin with 100 ms, before its stream is parked. Default 4: about
+	// two seconds, long enough for what passes by itself.
+	Attempts int
+	// MaxParked is how many streams one worker parks at most. The next one stops it,
+	// for so many are the definition's fault. Default 1,000.
+	MaxParked int
+
 	// Logger receives life-cycle events. Default slog.Default().
 	Logger *slog.Logger
 	// Registerer receives the metrics annals_projection_*. Default none.
@@ -75,6 +83,8 @@ func (c Config) withDefaults() Config {
 	if c.Registry == nil {
 		c.Registry = &MemoryRegistry{}
 	}
+	c.Attempts = defaulted(c.Attempts, 4)
+	c.MaxParked = defaulted(c.MaxParked, 1000)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -107,7 +117,7 @@ func (c Config) validate() error {
 		return invalid("Log", "is missing")
 	case c.Store == nil:
 		return invalid("Store", "is missing")
-	case c.BatchCommits < 0, c.CachedDocuments < 0, c.MaxWaiters < 0:
+	case c.BatchCommits < 0, c.CachedDocuments < 0, c.MaxWaiters < 0, c.Attempts < 0, c.MaxParked < 0:
 		return invalid("sizes", "must not be negative")
 	case c.FlushEvery < 0, c.CommitTimeout < 0:
 		return invalid("durations", "must not be negative")

@@ -15,6 +15,7 @@ type Definition interface {
 
 	validate() error
 	folder(codec store.Codec, part part) folder
+	shower(codec store.Codec) shower
 }
 
 // Description identifies a view and says what it follows and how.

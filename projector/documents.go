@@ -71,10 +71,11 @@ func (v Documents[E, D]) common() common {
 }
 
 func (v Documents[E, D]) folder(codec store.Codec, part part) folder {
-	return &documentFolder[E, D]{
-		view:  v,
-		codec: codec,
-		part:  part,
-		cache: newCache[D](),
-	}
+	return &documentFolder[E, D]{view: v, wire: v.wire(codec), part: part, cache: newCache[D]()}
 }
+
+func (v Documents[E, D]) wire(codec store.Codec) wire[E] {
+	return wire[E]{types: v.Events, codec: codec, fault: fault{view: v.Name}}
+}
+
+func (v Documents[E, D]) shower(codec store.Codec) shower { return v.wire(codec) }

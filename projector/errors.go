@@ -35,6 +35,16 @@ var (
 	// ErrFenced: the checkpoint is not the one that the writer knows: another
 	// writer took the view over.
 	ErrFenced = errors.New("fenced")
+	// ErrNoLetter: no stream is parked under that id.
+	ErrNoLetter = errors.New("no such dead letter")
+	// ErrTooManyParked: [Config.MaxParked] streams are parked already, and the next
+	// one that should be stops its worker.
+	ErrTooManyParked = errors.New("too many parked streams")
+	// ErrUnfinished: a retry of another stream was interrupted after documents of it
+	// were stored, and has to be finished first.
+	ErrUnfinished = errors.New("another stream's retry is not finished")
+	// ErrNoDocuments: the view keeps none that could be asked for so.
+	ErrNoDocuments = fmt.Errorf("%w: view has no documents", store.ErrInvalid)
 )
 
 // TimeoutError says how far a view had come when waiting for it ended.
@@ -103,7 +113,9 @@ type EventError struct {
 	Version  uint64
 	Position store.Position
 	Type     string // the event's wire name
-	Reason   error
+	// Kind is one of the Kind constants.
+	Kind   string
+	Reason error
 }
 
 func (e *EventError) Error() string {
@@ -114,7 +126,8 @@ func (e *EventError) Error() string {
 // Unwrap makes the error match its reason.
 func (e *EventError) Unwrap() error { return e.Reason }
 
-// PanicError is the reason of an [EventError] when Keys or Fold panicked.
+// PanicError is the reason of an [EventError] when a function of the definition
+// panicked.
 type PanicError struct {
 	Value any
 	Stack []byte
@@ -137,15 +150,37 @@ func (e *DivergedError) Error() string {
 func (e *DivergedError) Unwrap() error { return store.ErrAhead }
 
 // RedefinedError says that a view follows other aggregate types than when its
-// read model was built: what is missing would never come. Raise the version.
+// read model was built, so that what is missing would never come, or that its
+// work was shared by another number of workers. Raise the version, or rebuild.
 type RedefinedError struct {
 	View     string
 	Was, Now []string
+	// WasWorkers and NowWorkers are set if it is they that differ.
+	WasWorkers, NowWorkers int
 }
 
 func (e *RedefinedError) Error() string {
+	if e.WasWorkers != e.NowWorkers {
+		return fmt.Sprintf("view %s was built by %d workers and now has %d: rebuild it or give it a new version", e.View, e.WasWorkers, e.NowWorkers)
+	}
 	return fmt.Sprintf("view %s was built from types %v and now follows %v: give it a new version", e.View, e.Was, e.Now)
 }
 
 // Unwrap makes the error match [store.ErrInvalid].
 func (e *RedefinedError) Unwrap() error { return store.ErrInvalid }
+
+// refusal is an error that concerns who asked, and not the worker that was asked.
+type refusal struct{ error }
+
+// Unwrap returns the error itself.
+func (e refusal) Unwrap() error { return e.error }
+
+// blamed returns the event that an attempt ended at, nil if it was not an event's
+// fault: what a handler says to be unavailable is no more its fault than the store is.
+func blamed(err error) *EventError {
+	var stopped *EventError
+	if !errors.As(err, &stopped) || errors.Is(err, store.ErrUnavailable) {
+		return nil
+	}
+	return stopped
+}

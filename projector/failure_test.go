@@ -1,6 +1,8 @@
 package projector_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -9,19 +11,21 @@ import (
 	"testing/synctest"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
-// A projection stops at an event that it cannot apply, having applied all that
-// came before it, and goes on once it can. No other projection notices.
+// An event that cannot be applied parks its stream. All that came before it and
+// all other streams are applied, and the stream is once it can be. No other
+// projection notices.
 func TestAnEventThatCannotBeApplied(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		harm   func(view *projector.Documents[event, total], fixed *atomic.Bool) // until it is fixed
-		reason error
+		reason string                                                            // of the letter; empty for a panic
 	}{
 		"Fold panics": {harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			fold := view.Fold
@@ -42,7 +46,7 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				return keys(e)
 			}
 		}},
-		"Keys gives what is no key": {reason: store.ErrInvalid, harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
+		"Keys gives what is no key": {reason: "invalid", harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			keys := view.Keys
 			view.Keys = func(e store.Recorded[event]) []string {
 				if isBad(e) && !fixed.Load() {
@@ -51,7 +55,7 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				return keys(e)
 			}
 		}},
-		"Keys gives too many": {reason: store.ErrTooLarge, harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
+		"Keys gives too many": {reason: "too large", harm: func(view *projector.Documents[event, total], fixed *atomic.Bool) {
 			keys := view.Keys
 			view.Keys = func(e store.Recorded[event]) []string {
 				if isBad(e) && !fixed.Load() {
@@ -71,7 +75,7 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				out := &logged{}
 				g := newGroup(t, projector.Config{Log: f.log, Store: f.memory, Logger: out.logger(), Projections: []projector.Definition{view, totals("healthy")}})
 				f.writer.add("a", 1)
-				before := f.writer.append(store.StreamID{Type: "counter", ID: "b"}, added{2}, added{3})
+				f.writer.append(store.StreamID{Type: "counter", ID: "b"}, added{2}, added{3})
 				bad := f.writer.append(store.StreamID{Type: "counter", ID: "a"}, added{666})
 				last := f.writer.add("c", 4)
 				running(t, g)
@@ -79,36 +83,57 @@ func TestAnEventThatCannotBeApplied(t *testing.T) {
 				if err := g.Wait(soon(t), "healthy", last); err != nil {
 					t.Fatal(err)
 				}
-				rest(time.Hour)
+				if err := g.Wait(soon(t), "harmed", last); err != nil {
+					t.Fatal(err)
+				}
 				s := statusOf(t, g, "harmed")
-				if s.State != projector.StateFailed || s.Checkpoint != before || s.Events != 3 {
-					t.Errorf("status is %+v, want failed after %d", s, before)
+				if s.State != projector.StateLive || s.Checkpoint != last || s.LagEvents != 0 || s.LagSeconds != 0 || s.Error != "" {
+					t.Errorf("status is %+v, want live after %d", s, last)
 				}
-				for _, part := range []string{"counter/a version 2", "event added", "view harmed"} {
-					if !strings.Contains(s.Error, part) {
-						t.Errorf("error %q does not name %q", s.Error, part)
-					}
+				if !strings.Contains(out.String(), `level=ERROR msg="stream parked"`) {
+					t.Errorf("the log does not say that a stream was parked:\n%s", out)
 				}
-				if c.reason == nil && !strings.Contains(out.String(), "stack=") {
+				if c.reason == "" && !strings.Contains(out.String(), "stack=") {
 					t.Error("the panic was logged without its stack")
+				}
+				behind := f.writer.add("a", 5)
+				if err := g.Wait(soon(t), "harmed", behind); err != nil {
+					t.Fatal(err)
 				}
 				d, err := g.Get(soon(t), "harmed", "a", 0)
 				if err != nil || decoded(t, d).Sum != 1 || decoded(t, d).By["added"] != 1 {
 					t.Errorf("what came before is %s, %v", d.Document, err)
 				}
-				var timeout *projector.TimeoutError
-				err = timedWait(t, g, "harmed", bad)
-				var stopped *projector.EventError
-				if !errors.As(err, &timeout) || timeout.Has != before || timeout.Want != bad || !errors.As(timeout.Reason, &stopped) {
-					t.Errorf("wait: %v", err)
-				} else if stopped.Position != bad || c.reason != nil && !errors.Is(stopped, c.reason) {
-					t.Errorf("reason is %v", stopped)
+				letter := onlyLetter(t, g, "harmed")
+				want := projector.DeadLetter{
+					Model: projector.Model{View: "harmed", Version: 1}, ID: letter.ID, Worker: "0", Error: letter.Error,
+					Stream: store.StreamID{Type: "counter", ID: "a"}, At: 2, Position: bad, Event: "added",
+					Kind: projector.KindHandler, Attempts: 4, Parked: letter.Parked, Tried: letter.Tried, Queued: 1,
+				}
+				if diff := gocmp.Diff(want, letter); diff != "" || len(letter.ID) != 12 || letter.Parked.IsZero() || letter.Tried.IsZero() {
+					t.Errorf("letter (-want +got):\n%s", diff)
+				}
+				if part := cmp.Or(c.reason, "panic: bad luck"); !strings.Contains(letter.Error, part) {
+					t.Errorf("error %q does not say %q", letter.Error, part)
 				}
 				fixed.Store(true)
+				if still, err := g.Retry(soon(t), "harmed", letter.ID); err != nil || still.ID != "" {
+					t.Errorf("after the retry: %+v, %v", still, err)
+				}
 				agrees(t, f, g, view)
 			})
 		})
 	}
+}
+
+// onlyLetter returns the view's one dead letter.
+func onlyLetter(t *testing.T, g *projector.Group, view string) projector.DeadLetter {
+	t.Helper()
+	letters, err := g.DeadLetters(soon(t), view)
+	if err != nil || len(letters) != 1 {
+		t.Fatalf("letters are %+v, %v; want one", letters, err)
+	}
+	return letters[0]
 }
 
 func isBad(e store.Recorded[event]) bool {
@@ -134,7 +159,7 @@ func TestAnEventThatCannotBeDecoded(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				f := newFixture(t)
-				before := f.writer.add("a", 1)
+				f.writer.add("a", 1)
 				stream := store.StreamID{Type: "counter", ID: "b"}
 				c := &store.Commit{
 					Stream: stream, ID: uuid.New(), Time: time.Now().UTC().Truncate(time.Microsecond),
@@ -143,13 +168,26 @@ func TestAnEventThatCannotBeDecoded(t *testing.T) {
 				if _, err := f.log.Append(t.Context(), c); err != nil {
 					t.Fatal(err)
 				}
-				f.writer.add("c", 1)
+				last := f.writer.add("c", 1)
 				g := f.group(t, totals("totals"))
 				running(t, g)
-				rest(10 * time.Minute)
-				s := statusOf(t, g, "totals")
-				if s.State != projector.StateFailed || s.Checkpoint != before || !strings.Contains(s.Error, "counter/b version 1") {
-					t.Errorf("status is %+v", s)
+				if err := g.Wait(soon(t), "totals", last); err != nil {
+					t.Fatal(err)
+				}
+				letter := onlyLetter(t, g, "totals")
+				if letter.Kind != projector.KindDecode || letter.Stream != stream || letter.At != 1 || letter.Event != e.Type {
+					t.Errorf("letter is %+v", letter)
+				}
+				docs := everything(t, g, "totals", last)
+				if docs["a"].Count != 1 || docs["c"].Count != 1 || docs["all of them"].Count != 2 {
+					t.Errorf("documents are %v", docs)
+				}
+				shown, err := g.LetterEvents(soon(t), "totals", letter.ID, 0)
+				if err != nil || len(shown) != 1 || shown[0].Data != nil || !bytes.Equal(shown[0].Raw, e.Data) {
+					t.Errorf("its events are %+v, %v", shown, err)
+				}
+				if still, err := g.Retry(soon(t), "totals", letter.ID); err != nil || still.At != 1 || still.Attempts != 5 {
+					t.Errorf("after a retry: %+v, %v", still, err)
 				}
 			})
 		})
@@ -169,9 +207,13 @@ func TestADocumentThatCannotBeEncoded(t *testing.T) {
 		g := f.group(t, view)
 		running(t, g)
 		f.writer.add("a", 1)
-		rest(time.Minute)
-		if s := statusOf(t, g, "odd"); s.State != projector.StateFailed || !strings.Contains(s.Error, `document "x"`) {
-			t.Errorf("status is %+v", s)
+		f.writer.add("b", 1)
+		if err := g.Wait(soon(t), "odd", f.writer.add("a", 1)); err != nil {
+			t.Fatal(err)
+		}
+		letters, err := g.DeadLetters(soon(t), "odd")
+		if err != nil || len(letters) != 2 || letters[0].Kind != projector.KindHandler || !strings.Contains(letters[0].Error, `document "x"`) {
+			t.Errorf("letters are %+v, %v", letters, err)
 		}
 	})
 }

@@ -90,7 +90,9 @@ func (g *Group) watch(ctx context.Context) {
 // does not wait for the view once that is open.
 //
 // Errors: those of [Group.Wait], [store.ErrInvalid] or [store.ErrTooLarge] for
-// a key that no document can have, [store.ErrNotFound], [store.ErrUnavailable].
+// a key that no document can have, [store.ErrNotFound], [store.ErrUnavailable],
+// [ErrNoDocuments] for a view that answers no such question. An SQL view answers
+// with its own Get; the position is then how far the view was.
 func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (Document, error) {
 	f, err := g.family(view)
 	if err != nil {
@@ -99,18 +101,15 @@ func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (
 	if _, err := store.EncodeToken(key); err != nil {
 		return Document{}, err
 	}
-	var docs []Document
-	err = f.read(ctx, min, func(_ Model, v View, since []Checkpoint) (err error) {
-		docs, err = v.Get(ctx, []string{key}, since...)
+	var d Document
+	err = f.read(ctx, min, func(p *projection, v View, since []Checkpoint) (err error) {
+		d, err = p.answer(ctx, v, key, since)
 		return err
 	})
 	if err != nil {
 		return Document{}, err
 	}
-	if len(docs) == 0 || docs[0].Document == nil {
-		return Document{}, fmt.Errorf("document %q of view %s: %w", key, view, store.ErrNotFound)
-	}
-	return docs[0], nil
+	return d, nil
 }
 
 // List returns a page of documents in the order of their last change, as they
@@ -121,7 +120,7 @@ func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (
 // is cut to [MaxPage]; 0 or less means 500.
 //
 // Errors: those of [Group.Wait], [store.ErrInvalid] for a foreign cursor,
-// [store.ErrUnavailable].
+// [ErrNoDocuments] for a view that is none of documents, [store.ErrUnavailable].
 func (g *Group) List(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []Document, next string, err error) {
 	f, err := g.family(view)
 	if err != nil {
@@ -131,12 +130,15 @@ func (g *Group) List(ctx context.Context, view, cursor string, limit int, min st
 	if err != nil {
 		return nil, "", err
 	}
-	err = f.read(ctx, min, func(m Model, v View, since []Checkpoint) (err error) {
-		if of != m {
+	err = f.read(ctx, min, func(p *projection, v View, since []Checkpoint) (err error) {
+		if p.desc.kind != ofDocuments {
+			return fmt.Errorf("list view %s: %w", view, ErrNoDocuments)
+		}
+		if of != p.model {
 			inner = "" // of a model that was served before: from the beginning
 		}
 		docs, next, err = v.List(ctx, inner, pageSize(limit), since...)
-		next = cursorOf(m, next)
+		next = cursorOf(p.model, next)
 		return err
 	})
 	return docs, next, err

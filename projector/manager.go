@@ -202,6 +202,7 @@ func (m *manager) publish(e Entry) {
 	}
 	for model := range f.models {
 		if f.entry.role(model) == "" && e.role(model) == "" {
+			f.models[model].leave(f.errorf(errDropped))
 			delete(f.models, model)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 
 // meter is one view's counters, over all its models.
 type meter struct {
-	events, errors, fenced prometheus.Counter
-	batches                prometheus.Observer
+	events, errors, fenced, parked, skipped prometheus.Counter
+	batches                                 prometheus.Observer
 }
 
 // metrics are what a group shows Prometheus: the counters that projections
@@ -22,6 +22,8 @@ type metrics struct {
 	events     *prometheus.CounterVec
 	errors     *prometheus.CounterVec
 	fenced     *prometheus.CounterVec
+	parked     *prometheus.CounterVec
+	skipped    *prometheus.CounterVec
 	batches    *prometheus.HistogramVec
 	lagEvents  *prometheus.Desc
 	lagSeconds *prometheus.Desc
@@ -31,6 +33,7 @@ type metrics struct {
 	lastEvent  *prometheus.Desc
 	progress   *prometheus.Desc
 	modelLag   *prometheus.Desc
+	letters    *prometheus.Desc
 }
 
 func newMetrics(families []*family) *metrics {
@@ -43,6 +46,8 @@ func newMetrics(families []*family) *metrics {
 		events:   counter("annals_projection_events_total", "Events applied by this process."),
 		errors:   counter("annals_projection_errors_total", "Times that a projection could not go on and began again."),
 		fenced:   counter("annals_projection_fenced_total", "Times that another writer had taken the view over."),
+		parked:   counter("annals_projection_parked_total", "Streams that this process parked, because an event of theirs could not be applied."),
+		skipped:  counter("annals_projection_skipped_total", "Events that this process left out because somebody said so."),
 		batches: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "annals_projection_batch_seconds",
 			Help:    "Time to store one batch of documents with its checkpoint.",
@@ -52,6 +57,7 @@ func newMetrics(families []*family) *metrics {
 		lagSeconds: prometheus.NewDesc("annals_projection_lag_seconds", "Age of the oldest event that is not in the view.", labels, nil),
 		position:   prometheus.NewDesc("annals_projection_checkpoint_position", "Position of the last event in the view.", labels, nil),
 		running:    prometheus.NewDesc("annals_projection_running", "1 where the view runs, 0 where it is assigned to another process.", labels, nil),
+		letters:    prometheus.NewDesc("annals_dlq_messages", "Streams that are parked: dead letters that wait for an operator.", labels, nil),
 		stalled:    prometheus.NewDesc("annals_projection_stalled", "1 if a model of the view is behind and has not moved for half a minute.", labels, nil),
 		lastEvent:  prometheus.NewDesc("annals_projection_last_event_timestamp_seconds", "When the last event in the view was decided.", labels, nil),
 		progress:   prometheus.NewDesc("annals_projection_rebuild_progress_ratio", "Part of the events that is in the model that is being built; absent if none is.", labels, nil),
@@ -67,6 +73,7 @@ func (m *metrics) meter(view string) meter {
 	return meter{
 		events: m.events.WithLabelValues(view), errors: m.errors.WithLabelValues(view),
 		fenced: m.fenced.WithLabelValues(view), batches: m.batches.WithLabelValues(view),
+		parked: m.parked.WithLabelValues(view), skipped: m.skipped.WithLabelValues(view),
 	}
 }
 
@@ -85,6 +92,8 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.events.Describe(ch)
 	m.errors.Describe(ch)
 	m.fenced.Describe(ch)
+	m.parked.Describe(ch)
+	m.skipped.Describe(ch)
 	m.batches.Describe(ch)
 	ch <- m.lagEvents
 	ch <- m.lagSeconds
@@ -94,6 +103,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.lastEvent
 	ch <- m.progress
 	ch <- m.modelLag
+	ch <- m.letters
 }
 
 // Collect implements prometheus.Collector. How far a view is, and how far
@@ -103,6 +113,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.events.Collect(ch)
 	m.errors.Collect(ch)
 	m.fenced.Collect(ch)
+	m.parked.Collect(ch)
+	m.skipped.Collect(ch)
 	m.batches.Collect(ch)
 	for _, f := range m.families {
 		gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
@@ -120,7 +132,7 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 		return
 	}
 	gauge(m.running, 1)
-	stalled := false
+	stalled, letters := false, 0
 	for _, k := range f.entry.models() {
 		p := f.models[k.Model]
 		if p == nil {
@@ -128,7 +140,7 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 		}
 		role := f.entry.role(k.Model)
 		g := p.gauges()
-		stalled = stalled || g.stalled
+		stalled, letters = stalled || g.stalled, letters+g.letters
 		gauge(m.modelLag, g.lagEvents, strconv.Itoa(k.Version), role)
 		if role == RoleLive {
 			gauge(m.lagEvents, g.lagEvents)
@@ -142,6 +154,7 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 			gauge(m.progress, g.progress)
 		}
 	}
+	gauge(m.letters, float64(letters))
 	gauge(m.stalled, float64(map[bool]int{true: 1}[stalled]))
 }
 
@@ -149,6 +162,7 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 type gauges struct {
 	lagEvents, lagSeconds, position, lastEvent, progress float64
 	stalled                                              bool
+	letters                                              int
 }
 
 func (p *projection) gauges() gauges {
@@ -158,7 +172,7 @@ func (p *projection) gauges() gauges {
 	events, seconds := p.lag(now)
 	g := gauges{
 		lagEvents: float64(events), lagSeconds: seconds, position: float64(least.Position),
-		progress: progressOf(least.Events, events), stalled: p.stalled(now),
+		progress: progressOf(least.Events, events), stalled: p.stalled(now), letters: p.parked(),
 	}
 	if !least.Time.IsZero() {
 		g.lastEvent = float64(least.Time.UnixNano()) / 1e9

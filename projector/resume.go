@@ -2,6 +2,7 @@ package projector
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,15 +20,52 @@ func (r *run) load(ctx context.Context) (head store.Position, err error) {
 		return 0, err
 	}
 	r.w.loaded(r.stored)
-	if was := r.stored.Types; r.stored.Position > 0 && !slices.Equal(was, desc.Types) {
-		return 0, &RedefinedError{View: desc.Name, Was: was, Now: desc.Types}
+	if err = r.sameDefinition(ctx); err != nil {
+		return 0, err
 	}
 	if head, err = r.head(ctx, max(r.stored.Position, r.stored.Furthest)); err != nil {
 		return 0, err
 	}
-	r.stored.Version, r.stored.Types = desc.Version, desc.Types
+	r.stored.Version, r.stored.Types, r.stored.Workers = desc.Version, desc.Types, desc.Workers
 	r.folded = r.stored
-	return head, nil
+	return head, r.recall(ctx)
+}
+
+// recall reads which streams are parked.
+func (r *run) recall(ctx context.Context) error {
+	notes, err := r.view.Notes(ctx, r.w.name)
+	if err != nil {
+		return err
+	}
+	m, err := recall(notes)
+	if err != nil {
+		return fmt.Errorf("view %s: %w", r.w.p.desc.Name, err)
+	}
+	r.w.recalled(m)
+	return nil
+}
+
+// sameDefinition makes sure that what is stored was made from the same types and by
+// as many workers. The first worker's checkpoint tells also where one's own is not
+// there yet.
+func (r *run) sameDefinition(ctx context.Context) error {
+	desc, was := r.w.p.desc, r.stored
+	if _, ok := r.view.(Querier); desc.kind == ofTables && !ok {
+		return &store.InvalidError{What: "view", Value: desc.Name, Reason: "the store keeps no tables"}
+	}
+	if was.Revision == 0 && r.w.nth > 0 {
+		var err error
+		if was, err = r.view.Load(ctx, r.w.p.workers[0].name); err != nil {
+			return err
+		}
+	}
+	if was.Revision == 0 {
+		return nil
+	}
+	if !slices.Equal(was.Types, desc.Types) && was.Position > 0 || max(was.Workers, 1) != desc.Workers {
+		return &RedefinedError{View: desc.Name, Was: was.Types, Now: desc.Types, WasWorkers: max(was.Workers, 1), NowWorkers: desc.Workers}
+	}
+	return nil
 }
 
 // What seems to be ahead of the log is looked at again so often: a replica

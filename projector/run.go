@@ -30,7 +30,9 @@ type run struct {
 
 	stored  Checkpoint // as it is in the store
 	folded  Checkpoint // as it will be once everything folded is written
-	staged  []mark     // of the events that the folder has staged
+	staged  []mark     // of the events that are staged or passed over
+	fresh   []mark     // of those that were applied since the last write, two at most
+	notes   []Note     // to store with the next write
 	flushAt time.Time  // when what is folded has to be written; zero if nothing waits
 	rested  time.Time  // when the view may write again while live
 	live    bool       // nothing was left, and not much has come since
@@ -42,11 +44,12 @@ type run struct {
 
 // mark is what a checkpoint takes from an event.
 type mark struct {
-	position store.Position
-	id       uuid.UUID
-	time     time.Time
-	commit   store.Hash
-	nth      uint64 // commit of the feed
+	EventError // without a reason
+	id         uuid.UUID
+	time       time.Time
+	commit     store.Hash
+	nth        uint64 // commit of the feed
+	passed     bool   // not for the folder
 }
 
 // errTold ends an attempt between two events, because its time is over.
@@ -55,7 +58,8 @@ var errTold = errors.New("told to stop")
 // follow begins at the checkpoint and applies what the log delivers, until
 // something fails or ctx ends; then it writes what is folded, and no more.
 func (w *worker) follow(ctx context.Context, again *retry) error {
-	r := &run{w: w, folder: w.p.def.folder(w.p.cfg.Log.Codec(), w.part()), again: again}
+	r := &run{w: w, again: again}
+	r.renew()
 	head, err := r.load(ctx)
 	if err != nil {
 		return err
@@ -71,6 +75,9 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 	}
 	r.live = head <= r.stored.Position
 	w.resumed(r.view, r.stored, head)
+	if err := r.resumeLetters(ctx); err != nil {
+		return r.ended(ctx, err)
+	}
 	if len(commits) == 0 {
 		commits, err = r.next(ctx)
 	}
@@ -79,16 +86,34 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 			commits, err = r.next(ctx)
 		}
 	}
-	if errors.Is(err, errTold) {
+	return r.ended(ctx, err)
+}
+
+// ended writes what may be written when an attempt ends.
+func (r *run) ended(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errTold):
 		return r.write(ctx)
+	case blamed(err) != nil && r.folder.whole():
+		return errors.Join(err, r.write(ctx))
 	}
 	return err
 }
 
+// renew forgets all that is in memory.
+func (r *run) renew() {
+	p := r.w.p
+	r.folder = p.def.folder(p.cfg.Log.Codec(), r.w.part())
+}
+
 // next returns the next commits. While something waits to be written it waits
-// no longer than that may; then it writes and waits on.
+// no longer than that may; then it writes and waits on. What operators ask for
+// comes first.
 func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 	for {
+		if err := r.obey(ctx); err != nil {
+			return nil, err
+		}
 		commits, err := r.poll(ctx)
 		due := !r.flushAt.IsZero() && !time.Now().Before(r.flushAt)
 		switch {
@@ -96,21 +121,26 @@ func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 			return commits, nil
 		case ctx.Err() != nil:
 			return nil, errTold
-		case !due:
-			return nil, err
-		}
-		if err := r.flush(ctx); err != nil {
+		case due:
+			if err := r.flush(ctx); err != nil {
+				return nil, err
+			}
+		case !errors.Is(err, context.Canceled):
 			return nil, err
 		}
 	}
 }
 
+// poll asks the feed until something is to be written or an order comes.
 func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if !r.flushAt.IsZero() {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, r.flushAt)
 		defer cancel()
 	}
+	r.w.wakeWith(cancel)
+	defer r.w.wakeWith(nil)
 	return r.feed.Next(ctx, r.w.p.cfg.BatchCommits)
 }
 
@@ -135,24 +165,58 @@ func (r *run) apply(ctx context.Context, commits []*store.Commit) error {
 	return r.settle(ctx)
 }
 
-// take stages one event, and folds when enough are staged.
+// take stages one event, or passes it over, and folds when enough are staged.
 func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte]) error {
 	if e.Position <= r.folded.Position {
 		return nil
 	}
-	if e.Position == r.again.alone {
-		if err := r.flush(ctx); err != nil {
+	m := mark{EventError: eventOf(e), id: e.ID, time: e.Time, commit: c.Hash, nth: r.taken + 1}
+	switch {
+	case r.passes(e):
+		m.passed = true
+	case r.again.parks(e.Position):
+		return r.park(ctx, c, m)
+	case r.again.single(e.Position):
+		return r.takeAlone(ctx, e, m)
+	default:
+		if err := r.folder.stage(arrival{Recorded: e}); err != nil {
 			return err
 		}
 	}
-	if err := r.folder.stage(e); err != nil {
-		return err
-	}
-	r.staged = append(r.staged, mark{position: e.Position, id: e.ID, time: e.Time, commit: c.Hash, nth: r.taken + 1})
-	if len(r.staged) < maxStaged && e.Position != r.again.alone {
+	r.staged = append(r.staged, m)
+	if len(r.staged) < maxStaged {
 		return nil
 	}
 	return r.fold(ctx)
+}
+
+// takeAlone applies the event with nothing else in the same write.
+func (r *run) takeAlone(ctx context.Context, e store.Recorded[[]byte], m mark) error {
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	if err := r.folder.stage(arrival{Recorded: e}); err != nil {
+		return err
+	}
+	r.staged = append(r.staged, m)
+	return r.flush(ctx)
+}
+
+// passes reports whether the event is none of the worker's business, or is left
+// out: then it counts as applied, and changes nothing.
+func (r *run) passes(e store.Recorded[[]byte]) bool {
+	desc := r.w.p.desc
+	if !desc.wants(e.Type) || desc.kind != ofDocuments && !r.w.part().stream(e.Stream) {
+		return true
+	}
+	if r.w.waits(e) {
+		return true
+	}
+	reason, bad := desc.skip[eventAt{e.Stream, e.Version}]
+	if bad {
+		r.skipListed(eventOf(e), reason)
+	}
+	return bad
 }
 
 // fold applies all that is staged, and writes whenever no more may gather.
@@ -161,7 +225,7 @@ func (r *run) fold(ctx context.Context) error {
 		return err
 	}
 	for len(r.staged) > 0 {
-		n, err := r.folder.fold(room{documents: r.view.MaxChanges(), bytes: maxBatchBytes})
+		n, err := r.folder.fold(ctx, r.room())
 		r.advance(n)
 		if err != nil {
 			return err
@@ -178,6 +242,16 @@ func (r *run) fold(ctx context.Context) error {
 	}
 	r.folder.trim(r.w.p.cfg.CachedDocuments)
 	return nil
+}
+
+// room is what may gather before it is written. Notes take their share.
+func (r *run) room() room {
+	return room{
+		documents: max(1, r.view.MaxChanges()-len(r.notes)),
+		bytes:     maxBatchBytes,
+		events:    r.again.events(),
+		until:     time.Now().Add(r.w.p.cfg.FlushEvery),
+	}
 }
 
 // fetch loads the documents that staged events touch and memory has not.
@@ -197,14 +271,26 @@ func (r *run) fetch(ctx context.Context) error {
 	return nil
 }
 
-// advance moves the checkpoint-to-be over the first n staged events.
+// advance moves the checkpoint-to-be over the first n staged events, and over
+// those that are passed over before the next.
 func (r *run) advance(n int) {
-	for _, m := range r.staged[:n] {
-		r.folded.Add(m.position, m.id)
+	done := 0
+	for _, m := range r.staged {
+		if !m.passed {
+			if n == 0 {
+				break
+			}
+			n--
+			if len(r.fresh) < 2 {
+				r.fresh = append(r.fresh, m)
+			}
+		}
+		r.folded.Add(m.Position, m.id)
+		done++
 	}
-	if n > 0 {
-		last := r.staged[n-1]
-		r.folded.Position, r.folded.Time, r.folded.Commit = last.position, last.time, Hash(last.commit)
+	if done > 0 {
+		last := r.staged[done-1]
+		r.folded.Position, r.folded.Time, r.folded.Commit = last.Position, last.time, Hash(last.commit)
 	}
-	r.staged = slices.Delete(r.staged, 0, n)
+	r.staged = slices.Delete(r.staged, 0, done)
 }

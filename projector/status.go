@@ -49,6 +49,10 @@ type Status struct {
 	// Hash is the running hash of the applied events, see [Proof]. Empty where the
 	// view does not run.
 	Hash string `json:"hash"`
+	// Parked is how many streams wait in dead letters, Skipped how many events were
+	// left out because somebody said so.
+	Parked  int `json:"parked"`
+	Skipped int `json:"skipped"`
 	// Paused says that the view is not brought up to date, because somebody said so.
 	Paused bool `json:"paused"`
 	// Parity is how a candidate compared with the live model, or the live model
@@ -148,6 +152,8 @@ func (p *projection) status(ctx context.Context) Status {
 		Events:     least.Events,
 		Hash:       least.Hash.String(),
 		Progress:   progressOf(least.Events, events),
+		Parked:     p.parked(),
+		Skipped:    p.leftOut(),
 	}
 	if s.State == StateCatchingUp {
 		s.Rate = p.rate()

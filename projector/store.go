@@ -168,6 +168,11 @@ type Checkpoint struct {
 	// Version and Types are the definition's that wrote it.
 	Version int      `json:"version"`
 	Types   []string `json:"types"`
+	// Workers is how many workers share the model, 0 meaning 1.
+	Workers int `json:"workers,omitempty"`
+	// From is where the proof begins: after the event at this position. 0 but for
+	// reactions that did not begin with the first event.
+	From store.Position `json:"from,omitempty"`
 	// Position is that of the last event applied; 0 before the first.
 	Position store.Position `json:"position"`
 	// Time is when that event was decided.

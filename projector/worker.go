@@ -22,6 +22,8 @@ type worker struct {
 	nth    int
 	name   string // of its checkpoint and its notes
 	logger *slog.Logger
+	orders []*order           // that the loop has not begun
+	wake   context.CancelFunc // ends what the loop waits for; nil while it does not
 	standing
 }
 
@@ -35,6 +37,7 @@ type standing struct {
 	covered  store.Position
 	head     store.Position // last known tip of the followed types
 	progress progress
+	remembered
 }
 
 func newWorker(p *projection, nth, of int) *worker {
@@ -69,19 +72,22 @@ func (w *worker) run(ctx context.Context) {
 			again.lasted()
 		}
 		if wait := w.failed(err, &again); wait > 0 {
-			pause(ctx, wait)
+			w.rest(ctx, func(ctx context.Context) { pause(ctx, wait) })
 		}
 	}
 }
 
 // failed notes why the worker cannot go on and returns how long to wait.
 func (w *worker) failed(err error, again *retry) time.Duration {
+	p := w.p
 	if again.isolate(err) {
 		return 0
 	}
-	p := w.p
 	p.meter.errors.Inc()
-	if errors.Is(err, ErrFenced) {
+	if again.exhausted(err, p.cfg.Attempts) {
+		return 0
+	}
+	if blamed(err) == nil && errors.Is(err, ErrFenced) {
 		p.meter.fenced.Inc()
 	}
 	wait := again.backoff(err)
@@ -91,7 +97,7 @@ func (w *worker) failed(err error, again *retry) time.Duration {
 	w.state, w.err = StateFailed, err
 	p.noted()
 	w.progress.interrupted(time.Now())
-	if errors.Is(err, store.ErrAhead) {
+	if blamed(err) == nil && errors.Is(err, store.ErrAhead) {
 		w.unserved = err
 		p.waiters.fail(err)
 	}
@@ -99,20 +105,26 @@ func (w *worker) failed(err error, again *retry) time.Duration {
 }
 
 func (w *worker) report(err error, wait time.Duration) {
-	var stopped *EventError
 	var panicked *PanicError
-	switch {
+	switch stopped := blamed(err); {
+	case errors.As(err, &panicked):
+		w.logger.Error("projection panicked", "err", err, "retry_in", wait, "stack", string(panicked.Stack))
+	case stopped != nil:
+		w.logger.Error("projection cannot apply an event", "err", err, "retry_in", wait)
 	case errors.Is(err, store.ErrAhead):
 		w.logger.Error("view is ahead of the log and is not served", "err", err, "retry_in", wait)
 	case errors.Is(err, ErrFenced):
 		w.logger.Warn("projection was taken over", "err", err, "retry_in", wait)
-	case errors.As(err, &panicked):
-		w.logger.Error("projection panicked", "err", err, "retry_in", wait, "stack", string(panicked.Stack))
-	case errors.As(err, &stopped):
-		w.logger.Error("projection cannot apply an event", "err", err, "retry_in", wait)
 	default:
 		w.logger.Warn("projection interrupted", "err", err, "retry_in", wait)
 	}
+}
+
+// recalled notes what the store keeps beside the checkpoint.
+func (w *worker) recalled(m remembered) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.remembered = m
 }
 
 // loaded notes the checkpoint that an attempt found, for operators to see

@@ -2,7 +2,10 @@ package projector
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/annals-go/annals/store"
 )
 
 // settle decides when what is folded is written: while live as soon as the
@@ -70,41 +73,84 @@ func (r *run) flush(ctx context.Context) error {
 	return r.write(ctx)
 }
 
-// write stores the changed documents and the checkpoint. It is not cut short
+// write stores what changed, the notes and the checkpoint. It is not cut short
 // when ctx ends: what was folded is worth keeping.
 func (r *run) write(ctx context.Context) error {
 	r.flushAt = time.Time{}
 	if r.folded.Position == r.stored.Position {
 		return nil
 	}
-	docs, err := r.folder.pending()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.w.p.cfg.CommitTimeout)
-	defer cancel()
 	began := time.Now()
-	if docs, err = r.writeAhead(ctx, docs); err != nil {
-		return err
+	if err := r.writeFolded(ctx); err != nil {
+		return r.unfit(err)
 	}
-	next := r.folded
-	next.Revision, next.Furthest = r.stored.Revision, 0
-	if r.stored.Furthest > next.Position {
-		next.Furthest = r.stored.Furthest // there are still documents ahead
-	}
-	if next, err = r.view.Commit(ctx, Write{Checkpoint: next, Documents: docs}); err != nil {
-		return err
-	}
-	r.w.p.meter.events.Add(float64(next.Events - r.stored.Events))
 	left := r.left()
 	commits := r.known - left - r.written
 	r.rest(time.Since(began), commits)
-	r.w.committed(next, commits, left, r.isLive())
-	r.stored, r.folded, r.written = next, next, r.known-left
-	r.folder.clean()
-	r.feed.Acknowledge(next.Position)
+	r.w.committed(r.stored, commits, left, r.isLive())
+	r.written = r.known - left
+	r.feed.Acknowledge(r.stored.Position)
 	r.again.wrote()
 	return nil
+}
+
+func (r *run) writeFolded(ctx context.Context) error {
+	changes, err := r.folder.pending()
+	if err != nil {
+		return err
+	}
+	if changes.documents, err = r.writeAhead(ctx, changes.documents); err != nil {
+		return err
+	}
+	next := r.folded
+	next.Furthest = 0
+	if r.stored.Furthest > next.Position {
+		next.Furthest = r.stored.Furthest // there are still documents ahead
+	}
+	before := r.stored.Events
+	if err := r.commit(ctx, next, changes, r.notes...); err != nil {
+		return err
+	}
+	if r.w.nth == 0 { // all workers pass the same events
+		r.w.p.meter.events.Add(float64(r.stored.Events - before))
+	}
+	r.folded, r.fresh, r.notes = r.stored, nil, nil
+	r.folder.clean()
+	return nil
+}
+
+// commit stores a checkpoint, with its revision being that of the one before, and
+// what belongs to it.
+func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...Note) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.w.p.cfg.CommitTimeout)
+	defer cancel()
+	next.Revision = r.stored.Revision
+	began := time.Now()
+	next, err := r.view.Commit(ctx, Write{Checkpoint: next, Documents: c.documents, Notes: notes, Apply: c.apply})
+	if c.apply != nil {
+		r.again.took(time.Since(began), err)
+	}
+	if err == nil {
+		r.stored = next
+	}
+	return err
+}
+
+// unfit blames the event whose outcome cannot be stored. If several were applied
+// since the last write, each is to be written by itself to find it.
+func (r *run) unfit(err error) error {
+	var unfit *unfitError
+	if !errors.As(err, &unfit) && (!errors.Is(err, store.ErrTooLarge) || blamed(err) != nil) {
+		return err
+	}
+	switch len(r.fresh) {
+	case 0:
+		return err
+	case 1:
+		e := r.fresh[0].EventError
+		return fault{r.w.p.desc.Name}.handler(e, err)
+	}
+	return &steppedError{&unfitError{err}, r.folded.Position}
 }
 
 // writeAhead stores documents that are too many for one commit, all but the
@@ -112,14 +158,14 @@ func (r *run) write(ctx context.Context) error {
 // single event touches so many. If it ends halfway, each of them is ahead of
 // the checkpoint and skips the event when that is applied again.
 func (r *run) writeAhead(ctx context.Context, docs []Document) ([]Document, error) {
-	for most := r.view.MaxChanges(); len(docs) > most; docs = docs[most:] {
+	for most := r.view.MaxChanges(); len(docs)+len(r.notes) > most && len(docs) > 0; {
+		n := min(most, len(docs))
 		same := r.stored
 		same.Furthest = max(same.Furthest, r.folded.Position)
-		next, err := r.view.Commit(ctx, Write{Checkpoint: same, Documents: docs[:most]})
-		if err != nil {
+		if err := r.commit(ctx, same, changes{documents: docs[:n]}); err != nil {
 			return nil, err
 		}
-		r.stored = next
+		docs = docs[n:]
 	}
 	return docs, nil
 }

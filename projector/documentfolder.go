@@ -1,0 +1,206 @@
+package projector
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/annals-go/annals/store"
+)
+
+// documentFolder is the folder of a document view. It holds decoded documents.
+type documentFolder[E, D any] struct {
+	view    Documents[E, D]
+	wire    wire[E]
+	part    part
+	cache   cache[D]
+	staged  []touching[E]
+	changed []*document[D]
+	bytes   int
+}
+
+// touching is a staged event and the documents it touches.
+type touching[E any] struct {
+	event  store.Recorded[E]
+	parked store.Position // see arrival
+	keys   []string
+}
+
+func (f *documentFolder[E, D]) stage(a arrival) (err error) {
+	event, err := f.wire.read(a)
+	if err != nil {
+		return err
+	}
+	defer f.wire.fault.contain(eventOf(event), &err)
+	keys, err := f.checkKeys(f.view.Keys(event))
+	if err != nil {
+		return f.wire.fault.handler(eventOf(event), err)
+	}
+	f.staged = append(f.staged, touching[E]{event: event, parked: a.parked, keys: keys})
+	return nil
+}
+
+// checkKeys refuses what cannot be keys, and returns those of this part.
+func (f *documentFolder[E, D]) checkKeys(keys []string) ([]string, error) {
+	if len(keys) > MaxKeys {
+		return nil, &store.TooLargeError{What: "number of documents that one event touches", Size: len(keys), Limit: MaxKeys}
+	}
+	for _, key := range keys {
+		if f.cache.get(key) != nil {
+			continue // it has been a key before
+		}
+		if _, err := store.EncodeToken(key); err != nil {
+			return nil, err
+		}
+	}
+	if f.part.of == 1 {
+		return keys, nil
+	}
+	var mine []string // the definition's own slice stays as it is
+	for _, key := range keys {
+		if f.part.key(key) {
+			mine = append(mine, key)
+		}
+	}
+	return mine, nil
+}
+
+func (f *documentFolder[E, D]) missing() []string {
+	var keys []string
+	asked := map[string]bool{}
+	for _, s := range f.staged {
+		for _, key := range s.keys {
+			if !asked[key] && f.cache.get(key) == nil {
+				asked[key] = true
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+func (f *documentFolder[E, D]) admit(keys []string, stored []Document) error {
+	for _, s := range stored {
+		d := &document[D]{key: s.Key, position: s.Position, late: s.Late, gone: s.Document == nil, size: len(s.Document)}
+		if err := f.decode(d, s.Document); err != nil {
+			return err
+		}
+		f.cache.put(d)
+	}
+	for _, key := range keys {
+		if f.cache.get(key) == nil {
+			f.cache.put(&document[D]{key: key})
+		}
+	}
+	return nil
+}
+
+func (f *documentFolder[E, D]) fold(_ context.Context, most room) (applied int, err error) {
+	for i, s := range f.staged {
+		if len(f.changed) > 0 && !f.fits(s.keys, most) {
+			break
+		}
+		if err := f.apply(s); err != nil {
+			return applied, err
+		}
+		applied = i + 1
+	}
+	f.staged = slices.Delete(f.staged, 0, applied)
+	return applied, nil
+}
+
+func (f *documentFolder[E, D]) fits(keys []string, most room) bool {
+	if f.bytes > most.bytes {
+		return false
+	}
+	n := len(f.changed)
+	for _, key := range keys {
+		if !f.cache.get(key).changed {
+			n++
+		}
+	}
+	return n <= most.documents
+}
+
+// apply folds one event into its documents. A document that has the event
+// already stays as it is: a torn commit left it ahead of the checkpoint, or Keys
+// named it twice.
+func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
+	defer f.wire.fault.contain(eventOf(s.event), &err)
+	for _, key := range s.keys {
+		d := f.cache.get(key)
+		if d.has(s.event.Position, s.parked) {
+			continue
+		}
+		d.value = f.view.Fold(key, d.value, s.event)
+		d.folded(s.event.Position, s.parked)
+		if d.gone = f.view.Gone != nil && f.view.Gone(d.value); d.gone {
+			d.value = *new(D) // what comes next begins anew
+		}
+		if !d.changed {
+			d.changed = true
+			f.changed = append(f.changed, d)
+			f.bytes += d.size
+		}
+	}
+	return nil
+}
+
+func (f *documentFolder[E, D]) pending() (changes, error) {
+	docs := make([]Document, 0, len(f.changed))
+	for _, d := range f.changed {
+		data, err := f.encode(d)
+		if err != nil {
+			return changes{}, err
+		}
+		d.size = len(data)
+		docs = append(docs, Document{Key: d.key, Position: d.position, Document: data, Late: d.late})
+	}
+	return changes{documents: docs}, nil
+}
+
+func (f *documentFolder[E, D]) decode(d *document[D], data []byte) (err error) {
+	if d.gone {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("view %s: decode document %q: %w", f.view.Name, d.key, &PanicError{Value: r, Stack: debug.Stack()})
+		}
+	}()
+	if err := json.Unmarshal(data, &d.value); err != nil {
+		return fmt.Errorf("view %s: document %q: %w: %w", f.view.Name, d.key, store.ErrDamaged, err)
+	}
+	return nil
+}
+
+// encode returns nil for a document that is deleted.
+func (f *documentFolder[E, D]) encode(d *document[D]) (data []byte, err error) {
+	if d.gone {
+		return nil, nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = &unfitError{fmt.Errorf("view %s: encode document %q: %w", f.view.Name, d.key, &PanicError{Value: r, Stack: debug.Stack()})}
+		}
+	}()
+	if data, err = json.Marshal(d.value); err != nil {
+		return nil, &unfitError{fmt.Errorf("view %s: encode document %q: %w", f.view.Name, d.key, err)}
+	}
+	return data, nil
+}
+
+func (f *documentFolder[E, D]) clean() {
+	for _, d := range f.changed {
+		d.changed = false
+	}
+	f.changed = f.changed[:0]
+	f.bytes = 0
+}
+
+func (f *documentFolder[E, D]) trim(limit int) { f.cache.trim(limit, f.changed) }
+
+// whole is false: Fold may have changed a document half when it panicked.
+func (f *documentFolder[E, D]) whole() bool { return false }

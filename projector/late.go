@@ -1,0 +1,254 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// lateEvents is how many events of a parked stream are applied in one commit.
+const lateEvents = 512
+
+// resumeLetters finishes what was interrupted in the middle of its commits, and
+// skips what a skip list has learned since.
+func (r *run) resumeLetters(ctx context.Context) error {
+	for _, l := range r.w.byPosition() {
+		_, listed := r.skipReason(l.Stream, l.At)
+		if !listed && l.Through == 0 {
+			continue
+		}
+		if err := r.redeliver(ctx, l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) skipReason(s store.StreamID, version uint64) (string, bool) {
+	reason, ok := r.w.p.desc.skip[eventAt{s, version}]
+	return reason, ok
+}
+
+// redeliver applies the events of a parked stream in order, from the one that it
+// waits at up to the checkpoint, and releases the stream. If one of them cannot
+// be applied the stream waits at that one. What it applied is written, each time
+// with where the stream waits then. Nothing may be staged or unwritten.
+//
+// The error is one that ends the attempt: memory is not to be trusted any more.
+func (r *run) redeliver(ctx context.Context, l *letter) error {
+	q := r.w.queue(ctx, l, r.stored.Position)
+	defer q.stop()
+	for limit := lateEvents; ; {
+		next, then, err := q.peek(min(limit, r.again.events()))
+		if ctx.Err() != nil {
+			return errTold
+		}
+		if err != nil {
+			return err
+		}
+		if len(next) == 0 {
+			return r.release(ctx, l)
+		}
+		if reason, listed := r.skipReason(l.Stream, next[0].event.Version); listed {
+			if l, err = r.leaveOut(ctx, l, next[0], second(next, then), "", reason, bySkipList); err != nil {
+				return err
+			}
+			q.drop(1)
+			if l == nil {
+				return nil
+			}
+			continue
+		}
+		next, then = r.upToListed(next, then)
+		moved, n, err := r.applyLate(ctx, l, next, then)
+		why := blamed(err)
+		switch {
+		case err == nil:
+			q.drop(n)
+			if l = moved; l == nil {
+				return nil
+			}
+			limit = min(2*limit, lateEvents)
+		case why != nil && why.Position == next[0].event.Position:
+			r.renew()
+			return r.stay(ctx, l, why)
+		case why != nil:
+			r.renew()
+			limit = max(1, slices.IndexFunc(next, func(e queued) bool { return e.event.Position == why.Position }))
+		case len(next) > 1 && isUnfit(err):
+			r.renew()
+			limit = 1
+		default:
+			return err
+		}
+	}
+}
+
+// second is the event after the first of next.
+func second(next []queued, then *queued) *queued {
+	if len(next) > 1 {
+		return &next[1]
+	}
+	return then
+}
+
+// upToListed cuts what is to be applied before the next event of the skip list.
+func (r *run) upToListed(next []queued, then *queued) ([]queued, *queued) {
+	for i := range next {
+		if _, listed := r.skipReason(next[i].event.Stream, next[i].event.Version); listed {
+			return next[:i], &next[i]
+		}
+	}
+	return next, then
+}
+
+func isUnfit(err error) bool {
+	var unfit *unfitError
+	return errors.As(err, &unfit) || errors.Is(err, store.ErrTooLarge)
+}
+
+// applyLate applies events and writes them. It returns how many there were room
+// for, and the letter as it is afterwards, nil if then is nil and all were applied.
+func (r *run) applyLate(ctx context.Context, l *letter, next []queued, then *queued) (*letter, int, error) {
+	for _, q := range next {
+		a := arrival{Recorded: q.event, parked: l.First}
+		if q.event.Version == l.At {
+			a.edited = l.Edited
+		}
+		if err := r.folder.stage(a); err != nil {
+			return nil, 0, err
+		}
+	}
+	if err := r.fetch(ctx); err != nil {
+		return nil, 0, err
+	}
+	room := r.room()
+	room.documents = max(1, room.documents-1)
+	n, err := r.folder.fold(ctx, room)
+	if err != nil && (n == 0 || !r.folder.whole()) {
+		return nil, 0, err
+	}
+	var moved *letter
+	if n < len(next) {
+		moved = l.moved(next[n])
+	} else if then != nil {
+		moved = l.moved(*then)
+	}
+	if err := r.writeLate(ctx, l, moved, next[n-1].event.Position); err != nil {
+		return nil, 0, r.unfitLate(err, next)
+	}
+	if n < len(next) {
+		r.renew() // what is staged is staged again
+	}
+	return moved, n, nil
+}
+
+// unfitLate blames the only event for what cannot be stored.
+func (r *run) unfitLate(err error, next []queued) error {
+	if len(next) == 1 && isUnfit(err) && blamed(err) == nil {
+		return fault{r.w.p.desc.Name}.handler(eventOf(next[0].event), err)
+	}
+	return err
+}
+
+// writeLate stores what late events changed and where the stream waits now; moved
+// is nil if it does not any more. A store that may tear a commit could keep the
+// letter's end without the documents. So there the documents come first, and before
+// them how far they may get ahead of the letter.
+func (r *run) writeLate(ctx context.Context, l, moved *letter, through store.Position) error {
+	c, err := r.folder.pending()
+	if err != nil {
+		return err
+	}
+	if len(c.documents) > 0 && r.view.Torn() {
+		if err := r.announce(ctx, l, c.documents, through); err != nil {
+			return err
+		}
+		c.documents = nil
+	}
+	if err := r.keep(ctx, l, moved, c); err != nil {
+		return err
+	}
+	r.folder.clean()
+	return nil
+}
+
+func (r *run) announce(ctx context.Context, l *letter, docs []Document, through store.Position) error {
+	intent := *l
+	intent.Through = max(l.Through, through)
+	if err := r.keep(ctx, l, &intent, changes{}); err != nil {
+		return err
+	}
+	for part := range slices.Chunk(docs, r.view.MaxChanges()) {
+		if err := r.commit(ctx, r.stored, changes{documents: part}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep stores the letter as it is now, nil if the stream is not parked any more,
+// in one commit with whatever else is to be stored.
+func (r *run) keep(ctx context.Context, was, now *letter, c changes, notes ...Note) error {
+	note := was.gone()
+	if now != nil {
+		var err error
+		if note, err = now.note(); err != nil {
+			return err
+		}
+	}
+	if err := r.commit(ctx, r.stored, c, append(notes, note)...); err != nil {
+		return err
+	}
+	if now == nil {
+		r.w.forget(was)
+		r.w.logger.Info("stream released", "stream", was.Stream.String(), "letter", was.ID)
+		return nil
+	}
+	now.seen = max(now.seen, was.seen)
+	r.w.remember(now)
+	return nil
+}
+
+// release notes that nothing waits any more.
+func (r *run) release(ctx context.Context, l *letter) error { return r.keep(ctx, l, nil, changes{}) }
+
+// stay notes that the event could not be applied once more.
+func (r *run) stay(ctx context.Context, l *letter, why *EventError) error {
+	r.w.logger.Warn("stream stays parked", "stream", l.Stream.String(), "event_version", why.Version, "event", why.Type, "err", why.Reason, "letter", l.ID)
+	return r.keep(ctx, l, l.failed(why, time.Now().UTC()), changes{})
+}
+
+// leaveOut records that the event that the stream waits at is skipped, and moves
+// on to the one after it. A store that may tear a commit stores the record first:
+// better one too many than an event that nobody sees missing.
+func (r *run) leaveOut(ctx context.Context, l *letter, first queued, then *queued, fault, reason, by string) (*letter, error) {
+	if l.Through >= first.event.Position {
+		return nil, refusal{fmt.Errorf("view %s: skip %s version %d: %w", r.w.p.desc.Name, l.Stream, l.At, errPartly)}
+	}
+	s := r.skipped(eventOf(first.event), fault, reason, by)
+	record, err := s.note()
+	if err != nil {
+		return nil, err
+	}
+	var moved *letter
+	if then != nil {
+		moved = l.moved(*then)
+	}
+	notes := []Note{record}
+	if r.view.Torn() {
+		if err := r.commit(ctx, r.stored, changes{}, notes...); err != nil {
+			return nil, err
+		}
+		notes = nil
+	}
+	if err := r.keep(ctx, l, moved, changes{}, notes...); err != nil {
+		return nil, err
+	}
+	r.w.rememberSkipped(s)
+	return moved, nil
+}

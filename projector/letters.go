@@ -1,0 +1,282 @@
+package projector
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/annals-go/annals/store"
+)
+
+// DeadLetters returns the streams that are parked for the view's models, the
+// oldest parking first. It asks the log how many events wait in each.
+//
+// Errors, as of all that follow: [ErrNoView], [ErrElsewhere] where the view does
+// not run, [ErrTimeout] if its models are not open before ctx ends,
+// [store.ErrUnavailable].
+func (g *Group) DeadLetters(ctx context.Context, view string) ([]DeadLetter, error) {
+	var all []*addressed
+	err := g.eachWorker(ctx, view, func(w *worker) {
+		for _, l := range w.letters {
+			all = append(all, &addressed{w, *l})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b *addressed) int { return cmp.Compare(a.letter.First, b.letter.First) })
+	letters := make([]DeadLetter, len(all))
+	for i, a := range all {
+		if letters[i], err = a.counted(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return letters, nil
+}
+
+// LetterEvents returns the events of a parked stream that wait, in order, at most
+// limit, 0 meaning 100 and 1000 the most.
+//
+// Errors beside those of [Group.DeadLetters]: [ErrNoLetter].
+func (g *Group) LetterEvents(ctx context.Context, view, id string, limit int) ([]LetterEvent, error) {
+	const usual, most = 100, 1000
+	if limit <= 0 {
+		limit = usual
+	}
+	a, err := g.letter(ctx, view, id)
+	if err != nil {
+		return nil, err
+	}
+	q := a.worker.queue(ctx, &a.letter, a.upTo())
+	defer q.stop()
+	next, _, err := q.peek(min(limit, most))
+	if err != nil {
+		return nil, err
+	}
+	show := a.worker.p.def.shower(a.worker.p.cfg.Log.Codec())
+	events := make([]LetterEvent, len(next))
+	for i, n := range next {
+		e := n.event
+		events[i] = LetterEvent{At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time}
+		if events[i].Data, err = show.show(e); err != nil {
+			events[i].Raw = e.Data
+		}
+	}
+	return events, nil
+}
+
+// Retry applies the events of a parked stream in order, up to where the view is,
+// and releases the stream: then the DeadLetter is the zero value. If one of them
+// cannot be applied the stream waits at that one, and the letter is as it is now.
+// When ctx ends it goes on all the same.
+//
+// Errors beside those of [Group.DeadLetters]: [ErrNoLetter], [ErrUnfinished],
+// [ErrBusy], [ErrStopped]; [store.ErrUnavailable] also if the outcome is not known.
+func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) {
+	return g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
+		if err := r.w.unfinished(l); err != nil {
+			return refusal{err}
+		}
+		return r.redeliver(ctx, l)
+	})
+}
+
+// Edit gives the event that a parked stream waits at other data, for this model
+// and from the next try on: JSON, as its type's fields are named. at is the event's
+// version, so that nobody edits another than they saw. The log keeps the event as
+// it is. by is who says so.
+//
+// Errors beside those of [Group.Retry]: [store.ErrInvalid] if the stream waits at
+// another event or the data are not of its type.
+func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.RawMessage, by string) error {
+	_, err := g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
+		if l.At != at {
+			return refusal{&store.InvalidError{What: "version", Value: fmt.Sprint(at), Reason: fmt.Sprintf("the stream waits at version %d", l.At)}}
+		}
+		if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(l.Event, data); err != nil {
+			return refusal{err}
+		}
+		edited := *l
+		edited.Edited, edited.By = slices.Clone(data), by
+		err := r.keep(ctx, l, &edited, changes{})
+		if isUnfit(err) {
+			return refusal{err}
+		}
+		return err
+	})
+	return err
+}
+
+// Skip leaves out the event that a parked stream waits at, records that with the
+// reason and who says so, and goes on as [Group.Retry] does with the events after
+// it. The errors are those of Retry, and [store.ErrInvalid] without a reason.
+func (g *Group) Skip(ctx context.Context, view, id, reason, by string) (DeadLetter, error) {
+	if reason == "" {
+		return DeadLetter{}, &store.InvalidError{What: "reason", Value: reason, Reason: "an event is skipped for a reason"}
+	}
+	return g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
+		if err := r.w.unfinished(l); err != nil {
+			return refusal{err}
+		}
+		return r.skipFirst(ctx, l, reason, by)
+	})
+}
+
+// Skipped returns the events that were left out of the view's models, in the order
+// of their positions. The errors are those of [Group.DeadLetters].
+func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
+	var all []Skipped
+	err := g.eachWorker(ctx, view, func(w *worker) {
+		for _, s := range w.standing.skipped {
+			all = append(all, s)
+		}
+	})
+	slices.SortFunc(all, func(a, b Skipped) int {
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.Model.String(), b.Model.String()), cmp.Compare(a.Worker, b.Worker))
+	})
+	return all, err
+}
+
+// addressed is a letter as it was when it was looked up, and whose it is.
+type addressed struct {
+	worker *worker
+	letter letter
+}
+
+// upTo is how far the worker had come.
+func (a *addressed) upTo() store.Position {
+	a.worker.p.mu.Lock()
+	defer a.worker.p.mu.Unlock()
+	return a.worker.stored.Position
+}
+
+// counted is the dead letter with the number of events that wait. The loop has
+// counted those that it passed over itself; the others are in the log.
+func (a *addressed) counted(ctx context.Context) (DeadLetter, error) {
+	const step = 1000
+	d := a.letter.DeadLetter
+	if a.letter.seen > 0 {
+		d.Queued = a.letter.seen - d.At
+		return d, nil
+	}
+	q := a.worker.queue(ctx, &a.letter, a.upTo())
+	defer q.stop()
+	for {
+		next, then, err := q.peek(step)
+		if err != nil {
+			return d, err
+		}
+		if len(next) > 0 {
+			d.Queued = next[len(next)-1].event.Version - d.At
+		}
+		if then == nil {
+			return d, nil
+		}
+		q.drop(len(next))
+	}
+}
+
+// eachWorker calls look, with the lock held, for each worker of each model of the
+// view that is open, once the live one is.
+func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker)) error {
+	f, err := g.family(view)
+	if err != nil {
+		return err
+	}
+	if _, _, _, err := f.at(ctx, 0); err != nil {
+		return err
+	}
+	for _, p := range f.all() {
+		p.mu.Lock()
+		if p.isOpen() {
+			for _, w := range p.workers {
+				look(w)
+			}
+		}
+		p.mu.Unlock()
+	}
+	return nil
+}
+
+// letter finds the one of that id.
+func (g *Group) letter(ctx context.Context, view, id string) (found *addressed, err error) {
+	err = g.eachWorker(ctx, view, func(w *worker) {
+		if l := w.byID(id); l != nil {
+			found = &addressed{w, *l}
+		}
+	})
+	if err == nil && found == nil {
+		err = fmt.Errorf("%w: %q of view %s", ErrNoLetter, id, view)
+	}
+	return found, err
+}
+
+// change has the letter's worker do something with it, and returns the letter as
+// it is then.
+func (g *Group) change(ctx context.Context, view, id string, do func(ctx context.Context, r *run, l *letter) error) (DeadLetter, error) {
+	a, err := g.letter(ctx, view, id)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	err = a.worker.ask(ctx, func(ctx context.Context, r *run) error {
+		l := r.w.byID(id)
+		if l == nil {
+			return refusal{fmt.Errorf("%w: %q of view %s", ErrNoLetter, id, view)}
+		}
+		return do(ctx, r, l)
+	})
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	a.worker.p.mu.Lock()
+	l := a.worker.byID(id)
+	if l != nil {
+		a.letter = *l
+	}
+	a.worker.p.mu.Unlock()
+	if l == nil {
+		return DeadLetter{}, nil
+	}
+	return a.counted(ctx)
+}
+
+// byID returns the letter, nil if there is none.
+func (m remembered) byID(id string) *letter {
+	for _, l := range m.letters {
+		if l.ID == id {
+			return l
+		}
+	}
+	return nil
+}
+
+// unfinished refuses what concerns a letter while another has documents ahead of
+// it: they remember one parking only.
+func (w *worker) unfinished(but *letter) error {
+	for _, l := range w.letters {
+		if l.Through > 0 && l.ID != but.ID {
+			return fmt.Errorf("%w: retry %s (%s) first", ErrUnfinished, l.ID, l.Stream)
+		}
+	}
+	return nil
+}
+
+// skipFirst leaves out the event that the stream waits at and goes on.
+func (r *run) skipFirst(ctx context.Context, l *letter, reason, by string) error {
+	q := r.w.queue(ctx, l, r.stored.Position)
+	next, then, err := q.peek(1)
+	q.stop()
+	if err != nil {
+		return err
+	}
+	if len(next) == 0 {
+		return r.release(ctx, l)
+	}
+	moved, err := r.leaveOut(ctx, l, next[0], then, l.Error, reason, by)
+	if err != nil || moved == nil {
+		return err
+	}
+	return r.redeliver(ctx, moved)
+}

@@ -1,0 +1,122 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/annals-go/annals/store"
+)
+
+// order is what an operator asks of a worker. The worker's own loop does it, for
+// there is one who writes; it does it between two events, with nothing unwritten.
+type order struct {
+	do   func(ctx context.Context, r *run) error
+	done chan error // has room for the outcome
+}
+
+// maxOrders bounds how many wait for one worker.
+const maxOrders = 100
+
+// ask has the worker's loop do something and returns the error of that, or why it
+// was not done. When ctx ends, what has begun is finished all the same: what do
+// writes must not be read then.
+func (w *worker) ask(ctx context.Context, do func(ctx context.Context, r *run) error) error {
+	o := &order{do: do, done: make(chan error, 1)}
+	if err := w.enlist(o); err != nil {
+		return err
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+	}
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.orders = slices.DeleteFunc(w.orders, func(other *order) bool { return other == o })
+	return &TimeoutError{View: w.p.desc.Name, Has: w.stored.Position, Reason: w.err, Cause: ctx.Err()}
+}
+
+func (w *worker) enlist(o *order) error {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	switch {
+	case !w.p.cfg.assigned(w.p.desc.Name):
+		return w.p.elsewhere()
+	case w.p.finished:
+		return ErrStopped
+	case w.p.held:
+		return fmt.Errorf("view %s: %w", w.p.desc.Name, ErrPaused)
+	case len(w.orders) >= maxOrders:
+		return ErrBusy
+	}
+	w.orders = append(w.orders, o)
+	if w.wake != nil {
+		w.wake()
+	}
+	return nil
+}
+
+// wakeWith says how an order that comes wakes the loop; nil when it does not wait.
+// An order that is there already wakes it at once.
+func (w *worker) wakeWith(wake context.CancelFunc) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.wake = wake
+	if wake != nil && len(w.orders) > 0 {
+		wake()
+	}
+}
+
+// dismiss ends what was asked of workers and not begun. The lock is held.
+func (p *projection) dismiss(err error) {
+	for _, w := range p.workers {
+		for _, o := range w.orders {
+			o.done <- err
+		}
+		w.orders = nil
+	}
+}
+
+func (w *worker) nextOrder() *order {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if len(w.orders) == 0 {
+		return nil
+	}
+	o := w.orders[0]
+	w.orders = slices.Delete(w.orders, 0, 1)
+	return o
+}
+
+// obey does what was asked for. An error of that ends the attempt, unless it
+// concerns only who asked.
+func (r *run) obey(ctx context.Context) error {
+	for o := r.w.nextOrder(); o != nil; o = r.w.nextOrder() {
+		err := r.flush(ctx)
+		if err == nil {
+			err = o.do(ctx, r)
+		}
+		var refused refusal
+		if errors.As(err, &refused) {
+			o.done <- refused.error
+			continue
+		}
+		if err != nil {
+			o.done <- fmt.Errorf("%w: view %s: %w", store.ErrUnavailable, r.w.p.desc.Name, err)
+			return err
+		}
+		o.done <- nil
+	}
+	return nil
+}
+
+// rest waits before the next attempt, or until there is an order.
+func (w *worker) rest(ctx context.Context, wait func(ctx context.Context)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.wakeWith(cancel)
+	defer w.wakeWith(nil)
+	wait(ctx)
+}

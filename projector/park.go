@@ -1,0 +1,124 @@
+package projector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// errPartly: documents have an event already that cannot be applied any more, so
+// its stream cannot be parked at it.
+var errPartly = errors.New("some documents have the event already: rebuild the view")
+
+// park notes that the stream waits at the event, and passes it over. That is
+// written by itself: a document beyond the checkpoint is then known to have all
+// events before its position but those of streams that were parked already.
+func (r *run) park(ctx context.Context, c *store.Commit, m mark) error {
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	why := r.again.park
+	r.again.park = nil
+	if r.stored.Furthest >= m.Position {
+		return fmt.Errorf("view %s: park %s at version %d: %w: %w", r.w.p.desc.Name, m.Stream, m.Version, errPartly, why)
+	}
+	if most := r.w.p.cfg.MaxParked; r.w.parked() >= most {
+		return fmt.Errorf("view %s: %w: %d, and now %s at version %d: %w", r.w.p.desc.Name, ErrTooManyParked, most, m.Stream, m.Version, why.Reason)
+	}
+	l := r.newLetter(c, m, why)
+	note, err := l.note()
+	if err != nil {
+		return err
+	}
+	m.passed = true
+	r.staged, r.notes = append(r.staged, m), append(r.notes, note)
+	if err := r.flush(ctx); err != nil {
+		return err
+	}
+	r.w.remember(l)
+	r.w.p.meter.parked.Inc()
+	r.w.logger.Error("stream parked", "stream", l.Stream.String(), "event_version", l.At, "position", uint64(l.Position),
+		"event", l.Event, "kind", l.Kind, "attempts", l.Attempts, "err", why.Reason, "letter", l.ID)
+	return nil
+}
+
+func (r *run) newLetter(c *store.Commit, m mark, why *EventError) *letter {
+	now, model := time.Now().UTC(), r.w.p.model
+	return &letter{
+		DeadLetter: DeadLetter{
+			Model: model, ID: letterID(model, r.w.name, m.Stream, m.Position), Worker: r.w.name,
+			Stream: m.Stream, At: m.Version, Position: m.Position, Event: m.Type,
+			Kind: why.Kind, Error: why.Reason.Error(), Attempts: r.again.tries, Parked: now, Tried: now,
+		},
+		First: m.Position,
+		After: c.After,
+		seen:  m.Version,
+	}
+}
+
+// skipListed records an event of the definition's skip list that is passed over.
+func (r *run) skipListed(e EventError, reason string) {
+	s := r.skipped(e, "", reason, bySkipList)
+	if note, err := s.note(); err == nil { // it is made of strings and numbers
+		r.notes = append(r.notes, note)
+		r.w.rememberSkipped(s)
+	}
+}
+
+// bySkipList is who skips what a definition says.
+const bySkipList = "skip list"
+
+func (r *run) skipped(e EventError, fault, reason, by string) Skipped {
+	return Skipped{
+		Model: r.w.p.model, Worker: r.w.name, Stream: e.Stream, At: e.Version, Position: e.Position, Event: e.Type,
+		Error: fault, Reason: reason, By: by, Time: time.Now().UTC(),
+	}
+}
+
+// waits reports whether the event waits in a parked stream, and counts it.
+func (w *worker) waits(e store.Recorded[[]byte]) bool {
+	l := w.letters[e.Stream] // only the loop writes it, and this is the loop
+	if l == nil || e.Version < l.At {
+		return false
+	}
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	if l.seen > 0 {
+		l.seen = max(l.seen, e.Version)
+	}
+	return true
+}
+
+// parked is how many streams wait.
+func (w *worker) parked() int {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return len(w.letters)
+}
+
+func (w *worker) remember(l *letter) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.letters[l.Stream] = l
+}
+
+func (w *worker) forget(l *letter) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	delete(w.letters, l.Stream)
+}
+
+func (w *worker) rememberSkipped(s Skipped) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	at := eventAt{s.Stream, s.At}
+	if _, known := w.standing.skipped[at]; !known {
+		w.p.meter.skipped.Inc()
+		w.logger.Warn("event skipped", "stream", s.Stream.String(), "event_version", s.At, "position", uint64(s.Position),
+			"event", s.Event, "reason", s.Reason, "by", s.By)
+	}
+	w.standing.skipped[at] = s
+}

@@ -1,0 +1,133 @@
+package projector
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Where a reaction begins that never ran.
+const (
+	// FromBeginning: with the first event of the log.
+	FromBeginning = "beginning"
+	// FromNow: with the first event that comes after its first start.
+	FromNow = "now"
+)
+
+// Reaction defines what is done outside because of events: a mail, a call, a
+// command. It is a value; a [Group] runs it, on any store. It keeps nothing but
+// checkpoints.
+//
+// It reacts at least once: what it did in the moments before a crash it does
+// again. [store.Recorded.ID] is the same each time.
+type Reaction[E any] struct {
+	// Name, Types, Events, Only and Skip are as in [Documents].
+	Name   string
+	Types  []string
+	Events store.Types[E]
+	Only   []string
+	Skip   []SkipEvent
+	// Version is as in [Documents], but that a new version goes on where the one
+	// before it is: nothing is done twice.
+	Version int
+	// Workers is how many workers share the events, by their streams: the events of
+	// one stream come in order, those of several workers side by side. 1 to 64;
+	// default 1. Another number needs a new version.
+	Workers int
+	// React is called for each event, again if it fails. An error or a panic that
+	// stays parks the event's stream; an error that matches [store.ErrUnavailable]
+	// has the worker wait instead. ctx ends when the worker is to stop.
+	React func(ctx context.Context, e store.Recorded[E]) error
+	// From is where to begin: [FromBeginning] or [FromNow]. Default FromBeginning.
+	From string
+}
+
+// Describe implements [Definition].
+func (v Reaction[E]) Describe() Description { return v.common().describe() }
+
+func (v Reaction[E]) validate() error { return v.common().validate() }
+
+func (v Reaction[E]) common() common {
+	c := common{
+		kind: ofReactions, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(),
+		only: v.Only, skip: v.Skip, workers: v.Workers, fromNow: v.From == FromNow,
+	}
+	if v.React == nil {
+		c.missing = "React"
+	}
+	if v.From != "" && v.From != FromBeginning && v.From != FromNow {
+		c.wrong = fmt.Sprintf("it begins neither %q nor %q", FromBeginning, FromNow)
+	}
+	return c
+}
+
+func (v Reaction[E]) folder(codec store.Codec, _ part) folder {
+	return &reactionFolder[E]{view: v, wire: v.wire(codec)}
+}
+
+func (v Reaction[E]) wire(codec store.Codec) wire[E] {
+	return wire[E]{types: v.Events, codec: codec, fault: fault{view: v.Name}}
+}
+
+func (v Reaction[E]) shower(codec store.Codec) shower { return v.wire(codec) }
+
+// reactionFolder is the folder of a reaction: to apply an event is to react.
+type reactionFolder[E any] struct {
+	view   Reaction[E]
+	wire   wire[E]
+	staged []store.Recorded[E]
+}
+
+func (f *reactionFolder[E]) stage(a arrival) error {
+	e, err := f.wire.read(a)
+	if err == nil {
+		f.staged = append(f.staged, e)
+	}
+	return err
+}
+
+func (f *reactionFolder[E]) missing() []string { return nil }
+
+func (f *reactionFolder[E]) admit([]string, []Document) error { return nil }
+
+// fold stops when it is time to write, or to end: nobody knows how long reacting takes.
+func (f *reactionFolder[E]) fold(ctx context.Context, most room) (applied int, err error) {
+	for _, e := range f.staged {
+		if applied > 0 && !time.Now().Before(most.until) {
+			break
+		}
+		if ctx.Err() != nil {
+			err = errTold
+			break
+		}
+		if err = f.react(ctx, e); err != nil {
+			break
+		}
+		applied++
+	}
+	f.staged = append(f.staged[:0], f.staged[applied:]...)
+	return applied, err
+}
+
+func (f *reactionFolder[E]) react(ctx context.Context, e store.Recorded[E]) (err error) {
+	defer f.wire.fault.contain(eventOf(e), &err)
+	err = f.view.React(ctx, e)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return errTold
+	}
+	return f.wire.fault.handler(eventOf(e), err)
+}
+
+func (f *reactionFolder[E]) pending() (changes, error) { return changes{}, nil }
+
+func (f *reactionFolder[E]) clean() {}
+
+func (f *reactionFolder[E]) trim(int) {}
+
+// whole is true: what was done is done, and is not to be done again.
+func (f *reactionFolder[E]) whole() bool { return true }
