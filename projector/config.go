@@ -80,11 +80,11 @@ func (c Config) withDefaults() Config {
 	c.CommitTimeout = defaulted(c.CommitTimeout, 10*time.Second)
 	c.CachedDocuments = defaulted(c.CachedDocuments, 50_000)
 	c.MaxWaiters = defaulted(c.MaxWaiters, 10_000)
+	c.Attempts = defaulted(c.Attempts, 4)
+	c.MaxParked = defaulted(c.MaxParked, 1000)
 	if c.Registry == nil {
 		c.Registry = &MemoryRegistry{}
 	}
-	c.Attempts = defaulted(c.Attempts, 4)
-	c.MaxParked = defaulted(c.MaxParked, 1000)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

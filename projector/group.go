@@ -101,15 +101,12 @@ func (g *Group) Get(ctx context.Context, view, key string, min store.Position) (
 	if _, err := store.EncodeToken(key); err != nil {
 		return Document{}, err
 	}
-	var d Document
+	var doc Document
 	err = f.read(ctx, min, func(p *projection, v View, since []Checkpoint) (err error) {
-		d, err = p.answer(ctx, v, key, since)
+		doc, err = p.answer(ctx, v, key, since)
 		return err
 	})
-	if err != nil {
-		return Document{}, err
-	}
-	return d, nil
+	return doc, err
 }
 
 // List returns a page of documents in the order of their last change, as they
@@ -131,10 +128,11 @@ func (g *Group) List(ctx context.Context, view, cursor string, limit int, min st
 		return nil, "", err
 	}
 	err = f.read(ctx, min, func(p *projection, v View, since []Checkpoint) (err error) {
+		m := p.model
 		if p.desc.kind != ofDocuments {
 			return fmt.Errorf("list view %s: %w", view, ErrNoDocuments)
 		}
-		if of != p.model {
+		if of != m {
 			inner = "" // of a model that was served before: from the beginning
 		}
 		docs, next, err = v.List(ctx, inner, pageSize(limit), since...)

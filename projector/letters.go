@@ -55,14 +55,9 @@ func (g *Group) LetterEvents(ctx context.Context, view, id string, limit int) ([
 	if err != nil {
 		return nil, err
 	}
-	show := a.worker.p.def.shower(a.worker.p.cfg.Log.Codec())
 	events := make([]LetterEvent, len(next))
 	for i, n := range next {
-		e := n.event
-		events[i] = LetterEvent{At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time}
-		if events[i].Data, err = show.show(e); err != nil {
-			events[i].Raw = e.Data
-		}
+		events[i] = a.worker.p.show(n.event)
 	}
 	return events, nil
 }
@@ -137,6 +132,20 @@ func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.Model.String(), b.Model.String()), cmp.Compare(a.Worker, b.Worker))
 	})
 	return all, err
+}
+
+// show returns the event with its data as JSON where that can be had.
+func (p *projection) show(e store.Recorded[[]byte]) LetterEvent {
+	shown := LetterEvent{At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time}
+	if p.def != nil {
+		data, err := p.def.shower(p.cfg.Log.Codec()).show(e)
+		if err == nil {
+			shown.Data = data
+			return shown
+		}
+	}
+	shown.Raw = e.Data
+	return shown
 }
 
 // addressed is a letter as it was when it was looked up, and whose it is.

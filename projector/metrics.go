@@ -29,11 +29,11 @@ type metrics struct {
 	lagSeconds *prometheus.Desc
 	position   *prometheus.Desc
 	running    *prometheus.Desc
+	letters    *prometheus.Desc
 	stalled    *prometheus.Desc
 	lastEvent  *prometheus.Desc
 	progress   *prometheus.Desc
 	modelLag   *prometheus.Desc
-	letters    *prometheus.Desc
 }
 
 func newMetrics(families []*family) *metrics {
@@ -99,11 +99,11 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.lagSeconds
 	ch <- m.position
 	ch <- m.running
+	ch <- m.letters
 	ch <- m.stalled
 	ch <- m.lastEvent
 	ch <- m.progress
 	ch <- m.modelLag
-	ch <- m.letters
 }
 
 // Collect implements prometheus.Collector. How far a view is, and how far
@@ -140,7 +140,8 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 		}
 		role := f.entry.role(k.Model)
 		g := p.gauges()
-		stalled, letters = stalled || g.stalled, letters+g.letters
+		letters += g.letters
+		stalled = stalled || g.stalled
 		gauge(m.modelLag, g.lagEvents, strconv.Itoa(k.Version), role)
 		if role == RoleLive {
 			gauge(m.lagEvents, g.lagEvents)
@@ -172,7 +173,8 @@ func (p *projection) gauges() gauges {
 	events, seconds := p.lag(now)
 	g := gauges{
 		lagEvents: float64(events), lagSeconds: seconds, position: float64(least.Position),
-		progress: progressOf(least.Events, events), stalled: p.stalled(now), letters: p.parked(),
+		progress: progressOf(least.Events, events), stalled: p.stalled(now),
+		letters: p.parked(),
 	}
 	if !least.Time.IsZero() {
 		g.lastEvent = float64(least.Time.UnixNano()) / 1e9

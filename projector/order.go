@@ -43,11 +43,13 @@ func (w *worker) enlist(o *order) error {
 	defer w.p.mu.Unlock()
 	switch {
 	case !w.p.cfg.assigned(w.p.desc.Name):
-		return w.p.elsewhere()
+		return fmt.Errorf("view %s: %w", w.p.desc.Name, ErrElsewhere)
 	case w.p.finished:
 		return ErrStopped
 	case w.p.held:
 		return fmt.Errorf("view %s: %w", w.p.desc.Name, ErrPaused)
+	case w.p.def == nil:
+		return fmt.Errorf("%w: model %s is not kept up to date here", store.ErrUnavailable, w.p.model)
 	case len(w.orders) >= maxOrders:
 		return ErrBusy
 	}

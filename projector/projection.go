@@ -138,6 +138,9 @@ func (p *projection) hold(held bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.held = held
+	if held {
+		p.dismiss(fmt.Errorf("view %s: %w", p.desc.Name, ErrPaused))
+	}
 }
 
 // noted tells who waits for it that the model has caught up. It is called with

@@ -49,12 +49,12 @@ type Status struct {
 	// Hash is the running hash of the applied events, see [Proof]. Empty where the
 	// view does not run.
 	Hash string `json:"hash"`
+	// Paused says that the view is not brought up to date, because somebody said so.
+	Paused bool `json:"paused"`
 	// Parked is how many streams wait in dead letters, Skipped how many events were
 	// left out because somebody said so.
 	Parked  int `json:"parked"`
 	Skipped int `json:"skipped"`
-	// Paused says that the view is not brought up to date, because somebody said so.
-	Paused bool `json:"paused"`
 	// Parity is how a candidate compared with the live model, or the live model
 	// when it was the candidate. Absent if nobody compared.
 	Parity *Parity `json:"parity,omitempty"`

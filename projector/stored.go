@@ -60,6 +60,9 @@ func (p *projection) refresh(ctx context.Context, v View) error {
 		if err != nil {
 			return err
 		}
+		if err := (&run{w: w, view: v}).recall(ctx); err != nil {
+			return err
+		}
 		head, err := (&run{w: w}).head(ctx, max(c.Position, c.Furthest))
 		if err != nil {
 			w.reject(err)
