@@ -32,6 +32,9 @@ func (p *projection) notFound(key string) error {
 
 // ask has the definition of an SQL view answer.
 func (p *projection) ask(ctx context.Context, v View, key string, since []Checkpoint) (Document, error) {
+	if p.def == nil {
+		return Document{}, fmt.Errorf("%w: the definition of view %s, version %d, is not here", store.ErrUnavailable, p.desc.Name, p.model.Version)
+	}
 	tables, ok := p.def.(answerer)
 	querier, can := v.(Querier)
 	if !ok || !can || !tables.answers() {

@@ -19,11 +19,7 @@ func (e Entry) begin(k Kept, r Rebuild, now time.Time) Entry {
 	if e.Previous != nil {
 		e = e.drop(e.Previous.Model)
 	}
-	e.Builds = maps.Clone(e.Builds)
-	if e.Builds == nil {
-		e.Builds = map[int]int{}
-	}
-	e.Builds[k.Version] = k.Build
+	e.Builds = e.built(k)
 	e.Previous, e.Parity, e.Rebuild, e.Began = nil, nil, &r, now.UTC().Truncate(time.Millisecond)
 	if r.Online {
 		e.Candidate = &k
@@ -74,6 +70,23 @@ func (e Entry) retire() (Entry, error) {
 	e = e.drop(e.Previous.Model)
 	e.Previous = nil
 	return e, nil
+}
+
+// succeed puts the next version of a reaction in the live one's place.
+func (e Entry) succeed(k Kept) Entry {
+	e = e.drop(e.Live.Model)
+	e.Live, e.Builds = k, e.built(k)
+	return e
+}
+
+// built is the highest builds with that model's.
+func (e Entry) built(k Kept) map[int]int {
+	builds := maps.Clone(e.Builds)
+	if builds == nil {
+		builds = map[int]int{}
+	}
+	builds[k.Version] = k.Build
+	return builds
 }
 
 // settle says that the live model has been seen to be as far as it has to. What

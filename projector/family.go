@@ -287,11 +287,24 @@ func (f *family) current(ctx context.Context) (Entry, uint64, error) {
 	}
 }
 
+// all returns the models, the live one first.
+func (f *family) all() []*projection {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var all []*projection
+	for _, k := range f.entry.models() {
+		if p := f.models[k.Model]; p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
 // kept returns what the registry is to know of a model of that version.
 func (f *family) kept(version, build int) Kept {
 	d := f.defs[version].Describe()
 	return Kept{
-		Model: Model{View: d.Name, Version: version, Build: build}, Types: d.Types, Workers: d.Workers,
+		Model: Model{View: d.Name, Version: version, Build: build}, Types: d.Types, Workers: d.Workers, Kind: string(d.kind),
 		Indexes: slices.Clone(d.indexes), Tables: slices.Clone(d.tables),
 	}
 }

@@ -136,7 +136,7 @@ func (g *Group) List(ctx context.Context, view, cursor string, limit int, min st
 			inner = "" // of a model that was served before: from the beginning
 		}
 		docs, next, err = v.List(ctx, inner, pageSize(limit), since...)
-		next = cursorOf(m, next)
+		next = cursorOf(p.model, next)
 		return err
 	})
 	return docs, next, err

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -189,47 +188,25 @@ func (a *addressed) counted(ctx context.Context) (DeadLetter, error) {
 }
 
 // eachWorker calls look, with the lock held, for each worker of each model of the
-// view, once the models are open.
+// view that is open, once the live one is.
 func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker)) error {
-	models, err := g.models(ctx, view)
+	f, err := g.family(view)
 	if err != nil {
 		return err
 	}
-	for _, p := range models {
+	if _, _, _, err := f.at(ctx, 0); err != nil {
+		return err
+	}
+	for _, p := range f.all() {
 		p.mu.Lock()
-		for _, w := range p.workers {
-			look(w)
+		if p.isOpen() {
+			for _, w := range p.workers {
+				look(w)
+			}
 		}
 		p.mu.Unlock()
 	}
 	return nil
-}
-
-// models are the view's models that are open in this group. The live one is
-// waited for.
-func (g *Group) models(ctx context.Context, view string) ([]*projection, error) {
-	f, err := g.family(view)
-	if err != nil {
-		return nil, err
-	}
-	e, _, err := f.current(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var open []*projection
-	for _, k := range e.models() {
-		p := f.model(k.Model)
-		if p == nil {
-			continue
-		}
-		if k.Model == e.Live.Model {
-			if _, _, err := p.at(ctx, 0); err != nil && !errors.Is(err, errMoved) {
-				return nil, err
-			}
-		}
-		open = append(open, p)
-	}
-	return open, nil
 }
 
 // letter finds the one of that id.

@@ -94,6 +94,12 @@ func (m *manager) step(ctx context.Context) error {
 		return err
 	}
 	m.reconcile(ctx, e)
+	if m.f.succeeds(e) {
+		if err := m.succeed(ctx, e); err != nil && !errors.Is(err, errNothing) {
+			return err
+		}
+		return nil
+	}
 	m.look(ctx, e)
 	if err := m.f.change(ctx, m.f.advance); err != nil && !errors.Is(err, errNothing) {
 		return err
@@ -202,6 +208,7 @@ func (m *manager) publish(e Entry) {
 	}
 	for model := range f.models {
 		if f.entry.role(model) == "" && e.role(model) == "" {
+			f.models[model].leave(f.errorf(errDropped))
 			delete(f.models, model)
 		}
 	}
@@ -219,7 +226,7 @@ func (f *family) mode(e Entry, m Model) mode {
 	defer f.mu.Unlock()
 	role, known := e.role(m), f.defs[m.Version] != nil
 	switch {
-	case role == "", f.halted[m] > 0:
+	case role == "", f.halted[m] > 0, f.succeeds(e):
 		return rests
 	case known && !e.Paused && (role != RolePrevious || !e.inPlace()):
 		return advances

@@ -37,6 +37,9 @@ func (f *family) arrive() bool {
 	if f.live != nil {
 		f.live.leave(errMoved) // who waits goes on waiting for what comes now
 	}
+	for _, p := range f.models {
+		p.leave(f.elsewhere())
+	}
 	f.away, f.idle = false, make(chan struct{})
 	f.served = served{models: map[Model]*projection{}, halted: map[Model]int{}, flips: f.flips}
 	return true

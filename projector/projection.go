@@ -84,12 +84,8 @@ func newProjection(cfg Config, def Definition, kept Kept) *projection {
 
 // description is what the definition would say of itself if it were here.
 func (k Kept) description() Description {
-	kind := ofDocuments
-	if len(k.Tables) > 0 {
-		kind = ofTables
-	}
 	return Description{
-		kind: kind, Name: k.View, Version: k.Version, Types: k.Types, Workers: max(k.Workers, 1), indexes: k.Indexes, tables: k.Tables,
+		Name: k.View, Version: k.Version, Types: k.Types, Workers: max(k.Workers, 1), kind: kind(k.Kind), indexes: k.Indexes, tables: k.Tables,
 	}
 }
 
@@ -114,13 +110,19 @@ func (p *projection) enter() {
 	p.gone = nil
 }
 
-// leave sends away who waits, and who comes.
+// leave sends away who waits, and who comes. Operators may still have something
+// to say to a model that is only not served any more.
 func (p *projection) leave(why error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = why
 	p.waiters.fail(why)
+	if !errors.Is(why, errMoved) {
+		p.dismiss(why)
+	}
 }
+
+func (p *projection) elsewhere() error { return fmt.Errorf("view %s: %w", p.desc.Name, ErrElsewhere) }
 
 // finish notes that the group has ended: what is there may still be read.
 func (p *projection) finish() {
@@ -128,6 +130,7 @@ func (p *projection) finish() {
 	defer p.mu.Unlock()
 	p.finished = true
 	p.waiters.fail(ErrStopped)
+	p.dismiss(ErrStopped)
 }
 
 // hold says whether the model is brought up to date at all.

@@ -74,6 +74,8 @@ type Entry struct {
 // that definition is gone.
 type Kept struct {
 	Model
+	// Kind is "documents", "tables" or "reaction".
+	Kind string `json:"kind"`
 	// Types are the aggregate types that it follows, sorted.
 	Types []string `json:"types"`
 	// Workers is how many checkpoints it has.

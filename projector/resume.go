@@ -92,9 +92,9 @@ func (r *run) head(ctx context.Context, has store.Position) (store.Position, err
 
 // first returns the first commits of the feed if there is a checkpoint, and
 // compares: a log that lost its end and grew again has another commit where
-// the checkpoint is.
+// the checkpoint is. One that was not made by applying a commit names none.
 func (r *run) first(ctx context.Context) ([]*store.Commit, error) {
-	if r.stored.Position == 0 {
+	if r.stored.Position == 0 || r.stored.Commit == (Hash{}) {
 		return nil, nil
 	}
 	commits, err := r.feed.Next(ctx, r.w.p.cfg.BatchCommits)

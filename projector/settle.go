@@ -129,7 +129,7 @@ func (f *family) advance(e Entry) (Entry, error) {
 	switch {
 	case e.Settling && settled:
 		return e.settle(), nil
-	case e.Settling, e.Paused:
+	case e.Settling, e.Paused, f.succeeds(e):
 		return e, errNothing
 	case f.outdated(e):
 		if e.Candidate != nil {

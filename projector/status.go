@@ -149,11 +149,11 @@ func (p *projection) status(ctx context.Context) Status {
 		LagSeconds: seconds,
 		Trend:      p.trend.direction(),
 		Stalled:    p.stalled(now),
-		Parked:     p.parked(),
-		Skipped:    p.leftOut(),
 		Events:     least.Events,
 		Hash:       least.Hash.String(),
 		Progress:   progressOf(least.Events, events),
+		Parked:     p.parked(),
+		Skipped:    p.leftOut(),
 	}
 	if s.State == StateCatchingUp {
 		s.Rate = p.rate()

@@ -68,6 +68,15 @@ func (p *projection) refresh(ctx context.Context, v View) error {
 			w.reject(err)
 			return err
 		}
+		notes, err := v.Notes(ctx, w.name)
+		if err != nil {
+			return err
+		}
+		m, err := recall(notes)
+		if err != nil {
+			return err
+		}
+		w.recalled(m)
 		w.attended(v, c)
 		p.mu.Lock()
 		p.sawHead(head)

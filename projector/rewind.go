@@ -1,0 +1,141 @@
+package projector
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Rewind has an SQL view or a reaction begin again after the event at position
+// to: events after it are applied once more, to tables as they are. It is for those
+// who know what that does. Streams that were parked later are not parked any more.
+// A position that the view has not reached is refused with [store.ErrInvalid], and
+// so are views of documents, which can be built again ([Group.Rebuild]).
+func (g *Group) Rewind(ctx context.Context, view string, to store.Position) error {
+	f, err := g.family(view)
+	if err != nil {
+		return err
+	}
+	e, _, err := f.current(ctx)
+	if err != nil {
+		return err
+	}
+	p := f.model(e.Live.Model)
+	switch {
+	case p == nil, p.def == nil:
+		return fmt.Errorf("%w: the definition of view %s is not here", store.ErrUnavailable, view)
+	case p.desc.kind == ofDocuments:
+		return &store.InvalidError{What: "view", Value: view, Reason: "documents cannot be rewound: rebuild the view"}
+	}
+	release, err := f.halt(ctx, p.model)
+	if err != nil {
+		return err
+	}
+	defer release()
+	for _, w := range p.workers {
+		if err := w.rewind(ctx, to); err != nil {
+			return fmt.Errorf("rewind view %s: %w", view, err)
+		}
+	}
+	f.logger.Warn("view rewound", "model", p.model.String(), "position", uint64(to))
+	return nil
+}
+
+// halt ends what keeps a model up to date, until release is called.
+func (f *family) halt(ctx context.Context, m Model) (release func(), err error) {
+	f.mu.Lock()
+	f.halted[m]++
+	halted := f.halted
+	f.mu.Unlock()
+	f.kick()
+	release = func() {
+		f.mu.Lock()
+		halted[m]--
+		f.mu.Unlock()
+		f.kick()
+	}
+	for {
+		f.mu.Lock()
+		runs, here, changed := f.running[m], !f.away && !f.finished, f.changes()
+		f.mu.Unlock()
+		switch {
+		case !here:
+			release()
+			return nil, f.elsewhere()
+		case !runs:
+			return release, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			release()
+			return nil, &TimeoutError{View: f.name, Cause: ctx.Err()}
+		}
+	}
+}
+
+// rewind writes the checkpoint that the worker had after the event at position
+// to. It does not run.
+func (w *worker) rewind(ctx context.Context, to store.Position) error {
+	v, err := w.p.cfg.Store.Open(ctx, w.p.desc.layout(w.p.model))
+	if err != nil {
+		return err
+	}
+	c, err := v.Load(ctx, w.name)
+	if err != nil {
+		return err
+	}
+	if to > c.Position || to < c.From {
+		reason := fmt.Sprintf("worker %s has been between %d and %d", w.name, c.From, c.Position)
+		return &store.InvalidError{What: "position", Value: strconv.FormatUint(uint64(to), 10), Reason: reason}
+	}
+	back := c
+	back.Proof, back.Position, back.Commit, back.Furthest = Proof{}, c.From, Hash{}, 0
+	err = scan(ctx, w.p.cfg.Log, w.p.desc.Types, c.From, to, func(commit *store.Commit, e store.Recorded[[]byte]) error {
+		back.Add(e.Position, e.ID)
+		back.Position, back.Time, back.Commit = e.Position, e.Time, Hash(commit.Hash)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return w.turnBack(ctx, v, back)
+}
+
+// turnBack stores a checkpoint and removes what is known of streams that were
+// parked, and of events that were skipped, after it.
+func (w *worker) turnBack(ctx context.Context, v View, back Checkpoint) error {
+	notes, err := v.Notes(ctx, w.name)
+	if err != nil {
+		return err
+	}
+	known, err := recall(notes)
+	if err != nil {
+		return err
+	}
+	var gone []Note
+	for _, l := range known.letters {
+		if l.First > back.Position {
+			gone = append(gone, l.gone())
+		}
+	}
+	for _, s := range known.skipped {
+		if s.Position > back.Position {
+			n, err := s.note()
+			if err != nil {
+				return err
+			}
+			gone = append(gone, Note{Key: n.Key})
+		}
+	}
+	for {
+		n := min(len(gone), v.MaxChanges())
+		next, err := v.Commit(ctx, Write{Checkpoint: back, Notes: gone[:n]})
+		if err != nil || n == len(gone) {
+			return err
+		}
+		back, gone = next, gone[n:]
+	}
+}
