@@ -118,7 +118,7 @@ func (l *letter) moved(to queued) *letter {
 	next := *l
 	next.At, next.Position, next.Event, next.After = to.event.Version, to.event.Position, to.event.Type, to.after
 	next.Attempts, next.Edited, next.By, next.Through = 0, nil, "", 0
-	next.Error = "not tried since what stood before it is out of the way"
+	next.Kind, next.Error = "", "not tried since what stood before it is out of the way"
 	return &next
 }
 

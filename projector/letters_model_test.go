@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -262,9 +260,6 @@ func TestDeadLettersLoseNothing(t *testing.T) {
 			cfg := randomConfig(r)
 			cfg.Log, cfg.Store, cfg.Registry, cfg.Projections = log, failing, registry, []projector.Definition{view}
 			cfg.Attempts = 1 + r.IntN(3)
-			if os.Getenv("DBG") != "" {
-				cfg.Logger = slog.Default()
-			}
 			g := newGroup(t, cfg)
 			return g, running(t, g)
 		}

@@ -22,11 +22,8 @@ func (r *run) park(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 	}
 	why := r.again.park
 	r.again.park = nil
-	if partly, err := r.partly(ctx, e); partly || err != nil {
-		return errors.Join(err, fmt.Errorf("view %s: park %s at version %d: %w: %v", r.w.p.desc.Name, m.Stream, m.Version, errPartly, why.Reason)) //nolint:errorlint // it must not blame the event
-	}
-	if most := r.w.p.cfg.MaxParked; r.w.parked() >= most {
-		return fmt.Errorf("view %s: %w: %d, and now %s at version %d: %v", r.w.p.desc.Name, ErrTooManyParked, most, m.Stream, m.Version, why.Reason) //nolint:errorlint // it must not blame the event
+	if err := r.mayPark(ctx, e, why); err != nil {
+		return err
 	}
 	l := r.newLetter(c, m, why)
 	note, err := l.note()
@@ -42,6 +39,23 @@ func (r *run) park(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 	r.w.p.meter.parked.Inc()
 	r.w.logger.Error("stream parked", "stream", l.Stream.String(), "event_version", l.At, "position", uint64(l.Position),
 		"event", l.Event, "kind", l.Kind, "attempts", l.Attempts, "err", why.Reason, "letter", l.ID)
+	return nil
+}
+
+// mayPark returns why the stream cannot be parked. That is not blamed on the event.
+func (r *run) mayPark(ctx context.Context, e store.Recorded[[]byte], why *EventError) error {
+	refused := r.w.parked() >= r.w.p.cfg.MaxParked
+	reason := fmt.Errorf("%w: %d", ErrTooManyParked, r.w.p.cfg.MaxParked)
+	if !refused {
+		var err error
+		if refused, err = r.partly(ctx, e); err != nil {
+			return err
+		}
+		reason = errPartly
+	}
+	if refused {
+		return fmt.Errorf("view %s cannot park %s at version %d (%s): %w", r.w.p.desc.Name, e.Stream, e.Version, why.Reason, reason)
+	}
 	return nil
 }
 
