@@ -116,6 +116,9 @@ func (f *family) observe(e Entry, revision uint64) {
 			f.models[k.Model] = f.projection(k)
 		}
 	}
+	for _, k := range e.models() {
+		f.models[k.Model].hold(e.Paused)
+	}
 	f.flip(f.models[e.Live.Model], again)
 	f.broadcast()
 }

@@ -80,6 +80,9 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 	if err := r.resumeLetters(ctx); err != nil {
 		return r.ended(ctx, err)
 	}
+	if err := r.obey(ctx); err != nil {
+		return r.ended(ctx, err)
+	}
 	if len(commits) == 0 {
 		commits, err = r.next(ctx)
 	}
