@@ -183,7 +183,7 @@ func (r *run) writeLate(ctx context.Context, l, moved *letter, applied []queued)
 func (r *run) notSkipped(applied []queued) (notes []Note) {
 	for _, q := range applied {
 		at := eventAt{q.event.Stream, q.event.Version}
-		if _, recorded := r.w.standing.skipped[at]; recorded {
+		if _, recorded := r.w.skipped[at]; recorded {
 			notes = append(notes, Note{Key: skippedKey(at)})
 			r.w.forgetSkipped(at)
 		}

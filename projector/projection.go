@@ -122,8 +122,6 @@ func (p *projection) leave(why error) {
 	}
 }
 
-func (p *projection) elsewhere() error { return fmt.Errorf("view %s: %w", p.desc.Name, ErrElsewhere) }
-
 // finish notes that the group has ended: what is there may still be read.
 func (p *projection) finish() {
 	p.mu.Lock()
@@ -312,7 +310,7 @@ func (p *projection) parked() (n int) {
 // leftOut is how many events were skipped.
 func (p *projection) leftOut() (n int) {
 	for _, w := range p.workers {
-		n += len(w.standing.skipped)
+		n += len(w.skipped)
 	}
 	return n
 }
