@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -19,7 +21,7 @@ import (
 )
 
 var (
-	seed  = flag.Uint64("seed", 0, "the one seed to run, 0 for many")
+	seed  = flag.Uint64("seed", 0, "the one seed to run, 0 for many; ANNALS_SEED does the same")
 	seeds = flag.Uint64("seeds", 60, "how many seeds to run")
 )
 
@@ -27,8 +29,15 @@ var (
 func eachSeed(t *testing.T, run func(t *testing.T, r *rand.Rand)) {
 	t.Helper()
 	from, to := uint64(1), *seeds
-	if *seed != 0 {
-		from, to = *seed, *seed
+	one := *seed
+	if text := os.Getenv("ANNALS_SEED"); text != "" {
+		var err error
+		if one, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatalf("ANNALS_SEED: %v", err)
+		}
+	}
+	if one != 0 {
+		from, to = one, one
 	}
 	for s := from; s <= to; s++ {
 		t.Run(fmt.Sprintf("seed=%d", s), func(t *testing.T) {

@@ -23,7 +23,8 @@ type DeadLetter struct {
 	At       uint64         `json:"at"`
 	Position store.Position `json:"position"`
 	Event    string         `json:"event"`
-	// Kind is one of the Kind constants.
+	// Kind is one of the Kind constants; empty while the event has not been tried,
+	// because a retry of those before it was interrupted.
 	Kind string `json:"kind"`
 	// Error is what the last attempt came to.
 	Error string `json:"error"`

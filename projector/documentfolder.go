@@ -202,5 +202,16 @@ func (f *documentFolder[E, D]) clean() {
 
 func (f *documentFolder[E, D]) trim(limit int) { f.cache.trim(limit, f.changed) }
 
+func (f *documentFolder[E, D]) partly() bool {
+	for _, s := range f.staged {
+		for _, key := range s.keys {
+			if f.cache.get(key).has(s.event.Position, s.parked) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // whole is false: Fold may have changed a document half when it panicked.
 func (f *documentFolder[E, D]) whole() bool { return false }

@@ -98,7 +98,7 @@ func (f *family) elsewhere() error { return fmt.Errorf("view %s: %w", f.name, Er
 func (f *family) observe(e Entry, revision uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.away || f.heard && revision <= f.revision {
+	if f.away || f.idle == nil || f.heard && revision <= f.revision {
 		return
 	}
 	again := e.Settling && !f.entry.Settling
@@ -115,6 +115,9 @@ func (f *family) observe(e Entry, revision uint64) {
 		if f.models[k.Model] == nil {
 			f.models[k.Model] = f.projection(k)
 		}
+	}
+	for _, k := range e.models() {
+		f.models[k.Model].hold(e.Paused)
 	}
 	f.flip(f.models[e.Live.Model], again)
 	f.broadcast()

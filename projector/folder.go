@@ -37,6 +37,8 @@ type folder interface {
 	clean()
 	// trim forgets documents so that about limit stay. Nothing may be staged.
 	trim(limit int)
+	// partly reports whether a document has a staged event already.
+	partly() bool
 	// whole reports whether what was applied before an error may be written.
 	whole() bool
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -274,6 +275,28 @@ type faults struct {
 	memory *projector.Memory
 	// onCommit decides what happens to a commit; nil leaves it alone.
 	onCommit func(v projector.View, c projector.Checkpoint, docs []projector.Document) fault
+	// dice choose what a torn commit leaves; nil: the first half.
+	dice *dice
+}
+
+// tear stores half of the documents and of the notes: any half, if there are dice.
+func (f *faults) tear(v *faultyView, w projector.Write) {
+	docs, notes := slices.Clone(w.Documents), slices.Clone(w.Notes)
+	if f.dice != nil {
+		shuffle(f.dice, docs)
+		shuffle(f.dice, notes)
+	}
+	half := func(n int) int { return n/2 + n%2 }
+	docs, notes = docs[:half(len(docs))], notes[:half(len(notes))]
+	f.memory.Tear(v.name, v.version, docs...)
+	f.memory.TearNotes(projector.Model{View: v.name, Version: v.version}, w.Checkpoint.Worker, notes...)
+}
+
+func shuffle[T any](d *dice, all []T) {
+	for i := range all {
+		j := i + d.IntN(len(all)-i)
+		all[i], all[j] = all[j], all[i]
+	}
 }
 
 type fault int
@@ -311,7 +334,7 @@ func (v *faultyView) Commit(ctx context.Context, w projector.Write) (projector.C
 	case lost:
 		return projector.Checkpoint{}, gone
 	case torn:
-		v.faults.memory.Tear(v.name, v.version, w.Documents[:len(w.Documents)/2+len(w.Documents)%2]...)
+		v.faults.tear(v, w)
 		return projector.Checkpoint{}, gone
 	case unheard:
 		if _, err := v.View.Commit(ctx, w); err != nil {

@@ -138,7 +138,7 @@ func (r *run) applyLate(ctx context.Context, l *letter, next []queued, then *que
 	} else if then != nil {
 		moved = l.moved(*then)
 	}
-	if err := r.writeLate(ctx, l, moved, next[n-1].event.Position); err != nil {
+	if err := r.writeLate(ctx, l, moved, next[:n]); err != nil {
 		return nil, 0, r.unfitLate(err, next)
 	}
 	if n < len(next) {
@@ -159,28 +159,43 @@ func (r *run) unfitLate(err error, next []queued) error {
 // is nil if it does not any more. A store that may tear a commit could keep the
 // letter's end without the documents. So there the documents come first, and before
 // them how far they may get ahead of the letter.
-func (r *run) writeLate(ctx context.Context, l, moved *letter, through store.Position) error {
+func (r *run) writeLate(ctx context.Context, l, moved *letter, applied []queued) error {
 	c, err := r.folder.pending()
 	if err != nil {
 		return err
 	}
+	notes := r.notSkipped(applied)
 	if len(c.documents) > 0 && r.view.Torn() {
-		if err := r.announce(ctx, l, c.documents, through); err != nil {
+		if err := r.announce(ctx, l, c.documents, applied[len(applied)-1].event.Position, notes); err != nil {
 			return err
 		}
-		c.documents = nil
+		c.documents, notes = nil, nil
 	}
-	if err := r.keep(ctx, l, moved, c); err != nil {
+	if err := r.keep(ctx, l, moved, c, notes...); err != nil {
 		return err
 	}
 	r.folder.clean()
 	return nil
 }
 
-func (r *run) announce(ctx context.Context, l *letter, docs []Document, through store.Position) error {
+// notSkipped deletes the records of skipping the events: that was begun, and never
+// done.
+func (r *run) notSkipped(applied []queued) (notes []Note) {
+	for _, q := range applied {
+		at := eventAt{q.event.Stream, q.event.Version}
+		if _, recorded := r.w.standing.skipped[at]; recorded {
+			notes = append(notes, Note{Key: skippedKey(at)})
+			r.w.forgetSkipped(at)
+		}
+	}
+	return notes
+}
+
+// announce stores what late events changed, ahead of the letter.
+func (r *run) announce(ctx context.Context, l *letter, docs []Document, through store.Position, notes []Note) error {
 	intent := *l
 	intent.Through = max(l.Through, through)
-	if err := r.keep(ctx, l, &intent, changes{}); err != nil {
+	if err := r.keep(ctx, l, &intent, changes{}, notes...); err != nil {
 		return err
 	}
 	for part := range slices.Chunk(docs, r.view.MaxChanges()) {

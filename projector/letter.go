@@ -60,9 +60,13 @@ func (l *letter) note() (Note, error) {
 // gone is the note that deletes the letter's.
 func (l *letter) gone() Note { return Note{Key: parkedKeys + streamKey(l.Stream)} }
 
+func skippedKey(at eventAt) string {
+	return skippedKeys + streamKey(at.stream) + "." + strconv.FormatUint(at.version, 10)
+}
+
 func (s Skipped) note() (Note, error) {
 	value, err := json.Marshal(s)
-	return Note{Key: skippedKeys + streamKey(s.Stream) + "." + strconv.FormatUint(s.At, 10), Value: value}, err
+	return Note{Key: skippedKey(eventAt{s.Stream, s.At}), Value: value}, err
 }
 
 // remembered is what a worker knows of parked streams and of skipped events.
@@ -114,7 +118,7 @@ func (l *letter) moved(to queued) *letter {
 	next := *l
 	next.At, next.Position, next.Event, next.After = to.event.Version, to.event.Position, to.event.Type, to.after
 	next.Attempts, next.Edited, next.By, next.Through = 0, nil, "", 0
-	next.Error = "not tried since what stood before it is out of the way"
+	next.Kind, next.Error = "", "not tried since what stood before it is out of the way"
 	return &next
 }
 

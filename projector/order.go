@@ -14,6 +14,7 @@ import (
 type order struct {
 	do   func(ctx context.Context, r *run) error
 	done chan error // has room for the outcome
+	woke bool       // it has ended a pause
 }
 
 // maxOrders bounds how many wait for one worker.
@@ -118,7 +119,15 @@ func (r *run) obey(ctx context.Context) error {
 func (w *worker) rest(ctx context.Context, wait func(ctx context.Context)) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	w.wakeWith(cancel)
+	w.p.mu.Lock()
+	w.wake = cancel
+	for _, o := range w.orders {
+		if !o.woke { // once: what stood in the way stands there still
+			o.woke = true
+			cancel()
+		}
+	}
+	w.p.mu.Unlock()
 	defer w.wakeWith(nil)
 	wait(ctx)
 }

@@ -16,17 +16,14 @@ var errPartly = errors.New("some documents have the event already: rebuild the v
 // park notes that the stream waits at the event, and passes it over. That is
 // written by itself: a document beyond the checkpoint is then known to have all
 // events before its position but those of streams that were parked already.
-func (r *run) park(ctx context.Context, c *store.Commit, m mark) error {
+func (r *run) park(ctx context.Context, c *store.Commit, e store.Recorded[[]byte], m mark) error {
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
 	why := r.again.park
 	r.again.park = nil
-	if r.stored.Furthest >= m.Position {
-		return fmt.Errorf("view %s: park %s at version %d: %w: %w", r.w.p.desc.Name, m.Stream, m.Version, errPartly, why)
-	}
-	if most := r.w.p.cfg.MaxParked; r.w.parked() >= most {
-		return fmt.Errorf("view %s: %w: %d, and now %s at version %d: %w", r.w.p.desc.Name, ErrTooManyParked, most, m.Stream, m.Version, why.Reason)
+	if err := r.mayPark(ctx, e, why); err != nil {
+		return err
 	}
 	l := r.newLetter(c, m, why)
 	note, err := l.note()
@@ -43,6 +40,39 @@ func (r *run) park(ctx context.Context, c *store.Commit, m mark) error {
 	r.w.logger.Error("stream parked", "stream", l.Stream.String(), "event_version", l.At, "position", uint64(l.Position),
 		"event", l.Event, "kind", l.Kind, "attempts", l.Attempts, "err", why.Reason, "letter", l.ID)
 	return nil
+}
+
+// mayPark returns why the stream cannot be parked. That is not blamed on the event.
+func (r *run) mayPark(ctx context.Context, e store.Recorded[[]byte], why *EventError) error {
+	refused := r.w.parked() >= r.w.p.cfg.MaxParked
+	reason := fmt.Errorf("%w: %d", ErrTooManyParked, r.w.p.cfg.MaxParked)
+	if !refused {
+		var err error
+		if refused, err = r.partly(ctx, e); err != nil {
+			return err
+		}
+		reason = errPartly
+	}
+	if refused {
+		return fmt.Errorf("view %s cannot park %s at version %d (%s): %w", r.w.p.desc.Name, e.Stream, e.Version, why.Reason, reason)
+	}
+	return nil
+}
+
+// partly reports whether a document has the event already: it was applied once,
+// and a torn or a split commit kept some of what it came to.
+func (r *run) partly(ctx context.Context, e store.Recorded[[]byte]) (bool, error) {
+	if r.stored.Furthest < e.Position {
+		return false, nil
+	}
+	defer r.renew()
+	if err := r.folder.stage(arrival{Recorded: e}); err != nil {
+		return false, nil //nolint:nilerr // no document can have what cannot be read
+	}
+	if err := r.fetch(ctx); err != nil {
+		return false, err
+	}
+	return r.folder.partly(), nil
 }
 
 func (r *run) newLetter(c *store.Commit, m mark, why *EventError) *letter {
@@ -109,6 +139,12 @@ func (w *worker) forget(l *letter) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	delete(w.letters, l.Stream)
+}
+
+func (w *worker) forgetSkipped(at eventAt) {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	delete(w.standing.skipped, at)
 }
 
 func (w *worker) rememberSkipped(s Skipped) {

@@ -129,5 +129,7 @@ func (f *reactionFolder[E]) clean() {}
 
 func (f *reactionFolder[E]) trim(int) {}
 
+func (f *reactionFolder[E]) partly() bool { return false }
+
 // whole is true: what was done is done, and is not to be done again.
 func (f *reactionFolder[E]) whole() bool { return true }

@@ -27,8 +27,22 @@ func (r *run) load(ctx context.Context) (head store.Position, err error) {
 		return 0, err
 	}
 	r.stored.Version, r.stored.Types, r.stored.Workers = desc.Version, desc.Types, desc.Workers
+	if err = r.beginNow(ctx, head); err != nil {
+		return 0, err
+	}
 	r.folded = r.stored
 	return head, r.recall(ctx)
+}
+
+// beginNow writes the first checkpoint of a reaction that is not to react to what
+// was there before it, so that it is not another one after a restart.
+func (r *run) beginNow(ctx context.Context, head store.Position) error {
+	if !r.w.p.desc.fromNow || r.stored.Revision > 0 {
+		return nil
+	}
+	next := r.stored
+	next.From, next.Position = head, head
+	return r.commit(ctx, next, changes{})
 }
 
 // recall reads which streams are parked.

@@ -15,6 +15,8 @@ import (
 const (
 	// maxStaged is how many events are decoded before they are folded.
 	maxStaged = 4096
+	// maxNotes is how many notes wait to be written with them.
+	maxNotes = 100
 	// maxBatchBytes is how many bytes of documents, by their last known sizes,
 	// gather before they are written.
 	maxBatchBytes = 8 << 20
@@ -76,6 +78,9 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 	r.live = head <= r.stored.Position
 	w.resumed(r.view, r.stored, head)
 	if err := r.resumeLetters(ctx); err != nil {
+		return r.ended(ctx, err)
+	}
+	if err := r.obey(ctx); err != nil {
 		return r.ended(ctx, err)
 	}
 	if len(commits) == 0 {
@@ -175,7 +180,7 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 	case r.passes(e):
 		m.passed = true
 	case r.again.parks(e.Position):
-		return r.park(ctx, c, m)
+		return r.park(ctx, c, e, m)
 	case r.again.single(e.Position):
 		return r.takeAlone(ctx, e, m)
 	default:
@@ -184,10 +189,13 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 		}
 	}
 	r.staged = append(r.staged, m)
-	if len(r.staged) < maxStaged {
-		return nil
+	switch {
+	case len(r.notes) >= maxNotes:
+		return r.flush(ctx)
+	case len(r.staged) >= maxStaged:
+		return r.fold(ctx)
 	}
-	return r.fold(ctx)
+	return nil
 }
 
 // takeAlone applies the event with nothing else in the same write.

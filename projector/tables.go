@@ -168,6 +168,8 @@ func (f *tableFolder[E]) clean() { f.batch = f.batch[:0] }
 
 func (f *tableFolder[E]) trim(int) {}
 
+func (f *tableFolder[E]) partly() bool { return false }
+
 // whole is false: what is applied is applied when it is written.
 func (f *tableFolder[E]) whole() bool { return false }
 
