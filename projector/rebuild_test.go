@@ -3,6 +3,7 @@ package projector_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -30,7 +31,25 @@ func (s *shelf) Open(ctx context.Context, layout projector.Layout) (projector.Vi
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.models[layout.Model] = true
-	return s.Store.Open(ctx, layout)
+	v, err := s.Store.Open(ctx, layout)
+	return shelved{v, s, layout.Model}, err
+}
+
+// shelved is a view that does not answer any more when it is dropped.
+type shelved struct {
+	projector.View
+	shelf *shelf
+	model projector.Model
+}
+
+func (v shelved) Get(ctx context.Context, keys []string, since ...projector.Checkpoint) ([]projector.Document, error) {
+	v.shelf.mu.Lock()
+	there := v.shelf.models[v.model]
+	v.shelf.mu.Unlock()
+	if !there {
+		return nil, fmt.Errorf("%w: model %s was dropped", store.ErrUnavailable, v.model)
+	}
+	return v.View.Get(ctx, keys, since...)
 }
 
 func (s *shelf) Drop(ctx context.Context, m projector.Model) error {

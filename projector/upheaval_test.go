@@ -32,12 +32,14 @@ var errDead = fmt.Errorf("%w: the process is dead", store.ErrUnavailable)
 // them. The registry is away now and then, and may not say what became of a write.
 type deadStore struct {
 	projector.Store
-	p *process
+	p    *process
+	luck *dice
 }
 
 type deadView struct {
 	projector.View
-	p *process
+	p    *process
+	luck *dice
 }
 
 func (s deadStore) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
@@ -45,7 +47,7 @@ func (s deadStore) Open(ctx context.Context, layout projector.Layout) (projector
 		return nil, errDead
 	}
 	v, err := s.Store.Open(ctx, layout)
-	return deadView{v, s.p}, err
+	return deadView{v, s.p, s.luck}, err
 }
 
 func (s deadStore) Drop(ctx context.Context, m projector.Model) error {
@@ -53,6 +55,14 @@ func (s deadStore) Drop(ctx context.Context, m projector.Model) error {
 		return errDead
 	}
 	return s.Store.Drop(ctx, m)
+}
+
+// Get takes its time before and after, so that a switch falls between.
+func (v deadView) Get(ctx context.Context, keys []string, since ...projector.Checkpoint) ([]projector.Document, error) {
+	rest(time.Duration(v.luck.IntN(20)) * time.Millisecond)
+	docs, err := v.View.Get(ctx, keys, since...)
+	rest(time.Duration(v.luck.IntN(20)) * time.Millisecond)
+	return docs, err
 }
 
 func (v deadView) Commit(ctx context.Context, w projector.Write) (projector.Checkpoint, error) {
@@ -119,8 +129,9 @@ type upheaval struct {
 func (u *upheaval) start(t *testing.T) *process {
 	p := &process{}
 	cfg := randomConfig(u.r)
-	cfg.Log = &flakyLog{Log: u.log, fails: func() bool { return !u.calm.Load() && u.luck.IntN(100) == 0 }}
-	cfg.Store, cfg.Registry = deadStore{u.shelf, p}, deadRegistry{u.registry, p, u.luck, &u.calm}
+	cfg.BatchCommits += 100 // else an attempt at a log that fails so often never comes to a write
+	cfg.Log = &flakyLog{Log: u.log, fails: func() bool { return !u.calm.Load() && u.luck.IntN(30) == 0 }}
+	cfg.Store, cfg.Registry = deadStore{u.shelf, p, u.luck}, deadRegistry{u.registry, p, u.luck, &u.calm}
 	cfg.Projections = u.views
 	p.group, p.assigned = u.fixture.assigned(t, cfg)
 	p.stop = running(t, p.group)
@@ -206,7 +217,7 @@ func (u *upheaval) use(t *testing.T, id string, luck *dice, over <-chan struct{}
 		case errors.Is(err, store.ErrNotFound) && least == 0:
 			continue
 		case err != nil:
-			t.Errorf("reader %s: %v", id, err)
+			t.Errorf("reader %s: %v; the models are %+v", id, err, u.owner().Status(soon(t)))
 			return
 		}
 		got := decoded(t, d).Count
