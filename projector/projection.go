@@ -122,8 +122,6 @@ func (p *projection) leave(why error) {
 	}
 }
 
-func (p *projection) elsewhere() error { return fmt.Errorf("view %s: %w", p.desc.Name, ErrElsewhere) }
-
 // finish notes that the group has ended: what is there may still be read.
 func (p *projection) finish() {
 	p.mu.Lock()
