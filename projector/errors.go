@@ -176,11 +176,18 @@ type refusal struct{ error }
 func (e refusal) Unwrap() error { return e.error }
 
 // blamed returns the event that an attempt ended at, nil if it was not an event's
-// fault: what a handler says to be unavailable is no more its fault than the store is.
+// fault: neither what a handler says to be unavailable or not to be known, nor what
+// the store says of itself while a handler ran.
 func blamed(err error) *EventError {
 	var stopped *EventError
-	if !errors.As(err, &stopped) || errors.Is(err, store.ErrUnavailable) {
+	switch {
+	case !errors.As(err, &stopped), errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrUnknown):
 		return nil
+	}
+	for _, kind := range []error{ErrFenced, store.ErrDamaged} {
+		if errors.Is(err, kind) && !errors.Is(stopped, kind) {
+			return nil
+		}
 	}
 	return stopped
 }

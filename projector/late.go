@@ -106,9 +106,13 @@ func (r *run) upToListed(next []queued, then *queued) ([]queued, *queued) {
 	return next, then
 }
 
+// isUnfit reports whether what was to be stored can never be.
 func isUnfit(err error) bool {
 	var unfit *unfitError
-	return errors.As(err, &unfit) || errors.Is(err, store.ErrTooLarge)
+	if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknown) {
+		return false
+	}
+	return errors.As(err, &unfit) || errors.Is(err, store.ErrTooLarge) || errors.Is(err, store.ErrInvalid)
 }
 
 // applyLate applies events and writes them. It returns how many there were room
@@ -183,7 +187,7 @@ func (r *run) writeLate(ctx context.Context, l, moved *letter, applied []queued)
 func (r *run) notSkipped(applied []queued) (notes []Note) {
 	for _, q := range applied {
 		at := eventAt{q.event.Stream, q.event.Version}
-		if _, recorded := r.w.standing.skipped[at]; recorded {
+		if _, recorded := r.w.skipped[at]; recorded {
 			notes = append(notes, Note{Key: skippedKey(at)})
 			r.w.forgetSkipped(at)
 		}

@@ -124,7 +124,7 @@ func (g *Group) Skip(ctx context.Context, view, id, reason, by string) (DeadLett
 func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
 	var all []Skipped
 	err := g.eachWorker(ctx, view, func(w *worker) {
-		for _, s := range w.standing.skipped {
+		for _, s := range w.skipped {
 			all = append(all, s)
 		}
 	})

@@ -408,3 +408,52 @@ func TestALongQueue(t *testing.T) {
 		}
 	})
 }
+
+// A retry is interrupted after some of its documents were stored. It is finished before
+// another stream's is begun: documents remember one parking only.
+func TestAnInterruptedRetryIsFinishedFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := counter("a"), counter("b")
+		h := newHospital(t, place{a, 1}, place{b, 1})
+		var commits atomic.Int64
+		var retrying atomic.Bool
+		failing := &faults{memory: h.memory, onCommit: func(projector.View, projector.Checkpoint, []projector.Document) fault {
+			if commits.Add(1) != 2 || !retrying.Load() {
+				return none
+			}
+			h.ward.admit(place{a, 1}) // and it is ill again
+			return torn
+		}}
+		g := newGroup(t, projector.Config{Log: h.log, Store: failing, Projections: []projector.Definition{h.view}})
+		running(t, g)
+		h.writer.add("a", 1)
+		if err := g.Wait(soon(t), "histories", h.writer.add("b", 1)); err != nil {
+			t.Fatal(err)
+		}
+		letters, err := g.DeadLetters(soon(t), "histories")
+		if err != nil || len(letters) != 2 {
+			t.Fatal(letters, err)
+		}
+		h.healed()
+		commits.Store(0) // how far it will get, then the documents, then the letter
+		retrying.Store(true)
+		if _, err := g.Retry(soon(t), "histories", letters[0].ID); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("the retry was not interrupted: %v", err)
+		}
+		rest(time.Minute)
+		if _, err := g.Retry(soon(t), "histories", letters[1].ID); !errors.Is(err, projector.ErrUnfinished) {
+			t.Errorf("the other's retry: %v", err)
+		}
+		if _, err := g.Skip(soon(t), "histories", letters[1].ID, "why not", "me"); !errors.Is(err, projector.ErrUnfinished) {
+			t.Errorf("the other's skip: %v", err)
+		}
+		h.healed()
+		for _, l := range letters {
+			if _, err := g.Retry(soon(t), "histories", l.ID); err != nil && !errors.Is(err, projector.ErrNoLetter) {
+				t.Error(err)
+			}
+		}
+		agreesWithHistories(t, h.fixture, g, h.view)
+	})
+}

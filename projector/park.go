@@ -54,7 +54,7 @@ func (r *run) mayPark(ctx context.Context, e store.Recorded[[]byte], why *EventE
 		reason = errPartly
 	}
 	if refused {
-		return fmt.Errorf("view %s cannot park %s at version %d (%s): %w", r.w.p.desc.Name, e.Stream, e.Version, why.Reason, reason)
+		return fmt.Errorf("view %s cannot park %s at version %d (%s): %w", r.w.p.desc.Name, e.Stream, e.Version, why.Reason.Error(), reason)
 	}
 	return nil
 }
@@ -67,7 +67,7 @@ func (r *run) partly(ctx context.Context, e store.Recorded[[]byte]) (bool, error
 	}
 	defer r.renew()
 	if err := r.folder.stage(arrival{Recorded: e}); err != nil {
-		return false, nil //nolint:nilerr // no document can have what cannot be read
+		return false, nil // no document can have what cannot be read
 	}
 	if err := r.fetch(ctx); err != nil {
 		return false, err
@@ -144,17 +144,17 @@ func (w *worker) forget(l *letter) {
 func (w *worker) forgetSkipped(at eventAt) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
-	delete(w.standing.skipped, at)
+	delete(w.skipped, at)
 }
 
 func (w *worker) rememberSkipped(s Skipped) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	at := eventAt{s.Stream, s.At}
-	if _, known := w.standing.skipped[at]; !known {
+	if _, known := w.skipped[at]; !known {
 		w.p.meter.skipped.Inc()
 		w.logger.Warn("event skipped", "stream", s.Stream.String(), "event_version", s.At, "position", uint64(s.Position),
 			"event", s.Event, "reason", s.Reason, "by", s.By)
 	}
-	w.standing.skipped[at] = s
+	w.skipped[at] = s
 }

@@ -310,7 +310,7 @@ func (p *projection) parked() (n int) {
 // leftOut is how many events were skipped.
 func (p *projection) leftOut() (n int) {
 	for _, w := range p.workers {
-		n += len(w.standing.skipped)
+		n += len(w.skipped)
 	}
 	return n
 }

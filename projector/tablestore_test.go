@@ -23,7 +23,6 @@ type tableStore struct {
 	mu   sync.Mutex
 	rows map[string][]string // committed
 	open map[string][]string // of the transaction that is applied
-	late bool                // a document was given as late
 }
 
 func newTableStore() *tableStore {

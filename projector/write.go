@@ -2,10 +2,7 @@ package projector
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/annals-go/annals/store"
 )
 
 // settle decides when what is folded is written: while live as soon as the
@@ -139,8 +136,7 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 // unfit blames the event whose outcome cannot be stored. If several were applied
 // since the last write, each is to be written by itself to find it.
 func (r *run) unfit(err error) error {
-	var unfit *unfitError
-	if !errors.As(err, &unfit) && (!errors.Is(err, store.ErrTooLarge) || blamed(err) != nil) {
+	if blamed(err) != nil || !isUnfit(err) {
 		return err
 	}
 	switch len(r.fresh) {
