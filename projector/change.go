@@ -10,8 +10,8 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// errSettling: a switch is not over yet.
-var errSettling = errors.New("view is being switched")
+// errSettling: a switch is not over yet. Who asks again later is answered.
+var errSettling = fmt.Errorf("%w: view is being switched", store.ErrUnavailable)
 
 // changeTries bounds how often a change is repeated because others change the
 // same entry.

@@ -13,6 +13,10 @@
 // none of its business: what two groups write at once is kept apart by the
 // checkpoint.
 //
+// A view may have several models: the live one that is served, a candidate that
+// is built beside it, the previous one for a roll-back. The [Registry] says which
+// is which; [Group.Rebuild], [Group.Promote] and [Group.Rollback] change it.
+//
 // It never decides anything, never writes to the log and never skips an event
 // that nobody told it to: what cannot be applied parks its own stream, loudly,
 // and holds up no other. It imports package store and nothing else of this module.

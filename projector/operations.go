@@ -102,7 +102,8 @@ func (g *Group) Promote(ctx context.Context, view string, force bool) error {
 		case e.Settling:
 			return e, errSettling
 		}
-		if err := f.check(e); err != nil && !(force && f.defs[e.Candidate.Version] != nil) {
+		known := f.defs[e.Candidate.Version] != nil
+		if err := f.check(e); err != nil && (!force || !known) {
 			return e, err
 		}
 		return e.promote(), nil

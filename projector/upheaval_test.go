@@ -133,7 +133,7 @@ func (u *upheaval) start(t *testing.T) *process {
 	cfg.Log = &flakyLog{Log: u.log, fails: func() bool { return !u.calm.Load() && u.luck.IntN(30) == 0 }}
 	cfg.Store, cfg.Registry = deadStore{u.shelf, p, u.luck}, deadRegistry{u.registry, p, u.luck, &u.calm}
 	cfg.Projections = u.views
-	p.group, p.assigned = u.fixture.assigned(t, cfg)
+	p.group, p.assigned = u.assigned(t, cfg)
 	p.stop = running(t, p.group)
 	return p
 }
