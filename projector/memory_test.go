@@ -16,3 +16,13 @@ func TestMemoryConforms(t *testing.T) {
 		},
 	})
 }
+
+func TestMemoryRegistryConforms(t *testing.T) {
+	t.Parallel()
+	projectortest.RunRegistry(t, projectortest.RegistryHarness{
+		Open: func(*testing.T) (one, other projector.Registry) {
+			r := &projector.MemoryRegistry{}
+			return r, r
+		},
+	})
+}

@@ -17,6 +17,10 @@ const (
 	maxStaged = 4096
 	// maxNotes is how many notes wait to be written with them.
 	maxNotes = 100
+	// maxCommits is how many commits of documents gather before they are written,
+	// and maxWriting how long those may take, judged by the last one.
+	maxCommits = 10
+	maxWriting = time.Second
 	// maxBatchBytes is how many bytes of documents, by their last known sizes,
 	// gather before they are written.
 	maxBatchBytes = 8 << 20
@@ -30,14 +34,15 @@ type run struct {
 	folder folder
 	again  *retry
 
-	stored  Checkpoint // as it is in the store
-	folded  Checkpoint // as it will be once everything folded is written
-	staged  []mark     // of the events that are staged or passed over
-	fresh   []mark     // of those that were applied since the last write, two at most
-	notes   []Note     // to store with the next write
-	flushAt time.Time  // when what is folded has to be written; zero if nothing waits
-	rested  time.Time  // when the view may write again while live
-	live    bool       // nothing was left, and not much has come since
+	stored  Checkpoint    // as it is in the store
+	folded  Checkpoint    // as it will be once everything folded is written
+	staged  []mark        // of the events that are staged or passed over
+	fresh   []mark        // of those that were applied since the last write, two at most
+	notes   []Note        // to store with the next write
+	flushAt time.Time     // when what is folded has to be written; zero if nothing waits
+	rested  time.Time     // when the view may write again while live
+	took    time.Duration // by the last commit
+	live    bool          // nothing was left, and not much has come since
 
 	// Counts of the feed's commits: those that the log held, those of which every
 	// event is staged or folded, those that are written.
@@ -252,10 +257,17 @@ func (r *run) fold(ctx context.Context) error {
 	return nil
 }
 
-// room is what may gather before it is written. Notes take their share.
+// room is what may gather before it is written. Notes take their share. While
+// catching up it is more documents than one commit takes, where documents may be
+// ahead of the checkpoint anyway: those that change again and again are then
+// written less often.
 func (r *run) room() room {
+	documents := r.view.MaxChanges() - len(r.notes)
+	if !r.live && r.view.Torn() && r.took > 0 {
+		documents *= int(min(maxCommits, max(1, maxWriting/r.took)))
+	}
 	return room{
-		documents: max(1, r.view.MaxChanges()-len(r.notes)),
+		documents: max(1, documents),
 		bytes:     maxBatchBytes,
 		events:    r.again.events(),
 		until:     time.Now().Add(r.w.p.cfg.FlushEvery),

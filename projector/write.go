@@ -128,7 +128,7 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 		r.again.took(time.Since(began), err)
 	}
 	if err == nil {
-		r.stored = next
+		r.stored, r.took = next, time.Since(began)
 	}
 	return err
 }
@@ -150,9 +150,10 @@ func (r *run) unfit(err error) error {
 }
 
 // writeAhead stores documents that are too many for one commit, all but the
-// last ones, beside the checkpoint as it was. It comes to this only when a
-// single event touches so many. If it ends halfway, each of them is ahead of
-// the checkpoint and skips the event when that is applied again.
+// last ones, beside the checkpoint as it was. It comes to this when a single
+// event touches so many, and while catching up. If it ends halfway, each of them
+// is ahead of the checkpoint and skips the events that it has when those are
+// applied again.
 func (r *run) writeAhead(ctx context.Context, docs []Document) ([]Document, error) {
 	for most := r.view.MaxChanges(); len(docs)+len(r.notes) > most && len(docs) > 0; {
 		n := min(most, len(docs))

@@ -275,9 +275,9 @@ func fight(t *testing.T, nodes []*node, most int64, began time.Time) {
 	}
 }
 
-// leaderOf returns which server leads the view's bucket, once all of them have
-// everything: another one that stopped before would leave no majority.
-func leaderOf(t *testing.T, cluster *embedded.Cluster, conn *nats.Conn) int {
+// leaderOf returns which server leads the last of the streams, once all of them
+// have everything: another one that stopped before would leave no majority.
+func leaderOf(t *testing.T, cluster *embedded.Cluster, conn *nats.Conn, streams ...string) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -285,7 +285,7 @@ func leaderOf(t *testing.T, cluster *embedded.Cluster, conn *nats.Conn) int {
 		t.Fatal(err)
 	}
 	leader := ""
-	for _, stream := range []string{"ANNALS_app_events", "KV_ANNALS_app_view_tallies_v1"} {
+	for _, stream := range streams {
 		leader = ""
 		for leader == "" && ctx.Err() == nil {
 			leader = wholeStream(ctx, conn, stream)
@@ -331,7 +331,7 @@ func TestTheLeaderOfABucketStops(t *testing.T) {
 	n.Assign("tallies")
 	n.caughtUp(t)
 	for round := range 3 {
-		leader := leaderOf(t, cluster, n.conn)
+		leader := leaderOf(t, cluster, n.conn, "ANNALS_app_events", "KV_ANNALS_app_view_tallies_v1")
 		before, began := n.Status(t.Context())[0], time.Now()
 		cluster.Stop(leader)
 		if err := appendStream(n.log, fmt.Sprintf("after-%d", round), round, 1); err != nil {
@@ -348,7 +348,7 @@ func TestTheLeaderOfABucketStops(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	leaderOf(t, cluster, n.conn)
+	leaderOf(t, cluster, n.conn, "ANNALS_app_events", "KV_ANNALS_app_view_tallies_v1")
 	stop()
 	n.Withdraw("tallies")
 	if err := n.Stopped(t.Context(), "tallies"); err != nil {

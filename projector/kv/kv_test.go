@@ -134,6 +134,9 @@ func tear(t *testing.T, s projector.Store, name string, version int, docs []proj
 		m := nats.NewMsg("$KV.ANNALS_" + f.namespace + "_view_" + name + "_v" + strconv.Itoa(version) + ".d." + d.Key)
 		m.Data = d.Document
 		m.Header.Set("Annals-Position", strconv.FormatUint(uint64(d.Position), 10))
+		if d.Document == nil {
+			m.Header.Set("KV-Operation", "DEL")
+		}
 		if _, err := js.PublishMsg(context.Background(), m); err != nil {
 			t.Fatal(err)
 		}

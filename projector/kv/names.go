@@ -8,23 +8,46 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// names are those of one bucket and what is in it. A key is one of
-//
-//	d.<token>   the document whose key store.EncodeToken turns into the token
-//	c.<worker>  the worker's checkpoint
-//	n.<worker>.<token>  the worker's note of that key, likewise
-//
-// and the prefixes keep what is of one kind from being taken for another.
-type names struct {
-	model  projector.Model
+// places are where a bucket is asked.
+type places struct {
 	bucket string
 	stream string
 	prefix string // of all subjects of the bucket
 	all    string // matches them
 
-	documents string // matches the subjects of documents
 	leaderGet string // where the stream's leader answers
 	directGet string // where any replica answers
+}
+
+func placesOf(bucket string) places {
+	stream, prefix := "KV_"+bucket, "$KV."+bucket+"."
+	return places{
+		bucket:    bucket,
+		stream:    stream,
+		prefix:    prefix,
+		all:       prefix + ">",
+		leaderGet: "$JS.API.STREAM.MSG.GET." + stream,
+		directGet: "$JS.API.DIRECT.GET." + stream,
+	}
+}
+
+// registryOf is the bucket of a namespace's registry. A key in it is the name of
+// a view, the value its entry as JSON.
+func registryOf(namespace string) places {
+	return placesOf(fmt.Sprintf("ANNALS_%s_projections", namespace))
+}
+
+// names are those of a read model's bucket and what is in it. A key is one of
+//
+//	d.<token>           the document whose key store.EncodeToken turns into the token
+//	c.<worker>          the worker's checkpoint
+//	n.<worker>.<token>  the worker's note of that key, likewise
+//
+// and the prefixes keep what is of one kind from being taken for another.
+type names struct {
+	places
+	model     projector.Model
+	documents string // matches the subjects of documents
 }
 
 const (
@@ -34,18 +57,8 @@ const (
 )
 
 func namesOf(namespace string, model projector.Model) names {
-	bucket := fmt.Sprintf("ANNALS_%s_view_%s", namespace, model)
-	stream, prefix := "KV_"+bucket, "$KV."+bucket+"."
-	return names{
-		model:     model,
-		bucket:    bucket,
-		stream:    stream,
-		prefix:    prefix,
-		all:       prefix + ">",
-		documents: prefix + documentKey + ">",
-		leaderGet: "$JS.API.STREAM.MSG.GET." + stream,
-		directGet: "$JS.API.DIRECT.GET." + stream,
-	}
+	at := placesOf(fmt.Sprintf("ANNALS_%s_view_%s", namespace, model))
+	return names{places: at, model: model, documents: at.prefix + documentKey + ">"}
 }
 
 // document returns the subject of a document. The error is
@@ -62,6 +75,9 @@ func (n names) checkpoint(worker string) string { return n.prefix + checkpointKe
 
 // note returns the subject of a worker's note; "*" is the token of all.
 func (n names) note(worker, token string) string { return n.prefix + noteKey + worker + "." + token }
+
+// anyCheckpoint matches the checkpoints of all workers.
+const anyCheckpoint = "*"
 
 func (n names) isDocument(subject string) bool {
 	return strings.HasPrefix(subject, n.prefix+documentKey)

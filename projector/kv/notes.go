@@ -4,29 +4,34 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
-// maxNotes is how many notes one request asks for at most.
-const maxNotes = 1000
+// maxNotes is how many notes one request asks for at most: all of their
+// subjects have to fit into it.
+const maxNotes = 500
 
-// Notes implements [projector.View]. A replica answers that has at least what
-// the leader had when it was asked for the worker's checkpoint.
-func (v *view) Notes(ctx context.Context, worker string) ([]projector.Note, error) {
-	leader, _, err := v.checkpoint(ctx, worker)
-	if err != nil {
-		return nil, v.failed("load notes", err)
-	}
-	var notes []projector.Note
-	err = v.fresh(ctx, func() (fresh bool, err error) {
-		notes, fresh, err = v.notesSince(ctx, worker, leader.Revision)
-		return fresh, err
+// Notes implements [projector.View]. They are as the last commit that is whole
+// left them: what a power cut kept of a later one does not count.
+func (v *view) Notes(ctx context.Context, worker string) (notes []projector.Note, err error) {
+	err = v.fresh(ctx, func() (bool, error) {
+		c, at, err := v.wholeCheckpoint(ctx, worker)
+		if err != nil {
+			return false, err
+		}
+		if notes, err = v.notesAt(ctx, worker, at); err != nil {
+			return false, err
+		}
+		now, err := v.revision(ctx, worker)
+		return now == c.Revision, err // else a commit may have taken values away that were to be read
 	})
 	if err != nil {
 		return nil, v.failed("load notes", err)
@@ -35,41 +40,82 @@ func (v *view) Notes(ctx context.Context, worker string) ([]projector.Note, erro
 	return notes, nil
 }
 
-// notesSince reads the last notes; fresh is whether the replica that answered
-// has the stream up to revision.
-func (v *view) notesSince(ctx context.Context, worker string, revision uint64) (notes []projector.Note, fresh bool, err error) {
-	for after := uint64(0); ; {
-		r := getRequest{Sequence: after + 1, Batch: maxNotes, MultiLast: []string{v.names.note(worker, "*"), v.names.checkpoint(worker)}}
-		last, err := v.fromAny(ctx, r, maxNotes)
+// notesAt returns the worker's notes as they were when the message at that
+// sequence, its checkpoint, was stored.
+func (v *view) notesAt(ctx context.Context, worker string, at uint64) ([]projector.Note, error) {
+	if at == 0 {
+		return nil, nil
+	}
+	subjects, err := v.noteSubjects(ctx, worker)
+	if err != nil {
+		return nil, err
+	}
+	var notes []projector.Note
+	for chunk := range slices.Chunk(subjects, maxNotes) {
+		found, err := v.valuesAt(ctx, chunk, v.names.checkpoint(worker), at)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
-		for _, m := range last.found {
-			n, ok, err := v.toNote(m, worker)
-			if err != nil {
-				return nil, false, err
-			}
-			if ok {
+		for _, m := range found {
+			if n, ok, err := v.toNote(m, worker); err != nil {
+				return nil, err
+			} else if ok && !m.deleted() {
 				notes = append(notes, n)
 			}
 		}
-		if last.left == 0 {
-			return notes, revision == 0 || last.upTo >= revision, nil
-		}
-		after = last.furthest()
 	}
+	return notes, nil
 }
 
-// toNote reads a note; ok is false if the message is none, or is deleted.
+// noteSubjects returns the subjects of all notes that the worker ever had. The
+// leader answers.
+func (v *view) noteSubjects(ctx context.Context, worker string) ([]string, error) {
+	var subjects []string
+	ctx, cancel := context.WithTimeout(ctx, freshWait)
+	defer cancel()
+	err := repeated(ctx, func(ctx context.Context) error {
+		stream, err := v.js.Stream(ctx, v.at.stream)
+		if err != nil {
+			return err
+		}
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(v.names.note(worker, "*")))
+		if err != nil {
+			return err
+		}
+		subjects = slices.Sorted(maps.Keys(info.State.Subjects))
+		return nil
+	})
+	return subjects, err
+}
+
+// valuesAt returns the values that the subjects had when the checkpoint at that
+// sequence was stored. The checkpoint is asked for with them: a replica that has
+// it has all that is before it.
+func (v *view) valuesAt(ctx context.Context, subjects []string, checkpoint string, at uint64) (found []*message, err error) {
+	r := getRequest{MultiLast: append(slices.Clone(subjects), checkpoint), UpTo: at}
+	err = v.fresh(ctx, func() (bool, error) {
+		last, err := v.fromAny(ctx, r, len(r.MultiLast))
+		if err != nil || last.left > 0 {
+			return false, err
+		}
+		found = last.found
+		return last.furthest() == at, nil
+	})
+	return found, err
+}
+
+// toNote reads a note, or its deletion; ok is false if the message is neither.
 func (v *view) toNote(m *message, worker string) (n projector.Note, ok bool, err error) {
 	token, ok := strings.CutPrefix(m.subject, v.names.note(worker, ""))
-	if !ok || m.deleted() {
+	if !ok {
 		return n, false, nil
 	}
 	if n.Key, err = store.DecodeToken(token); err != nil {
 		return n, false, fmt.Errorf("bucket %s: key of a note: %w: %w", v.names.bucket, store.ErrDamaged, err)
 	}
-	n.Value = m.data
+	if !m.deleted() {
+		n.Value = m.data
+	}
 	return n, true, nil
 }
 

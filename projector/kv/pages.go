@@ -58,13 +58,13 @@ type page struct {
 // before.
 func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, since []projector.Checkpoint) (p page, err error) {
 	err = v.fresh(ctx, func() (bool, error) {
-		has := newest(since)
+		has := newest(since).Revision
 		for _, c := range since {
-			leader, _, err := v.checkpoint(ctx, c.Worker)
+			leader, err := v.revision(ctx, c.Worker)
 			if err != nil {
 				return false, err
 			}
-			has = max(has, leader.Revision)
+			has = max(has, leader)
 		}
 		p, err = v.page(ctx, after, step, limit)
 		return !p.last || p.through >= has, err

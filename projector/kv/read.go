@@ -63,6 +63,7 @@ type getRequest struct {
 	Last      string   `json:"last_by_subj,omitempty"`
 	Next      string   `json:"next_by_subj,omitempty"`
 	MultiLast []string `json:"multi_last,omitempty"`
+	UpTo      uint64   `json:"up_to_seq,omitempty"` // with MultiLast: what comes later does not count
 	Batch     int      `json:"batch,omitempty"`
 }
 
@@ -75,8 +76,8 @@ func (r getRequest) encode() []byte {
 }
 
 // fromLeader asks the stream's leader for one message; nil if there is none.
-func (v *view) fromLeader(ctx context.Context, r getRequest) (*message, error) {
-	m, err := v.inbox.request(ctx, v.names.leaderGet, r.encode())
+func (b *bucket) fromLeader(ctx context.Context, r getRequest) (*message, error) {
+	m, err := b.inbox.request(ctx, b.at.leaderGet, r.encode())
 	if err != nil {
 		return nil, err
 	}
@@ -127,10 +128,10 @@ func (a answers) furthest() uint64 {
 }
 
 // fromAny asks any replica for many messages, at most room.
-func (v *view) fromAny(ctx context.Context, r getRequest, room int) (a answers, err error) {
-	c := v.inbox.open(room + 1)
+func (b *bucket) fromAny(ctx context.Context, r getRequest, room int) (a answers, err error) {
+	c := b.inbox.open(room + 1)
 	defer c.close()
-	if err := v.conn.PublishRequest(v.names.directGet, c.reply(), r.encode()); err != nil {
+	if err := b.conn.PublishRequest(b.at.directGet, c.reply(), r.encode()); err != nil {
 		return answers{}, err
 	}
 	for {

@@ -80,23 +80,27 @@ func appendWork(t testing.TB, log store.Log, streams, each int) store.Position {
 	return tip
 }
 
-func appendStream(log store.Log, id string, n, each int) error {
+func appendStream(log store.Log, id string, n, each int) (err error) {
 	var head store.Head
 	for i := range each {
-		name, schema, data, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
-		if err != nil {
-			return err
-		}
-		head, err = log.Append(context.Background(), &store.Commit{
-			Stream: store.StreamID{Type: "work", ID: id}, ID: uuid.New(), After: head, Time: time.Now().UTC().Truncate(time.Microsecond),
-			Commands: []store.Command{{ID: uuid.NewString(), Name: "step"}},
-			Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
-		})
-		if err != nil {
+		if head, err = appendStep(log, id, head, n, i); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// appendStep stores the i-th step of the n-th stream.
+func appendStep(log store.Log, id string, after store.Head, n, i int) (store.Head, error) {
+	name, schema, data, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
+	if err != nil {
+		return after, err
+	}
+	return log.Append(context.Background(), &store.Commit{
+		Stream: store.StreamID{Type: "work", ID: id}, ID: uuid.New(), After: after, Time: time.Now().UTC().Truncate(time.Microsecond),
+		Commands: []store.Command{{ID: uuid.NewString(), Name: "step"}},
+		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+	})
 }
 
 func openLog(t testing.TB, conn *nats.Conn, namespace string, barrier func(context.Context) error) *jetstream.Log {

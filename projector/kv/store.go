@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -14,7 +13,7 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// Config says where read models are kept. Conn and Namespace are needed.
+// Config says where read models and their registry are kept. Conn and Namespace are needed.
 type Config struct {
 	// Conn is the connection that is used; it stays the caller's.
 	Conn *nats.Conn
@@ -33,130 +32,82 @@ type Config struct {
 	Barrier func(context.Context) error
 }
 
-// Store is a [projector.Store] on NATS KV.
-type Store struct {
-	cfg Config
-
-	mu    sync.Mutex
-	inbox *inbox // nil until the first Open
+func (c Config) withDefaults() Config {
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	return c
 }
+
+// validate refuses a configuration, and names of views, that cannot be used.
+func (c Config) validate(views ...string) error {
+	if c.Conn == nil {
+		return &store.InvalidError{What: "kv config", Value: "Conn", Reason: "is missing"}
+	}
+	if err := store.ValidateName("namespace", c.Namespace); err != nil {
+		return err
+	}
+	for _, view := range views {
+		if err := store.ValidateName("view name", view); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Store is a [projector.Store] on NATS KV.
+type Store struct{ buckets buckets }
 
 // New returns a store. It asks nobody yet: what is wrong with the
 // configuration is told by Open.
-func New(cfg Config) *Store {
-	if cfg.Replicas == 0 {
-		cfg.Replicas = 1
-	}
-	return &Store{cfg: cfg}
-}
+func New(cfg Config) *Store { return &Store{buckets: buckets{cfg: cfg.withDefaults()}} }
 
 // createWait bounds the creation of a bucket: the cluster may have to elect a leader first.
 const createWait = 10 * time.Second
 
 // Open implements [projector.Store]. The bucket ANNALS_<namespace>_view_<view>_v<version>
-// is created if it is not there. One that keeps a single value of each key is
-// changed to keep two. One that was made by other means is refused with
-// [store.ErrInvalid] if it cannot do what a view needs.
+// is created if it is not there, with _b<build> behind it for a build that is not
+// the first. One that keeps a single value of each key is changed to keep two. One
+// that was made by other means is refused with [store.ErrInvalid] if it cannot do
+// what a view needs, and so are tables. Indexes are not made.
 func (s *Store) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
 	name := layout.View
-	if err := s.validate(name); err != nil {
+	if err := s.buckets.cfg.validate(name); err != nil {
 		return nil, err
 	}
-	box, err := s.answers()
-	if err != nil {
-		return nil, unavailable("open view "+name, err)
+	if len(layout.Tables) > 0 {
+		return nil, noTables(name)
 	}
-	v := &view{name: name, names: namesOf(s.cfg.Namespace, layout.Model), conn: s.cfg.Conn, inbox: box}
-	ctx, cancel := context.WithTimeout(ctx, createWait)
-	defer cancel()
-	storage, err := s.ensure(ctx, v.names)
+	n := namesOf(s.buckets.cfg.Namespace, layout.Model)
+	b, err := s.buckets.open(ctx, "view "+name, n.places, n.describe)
 	if err != nil {
 		return nil, err
 	}
-	if storage == jetstream.FileStorage {
-		v.barrier = s.cfg.Barrier
-	}
-	return v, nil
+	return &view{bucket: b, name: name, names: n}, nil
 }
 
-func (s *Store) validate(view string) error {
-	if s.cfg.Conn == nil {
-		return &store.InvalidError{What: "kv config", Value: "Conn", Reason: "is missing"}
+// describe says in the stream's settings what the bucket is for.
+func (n names) describe(cfg *jetstream.StreamConfig) {
+	cfg.Description = "documents of the view " + n.model.View
+	cfg.Metadata = map[string]string{
+		"annals.kind":       "view",
+		"annals.projection": n.model.View,
+		"annals.version":    fmt.Sprint(n.model.Version),
+		"annals.build":      fmt.Sprint(n.model.Build),
 	}
-	if err := store.ValidateName("namespace", s.cfg.Namespace); err != nil {
-		return err
-	}
-	return store.ValidateName("view name", view)
 }
 
-func (s *Store) answers() (*inbox, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.inbox == nil {
-		box, err := newInbox(s.cfg.Conn)
-		if err != nil {
-			return nil, err
-		}
-		s.inbox = box
-	}
-	return s.inbox, nil
-}
-
-// ensure creates the bucket, or makes sure that the one that is there will do,
-// and returns where it is stored.
-func (s *Store) ensure(ctx context.Context, n names) (jetstream.StorageType, error) {
-	js, err := jetstream.New(s.cfg.Conn)
-	if err != nil {
-		return 0, unavailable("open bucket "+n.bucket, err)
-	}
-	var stream jetstream.Stream
-	err = repeated(ctx, func(ctx context.Context) error {
-		stream, err = js.Stream(ctx, n.stream)
-		if errors.Is(err, jetstream.ErrStreamNotFound) {
-			stream, err = js.CreateStream(ctx, s.settings(n))
-		}
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			stream, err = js.Stream(ctx, n.stream) // somebody else was faster, and wants another number of replicas
-		}
-		return err
-	})
-	if err != nil {
-		return 0, unavailable("open bucket "+n.bucket, err)
-	}
-	cfg := stream.CachedInfo().Config
-	if err := fits(n.bucket, cfg); err != nil {
-		return 0, err
-	}
-	if cfg.MaxMsgsPerSubject != history {
-		cfg.MaxMsgsPerSubject = history
-		if _, err := js.UpdateStream(ctx, cfg); err != nil {
-			return 0, unavailable("keep two values in bucket "+n.bucket, err)
-		}
-	}
-	return cfg.Storage, nil
-}
-
-// repeated asks again as long as there is no answer, until ctx ends: while a
-// stream has no leader nobody hears the question. Each time it waits longer, in
-// case somebody does and is slow.
-func repeated(ctx context.Context, ask func(context.Context) error) error {
-	for wait := askAgain; ; wait *= 2 {
-		once, cancel := context.WithTimeout(ctx, wait)
-		err := ask(once)
-		cancel()
-		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-	}
+func noTables(view string) error {
+	return &store.InvalidError{What: "view", Value: view, Reason: "buckets keep no tables"}
 }
 
 // Drop implements [projector.Store]: it deletes the bucket.
 func (s *Store) Drop(ctx context.Context, model projector.Model) error {
-	if err := s.validate(model.View); err != nil {
+	if err := s.buckets.cfg.validate(model.View); err != nil {
 		return err
 	}
-	n := namesOf(s.cfg.Namespace, model)
-	js, err := jetstream.New(s.cfg.Conn)
+	n := namesOf(s.buckets.cfg.Namespace, model)
+	js, err := jetstream.New(s.buckets.cfg.Conn)
 	if err != nil {
 		return unavailable("drop bucket "+n.bucket, err)
 	}
@@ -167,58 +118,4 @@ func (s *Store) Drop(ctx context.Context, model projector.Model) error {
 		return nil
 	}
 	return unavailable("drop bucket "+n.bucket, err)
-}
-
-// history is how many values of each key are kept: the last one, and the one
-// before, which is on the disk while the last may not be there yet.
-const history = 2
-
-// settings are those of a KV bucket, and that atomic batches are allowed.
-func (s *Store) settings(n names) jetstream.StreamConfig {
-	storage := jetstream.FileStorage
-	if s.cfg.InMemory {
-		storage = jetstream.MemoryStorage
-	}
-	return jetstream.StreamConfig{
-		Name:               n.stream,
-		Description:        "documents of the view " + n.model.View,
-		Subjects:           []string{n.all},
-		Storage:            storage,
-		Replicas:           s.cfg.Replicas,
-		MaxMsgsPerSubject:  history,
-		Discard:            jetstream.DiscardNew,
-		Duplicates:         2 * time.Minute,
-		AllowRollup:        true,
-		DenyDelete:         true,
-		AllowDirect:        true,
-		AllowAtomicPublish: true,
-		Metadata: map[string]string{
-			"annals.kind":       "view",
-			"annals.projection": n.model.View,
-			"annals.version":    fmt.Sprint(n.model.Version),
-		},
-	}
-}
-
-// fits refuses what would not work, or would silently become something else.
-func fits(bucket string, cfg jetstream.StreamConfig) error {
-	invalid := func(reason string) error {
-		return &store.InvalidError{What: "bucket", Value: bucket, Reason: reason}
-	}
-	switch {
-	case !cfg.AllowAtomicPublish:
-		return invalid("it does not allow atomic batches")
-	case !cfg.AllowDirect:
-		return invalid("it does not allow direct gets")
-	case cfg.MaxMsgsPerSubject != 1 && cfg.MaxMsgsPerSubject != history:
-		return invalid("it keeps a history of its keys")
-	}
-	return nil
-}
-
-func unavailable(doing string, cause error) error {
-	if errors.Is(cause, store.ErrUnavailable) {
-		return fmt.Errorf("%s: %w", doing, cause)
-	}
-	return fmt.Errorf("%s: %w: %w", doing, store.ErrUnavailable, cause)
 }

@@ -16,8 +16,6 @@ var checkpointCases = []testCase{
 	{"a checkpoint moves without documents", checkpointAlone},
 	{"a writer whose checkpoint is not the last is fenced", fenced},
 	{"a writer that knows of no checkpoint is fenced by any", fencedFromNothing},
-	{"workers have checkpoints of their own", ownCheckpoints},
-	{"views and versions are apart", viewsApart},
 	{"what was kept is there when the view is opened again", reopened},
 }
 
@@ -98,41 +96,6 @@ func fencedFromNothing(t *testing.T, h Harness) {
 	commit(t, v, none, doc("a", 1, 1))
 	if _, err := v.Commit(within(t), projector.Write{Checkpoint: moved(none)}); !errors.Is(err, projector.ErrFenced) {
 		t.Errorf("commit: %v, want ErrFenced", err)
-	}
-}
-
-func ownCheckpoints(t *testing.T, h Harness) {
-	v := open(t, h.Open(t))
-	other, err := v.Load(within(t), "1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	mine := commit(t, v, load(t, v), doc("a", 10, 1))
-	if other = commit(t, v, other, doc("b", 20, 2)); other.Worker != "1" || other.Position != 20 {
-		t.Errorf("the other's checkpoint is %+v", other)
-	}
-	if got := load(t, v); got.Position != mine.Position || got.Revision != mine.Revision {
-		t.Errorf("checkpoint is %+v, want %+v", got, mine)
-	}
-	commit(t, v, mine, doc("a", 11, 3))
-}
-
-func viewsApart(t *testing.T, h Harness) {
-	s := h.Open(t)
-	v := open(t, s)
-	commit(t, v, load(t, v), doc("a", 1, 1))
-	for _, other := range []struct {
-		name    string
-		version int
-	}{{viewName, viewVersion + 1}, {viewName + "-x", viewVersion}} {
-		w, err := s.Open(within(t), projector.Layout{Model: projector.Model{View: other.name, Version: other.version}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := load(t, w)
-		if c.Revision != 0 || len(get(t, w, c, "a")) != 0 {
-			t.Errorf("%s v%d is not empty: %+v", other.name, other.version, c)
-		}
 	}
 }
 

@@ -16,6 +16,7 @@ var faultCases = []testCase{
 	{"documents ahead of the checkpoint are told", tornCommit},
 	{"documents ahead are told whatever they replaced", tornOverHistory},
 	{"documents without any checkpoint are told", tornFirstCommit},
+	{"a deletion ahead of the checkpoint is told", tornDeletion},
 	{"a commit whose answer is lost is stored once", lostAnswer},
 	{"a commit that is lost on its way is sent again", lostRequest},
 	{"a checkpoint alone whose answer is lost is stored once", lostAnswerAlone},
@@ -105,6 +106,29 @@ func tornFirstCommit(t *testing.T, h Harness) {
 	}
 	c.Furthest = 0
 	commit(t, v, c, doc("a", 6, 2))
+}
+
+func tornDeletion(t *testing.T, h Harness) {
+	if h.Tear == nil {
+		t.Skip("SKIPPED, NOT PASSED: the harness has no Tear, for a store whose commits cannot be torn")
+	}
+	s := h.Open(t)
+	v := open(t, s)
+	c := commit(t, v, load(t, v), doc("a", 1, 1), doc("b", 1, 1))
+	h.Tear(t, s, viewName, viewVersion, []projector.Document{deletion("a", 30)})
+	torn := load(t, v)
+	if torn.Furthest != 30 {
+		t.Errorf("documents reach to %d, want 30", torn.Furthest)
+	}
+	deletedAs(t, v, c, deletion("a", 30))
+	if diff := cmp.Diff([]string{"b"}, list(t, v, c, 1, nil)); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
+	torn.Furthest = 0
+	c = commit(t, v, torn, deletion("a", 31))
+	if diff := cmp.Diff(c, load(t, v)); diff != "" {
+		t.Errorf("checkpoint (-want +got):\n%s", diff)
+	}
 }
 
 func lostAnswer(t *testing.T, h Harness) {

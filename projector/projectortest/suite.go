@@ -19,6 +19,10 @@ type Harness struct {
 	// Tear stores documents of a view without a checkpoint, as a commit that a
 	// power cut tore leaves them. Nil for stores that cannot be torn.
 	Tear func(t *testing.T, s projector.Store, view string, version int, docs []projector.Document)
+	// Tables says that the store keeps the tables of SQL views: its views are then
+	// [projector.Querier], and its SQL is what the cases of tables.go are written in.
+	// A store without has to refuse them.
+	Tables bool
 	// LoseAnswer makes the next commit of s be stored and its answer be lost. Nil
 	// for stores that answer always.
 	LoseAnswer func(t *testing.T, s projector.Store)
@@ -30,7 +34,10 @@ type Harness struct {
 // Run runs the suite.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
-	for _, group := range [][]testCase{checkpointCases, documentCases, pageCases, faultCases} {
+	groups := [][]testCase{
+		checkpointCases, workerCases, documentCases, deletionCases, noteCases, pageCases, modelCases, faultCases, tableCases,
+	}
+	for _, group := range groups {
 		for _, c := range group {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
@@ -53,9 +60,17 @@ const (
 	worker      = "0"
 )
 
+// theModel is the first build of that view.
+var theModel = projector.Model{View: viewName, Version: viewVersion}
+
 func open(t *testing.T, s projector.Store) projector.View {
 	t.Helper()
-	v, err := s.Open(within(t), projector.Layout{Model: projector.Model{View: viewName, Version: viewVersion}})
+	return openAs(t, s, projector.Layout{Model: theModel})
+}
+
+func openAs(t *testing.T, s projector.Store, layout projector.Layout) projector.View {
+	t.Helper()
+	v, err := s.Open(within(t), layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +101,11 @@ func valueOf(t *testing.T, d projector.Document) int {
 
 func load(t *testing.T, v projector.View) projector.Checkpoint {
 	t.Helper()
+	return loadOf(t, v, worker)
+}
+
+func loadOf(t *testing.T, v projector.View, worker string) projector.Checkpoint {
+	t.Helper()
 	c, err := v.Load(within(t), worker)
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +116,12 @@ func load(t *testing.T, v projector.View) projector.Checkpoint {
 // commit stores the documents and moves the checkpoint to their highest position.
 func commit(t *testing.T, v projector.View, c projector.Checkpoint, docs ...projector.Document) projector.Checkpoint {
 	t.Helper()
-	next, err := v.Commit(within(t), projector.Write{Checkpoint: moved(c, docs...), Documents: docs})
+	return write(t, v, projector.Write{Checkpoint: moved(c, docs...), Documents: docs})
+}
+
+func write(t *testing.T, v projector.View, w projector.Write) projector.Checkpoint {
+	t.Helper()
+	next, err := v.Commit(within(t), w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,10 +156,15 @@ func get(t *testing.T, v projector.View, since projector.Checkpoint, keys ...str
 // list reads all pages and returns the keys in the order they came.
 func list(t *testing.T, v projector.View, since projector.Checkpoint, limit int, between func(page int)) []string {
 	t.Helper()
+	return listSince(t, v, limit, between, since)
+}
+
+func listSince(t *testing.T, v projector.View, limit int, between func(page int), since ...projector.Checkpoint) []string {
+	t.Helper()
 	var keys []string
 	cursor := ""
 	for page := 1; ; page++ {
-		docs, next, err := v.List(within(t), cursor, limit, since)
+		docs, next, err := v.List(within(t), cursor, limit, since...)
 		if err != nil {
 			t.Fatal(err)
 		}
