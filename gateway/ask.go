@@ -32,31 +32,41 @@ func (c *Client) Get(ctx context.Context, view, key string, min store.Position) 
 	return r.Document, err
 }
 
+// Page returns the documents of a view that follow the cursor, at most limit,
+// once the view has reached min, and the cursor of the next page: "" begins, ""
+// ends. A page may be short, even empty, without being the last. limit is in
+// [1, projector.MaxPage]; 0 means 500.
+func (c *Client) Page(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error) {
+	if err := store.ValidateName("view", view); err != nil {
+		return nil, "", err
+	}
+	if limit == 0 {
+		limit = defaultPage
+	}
+	var page listResponse
+	err = c.ask(ctx, c.subjects.view(view), since(min), listRequest{Cursor: cursor, Limit: limit}, &page)
+	return page.Documents, page.Next, err
+}
+
 // List yields the documents of a view once it has reached min, page by page.
 // A document that changes meanwhile may come twice, none is missed. The last
 // pair has the error, if any.
 func (c *Client) List(ctx context.Context, view string, min store.Position) iter.Seq2[projector.Document, error] {
 	return func(yield func(projector.Document, error) bool) {
-		if err := store.ValidateName("view", view); err != nil {
-			yield(projector.Document{}, err)
-			return
-		}
-		ask := listRequest{Limit: defaultPage}
-		for {
-			var page listResponse
-			if err := c.ask(ctx, c.subjects.view(view), since(min), ask, &page); err != nil {
+		for cursor := ""; ; {
+			docs, next, err := c.Page(ctx, view, cursor, 0, min)
+			if err != nil {
 				yield(projector.Document{}, err)
 				return
 			}
-			for _, d := range page.Documents {
+			for _, d := range docs {
 				if !yield(d, nil) {
 					return
 				}
 			}
-			if page.Next == "" {
+			if cursor = next; cursor == "" {
 				return
 			}
-			ask.Cursor = page.Next
 		}
 	}
 }
@@ -74,31 +84,38 @@ func (c *Client) State(ctx context.Context, id store.StreamID, at actor.At) (Sta
 	return r.State, err
 }
 
+// HistoryPage returns the events of an aggregate instance that follow the
+// version after, as many as one answer holds, and the version after which the next
+// page begins, 0 if this is the last. Errors: [store.ErrNotFound] if there are no
+// events at all, [store.ErrUnknownType], [store.ErrUnavailable].
+func (c *Client) HistoryPage(ctx context.Context, id store.StreamID, after uint64) (events []Event, next uint64, err error) {
+	if err := id.Validate(); err != nil {
+		return nil, 0, err
+	}
+	ask := historyRequest{Aggregate: id.Type, ID: id.ID, After: after, Limit: maxHistoryPage}
+	var page historyResponse
+	err = c.ask(ctx, c.subjects.control("aggregate.history"), nats.Header{}, ask, &page)
+	return page.Events, page.Next, err
+}
+
 // History yields the events of an aggregate instance that follow the version
-// after, page by page. The last pair has the error, if any: [store.ErrNotFound]
-// if there are no events at all, [store.ErrUnknownType], [store.ErrUnavailable].
+// after, page by page. The last pair has the error, if any: those of HistoryPage.
 func (c *Client) History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		if err := id.Validate(); err != nil {
-			yield(Event{}, err)
-			return
-		}
-		ask := historyRequest{Aggregate: id.Type, ID: id.ID, After: after, Limit: maxHistoryPage}
 		for {
-			var page historyResponse
-			if err := c.ask(ctx, c.subjects.control("aggregate.history"), nats.Header{}, ask, &page); err != nil {
+			events, next, err := c.HistoryPage(ctx, id, after)
+			if err != nil {
 				yield(Event{}, err)
 				return
 			}
-			for _, e := range page.Events {
+			for _, e := range events {
 				if !yield(e, nil) {
 					return
 				}
 			}
-			if page.Next == 0 {
+			if after = next; after == 0 {
 				return
 			}
-			ask.After = page.Next
 		}
 	}
 }

@@ -58,7 +58,37 @@ const (
 	// CodeViewTimeout (504, retryable): the view did not reach the position in
 	// time. The body's details name the position wanted and the one reached.
 	CodeViewTimeout Code = "VIEW_TIMEOUT"
+
+	// CodeNoLetter (404): no stream is parked under that id.
+	CodeNoLetter Code = "NO_LETTER"
+	// CodeNoCandidate (409): no model is being built.
+	CodeNoCandidate Code = "NO_CANDIDATE"
+	// CodeNoPrevious (409): there is no model to go back to.
+	CodeNoPrevious Code = "NO_PREVIOUS"
+	// CodeParity (409): the candidate is behind the live model or differs from it.
+	// The body's details say how many documents were compared and differ.
+	CodeParity Code = "PARITY"
+	// CodeUnfinished (409, retryable): another dead letter of the view was being
+	// retried and has to be finished first.
+	CodeUnfinished Code = "RETRY_UNFINISHED"
+	// CodePaused (503, retryable): the view is paused, and not as far as was asked,
+	// or cannot be changed so.
+	CodePaused Code = "PAUSED"
+	// CodeRebuilding (503, retryable): the view is built again, and not as far yet
+	// as was asked, or cannot be changed so before that is over.
+	CodeRebuilding Code = "REBUILDING"
+
+	// CodeSlow (429, retryable): the watcher did not take changes as fast as they
+	// came. It may resume after the last position it has.
+	CodeSlow Code = "SLOW_WATCHER"
+	// CodeSwitched (409, retryable): another model of the view is served. A watch
+	// begins anew.
+	CodeSwitched Code = "SWITCHED"
 )
+
+// ErrParity is what the refusal to serve a candidate matches on both sides of
+// the wire; on the node's it is also a *projector.ParityError.
+var ErrParity = errors.New("candidate refused")
 
 // rule binds a code to its number and to a sentinel of the node's side. A
 // client's error matches the sentinel of its code's first rule.
@@ -81,6 +111,15 @@ var rules = []rule{
 	{CodeBusy, 429, true, actor.ErrBusy},
 	{CodeDeadline, 504, true, actor.ErrDeadline},
 	{CodeConflict, 409, false, store.ErrConflict},
+	{CodeNoLetter, 404, false, projector.ErrNoLetter},
+	{CodeNoCandidate, 409, false, projector.ErrNoCandidate},
+	{CodeNoPrevious, 409, false, projector.ErrNoPrevious},
+	{CodeParity, 409, false, ErrParity},
+	{CodeUnfinished, 409, true, projector.ErrUnfinished},
+	{CodePaused, 503, true, projector.ErrPaused},
+	{CodeRebuilding, 503, true, projector.ErrRebuilding},
+	{CodeSlow, 429, true, projector.ErrSlow},
+	{CodeSwitched, 409, true, projector.ErrSwitched},
 	{CodeViewTimeout, 504, true, projector.ErrTimeout},
 	{CodeUnknownView, 404, false, projector.ErrNoView},
 	{CodeDamaged, 500, false, store.ErrDamaged},

@@ -31,10 +31,16 @@ func (g *Gateway) readCommand(r *request) (e errand, err error) {
 	if err := g.checkPayload(r.codec, r.msg.Data); err != nil {
 		return e, err
 	}
-	if e.deadline, err = r.deadline(h.deadline); err != nil {
+	if e.deadline, err = r.deadline(h.deadline, g.config.MaxTimeout); err != nil {
+		return e, err
+	}
+	if err := g.knownViews(h.waitViews); err != nil {
 		return e, err
 	}
 	e.hops = h.hops
+	if r.reply != "" { // nobody waits for an answer that nobody gets
+		e.views = h.waitViews
+	}
 	c.Body, c.Codec, c.ID = r.msg.Data, r.codec, h.commandID
 	c.Expected, c.HasExpected, c.OnConflict = h.expected, h.hasExpected, h.onConflict
 	c.CorrelationID, c.CausationID, c.Traceparent = h.correlationID, h.causationID, h.traceparent

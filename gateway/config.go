@@ -43,6 +43,10 @@ type Views interface {
 	Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error)
 	// List returns a page of a view once it has reached min.
 	List(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error)
+	// Wait returns once the view has reached p. The error matches
+	// projector.ErrNoView at once, whatever ctx is, if there is no such view, and
+	// projector.ErrElsewhere if it runs on another node.
+	Wait(ctx context.Context, view string, p store.Position) error
 	// Status reports on each projection.
 	Status(ctx context.Context) []projector.Status
 }
@@ -60,6 +64,11 @@ type Config struct {
 	// Views answers queries. Nil: this node has no query service, and askers
 	// hear at once that nobody responds.
 	Views Views
+	// Watches tells what changes in views. Nil: this node serves no watches.
+	Watches Watches
+	// Operators changes views on request: [*projector.Group]. Nil: this node
+	// answers no operator.
+	Operators Operators
 	// Placement says which node serves a partition and runs a view. What is for
 	// another node is passed on to it, what is for nobody waits. Nil: everything
 	// is served here.
@@ -98,9 +107,16 @@ type Config struct {
 	// MaxInFlightBytes bounds the payloads of the commands under way, likewise.
 	// Default 128 MiB, at least MaxCommandBytes.
 	MaxInFlightBytes int
-	// MaxReads is how many queries and control requests may be under way, each
-	// with its goroutine. Default 1,024.
+	// MaxReads is how many queries, control requests and commands whose answer waits
+	// for views may be under way, each with its goroutine. Default 1,024.
 	MaxReads int
+	// MaxWatches is how many watches of views may be under way, each with two
+	// goroutines. Default 4,096.
+	MaxWatches int
+	// WatchBeat is how often a watch says that it is alive, at most 5 s. Default
+	// 2 s: five of them without a sign of the watcher, and it is dropped; the Go
+	// client takes 10 s of silence for a stream that was lost.
+	WatchBeat time.Duration
 	// MaxCommandBytes is the largest command payload. Default and most 256 KiB.
 	MaxCommandBytes int
 	// MaxReplyBytes is the largest answer. Default 512 KiB, at least 4 KiB and
@@ -148,6 +164,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxReplyBytes, 512<<10)
 	setDefault(&c.DrainTimeout, 10*time.Second)
 	setDefault(&c.Overlap, time.Second)
+	setDefault(&c.WatchBeat, 2*time.Second)
+	setDefault(&c.MaxWatches, 4096)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -168,6 +186,9 @@ func (c Config) validate() error {
 	if err := store.ValidateName("namespace", c.Namespace); err != nil {
 		return fmt.Errorf("gateway config: %w", err)
 	}
+	if (c.Operators != nil || c.Watches != nil) && c.Views == nil {
+		return errors.New("gateway config: Operators and Watches need Views")
+	}
 	switch {
 	case !isNodeName(c.Node):
 		return fmt.Errorf("gateway config: Node %q is not 1 to %d letters, digits, hyphens and underscores", c.Node, store.MaxNameBytes)
@@ -177,10 +198,12 @@ func (c Config) validate() error {
 		return errors.New("gateway config: a Placement needs Partitions")
 	case c.Partitioned && c.Placement == nil:
 		return errors.New("gateway config: Partitioned needs a Placement")
-	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0 || c.Overlap < 0:
+	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0 || c.Overlap < 0 || c.WatchBeat < 0:
 		return errors.New("gateway config: a duration is negative")
-	case c.MaxInFlight < 1 || c.MaxReads < 1:
-		return errors.New("gateway config: MaxInFlight or MaxReads is below 1")
+	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxWatches < 1:
+		return errors.New("gateway config: MaxInFlight, MaxReads or MaxWatches is below 1")
+	case c.WatchBeat > 5*time.Second:
+		return errors.New("gateway config: WatchBeat is above 5 s")
 	case c.MaxCommandBytes < 1 || c.MaxCommandBytes > maxCommandBytes:
 		return errors.New("gateway config: MaxCommandBytes is out of [1, 256 KiB]")
 	case c.MaxInFlightBytes < c.MaxCommandBytes:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
@@ -60,7 +61,9 @@ func (g *Gateway) info(ctx context.Context, r reading) (any, error) {
 	}
 	if g.config.Views != nil {
 		for _, s := range g.config.Views.Status(ctx) {
-			i.Views = append(i.Views, s.Name)
+			if !slices.Contains(i.Views, s.Name) { // a view may have several models
+				i.Views = append(i.Views, s.Name)
+			}
 		}
 	}
 	return infoResponse{Type: typeInfo, Info: i}, nil

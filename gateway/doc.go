@@ -15,10 +15,11 @@
 // and keeps no state that a restart would miss. It publishes to reply subjects
 // and to other nodes, and to nothing else.
 //
-//	<ns>.cmd.<type>.<id>.<command>             a command; headers Annals-Command-Id, Annals-Expected-Version …
+//	<ns>.cmd.<type>.<id>.<command>             a command; headers Annals-Command-Id, Annals-Expected-Version, Annals-Wait-Views …
 //	<ns>.qry.<view>.<key>                      one document; header Annals-Min-Position
 //	<ns>.qry.<view>                            a page of documents
-//	<ns>.ctl.aggregate.get, .history; <ns>.ctl.projection.ls; <ns>.ctl.info
+//	<ns>.ctl.aggregate.get, .history; <ns>.ctl.projection.ls; <ns>.ctl.info; <ns>.ctl.wait
+//	<ns>.ctl.projection.VERB, <ns>.ctl.dlq.VERB   an operation on one view
 //	<ns>.prt.<partition>.cmd.<type>.<id>.<command>   a command, to the owner of its partition
 //	<ns>.prt.<partition>.get.<type>.<id>       a state from the owner's memory; header Annals-Consistency
 //	<ns>.node.<name>.prt.…, .qry.…, .ctl.…     any of these, to one node

@@ -14,8 +14,9 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// whereItRuns answers a query where its view runs: here, by ask, or on another
+// whereItRuns answers what is asked of a view where that runs: here, by ask, or on another
 // node, to which it is passed on. While no node runs the view it waits for one.
+// An answer that matches [projector.ErrElsewhere] says that ask did nothing.
 func (g *Gateway) whereItRuns(ctx context.Context, r reading, view string, ask func() (any, error)) (any, error) {
 	if g.config.Placement == nil {
 		return ask()
@@ -50,7 +51,7 @@ func pause(ctx context.Context, changed <-chan struct{}) bool {
 	return true
 }
 
-// passQuery passes a query on and returns [errPassedOn], or
+// passQuery passes a query or an operation on and returns [errPassedOn], or
 // [nats.ErrNoResponders] if the node is not there.
 func (g *Gateway) passQuery(r reading, node string) error {
 	if r.headers.hops >= maxHops {
@@ -68,7 +69,7 @@ func (g *Gateway) passQuery(r reading, node string) error {
 	select {
 	case err := <-t:
 		if errors.Is(err, errPassedOn) {
-			g.metrics.forwarded.query.Inc()
+			g.metrics.passedOn(r.request).Inc()
 		}
 		return err
 	case <-timer.C:
@@ -98,7 +99,7 @@ func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
 	case r.request.endpoint.passed:
 		all = slices.DeleteFunc(all, isElsewhere)
 	case g.config.Placement != nil:
-		g.askAround(ctx, all)
+		all = g.askAround(ctx, eachOnce(all))
 	}
 	return projectionsResponse{Type: typeProjections, Projections: nonNil(all)}, nil
 }
@@ -109,53 +110,87 @@ func isElsewhere(s projector.Status) bool { return s.State == projector.StateEls
 const maxAskAround = 2 * time.Second
 
 // askAround replaces what is known here of views that run elsewhere by what
-// their nodes say, all of which are asked at the same time.
-func (g *Gateway) askAround(ctx context.Context, all []projector.Status) {
+// their nodes say, all of which are asked at the same time. A view may have
+// several models, and its node knows which.
+func (g *Gateway) askAround(ctx context.Context, all []projector.Status) []projector.Status {
 	ctx, cancel := context.WithTimeout(ctx, min(patienceOf(ctx), maxAskAround))
 	defer cancel()
-	nodes := map[string][]*projector.Status{}
-	for i := range all {
-		if !isElsewhere(all[i]) {
+	asks := map[string]func() ([]projector.Status, error){} // by node
+	models := make([][]projector.Status, len(all))
+	var wait sync.WaitGroup
+	for i, s := range all {
+		models[i] = all[i : i+1]
+		if !isElsewhere(s) {
 			continue
 		}
-		if node, _ := g.config.Placement.Runner(all[i].Name); node != g.config.Node {
-			nodes[node] = append(nodes[node], &all[i])
+		node, _ := g.config.Placement.Runner(s.Name)
+		if node == g.config.Node {
+			continue
 		}
-	}
-	var wait sync.WaitGroup
-	for node, views := range nodes {
-		wait.Go(func() { g.askNode(ctx, node, views) })
+		if asks[node] == nil {
+			asks[node] = sync.OnceValues(func() ([]projector.Status, error) { return g.statusOn(ctx, node) })
+		}
+		ask := asks[node]
+		wait.Go(func() { models[i] = modelsThere(s, ask) })
 	}
 	wait.Wait()
+	return slices.Concat(models...)
 }
 
-// askNode asks a node about some of its views.
-func (g *Gateway) askNode(ctx context.Context, node string, views []*projector.Status) {
-	found, err := g.statusOn(ctx, node)
-	for _, v := range views {
-		i := slices.IndexFunc(found, func(s projector.Status) bool { return s.Name == v.Name })
-		switch {
-		case err != nil:
-			v.State, v.Error = StateUnreachable, oneLine(err.Error())
-		case i >= 0:
-			*v = found[i]
-		}
+// modelsThere returns what its node says of a view that runs elsewhere.
+func modelsThere(known projector.Status, ask func() ([]projector.Status, error)) []projector.Status {
+	found, err := ask()
+	if err != nil {
+		known.State, known.Error = StateUnreachable, oneLine(err.Error())
+		return []projector.Status{known}
 	}
+	if models := ofView(found, known.Name); len(models) > 0 {
+		return models
+	}
+	return []projector.Status{known}
+}
+
+// ofView picks the models of one view.
+func ofView(all []projector.Status, view string) []projector.Status {
+	return slices.DeleteFunc(slices.Clone(all), func(s projector.Status) bool { return s.Name != view })
+}
+
+// eachOnce keeps one entry of each view that runs elsewhere, however many
+// definitions of it there are here.
+func eachOnce(all []projector.Status) []projector.Status {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(s projector.Status) bool {
+		again := isElsewhere(s) && seen[s.Name]
+		seen[s.Name] = true
+		return again
+	})
 }
 
 func (g *Gateway) statusOn(ctx context.Context, node string) ([]projector.Status, error) {
 	if node == "" {
 		return nil, errors.New("no node runs it")
 	}
-	m := &nats.Msg{Subject: g.subjects.node(node) + pathControl + "projection.ls", Header: nats.Header{HeaderDeadline: {patience(ctx)}}}
-	answer, err := g.config.Conn.RequestMsgWithContext(ctx, m)
-	if err != nil {
-		return nil, fmt.Errorf("node %s: %w", node, err)
-	}
-	if e := readError(answer); e != nil {
-		return nil, fmt.Errorf("node %s: %w", node, e)
-	}
 	var r projectionsResponse
-	err = decodeReply(answer, &r)
+	err := g.relay(ctx, node, pathControl+"projection.ls", nil, &r)
 	return r.Projections, err
+}
+
+// relay asks another node on this one's own behalf.
+func (g *Gateway) relay(ctx context.Context, node, path string, body, answer any) error {
+	m := &nats.Msg{Subject: g.subjects.node(node) + path, Header: nats.Header{HeaderDeadline: {patience(ctx)}}}
+	if body != nil {
+		data, err := encode(store.JSON, body)
+		if err != nil {
+			return err
+		}
+		m.Data = data
+	}
+	got, err := g.config.Conn.RequestMsgWithContext(ctx, m)
+	if err != nil {
+		return fmt.Errorf("node %s: %w", node, err)
+	}
+	if e := readError(got); e != nil {
+		return fmt.Errorf("node %s: %w", node, e)
+	}
+	return decodeReply(got, answer)
 }

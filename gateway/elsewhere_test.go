@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
@@ -23,12 +22,16 @@ type wandering struct {
 	*fakeViews
 	node string
 
-	mu   sync.Mutex
-	here map[string]bool
+	mu      sync.Mutex
+	here    map[string]bool
+	at      map[string]store.Position
+	changed chan struct{}
 }
 
 func newWandering(node string, views ...string) *wandering {
-	w := &wandering{fakeViews: totals(0, 0), node: node, here: map[string]bool{}}
+	w := &wandering{
+		fakeViews: totals(0, 0), node: node, here: map[string]bool{}, at: map[string]store.Position{}, changed: make(chan struct{}),
+	}
 	for _, v := range views {
 		w.here[v] = false
 	}
@@ -36,9 +39,7 @@ func newWandering(node string, views ...string) *wandering {
 }
 
 func (w *wandering) run(view string, here bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.here[view] = here
+	w.change(func() { w.here[view] = here })
 }
 
 func (w *wandering) check(view string) error {
@@ -56,6 +57,39 @@ func (w *wandering) check(view string) error {
 
 func (w *wandering) Get(_ context.Context, view, key string, min store.Position) (projector.Document, error) {
 	return projector.Document{Key: key, Position: min, Document: json.RawMessage(`"` + w.node + `"`)}, w.check(view)
+}
+
+// Wait is at the position that a test set.
+func (w *wandering) Wait(ctx context.Context, view string, p store.Position) error {
+	for {
+		if err := w.check(view); err != nil {
+			return err
+		}
+		w.mu.Lock()
+		at, changed := w.at[view], w.changed
+		w.mu.Unlock()
+		if p <= at {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return &projector.TimeoutError{View: view, Want: p, Has: at, Cause: ctx.Err()}
+		}
+	}
+}
+
+// reach brings a view to a position.
+func (w *wandering) reach(view string, p store.Position) {
+	w.change(func() { w.at[view] = p })
+}
+
+func (w *wandering) change(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+	close(w.changed)
+	w.changed = make(chan struct{})
 }
 
 func (w *wandering) List(_ context.Context, view, cursor string, limit int, _ store.Position) ([]projector.Document, string, error) {
@@ -117,7 +151,7 @@ func TestAQueryWaitsForItsView(t *testing.T) {
 	nc := connect(t, s)
 	for _, runner := range []string{"", "gone", "a"} {
 		r.run("totals", runner)
-		e := errorOf(t, request(t, nc, "bank.qry.totals.x", "", "Annals-Deadline", "100ms"))
+		e := errorOf(t, request(t, nc, "bank.qry.totals.x", "", "Annals-Deadline", "1s"))
 		if e.Code != gateway.CodeUnavailable || !strings.Contains(e.Description, "view totals") {
 			t.Errorf("%q runs it: %+v", runner, e)
 		}
@@ -151,7 +185,7 @@ func TestAQueryIsPassedOnAFewTimesOnly(t *testing.T) {
 }
 
 // The list of projections is whole on every node, and comes even if a node
-// says nothing.
+// says nothing. One that is gone is not waited for: the server says so.
 func TestTheListOfProjectionsIsGathered(t *testing.T) {
 	t.Parallel()
 	s, r := startServer(t), newRoster("a")
@@ -164,18 +198,22 @@ func TestTheListOfProjectionsIsGathered(t *testing.T) {
 	startNode(t, s, r, "a", &fakeActors{}, withViews(va))
 	startNode(t, s, r, "b", &fakeActors{}, withViews(vb))
 	nc := connect(t, s)
-	silent, err := connect(t, s).SubscribeSync("bank.node.silent.>")
-	if err != nil {
+	silent := connect(t, s)
+	if _, err := silent.SubscribeSync("bank.node.silent.>"); err != nil {
 		t.Fatal(err)
 	}
+	if err := silent.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	reason := map[string]string{} // why a view is unreachable
 	list := func(subject string) map[string]string {
 		var answer struct{ Projections []projector.Status }
-		if err := json.Unmarshal(request(t, nc, subject, "", "Annals-Deadline", "500ms").Data, &answer); err != nil {
+		if err := json.Unmarshal(request(t, nc, subject, "").Data, &answer); err != nil {
 			t.Fatal(err)
 		}
 		got := map[string]string{}
 		for _, p := range answer.Projections {
-			got[p.Name] = p.State + " " + p.Hash
+			got[p.Name], reason[p.Name] = p.State+" "+p.Hash, p.Error
 			if (p.State == "unreachable") != (p.Error != "") {
 				t.Errorf("%+v", p)
 			}
@@ -184,22 +222,54 @@ func TestTheListOfProjectionsIsGathered(t *testing.T) {
 	}
 	whole := map[string]string{"totals": "live a", "names": "live b", "orphans": "unreachable ", "lost": "unreachable "}
 	for range 4 { // both nodes answer in turn
-		if diff := cmp.Diff(whole, list("bank.ctl.projection.ls")); diff != "" {
-			t.Errorf("list (-want +got):\n%s", diff)
+		eventually(t, "the other node answers in time", func() bool { return cmp.Equal(whole, list("bank.ctl.projection.ls")) })
+		if !strings.Contains(reason["lost"], "deadline") {
+			t.Errorf("a node that says nothing: %s", reason["lost"])
 		}
 	}
 	if diff := cmp.Diff(map[string]string{"names": "live b"}, list("bank.node.b.ctl.projection.ls")); diff != "" {
 		t.Errorf("what runs on b (-want +got):\n%s", diff)
 	}
-	if err := silent.Unsubscribe(); err != nil {
-		t.Fatal(err)
+	silent.Close()
+	eventually(t, "the server says that the node is gone", func() bool {
+		return cmp.Equal(whole, list("bank.ctl.projection.ls")) && strings.Contains(reason["lost"], "no responders")
+	})
+}
+
+// builder has two models of its view where that runs, and three definitions of
+// it everywhere.
+type builder struct{ *wandering }
+
+func (b builder) Status(ctx context.Context) []projector.Status {
+	one := b.wandering.Status(ctx)[0]
+	all := []projector.Status{one, one, one}
+	if one.State == projector.StateLive {
+		all = all[:2]
+		all[0].Role, all[1].Role, all[1].Build = projector.RoleLive, projector.RoleCandidate, 1
 	}
-	began := time.Now()
-	if diff := cmp.Diff(whole, list("bank.ctl.projection.ls")); diff != "" {
-		t.Errorf("with a node that is gone (-want +got):\n%s", diff)
+	return all
+}
+
+// All models of a view are listed, once, by whichever node is asked.
+func TestTheListHasEachModelOnce(t *testing.T) {
+	t.Parallel()
+	s, r := startServer(t), newRoster("a")
+	there := newWandering("b", "totals")
+	there.run("totals", true)
+	r.run("totals", "b")
+	startNode(t, s, r, "a", &fakeActors{}, withViews(builder{newWandering("a", "totals")}))
+	startNode(t, s, r, "b", &fakeActors{}, withViews(builder{there}))
+	client := newClient(t, connect(t, s))
+	for range 6 { // both nodes answer in turn
+		all, err := client.Projections(t.Context())
+		if err != nil || len(all) != 2 || all[0].Role != projector.RoleLive || all[1].Role != projector.RoleCandidate || all[1].Build != 1 {
+			t.Errorf("%+v, %v", all, err)
+		}
 	}
-	if took := time.Since(began); took > 300*time.Millisecond {
-		t.Errorf("a node that is gone was waited for, %v", took)
+	there.run("totals", false)
+	r.run("totals", "")
+	if all, err := client.Projections(t.Context()); err != nil || len(all) != 1 || all[0].State != gateway.StateUnreachable {
+		t.Errorf("while nobody runs it: %+v, %v", all, err)
 	}
 }
 

@@ -24,20 +24,30 @@ func (g *Gateway) services(base context.Context) []*service {
 	control := newService(g.config, "annals-control", "inspection")
 	for _, c := range controlAnswers {
 		if h := paths[pathControl+c.verb]; h != nil && !g.config.Inner {
-			control.add(strings.ReplaceAll(c.verb, ".", "-"), g.subjects.control(c.verb), answers(c.typ), g.opened(h))
+			control.add(endpointName(c.verb), g.subjects.control(c.verb), answers(c.typ), g.opened(h))
+		}
+	}
+	for _, o := range operations {
+		if h := paths[pathControl+o.verb]; h != nil && !g.config.Inner {
+			control.add(endpointName(o.verb), g.subjects.control(o.verb), o.metadata(), g.opened(h))
 		}
 	}
 	all := []*service{g.commandService(), control}
 	if g.config.Views != nil {
 		paths[pathQuery] = g.reader(base, g.query)
 	}
+	if g.config.Watches != nil {
+		paths[pathWatch] = g.watcher(base)
+	}
 	if g.config.Views != nil && !g.config.Inner {
-		all = append(all, g.queryService(paths[pathQuery]))
+		all = append(all, g.queryService(paths[pathQuery], paths[pathWatch]))
 	}
 	node := control.add("node", g.subjects.node(g.config.Node)+">", nil, g.opened(g.byPath(paths)))
 	node.prefix, node.passed = g.subjects.node(g.config.Node), true
 	return all
 }
+
+func endpointName(verb string) string { return strings.ReplaceAll(verb, ".", "-") }
 
 func (g *Gateway) commandService() *service {
 	s := newService(g.config, "annals-commands", "commands")
@@ -54,11 +64,16 @@ func (g *Gateway) commandService() *service {
 	return s
 }
 
-func (g *Gateway) queryService(query handler) *service {
+func (g *Gateway) queryService(query, watch handler) *service {
 	s := newService(g.config, "annals-query", "views")
 	s.add("query", g.subjects.queries()+">", map[string]string{
 		"document": g.subjects.document("VIEW", "KEY"), "list": g.subjects.view("VIEW"),
 	}, g.opened(query))
+	if watch != nil {
+		s.add("watch", g.subjects.namespace+"."+pathWatch+">", map[string]string{
+			"document": g.subjects.namespace + "." + pathWatch + "VIEW.KEY", "view": g.subjects.namespace + "." + pathWatch + "VIEW",
+		}, g.opened(watch))
+	}
 	return s
 }
 
@@ -68,6 +83,7 @@ var controlAnswers = []struct{ verb, typ string }{
 	{"aggregate.history", typeHistory},
 	{"info", typeInfo},
 	{"projection.ls", typeProjections},
+	{"wait", typeWait},
 }
 
 // controls are the handlers of this node's control verbs, by path.
@@ -79,6 +95,12 @@ func (g *Gateway) controls(base context.Context) map[string]handler {
 	}
 	if g.config.Views != nil {
 		all[pathControl+"projection.ls"] = g.reader(base, g.projectionList)
+		all[pathControl+"wait"] = g.reader(base, g.wait)
+	}
+	if g.config.Operators != nil {
+		for _, o := range operations {
+			all[pathControl+o.verb] = g.operator(base, o)
+		}
 	}
 	return all
 }
@@ -93,6 +115,8 @@ func (g *Gateway) byPath(paths map[string]handler) handler {
 			h = g.takeErrand
 		case strings.HasPrefix(r.path, pathQuery):
 			h = paths[pathQuery]
+		case strings.HasPrefix(r.path, pathWatch):
+			h = paths[pathWatch]
 		}
 		switch {
 		case h != nil:

@@ -17,6 +17,7 @@ type errand struct {
 	request   *request
 	command   actor.Command // of a get only Stream is set
 	meter     *commandMeter // nil: it is a get
+	views     []string      // that the answer to the command waits for
 	deadline  time.Time
 	parkedAt  time.Time // zero: it is not parked
 	partition int
@@ -89,6 +90,10 @@ func (g *Gateway) execute(e *errand) {
 		g.read(e)
 		return
 	}
+	if !g.admitWait(e) {
+		g.refuse(e, g.errNoPlace())
+		return
+	}
 	c := e.command
 	if !g.config.Partitioned {
 		// The command has the payload, until it is decoded. Where partitions come
@@ -96,11 +101,20 @@ func (g *Gateway) execute(e *errand) {
 		e.command.Body, e.request.msg.Data = nil, nil
 	}
 	g.config.Actors.Submit(until{context.Background(), e.deadline}, c, func(result actor.Result, err error) {
+		if err == nil && len(e.views) > 0 {
+			go g.replyWhenSeen(e, result)
+			return
+		}
+		g.endWait(e)
 		if g.comesBack(e, err) {
 			return
 		}
 		defer g.release(e.size)
-		e.reply(result, err)
+		if err != nil {
+			e.fail(stored(err))
+			return
+		}
+		e.meter.done(e.request, e.answer(result, nil), result.Duplicate)
 	})
 }
 
@@ -130,17 +144,14 @@ func (e *errand) fail(err error) {
 	}
 }
 
-func (e *errand) reply(result actor.Result, err error) {
-	if err != nil {
-		e.fail(stored(err))
-		return
-	}
+// answer answers a command that took effect.
+func (e *errand) answer(result actor.Result, views []ViewWait) Code {
 	stream := e.command.Stream
-	code := e.request.answer(commandResponse{
+	return e.request.answer(commandResponse{
 		Type: typeCommand, Aggregate: stream.Type, ID: stream.ID,
 		Version: result.Version, Position: result.Position, Events: nonNil(result.Events), Duplicate: result.Duplicate,
+		Views: views,
 	})
-	e.meter.done(e.request, code, result.Duplicate)
 }
 
 // until is a context that carries a deadline and no timer: [Actors.Submit]

@@ -61,6 +61,15 @@ func CodeOf(err error) Code {
 	return answerTo(err).Code
 }
 
+// ErrorOf returns err as it goes over the wire; nil for nil. The text of an
+// internal error stays with whoever has err: it may hold anything.
+func ErrorOf(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	return answerTo(err)
+}
+
 // answerTo turns an error of the node into the answer that tells it. The text
 // of an internal error stays in the node's log: it may hold anything.
 func answerTo(err error) *Error {
@@ -81,6 +90,12 @@ func detailsOf(err error) map[string]uint64 {
 	}
 	if t, ok := errors.AsType[*projector.TimeoutError](err); ok {
 		return map[string]uint64{"wanted_position": uint64(t.Want), "reached_position": uint64(t.Has)}
+	}
+	if t, ok := errors.AsType[*LateError](err); ok {
+		return map[string]uint64{"wanted_position": uint64(t.Want), "reached_position": uint64(t.least())}
+	}
+	if p, ok := errors.AsType[*projector.ParityError](err); ok && p.Parity != nil {
+		return map[string]uint64{"compared": p.Parity.Compared, "differences": p.Parity.Differences}
 	}
 	return nil
 }

@@ -21,8 +21,12 @@ type Gateway struct {
 	commands   *semaphore.Weighted // those under way
 	payloads   *semaphore.Weighted // their bytes
 	reads      *semaphore.Weighted
+	operations *semaphore.Weighted
+	watches    *semaphore.Weighted
+	streams    *streams // of the watches
 	started    atomic.Bool
 	ready      chan struct{}
+	ending     chan struct{} // closed when what waits for views is to give up
 
 	// With a placement:
 	partitions []partition
@@ -52,7 +56,10 @@ func New(config Config) (*Gateway, error) {
 		commands:   semaphore.NewWeighted(int64(config.MaxInFlight)),
 		payloads:   semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
 		reads:      semaphore.NewWeighted(int64(config.MaxReads)),
+		operations: semaphore.NewWeighted(maxOperations),
+		watches:    semaphore.NewWeighted(int64(config.MaxWatches)),
 		ready:      make(chan struct{}),
+		ending:     make(chan struct{}),
 		attention:  make(chan struct{}, 1),
 	}
 	if config.Placement != nil {
@@ -94,6 +101,10 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	defer end()
+	if g.streams, err = newStreams(g.config.Conn); err != nil {
+		return fmt.Errorf("gateway: %w", err)
+	}
+	defer g.streams.end()
 	if err := g.start(services); err != nil {
 		return errors.Join(fmt.Errorf("gateway: %w", err), g.drain(services, stop))
 	}
@@ -153,13 +164,15 @@ func (g *Gateway) drain(services []*service, stop context.CancelFunc) error {
 		errs = append(errs, s.drain(ctx))
 	}
 	g.leaving.Store(true) // what nobody takes now is answered
+	close(g.ending)
 	g.attend()
+	errs = append(errs, acquireAll(ctx, "watches", g.watches, g.config.MaxWatches))
 	errs = append(errs, acquireAll(ctx, "commands", g.commands, g.config.MaxInFlight))
-	if acquireAll(ctx, "reads", g.reads, g.config.MaxReads) != nil {
+	if g.idle(ctx) != nil {
 		stop() // those that still wait give up and say so to their askers
 		last, cancel := context.WithTimeout(context.Background(), lastTimeout)
 		defer cancel()
-		errs = append(errs, acquireAll(last, "reads", g.reads, g.config.MaxReads))
+		errs = append(errs, g.idle(last))
 	}
 	if g.config.Conn.IsConnected() {
 		errs = append(errs, g.config.Conn.FlushTimeout(lastTimeout))
@@ -170,6 +183,19 @@ func (g *Gateway) drain(services []*service, stop context.CancelFunc) error {
 // lastTimeout bounds what is done when the time to drain is over: to end reads
 // and to bring the last answers to the server.
 const lastTimeout = 2 * time.Second
+
+// idle waits until no read and no operation is under way. What it acquired it
+// gives back if it fails, so that it can be asked again.
+func (g *Gateway) idle(ctx context.Context) error {
+	if err := acquireAll(ctx, "reads", g.reads, g.config.MaxReads); err != nil {
+		return err
+	}
+	err := acquireAll(ctx, "operations", g.operations, maxOperations)
+	if err != nil {
+		g.reads.Release(int64(g.config.MaxReads))
+	}
+	return err
+}
 
 // acquireAll waits until nothing holds s.
 func acquireAll(ctx context.Context, what string, s *semaphore.Weighted, all int) error {

@@ -14,7 +14,7 @@ func (r *request) isGet() bool { return strings.HasPrefix(r.path, pathGet) }
 // readGet checks everything that can be told without the aggregate.
 func (g *Gateway) readGet(r *request) (e errand, err error) {
 	e = errand{request: r, size: len(r.msg.Data)}
-	h, deadline, err := r.readHead(getHeaders)
+	h, deadline, err := r.readHead(getHeaders, maxReadBytes, g.config.MaxTimeout)
 	if err != nil {
 		return e, err
 	}

@@ -96,6 +96,9 @@ func startGateway(t testing.TB, config gateway.Config) (g *gateway.Gateway, stop
 	if config.Logger == nil {
 		config.Logger = quiet()
 	}
+	if config.Timeout == 0 {
+		config.Timeout = soon // what waits in a test waits for a condition
+	}
 	g, err := gateway.New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +137,8 @@ func (b *bank) client(t testing.TB) *gateway.Client { return newClient(t, b.conn
 
 func newClient(t testing.TB, nc *nats.Conn, change ...func(*gateway.ClientConfig)) *gateway.Client {
 	t.Helper()
-	config := gateway.ClientConfig{Conn: nc, Namespace: namespace, Timeout: soon}
+	// Nothing is sent twice because the machine is busy: who wants that says so.
+	config := gateway.ClientConfig{Conn: nc, Namespace: namespace, Timeout: soon, ResendAfter: soon}
 	for _, f := range change {
 		f(&config)
 	}
@@ -197,6 +201,19 @@ func eventually(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("did not happen: %s", what)
 		}
 	}
+}
+
+// givenTime tries with ever more time, until that is enough: how much it takes
+// depends on the machine, what comes of it does not.
+func givenTime(t testing.TB, what string, try func(most time.Duration) error) {
+	t.Helper()
+	var err error
+	for most := time.Second; most <= soon; most *= 2 {
+		if err = try(most); err == nil {
+			return
+		}
+	}
+	t.Errorf("%s: %v", what, err)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -39,6 +39,11 @@ const (
 	HeaderReply = "Annals-Reply"
 	// HeaderMinPosition is the position that a view must have reached.
 	HeaderMinPosition = "Annals-Min-Position"
+	// HeaderWaitViews names views, separated by commas, that the answer to a
+	// command waits for: see [ViewWait].
+	HeaderWaitViews = "Annals-Wait-Views"
+	// HeaderWatch is the type of a message of a watch.
+	HeaderWatch = "Annals-Watch"
 	// HeaderError is the [Code] of an error answer.
 	HeaderError = "Annals-Error"
 	// HeaderContentType is application/json or application/msgpack, of the body
@@ -65,6 +70,7 @@ type headers struct {
 	hasExpected   bool
 	onConflict    actor.Policy
 	minPosition   store.Position
+	waitViews     []string
 	linearizable  bool
 	hops          int
 	// deadline is zero when the asker named none.
@@ -87,6 +93,7 @@ var (
 		"annals-correlation-id":   readCorrelationID,
 		"annals-causation-id":     readCausationID,
 		"annals-deadline":         readDeadline,
+		"annals-wait-views":       readWaitViews,
 	}
 	getHeaders = map[string]headerReader{
 		"annals-consistency": readConsistency,

@@ -26,7 +26,7 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	unknown  commandMeter
 
-	forwarded struct{ command, get, query prometheus.Counter }
+	forwarded struct{ command, get, query, operation prometheus.Counter }
 	passed    *prometheus.CounterVec // what forwarded counts
 	parked    prometheus.Gauge
 	parkedFor prometheus.Histogram
@@ -53,7 +53,7 @@ func newMetrics() *metrics {
 		}),
 		passed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "annals_gateway_forwarded_total",
-			Help: "Requests passed on to the node that answers them: commands, gets and queries.",
+			Help: "Requests passed on to the node that answers them: commands, gets, queries and operations.",
 		}, []string{"what"}),
 		parked: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "annals_gateway_parked",
@@ -72,8 +72,17 @@ func newMetrics() *metrics {
 	m.forwarded.command = m.passed.WithLabelValues("command")
 	m.forwarded.get = m.passed.WithLabelValues("get")
 	m.forwarded.query = m.passed.WithLabelValues("query")
+	m.forwarded.operation = m.passed.WithLabelValues("operation")
 	m.unknown = m.meter(unknownLabel, unknownLabel)
 	return m
+}
+
+// passedOn is the counter of what is asked of a view and passed on.
+func (m *metrics) passedOn(r *request) prometheus.Counter {
+	if strings.HasPrefix(r.path, pathControl) {
+		return m.forwarded.operation
+	}
+	return m.forwarded.query
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {

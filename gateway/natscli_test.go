@@ -34,7 +34,7 @@ func natsCLI(t *testing.T) func(s *server.Server) func(args ...string) (stdout, 
 			t.Helper()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c := exec.CommandContext(ctx, path, append([]string{"--server", s.ClientURL(), "--no-context"}, args...)...)
+			c := exec.CommandContext(ctx, path, append([]string{"--server", s.ClientURL(), "--no-context", "--timeout", "30s"}, args...)...)
 			c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home}
 			var out, errs bytes.Buffer
 			c.Stdout, c.Stderr = &out, &errs
@@ -70,24 +70,27 @@ func TestWithTheStockCLI(t *testing.T) {
 	if out, _ = nats("req", "--raw", "bank.ctl.aggregate.get", `{"aggregate":"account","id":"42"}`); !strings.Contains(out, `"state":{"owner":"Ann","cents":0}`) {
 		t.Errorf("state: %s", out)
 	}
-	out, _ = nats("service", "list", "--json")
 	for _, name := range []string{"annals-commands", "annals-query", "annals-control"} {
-		if !strings.Contains(out, name) {
-			t.Errorf("service list does not show %s:\n%s", name, out)
-		}
+		eventually(t, "service list shows "+name, func() bool { // what answers within the CLI's time
+			out, _ = nats("service", "list", "--json")
+			return strings.Contains(out, name)
+		})
 	}
 	var shown struct {
 		Info  micro.Info
 		Stats micro.Stats
 	}
-	out, _ = nats("service", "info", "annals-commands", "--json")
-	err := json.Unmarshal([]byte(out), &shown)
-	if err != nil || len(shown.Info.Endpoints) != 2 || shown.Info.Endpoints[0].Subject != "bank.cmd.>" || shown.Stats.Endpoints[0].NumRequests != 2 {
-		t.Errorf("service info: %v\n%s", err, out)
+	eventually(t, "the answers are counted", func() bool {
+		out, _ = nats("service", "info", "annals-commands", "--json")
+		return json.Unmarshal([]byte(out), &shown) == nil && len(shown.Stats.Endpoints) == 2 && shown.Stats.Endpoints[0].NumRequests == 2
+	})
+	if len(shown.Info.Endpoints) != 2 || shown.Info.Endpoints[0].Subject != "bank.cmd.>" {
+		t.Errorf("service info:\n%s", out)
 	}
-	if out, _ = nats("service", "ping", "annals-commands", "--timeout", "1s"); !strings.Contains(out, "annals-commands") {
-		t.Errorf("service ping:\n%s", out)
-	}
+	eventually(t, "service ping is answered", func() bool {
+		out, _ = nats("service", "ping", "annals-commands", "--timeout", "1s")
+		return strings.Contains(out, "annals-commands")
+	})
 }
 
 // What the nats CLI sends reaches the owner wherever it is: passed on by

@@ -7,12 +7,28 @@ import (
 	"runtime/debug"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
 )
 
-// maxReadBytes is the largest body of a query or a control request.
+// maxReadBytes is the largest body of a query or of a question to control.
 const maxReadBytes = 4 << 10
+
+// lane is what one kind of requests that may wait has for itself, so that one
+// kind does not keep out another.
+type lane struct {
+	what    string
+	places  *semaphore.Weighted
+	most    int           // places
+	bytes   int           // the largest body
+	longest time.Duration // the latest deadline
+}
+
+func (g *Gateway) readLane() lane {
+	return lane{what: "reads", places: g.reads, most: g.config.MaxReads, bytes: maxReadBytes, longest: g.config.MaxTimeout}
+}
 
 // reading is a request that may have to wait, on a goroutine of its own.
 type reading struct {
@@ -27,21 +43,26 @@ var errPassedOn = errors.New("passed on to another node")
 // reader handles requests by read, which may block until its context ends. base
 // ends the context of all.
 func (g *Gateway) reader(base context.Context, read func(context.Context, reading) (any, error)) handler {
+	return g.in(g.readLane(), base, read)
+}
+
+// in is reader for any lane.
+func (g *Gateway) in(l lane, base context.Context, read func(context.Context, reading) (any, error)) handler {
 	return func(r *request, err error) {
 		var h headers
 		var deadline time.Time
 		if err == nil {
-			h, deadline, err = r.readHead(readHeaders)
+			h, deadline, err = r.readHead(readHeaders, l.bytes, l.longest)
 		}
-		if err == nil && !g.reads.TryAcquire(1) {
-			err = fmt.Errorf("%w: %d reads are under way on node %s", actor.ErrBusy, g.config.MaxReads, g.config.Node)
+		if err == nil && !l.places.TryAcquire(1) {
+			err = fmt.Errorf("%w: %d %s are under way on node %s", actor.ErrBusy, l.most, l.what, g.config.Node)
 		}
 		if err != nil {
 			r.fail(err)
 			return
 		}
 		go func() {
-			defer g.reads.Release(1)
+			defer l.places.Release(1)
 			ctx, cancel := context.WithDeadline(base, deadline)
 			defer cancel()
 			v, err := contained(ctx, reading{request: r, headers: h, deadline: deadline}, read)
@@ -68,9 +89,9 @@ func contained(ctx context.Context, r reading, read func(context.Context, readin
 	return read(ctx, r)
 }
 
-func (r *request) readHead(known map[string]headerReader) (h headers, deadline time.Time, err error) {
-	if len(r.msg.Data) > maxReadBytes {
-		return h, deadline, &store.TooLargeError{What: "request", Size: len(r.msg.Data), Limit: maxReadBytes}
+func (r *request) readHead(known map[string]headerReader, most int, longest time.Duration) (h headers, deadline time.Time, err error) {
+	if len(r.msg.Data) > most {
+		return h, deadline, &store.TooLargeError{What: "request", Size: len(r.msg.Data), Limit: most}
 	}
 	if r.codec != store.JSON {
 		r.codec = store.JSON
@@ -79,7 +100,7 @@ func (r *request) readHead(known map[string]headerReader) (h headers, deadline t
 	if h, err = parseHeaders(r.msg.Header, known, r.endpoint.passed, r.began); err != nil {
 		return h, deadline, err
 	}
-	deadline, err = r.deadline(h.deadline)
+	deadline, err = r.deadline(h.deadline, longest)
 	return h, deadline, err
 }
 

@@ -116,17 +116,16 @@ func headerOf(c store.Codec) nats.Header {
 	return jsonHeader
 }
 
-// deadline returns until when the request may wait. The error matches
-// [actor.ErrDeadline] if that is over.
-func (r *request) deadline(named time.Time) (time.Time, error) {
-	limits := r.gateway.config
+// deadline returns until when the request may wait, at most so long. The error
+// matches [actor.ErrDeadline] if that is over.
+func (r *request) deadline(named time.Time, longest time.Duration) (time.Time, error) {
 	if named.IsZero() {
-		return r.began.Add(limits.Timeout), nil
+		return r.began.Add(r.gateway.config.Timeout), nil
 	}
 	if !named.After(r.began) {
 		return named, fmt.Errorf("%w: it was over when the request came", actor.ErrDeadline)
 	}
-	if latest := r.began.Add(limits.MaxTimeout); named.After(latest) {
+	if latest := r.began.Add(longest); named.After(latest) {
 		return latest, nil
 	}
 	return named, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,9 +51,18 @@ type Options struct {
 // certain that it was not: the server said so, or nobody could try
 // ([store.ErrUnavailable]).
 func (c *Client) Send(ctx context.Context, r Request) (actor.Result, error) {
+	answer, err := c.send(ctx, r, nil)
+	return answer.result(), err
+}
+
+// send is Send, with views that the answer waits for.
+func (c *Client) send(ctx context.Context, r Request, views []string) (commandResponse, error) {
 	m, err := c.commandMessage(r)
 	if err != nil {
-		return actor.Result{}, err
+		return commandResponse{}, err
+	}
+	if len(views) > 0 {
+		m.Header[HeaderWaitViews] = []string{strings.Join(views, ",")}
 	}
 	ctx, cancel := c.withTimeout(ctx)
 	defer cancel()
@@ -62,15 +72,15 @@ func (c *Client) Send(ctx context.Context, r Request) (actor.Result, error) {
 	defer c.inbox.close(m.Reply)
 	s.message.Subject = s.direct
 	for {
-		result, failure := s.try(ctx)
+		answer, failure := s.try(ctx)
 		if failure == nil {
-			return result, nil
+			return answer, nil
 		}
 		if !failure.Retryable || !s.turn(failure) && !s.rest(ctx) {
-			if result, failure = s.conclude(ctx, failure); failure == nil {
-				return result, nil
+			if answer, failure = s.conclude(ctx, failure); failure == nil {
+				return answer, nil
 			}
-			return actor.Result{}, failure
+			return commandResponse{}, failure
 		}
 	}
 }
@@ -155,20 +165,20 @@ type sending struct {
 func (s *sending) maybe() bool { return s.unknown || s.open > 0 }
 
 // try makes one attempt.
-func (s *sending) try(ctx context.Context) (actor.Result, *Error) {
+func (s *sending) try(ctx context.Context) (commandResponse, *Error) {
 	conn := s.client.config.Conn
 	if ctx.Err() != nil || conn.IsClosed() {
 		cause := context.Cause(ctx)
 		if cause == nil {
 			cause = nats.ErrConnectionClosed
 		}
-		return actor.Result{}, inferred(CodeUnavailable, cause, "%s was not sent", s.message.Subject).final()
+		return commandResponse{}, inferred(CodeUnavailable, cause, "%s was not sent", s.message.Subject).final()
 	}
 	attempt, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
 	s.message.Header[HeaderDeadline] = []string{patience(ctx)}
 	if err := conn.PublishMsg(s.message); err != nil {
-		return actor.Result{}, s.unsent(err)
+		return commandResponse{}, s.unsent(err)
 	}
 	s.open++
 	return s.next(attempt)
@@ -176,15 +186,15 @@ func (s *sending) try(ctx context.Context) (actor.Result, *Error) {
 
 // next waits for an answer to any of the attempts. Each attempt has one at most,
 // so as many answers as attempts leave none open.
-func (s *sending) next(ctx context.Context) (actor.Result, *Error) {
-	answer, err := next(ctx, s.arrived)
+func (s *sending) next(ctx context.Context) (commandResponse, *Error) {
+	m, err := next(ctx, s.arrived)
 	if err == nil || errors.Is(err, nats.ErrNoResponders) {
 		s.open--
 	}
 	if err != nil {
-		return actor.Result{}, s.unanswered(err)
+		return commandResponse{}, s.unanswered(err)
 	}
-	return s.read(answer)
+	return s.read(m)
 }
 
 // unsent says what follows from an attempt that the connection did not take.
@@ -213,18 +223,18 @@ func (s *sending) unanswered(err error) *Error {
 	return inferred(CodeUnknownOutcome, err, "%s got no answer", subject)
 }
 
-func (s *sending) read(answer *nats.Msg) (actor.Result, *Error) {
-	if e := readError(answer); e != nil {
+func (s *sending) read(m *nats.Msg) (commandResponse, *Error) {
+	if e := readError(m); e != nil {
 		_, known := ruleFor(e.Code, e.Status)
 		s.unknown = s.unknown || e.Code == CodeUnknownOutcome || !known && e.Status >= 500
-		return actor.Result{}, e
+		return commandResponse{}, e
 	}
 	var r commandResponse
-	if err := decodeReply(answer, &r); err != nil {
+	if err := decodeReply(m, &r); err != nil {
 		s.unknown = true
-		return actor.Result{}, inferred(CodeUnknownOutcome, err, "the answer to %s cannot be read", s.message.Subject).final()
+		return commandResponse{}, inferred(CodeUnknownOutcome, err, "the answer to %s cannot be read", s.message.Subject).final()
 	}
-	return actor.Result{Version: r.Version, Position: r.Position, Events: r.Events, Duplicate: r.Duplicate}, nil
+	return r, nil
 }
 
 // turn takes the other way after an attempt that got no answer: an owner that
@@ -261,21 +271,21 @@ func (s *sending) rest(ctx context.Context) bool {
 // last attempt's: a success among them
 // is the command's, because the id makes all attempts one command, and if all are
 // failures, the last word stands.
-func (s *sending) conclude(ctx context.Context, last *Error) (actor.Result, *Error) {
+func (s *sending) conclude(ctx context.Context, last *Error) (commandResponse, *Error) {
 	late, cancel := context.WithTimeout(ctx, s.wait)
 	defer cancel()
 	for s.open > 0 && !s.unknown && late.Err() == nil {
-		result, failure := s.next(late)
+		answer, failure := s.next(late)
 		if failure == nil {
-			return result, nil
+			return answer, nil
 		}
 		if late.Err() == nil && !failure.Retryable {
 			last = failure
 		}
 	}
 	if !s.maybe() {
-		return actor.Result{}, last
+		return commandResponse{}, last
 	}
 	// The last failure is told and not wrapped: it must not match.
-	return actor.Result{}, inferred(CodeUnknownOutcome, context.Cause(ctx), "whether %s was carried out is not known: %s", s.message.Subject, last.Description)
+	return commandResponse{}, inferred(CodeUnknownOutcome, context.Cause(ctx), "whether %s was carried out is not known: %s", s.message.Subject, last.Description)
 }

@@ -32,11 +32,14 @@ func (s Sender[C]) Send(ctx context.Context, id string, command C) (actor.Result
 // own or an expected version. The error matches [store.ErrUnknownType] if the
 // command's type has no wire name, and is otherwise that of [Client.Send].
 func (s Sender[C]) SendWith(ctx context.Context, id string, command C, o Options) (actor.Result, error) {
-	name, _, body, err := s.commands.Encode(s.client.config.Codec, command)
+	r, err := s.request(id, command, o)
 	if err != nil {
 		return actor.Result{}, err
 	}
-	return s.client.Send(ctx, Request{
-		Stream: store.StreamID{Type: s.typeName, ID: id}, Name: name, Body: body, Codec: s.client.config.Codec, Options: o,
-	})
+	return s.client.Send(ctx, r)
+}
+
+func (s Sender[C]) request(id string, command C, o Options) (Request, error) {
+	name, _, body, err := s.commands.Encode(s.client.config.Codec, command)
+	return Request{Stream: store.StreamID{Type: s.typeName, ID: id}, Name: name, Body: body, Codec: s.client.config.Codec, Options: o}, err
 }

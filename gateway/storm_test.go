@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -170,7 +171,8 @@ func (st *storm) direct(nc *nats.Conn, client, n int) error {
 
 // request asks again when nobody responds, and when it hears that the command
 // was certainly not carried out, as one that moved four times on its way is
-// not. Were it carried out after all, the account would be open.
+// not, or one whose turn did not come. Were it carried out after all, the
+// account would be open.
 func (st *storm) request(nc *nats.Conn, subject string) error {
 	for {
 		m, err := nc.Request(subject, []byte(`{"owner":"Ann"}`), soon)
@@ -178,7 +180,7 @@ func (st *storm) request(nc *nats.Conn, subject string) error {
 		case errors.Is(err, nats.ErrNoResponders):
 		case err != nil:
 			return err
-		case m.Header.Get("Annals-Error") == string(gateway.CodeUnavailable):
+		case slices.Contains([]gateway.Code{gateway.CodeUnavailable, gateway.CodeDeadline}, gateway.Code(m.Header.Get("Annals-Error"))):
 		case status(st.t, m) != 200:
 			return fmt.Errorf("%s", m.Data)
 		default:

@@ -18,6 +18,7 @@ const (
 	pathGet     = "get."
 	pathQuery   = "qry."
 	pathControl = "ctl."
+	pathWatch   = "watch."
 )
 
 func (s subjects) commands() string           { return s.namespace + "." + pathCommand }
@@ -142,7 +143,7 @@ func replyIsSafe(namespace, reply string) bool {
 		return false
 	}
 	switch second {
-	case "evt", "cmd", "qry", "ctl", "prt", "node":
+	case "evt", "cmd", "qry", "ctl", "prt", "node", "watch":
 		return false
 	}
 	return true

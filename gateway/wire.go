@@ -6,20 +6,24 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
 // Types of JSON bodies. They are permanent; a v1 type only ever gets fields.
 const (
-	typeError       = "io.annals.api.v1.error"
-	typeCommand     = "io.annals.api.v1.command_response"
-	typeDocument    = "io.annals.api.v1.document_response"
-	typeDocuments   = "io.annals.api.v1.document_list_response"
-	typeAggregate   = "io.annals.api.v1.aggregate_get_response"
-	typeHistory     = "io.annals.api.v1.aggregate_history_response"
-	typeProjections = "io.annals.api.v1.projection_ls_response"
-	typeInfo        = "io.annals.api.v1.info_response"
+	typeError         = "io.annals.api.v1.error"
+	typeCommand       = "io.annals.api.v1.command_response"
+	typeDocument      = "io.annals.api.v1.document_response"
+	typeDocuments     = "io.annals.api.v1.document_list_response"
+	typeAggregate     = "io.annals.api.v1.aggregate_get_response"
+	typeHistory       = "io.annals.api.v1.aggregate_history_response"
+	typeProjections   = "io.annals.api.v1.projection_ls_response"
+	typeInfo          = "io.annals.api.v1.info_response"
+	typeWatchChange   = "io.annals.api.v1.watch_change"
+	typeWatchProgress = "io.annals.api.v1.watch_progress"
+	typeWait          = "io.annals.api.v1.wait_response"
 )
 
 // commandResponse answers a command.
@@ -31,6 +35,25 @@ type commandResponse struct {
 	Position  store.Position `json:"position"`
 	Events    []string       `json:"events"`
 	Duplicate bool           `json:"duplicate"`
+	// Views are those that the command was to wait for; absent if there were none.
+	Views []ViewWait `json:"views,omitempty"`
+}
+
+func (r commandResponse) result() actor.Result {
+	return actor.Result{Version: r.Version, Position: r.Position, Events: r.Events, Duplicate: r.Duplicate}
+}
+
+// waitRequest asks to be answered once all of the views have reached a position.
+type waitRequest struct {
+	Position store.Position `json:"position"`
+	Views    []string       `json:"views"`
+}
+
+// waitResponse says that they have.
+type waitResponse struct {
+	Type     string         `json:"type"`
+	Position store.Position `json:"position"`
+	Views    []string       `json:"views"`
 }
 
 // documentResponse answers a query for one document.
@@ -50,6 +73,26 @@ type listResponse struct {
 	Type      string               `json:"type"`
 	Documents []projector.Document `json:"documents"`
 	Next      string               `json:"next"`
+}
+
+// watchRequest asks for the changes of a view. Window, if not 0, is how many of
+// them may come before the asker confirms some.
+type watchRequest struct {
+	Prefix string         `json:"prefix,omitempty"`
+	After  store.Position `json:"after,omitempty"`
+	Window int            `json:"window,omitempty"`
+}
+
+// watchMessage is a document that changed, under the next number, or that
+// everything up to a position has come.
+type watchMessage struct {
+	Type     string `json:"type"`
+	Sequence uint64 `json:"sequence"`
+	// Resume is a position to go on after, once this message is taken. Begun says
+	// that it is one: everything that was there has come.
+	Resume store.Position `json:"resume"`
+	Begun  bool           `json:"begun"`
+	*projector.Document
 }
 
 // stateRequest asks for the state of an aggregate instance, now or as it was.

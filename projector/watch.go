@@ -1,7 +1,11 @@
 package projector
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"iter"
+	"strings"
 
 	"github.com/annals-go/annals/store"
 )
@@ -14,8 +18,231 @@ type Watch struct {
 	// After is where to resume: only documents that changed after the event at this
 	// position come. 0: each document that is there comes first, as it is now.
 	After store.Position
+	// Min is what the view must have reached before anything comes, for who begins
+	// anew and has seen so much already. After has the same effect.
+	Min store.Position
+	// Progress asks for a document without key whenever everything up to its
+	// position has come: a place to resume after. The position of a document itself
+	// is none: an event may touch several, and a view may have several workers.
+	Progress bool
 }
 
 // ErrSlow: the watcher did not take changes as fast as they came, and was
 // dropped. It may resume after the last position it has.
 var ErrSlow = errors.New("slow watcher")
+
+func (w Watch) validate() error {
+	if w.Key == "" {
+		return nil
+	}
+	if w.Prefix != "" {
+		return &store.InvalidError{What: "watch", Value: w.Key, Reason: "either a key or a prefix"}
+	}
+	_, err := store.EncodeToken(w.Key)
+	return err
+}
+
+func (w Watch) matches(key string) bool {
+	if w.Key != "" {
+		return key == w.Key
+	}
+	return strings.HasPrefix(key, w.Prefix)
+}
+
+// opener waits until the model can be read and covers a position, and returns
+// it with the checkpoints that readers must see.
+type opener func(ctx context.Context, min store.Position) (View, []Checkpoint, error)
+
+// watching is one watcher on its way through the changes.
+type watching struct {
+	hub   *hub
+	open  opener
+	want  Watch
+	yield func(Document, error) bool
+
+	place
+	done  store.Position      // everything up to it was yielded
+	begun bool                // that it begins was told
+	told  store.Position      // the progress last told
+	seen  map[string]Document // without contents, as just read: changes that are older are passed over
+}
+
+var (
+	errLeft   = errors.New("the watcher left")
+	errMissed = errors.New("changes were missed")
+)
+
+// watch yields what is there and then what changes, in the order of commits. A
+// key's older state never follows a newer one, and none that stays is missed;
+// the same state may come twice.
+func (h *hub) watch(ctx context.Context, open opener, want Watch) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		w := watching{hub: h, open: open, want: want, yield: yield, done: want.After}
+		err := want.validate()
+		if err == nil {
+			err = h.enter()
+		}
+		if err == nil {
+			err = w.run(ctx)
+			h.leave()
+		}
+		if !errors.Is(err, errLeft) {
+			yield(Document{}, err)
+		}
+	}
+}
+
+// run begins anew, after what it has, whenever changes were missed that nobody
+// has kept.
+func (w *watching) run(ctx context.Context) error {
+	for {
+		err := w.begin(ctx)
+		if err == nil {
+			err = w.follow(ctx)
+		}
+		if !errors.Is(err, errMissed) {
+			return err
+		}
+	}
+}
+
+// begin yields what changed before the changes that the hub has.
+func (w *watching) begin(ctx context.Context) error {
+	v, since, err := w.open(ctx, max(w.want.Min, w.done))
+	if err != nil {
+		return err
+	}
+	if w.done > 0 {
+		if docs, through, all := w.hub.resume(w.done, w.isNew, &w.place); all {
+			return w.found(docs, through)
+		}
+	}
+	if w.want.Key != "" {
+		return w.get(ctx, v, since)
+	}
+	return w.list(ctx, v, since)
+}
+
+func (w *watching) get(ctx context.Context, v View, since []Checkpoint) error {
+	through := w.hub.join(&w.place)
+	docs, err := v.Get(ctx, []string{w.want.Key}, since...)
+	if err != nil {
+		return err
+	}
+	if len(docs) == 0 && w.done > 0 { // it may have been there when the watcher saw it last
+		docs = []Document{{Key: w.want.Key, Position: max(through, w.done+1)}}
+	}
+	return w.found(docs, through)
+}
+
+// list reads page by page. A document that changes meanwhile moves to the end of
+// the list, so only those of the last page can be newer than a change that the
+// hub has when that page is asked for.
+func (w *watching) list(ctx context.Context, v View, since []Checkpoint) error {
+	for cursor, last := "", false; !last; {
+		through := w.hub.join(&w.place)
+		docs, next, err := w.page(ctx, v, cursor, since)
+		if err != nil {
+			return err
+		}
+		cursor, last = next, next == ""
+		if !last {
+			through = w.done
+		}
+		if err := w.found(docs, through); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *watching) page(ctx context.Context, v View, cursor string, since []Checkpoint) ([]Document, string, error) {
+	if err := w.hub.listings.Acquire(ctx, 1); err != nil {
+		return nil, "", err
+	}
+	defer w.hub.listings.Release(1)
+	return v.List(ctx, cursor, pageSize(0), since...)
+}
+
+// found yields documents as they were read, after which everything up to a
+// position has come.
+func (w *watching) found(docs []Document, through store.Position) error {
+	w.seen = make(map[string]Document, len(docs))
+	for _, d := range docs {
+		w.seen[d.Key] = Document{Position: d.Position, Late: d.Late}
+		if w.isNew(d) && (d.Document != nil || w.done > 0) && !w.yield(d, nil) {
+			return errLeft
+		}
+	}
+	w.done = max(w.done, through)
+	return nil
+}
+
+// isNew reports whether a document is wanted and changed after all that has
+// come. What was folded late may have, whatever its position.
+func (w *watching) isNew(d Document) bool {
+	return w.want.matches(d.Key) && (d.Position > w.done || d.Late != (Late{}))
+}
+
+// follow yields changes until there are none to come any more.
+func (w *watching) follow(ctx context.Context) error {
+	into := make([]Document, 64)
+	for {
+		n, end, err := w.hub.look(&w.place, into)
+		if err != nil {
+			return err
+		}
+		if err := w.changed(into[:n]); err != nil {
+			return err
+		}
+		if end == nil {
+			continue
+		}
+		w.seen = nil // what is in the list is passed
+		if err := w.progress(end.through); err != nil {
+			return err
+		}
+		if end.over != nil {
+			return end.over
+		}
+		select {
+		case <-end.more:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (w *watching) changed(docs []Document) error {
+	for _, d := range docs {
+		if !w.isNew(d) {
+			continue
+		}
+		if s, read := w.seen[d.Key]; read && age(d, s) <= 0 {
+			continue
+		}
+		if !w.yield(d, nil) {
+			return errLeft
+		}
+	}
+	return nil
+}
+
+// progress notes, and tells who wants to know, that everything up to a
+// position has come.
+func (w *watching) progress(through store.Position) error {
+	w.done = max(w.done, through)
+	if !w.want.Progress || w.begun && w.told == w.done {
+		return nil
+	}
+	w.begun, w.told = true, w.done
+	if !w.yield(Document{Position: w.done}, nil) {
+		return errLeft
+	}
+	return nil
+}
+
+// age compares two states of one document: negative if a is the older one.
+func age(a, b Document) int {
+	return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.Late.Parked, b.Late.Parked), cmp.Compare(a.Late.Position, b.Late.Position))
+}

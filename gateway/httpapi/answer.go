@@ -1,0 +1,84 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
+)
+
+// handler answers a request with a body or with an error.
+type handler func(ctx context.Context, r *http.Request) (answer, error)
+
+// answer is the body of a success, and the position that it speaks of: 0 if of
+// none.
+type answer struct {
+	body     any
+	position store.Position
+}
+
+// answering gives a handler its place and its time, and writes what it returns.
+func (a *api) answering(handle handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !a.requests.take() {
+			a.fail(w, fmt.Errorf("%w: %d requests are under way", actor.ErrBusy, a.MaxRequests))
+			return
+		}
+		defer a.requests.give()
+		timeout, err := a.timeout(r)
+		if err != nil {
+			a.fail(w, err)
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
+		answer, err := handle(ctx, r)
+		if err != nil {
+			a.fail(w, err)
+			return
+		}
+		a.write(w, http.StatusOK, answer)
+	})
+}
+
+// nothing answers for paths and methods that there are not.
+func (a *api) nothing(w http.ResponseWriter, r *http.Request) {
+	a.fail(w, fmt.Errorf("%w: %s %s", store.ErrNotFound, r.Method, r.URL.Path))
+}
+
+// fail writes an error with the body and the code that it has over NATS.
+func (a *api) fail(w http.ResponseWriter, err error) {
+	e := gateway.ErrorOf(err)
+	if e.Code == gateway.CodeInternal {
+		a.Logger.Error("http request failed", "err", err)
+	}
+	w.Header().Set(gateway.HeaderError, string(e.Code))
+	if e.Retryable {
+		w.Header().Set("Retry-After", "1")
+	}
+	a.write(w, e.Status, answer{body: e})
+}
+
+func (a *api) write(w http.ResponseWriter, status int, answer answer) {
+	body, err := json.Marshal(answer.body)
+	if err != nil {
+		a.Logger.Error("http answer cannot be encoded", "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	if answer.position > 0 {
+		header.Set(headerPosition, strconv.FormatUint(uint64(answer.position), 10))
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n')) // who does not read it has gone
+}

@@ -1,0 +1,136 @@
+package httpapi
+
+import (
+	"context"
+	"iter"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// Client is whom the API asks: [*gateway.Client].
+type Client interface {
+	Send(ctx context.Context, r gateway.Request) (actor.Result, error)
+	SendAndWait(ctx context.Context, r gateway.Request, views ...string) (gateway.Sent, error)
+	Wait(ctx context.Context, position store.Position, views ...string) error
+	State(ctx context.Context, id store.StreamID, at actor.At) (gateway.State, error)
+	Read(ctx context.Context, id store.StreamID, linearizable bool) (gateway.State, error)
+	HistoryPage(ctx context.Context, id store.StreamID, after uint64) (events []gateway.Event, next uint64, err error)
+	Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error)
+	Page(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error)
+	Watch(ctx context.Context, view string, w projector.Watch) iter.Seq2[projector.Document, error]
+	Projections(ctx context.Context) ([]projector.Status, error)
+	Info(ctx context.Context) (gateway.Info, error)
+}
+
+// Config says whom the API asks. Client is needed; the zero value of every
+// other field works.
+type Config struct {
+	// Client asks the gateways.
+	Client Client
+	// Timeout bounds a request that names no time of its own. Default 5 s.
+	Timeout time.Duration
+	// MaxTimeout is the longest that a request may name. Default 25 s: below the
+	// write timeout of a server that serves this.
+	MaxTimeout time.Duration
+	// MaxBody is the largest body of a request in bytes. Default 1 MiB.
+	MaxBody int64
+	// MaxRequests is how many requests are served at once; more are refused as
+	// busy. Watches count a tenth of it at most. Default 1,000.
+	MaxRequests int
+	// Heartbeat is how often a watch without changes sends a comment, so that both
+	// ends notice when the other is gone. Default 10 s.
+	Heartbeat time.Duration
+	// Logger receives what went wrong inside. Default slog.Default().
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	c.Timeout = defaulted(c.Timeout, 5*time.Second)
+	c.MaxTimeout = defaulted(c.MaxTimeout, 25*time.Second)
+	c.MaxBody = defaulted(c.MaxBody, 1<<20)
+	c.MaxRequests = defaulted(c.MaxRequests, 1000)
+	c.Heartbeat = defaulted(c.Heartbeat, 10*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c
+}
+
+func defaulted[T int | int64 | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+func (c Config) validate() error {
+	invalid := func(value, reason string) error {
+		return &store.InvalidError{What: "httpapi config", Value: value, Reason: reason}
+	}
+	switch {
+	case c.Client == nil:
+		return invalid("Client", "is missing")
+	case c.Timeout < 0 || c.MaxTimeout < 0 || c.Heartbeat < 0:
+		return invalid("durations", "must not be negative")
+	case c.MaxBody < 0 || c.MaxRequests < 0:
+		return invalid("limits", "must not be negative")
+	}
+	return nil
+}
+
+// api is what the handlers share.
+type api struct {
+	Config
+	requests, watches places
+}
+
+// New returns the handler of everything below /v1/. It starts nothing.
+//
+// A browser's page of another origin is refused whatever changes anything, so
+// that no page can command a system that runs on its visitor's own machine.
+func New(config Config) (http.Handler, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	a := &api{Config: config, requests: newPlaces(config.MaxRequests), watches: newPlaces(max(1, config.MaxRequests/10))}
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]handler{
+		"POST /v1/commands/{aggregate}/{id}/{command}": a.command,
+		"POST /v1/wait":                               a.wait,
+		"GET /v1/aggregates/{aggregate}/{id}":         a.state,
+		"GET /v1/aggregates/{aggregate}/{id}/history": a.history,
+		"GET /v1/views/{view}/{key}":                  a.document,
+		"GET /v1/views/{view}":                        a.page,
+		"GET /v1/projections":                         a.projections,
+		"GET /v1/info":                                a.info,
+	} {
+		mux.Handle(pattern, a.answering(handle))
+	}
+	mux.HandleFunc("GET /v1/watch/{view}", a.watch)
+	mux.HandleFunc("/v1/", a.nothing)
+	return http.NewCrossOriginProtection().Handler(mux), nil
+}
+
+// places bounds how much is done at once.
+type places chan struct{}
+
+func newPlaces(n int) places { return make(places, n) }
+
+// take reports whether there was a place; give returns it.
+func (p places) take() bool {
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p places) give() { <-p }

@@ -1,0 +1,122 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
+)
+
+// headerPosition of an answer is the position that it speaks of, for
+// min_position of the next question.
+const headerPosition = "Annals-Position"
+
+// timeout is how long the asker waits: the parameter timeout or the header
+// Annals-Deadline, such as 500ms.
+func (a *api) timeout(r *http.Request) (time.Duration, error) {
+	what, text := "parameter timeout", r.URL.Query().Get("timeout")
+	if text == "" {
+		what, text = "header "+gateway.HeaderDeadline, r.Header.Get(gateway.HeaderDeadline)
+	}
+	if text == "" {
+		return a.Timeout, nil
+	}
+	timeout, err := time.ParseDuration(text)
+	if err != nil || timeout <= 0 || timeout > a.MaxTimeout {
+		return 0, &store.InvalidError{What: what, Value: text, Reason: "want a time such as 500ms, at most " + a.MaxTimeout.String()}
+	}
+	return timeout, nil
+}
+
+// number reads a parameter; 0 if there is none.
+func number(r *http.Request, name string) (uint64, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, &store.InvalidError{What: "parameter " + name, Value: text, Reason: "want a decimal number"}
+	}
+	return n, nil
+}
+
+// minPosition is the position that a view must have reached: the parameter
+// min_position or the header Annals-Min-Position.
+func minPosition(r *http.Request) (store.Position, error) {
+	if r.URL.Query().Has("min_position") {
+		p, err := number(r, "min_position")
+		return store.Position(p), err
+	}
+	text := r.Header.Get(gateway.HeaderMinPosition)
+	if text == "" {
+		return 0, nil
+	}
+	p, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, &store.InvalidError{What: "header " + gateway.HeaderMinPosition, Value: text, Reason: "want a decimal number"}
+	}
+	return store.Position(p), nil
+}
+
+func streamOf(r *http.Request) (store.StreamID, error) {
+	id := store.StreamID{Type: r.PathValue("aggregate"), ID: r.PathValue("id")}
+	return id, id.Validate()
+}
+
+// atOf reads at_version and at_time.
+func atOf(r *http.Request) (at actor.At, err error) {
+	if at.Version, err = number(r, "at_version"); err != nil {
+		return at, err
+	}
+	if text := r.URL.Query().Get("at_time"); text != "" {
+		if at.Time, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			return at, &store.InvalidError{What: "parameter at_time", Value: text, Reason: "want a time of RFC 3339"}
+		}
+	}
+	return at, nil
+}
+
+// codecOf is how the body is encoded. A body must say so: a page of another
+// origin could send one that does not.
+func codecOf(r *http.Request) (store.Codec, error) {
+	text := r.Header.Get("Content-Type")
+	media, _, err := mime.ParseMediaType(text)
+	switch {
+	case err == nil && media == "application/json":
+		return store.JSON, nil
+	case err == nil && media == "application/msgpack":
+		return store.MsgPack, nil
+	}
+	return nil, &store.InvalidError{What: "header Content-Type", Value: text, Reason: "want application/json or application/msgpack"}
+}
+
+func bodyOf(r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, &store.TooLargeError{What: "body", Size: int(max(r.ContentLength, tooLarge.Limit+1)), Limit: int(tooLarge.Limit)}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read body: %w: %w", store.ErrUnavailable, err)
+	}
+	return body, nil
+}
+
+// listed reads names that are separated by commas.
+func listed(text string) []string {
+	var names []string
+	for name := range strings.SplitSeq(text, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,140 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// watch sends the changes of a view as server-sent events: event "document"
+// with the document, "deleted" without, each with the document's position as
+// its id. A browser that loses the connection asks again after the last id by
+// itself. An error ends the stream with event "error".
+func (a *api) watch(w http.ResponseWriter, r *http.Request) {
+	if !a.watches.take() {
+		a.fail(w, fmt.Errorf("%w: too many watch", actor.ErrBusy))
+		return
+	}
+	defer a.watches.give()
+	want, err := watchOf(r)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
+	s := sse{w: w, rest: http.NewResponseController(w)}
+	if err := s.rest.SetWriteDeadline(time.Time{}); err != nil { // the server's is for answers that end
+		a.fail(w, fmt.Errorf("watch: %w", err))
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	a.pump(r.Context(), s, r.PathValue("view"), want)
+}
+
+func watchOf(r *http.Request) (w projector.Watch, err error) {
+	q := r.URL.Query()
+	w.Key, w.Prefix = q.Get("key"), q.Get("prefix")
+	if w.Key != "" && w.Prefix != "" {
+		return w, &store.InvalidError{What: "parameters", Value: "key, prefix", Reason: "want one of them"}
+	}
+	after, err := number(r, "after")
+	if text := r.Header.Get("Last-Event-ID"); err == nil && text != "" {
+		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return w, &store.InvalidError{What: "header Last-Event-ID", Value: text, Reason: "want a decimal number"}
+		}
+	}
+	w.After = store.Position(after)
+	return w, err
+}
+
+// pump writes until the asker goes, the watch ends, or a write takes too long.
+func (a *api) pump(ctx context.Context, s sse, view string, want projector.Watch) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	changes := make(chan change)
+	go func() {
+		defer close(changes)
+		for d, err := range a.Client.Watch(ctx, view, want) {
+			select {
+			case changes <- change{d, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	beat := time.NewTicker(a.Heartbeat)
+	defer beat.Stop()
+	err := s.comment(a.Heartbeat, "watching")
+	for err == nil {
+		select {
+		case c, open := <-changes:
+			if !open {
+				return
+			}
+			err = s.change(a.Heartbeat, c)
+		case <-beat.C:
+			err = s.comment(a.Heartbeat, "still here")
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// change is what a watch yields.
+type change struct {
+	projector.Document
+	err error
+}
+
+// sse writes server-sent events.
+type sse struct {
+	w    io.Writer
+	rest *http.ResponseController
+}
+
+func (s sse) change(limit time.Duration, c change) error {
+	if c.err != nil {
+		data, err := json.Marshal(gateway.ErrorOf(c.err))
+		if err != nil {
+			return err
+		}
+		return s.write(limit, fmt.Sprintf("event: error\ndata: %s\n\n", data))
+	}
+	name, body := "document", any(c.Document)
+	if c.Document.Document == nil {
+		name, body = "deleted", struct {
+			Key      string         `json:"key"`
+			Position store.Position `json:"position"`
+		}{c.Key, c.Position}
+	}
+	data, err := json.Marshal(body) // one line: encoding/json compacts what a document holds
+	if err != nil {
+		return err
+	}
+	return s.write(limit, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", c.Position, name, data))
+}
+
+func (s sse) comment(limit time.Duration, text string) error {
+	return s.write(limit, ": "+text+"\n\n")
+}
+
+// write sends at once; who does not take it in time is dropped.
+func (s sse) write(limit time.Duration, text string) error {
+	if err := s.rest.SetWriteDeadline(time.Now().Add(limit)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(s.w, text); err != nil {
+		return err
+	}
+	return s.rest.Flush()
+}

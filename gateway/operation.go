@@ -1,0 +1,189 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+const (
+	// maxOperations is how many operations may be under way: operators are few,
+	// and what they ask for is not cheap.
+	maxOperations = 64
+	// maxOperation is the latest deadline of an operation: to verify a view is to
+	// read its part of the log again.
+	maxOperation = 15 * time.Minute
+)
+
+// operation is a control verb about one view, carried out where that runs.
+type operation struct {
+	verb string
+	// request and response tell whoever looks at the endpoint what goes in and out.
+	request, response string
+	// changes says that it changes something: see [uncertain].
+	changes bool
+	do      func(*Gateway, context.Context, reading) (any, error)
+}
+
+// operations are all of them. What the answers hold is in package projector.
+var operations = []operation{
+	{"projection.info", `{"view": NAME}`, typeProjection, false, about((*Gateway).projectionInfo)},
+	{"projection.rebuild", `{"view": NAME, "online": BOOL, "version": N, "parity": N, "switch": BOOL}`, typeModel, true, about((*Gateway).rebuild)},
+	{"projection.promote", `{"view": NAME, "force": BOOL}`, typeProjection, true, about((*Gateway).promote)},
+	{"projection.rollback", `{"view": NAME}`, typeProjection, true, about(change(Operators.Rollback))},
+	{"projection.cancel", `{"view": NAME}`, typeProjection, true, about(change(Operators.Cancel))},
+	{"projection.retire", `{"view": NAME}`, typeProjection, true, about(change(Operators.Retire))},
+	{"projection.pause", `{"view": NAME}`, typeProjection, true, about(change(Operators.Pause))},
+	{"projection.resume", `{"view": NAME}`, typeProjection, true, about(change(Operators.Resume))},
+	{"projection.rewind", `{"view": NAME, "position": N}`, typeProjection, true, about((*Gateway).rewind)},
+	{"projection.verify", `{"view": NAME, "documents": BOOL}`, typeVerification, false, about((*Gateway).verify)},
+	{"dlq.ls", `{"view": NAME, "cursor": TEXT, "limit": N}`, typeLetters, false, about((*Gateway).letterList)},
+	{"dlq.get", `{"view": NAME, "id": ID, "limit": N}`, typeLetter, false, about((*Gateway).letterGet)},
+	{"dlq.retry", `{"view": NAME, "id": ID}`, typeReleased, true, about((*Gateway).letterRetry)},
+	{"dlq.edit", `{"view": NAME, "id": ID, "at": VERSION, "data": JSON, "by": NAME}`, typeLetter, true, about((*Gateway).letterEdit)},
+	{"dlq.skip", `{"view": NAME, "id": ID, "at": VERSION, "reason": TEXT, "by": NAME}`, typeReleased, true, about((*Gateway).letterSkip)},
+	{"dlq.skipped", `{"view": NAME, "cursor": TEXT, "limit": N}`, typeSkipped, false, about((*Gateway).letterSkipped)},
+}
+
+// viewed is the body of a request about one view.
+type viewed interface{ of() string }
+
+// viewRequest is what is common to all of them.
+type viewRequest struct {
+	View string `json:"view"`
+}
+
+func (r viewRequest) of() string { return r.View }
+
+// about makes an operation of a function that is called where the view runs.
+func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*Gateway, context.Context, reading) (any, error) {
+	return func(g *Gateway, ctx context.Context, r reading) (any, error) {
+		var ask A
+		if err := r.body(&ask); err != nil {
+			return nil, err
+		}
+		if err := store.ValidateName("view", ask.of()); err != nil {
+			return nil, err
+		}
+		return g.whereItRuns(ctx, r, ask.of(), func() (any, error) { return do(g, ctx, ask) })
+	}
+}
+
+// operator handles requests for an operation.
+func (g *Gateway) operator(base context.Context, o operation) handler {
+	l := lane{
+		what: "operations", places: g.operations, most: maxOperations,
+		bytes: maxReadBytes + maxCommandBytes, longest: max(maxOperation, g.config.MaxTimeout),
+	}
+	return g.in(l, base, func(ctx context.Context, r reading) (any, error) {
+		v, err := o.do(g, ctx, r)
+		if err != nil && o.changes {
+			err = uncertain(err)
+		}
+		return v, err
+	})
+}
+
+// uncertain is what a change came to whose time was over: it may have taken
+// effect, which a bare deadline would deny.
+func uncertain(err error) error {
+	if s := ruleOf(err).sentinel; errors.Is(s, context.DeadlineExceeded) || errors.Is(s, context.Canceled) {
+		return fmt.Errorf("%w: %w", store.ErrUnknown, err)
+	}
+	return err
+}
+
+// metadata is that of the operation's endpoint.
+func (o operation) metadata() map[string]string {
+	m := answers(o.response)
+	m["request"], m["impact"] = o.request, "read"
+	if o.changes {
+		m["impact"] = "write"
+	}
+	return m
+}
+
+// change makes the function of an operation that needs no more than the view.
+func change(do func(Operators, context.Context, string) error) func(*Gateway, context.Context, viewRequest) (any, error) {
+	return func(g *Gateway, ctx context.Context, ask viewRequest) (any, error) {
+		if err := do(g.config.Operators, ctx, ask.View); err != nil {
+			return nil, err
+		}
+		return g.models(ctx, ask.View)
+	}
+}
+
+// models answers how a view's models stand on this node, which runs it.
+func (g *Gateway) models(ctx context.Context, view string) (any, error) {
+	found := ofView(g.config.Views.Status(ctx), view)
+	switch {
+	case len(found) == 0:
+		return nil, fmt.Errorf("%w: %q", projector.ErrNoView, view)
+	case !slices.ContainsFunc(found, func(s projector.Status) bool { return !isElsewhere(s) }):
+		return nil, fmt.Errorf("view %s: %w", view, projector.ErrElsewhere)
+	}
+	return projectionResponse{Type: typeProjection, Projection: Projection{View: view, Node: g.config.Node, Models: found}}, nil
+}
+
+func (g *Gateway) projectionInfo(ctx context.Context, ask viewRequest) (any, error) {
+	return g.models(ctx, ask.View)
+}
+
+// rebuildRequest asks for a rebuild.
+type rebuildRequest struct {
+	viewRequest
+	projector.Rebuild
+}
+
+func (g *Gateway) rebuild(ctx context.Context, ask rebuildRequest) (any, error) {
+	model, err := g.config.Operators.Rebuild(ctx, ask.View, ask.Rebuild)
+	return modelResponse{Type: typeModel, Model: model}, err
+}
+
+type promoteRequest struct {
+	viewRequest
+	Force bool `json:"force"`
+}
+
+func (g *Gateway) promote(ctx context.Context, ask promoteRequest) (any, error) {
+	err := g.config.Operators.Promote(ctx, ask.View, ask.Force)
+	if _, refused := errors.AsType[*projector.ParityError](err); refused {
+		err = fmt.Errorf("%w: %w", ErrParity, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.models(ctx, ask.View)
+}
+
+type rewindRequest struct {
+	viewRequest
+	Position *store.Position `json:"position"`
+}
+
+var errNoPosition = &store.InvalidError{What: "position", Reason: "it is needed; 0 is the beginning"}
+
+func (g *Gateway) rewind(ctx context.Context, ask rewindRequest) (any, error) {
+	if ask.Position == nil {
+		return nil, errNoPosition
+	}
+	if err := g.config.Operators.Rewind(ctx, ask.View, *ask.Position); err != nil {
+		return nil, err
+	}
+	return g.models(ctx, ask.View)
+}
+
+type verifyRequest struct {
+	viewRequest
+	Documents bool `json:"documents"`
+}
+
+func (g *Gateway) verify(ctx context.Context, ask verifyRequest) (any, error) {
+	v, err := g.config.Operators.Verify(ctx, ask.View, ask.Documents)
+	return verificationResponse{Type: typeVerification, Verification: v}, err
+}
