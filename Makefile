@@ -1,8 +1,9 @@
-# Every target works in a fresh clone with Go alone; lint and interop install
+# Every target works in a fresh clone with Go alone; lint, interop and alerts install
 # their tools, at the versions below, into .tmp/bin.
 
 GOLANGCI_LINT_VERSION := v2.12.2
 NATS_CLI_VERSION      := v0.5.1
+PROMTOOL_VERSION      := v0.316.0
 
 TIME  ?= 10s
 TOOLS := $(CURDIR)/.tmp/bin
@@ -58,6 +59,14 @@ fuzz: ## each fuzz target for TIME (make fuzz TIME=5m)
 interop: $(TOOLS)/nats ## the gateway with the stock nats command
 	ANNALS_NATS_CLI=$(TOOLS)/nats go test -count 1 -run StockCLI -v ./gateway
 
+.PHONY: alerts
+alerts: $(TOOLS)/promtool ## the Prometheus rules of "loans generate alerts", checked and tried on made-up histories
+	@mkdir -p .tmp/alerts
+	@cp cmd/loans/testdata/alerts.test.yml .tmp/alerts/
+	go run ./cmd/loans generate alerts > .tmp/alerts/alerts.yml
+	$(TOOLS)/promtool check rules .tmp/alerts/alerts.yml
+	$(TOOLS)/promtool test rules .tmp/alerts/alerts.test.yml
+
 .PHONY: smoke
 smoke: ## each benchmark once, to see that it runs
 	go test -run '^$$' -bench . -benchtime 1x ./...
@@ -86,6 +95,14 @@ rolling: ## restart all nodes one after the other under load (Linux): what fails
 partition: ## cut an owner off with a minority of the servers (root, Linux, ip): what it still answers
 	@go run ./test/failover partition
 
+.PHONY: views
+views: ## kill the projector while it catches up, on each store (needs PostgreSQL): what differs, and how fast it is
+	@go run ./test/views
+
+.PHONY: rebuild
+rebuild: ## build views again under load, on each store (needs PostgreSQL): what fails, what is stale
+	@go run ./test/rebuild
+
 .PHONY: cover
 cover: ## how much of the code the tests reach
 	@mkdir -p .tmp
@@ -97,7 +114,7 @@ dev: ## the loan example, in memory
 	@go run ./cmd/loans dev
 
 .PHONY: tools
-tools: $(TOOLS)/golangci-lint $(TOOLS)/nats ## install the pinned tools
+tools: $(TOOLS)/golangci-lint $(TOOLS)/nats $(TOOLS)/promtool ## install the pinned tools
 
 # A tool is installed again when its version above changes.
 $(TOOLS)/golangci-lint: Makefile
@@ -106,4 +123,9 @@ $(TOOLS)/golangci-lint: Makefile
 
 $(TOOLS)/nats: Makefile
 	GOBIN=$(TOOLS) go install github.com/nats-io/natscli/nats@$(NATS_CLI_VERSION)
+	@touch $@
+
+# Without the clients of clouds, which only discover what is to be scraped.
+$(TOOLS)/promtool: Makefile
+	GOBIN=$(TOOLS) go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
 	@touch $@

@@ -97,22 +97,25 @@ func TestRejectedCommandIsDecidedAgain(t *testing.T) {
 
 func TestLostAcknowledgementIsNotDoneTwice(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *actor.Config) { c.AppendTimeout = 10 * time.Millisecond })
-	b.must(t, "a", open{Owner: "Ann"})
-	b.log.intercept(func(ctx context.Context, c *store.Commit, next appendFunc) (store.Head, error) {
-		if _, err := next(ctx, c); err != nil {
-			return store.Head{}, err
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(c *actor.Config) { c.AppendTimeout = 10 * time.Millisecond })
+		b.must(t, "a", open{Owner: "Ann"})
+		b.log.intercept(func(ctx context.Context, c *store.Commit, next appendFunc) (store.Head, error) {
+			if _, err := next(ctx, c); err != nil {
+				return store.Head{}, err
+			}
+			return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: context.DeadlineExceeded}
+		})
+		if got := <-b.submit(t, deposited1("c-1")); !errors.Is(got.err, store.ErrUnknown) {
+			t.Fatalf("got %+v", got)
 		}
-		return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: context.DeadlineExceeded}
+		b.log.intercept(nil)
+		got := <-b.submit(t, deposited1("c-1"))
+		if got.err != nil || !got.result.Duplicate || got.result.Version != 2 {
+			t.Fatalf("the same command again: %+v", got)
+		}
+		b.stop()
 	})
-	if got := <-b.submit(t, deposited1("c-1")); !errors.Is(got.err, store.ErrUnknown) {
-		t.Fatalf("got %+v", got)
-	}
-	b.log.intercept(nil)
-	got := <-b.submit(t, deposited1("c-1"))
-	if got.err != nil || !got.result.Duplicate || got.result.Version != 2 {
-		t.Fatalf("the same command again: %+v", got)
-	}
 }
 
 func TestRefusedAppendStoresNothing(t *testing.T) {

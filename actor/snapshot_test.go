@@ -295,16 +295,18 @@ func TestEventThatDoesNotDecodeIsDamage(t *testing.T) {
 
 func TestActorThatOutlivesTheDrainDoesNoHarm(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *actor.Config) { c.SnapshotEvery = 1; c.DrainTimeout = 10 * time.Millisecond })
-	b.must(t, "a", open{Owner: "Ann"})
-	entered, release := b.hold()
-	late := b.submit(t, deposited1("1"))
-	<-entered
-	b.stop() // gives up waiting for the append
-	release()
-	if got := <-late; got.err != nil || got.result.Version != 2 {
-		t.Fatalf("got %+v", got)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, func(c *actor.Config) { c.SnapshotEvery = 1; c.DrainTimeout = 10 * time.Millisecond })
+		b.must(t, "a", open{Owner: "Ann"})
+		entered, release := b.hold()
+		late := b.submit(t, deposited1("1"))
+		<-entered
+		b.stop() // gives up waiting for the append
+		release()
+		if got := <-late; got.err != nil || got.result.Version != 2 {
+			t.Fatalf("got %+v", got)
+		}
+	})
 }
 
 // An actor that others may have to activate is saved early, but not at each

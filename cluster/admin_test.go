@@ -61,8 +61,11 @@ func TestAdminMovesAndRebalances(t *testing.T) {
 	c := newCrew(t, 16)
 	c.join("A")
 	c.join("B")
-	c.await("both serve", func(n map[string]int) bool { return n["A"] > 0 && n["B"] > 0 && n["A"]+n["B"] == 16 })
 	a := c.admin()
+	c.await("each serves what it should", func(n map[string]int) bool {
+		nodes, err := a.Nodes(t.Context())
+		return err == nil && len(nodes) == 2 && n["A"] == nodes[0].Wanted && n["B"] == nodes[1].Wanted && n["A"]+n["B"] == 16
+	})
 	before, err := a.Partitions(t.Context())
 	if err != nil || len(before) != 16 {
 		t.Fatalf("partitions %v, %v", before, err)

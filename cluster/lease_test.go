@@ -166,6 +166,23 @@ func TestALeaseEndsBeforeAnotherBegins(t *testing.T) {
 	}
 }
 
+func TestTheLastNodeLeavesNothingToWaitFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, 1, "A")
+		r.until("start", 5*time.Second, r.allServed)
+		r.stopAll()
+		r.nodes = nil
+		began := time.Now()
+		r.join("B")
+		r.until("B serves all", time.Second, r.allServed)
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("B had to wait %v for what nobody held", took)
+		}
+		r.stopAll()
+	})
+}
+
 func TestARenewalWhoseAnswerIsLostCountsAsNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -6,9 +6,9 @@ import "strings"
 type StreamID struct {
 	// Type is the aggregate's type name: lower case letters, digits and
 	// hyphens, starting with a letter, at most 64 bytes.
-	Type string
+	Type string `json:"type"`
 	// ID is the instance's id: what [EncodeToken] accepts.
-	ID string
+	ID string `json:"id"`
 }
 
 // String prints the id as "application/173688".

@@ -26,7 +26,7 @@ func TestMappingsMoveWhatClientsPublish(t *testing.T) {
 	}
 	// FNV-1a, 32 bits, of "ab" modulo 4 is 2.
 	for subject, want := range map[string]string{"ask.a.b": "slice.2.a.b", "old": "new"} {
-		got, err := nc.Request(subject, nil, 5*time.Second)
+		got, err := nc.Request(subject, nil, 30*time.Second)
 		if err != nil {
 			t.Fatalf("%s: %v", subject, err)
 		}

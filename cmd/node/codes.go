@@ -40,7 +40,15 @@ const (
 	codeNoCluster gateway.Code = "NO_CLUSTER"
 	codeNoNode    gateway.Code = "NO_NODE"
 	codeNoHeir    gateway.Code = "NO_HEIR"
+
+	codeViewsLate   gateway.Code = "VIEWS_LATE"
+	codeStillParked gateway.Code = "STILL_PARKED"
+	codeCancelled   gateway.Code = "REBUILD_GONE"
+	codeDiffers     gateway.Code = "DIFFERS"
 )
+
+// exitDegraded is the exit code of a check that found something.
+const exitDegraded = 6
 
 // What JetStream answers when it cannot keep as many copies.
 const (
@@ -62,8 +70,8 @@ type kind struct {
 var kinds = []kind{
 	{
 		code: gateway.CodeUnknownOutcome, exit: exitUnavailable, errs: []error{store.ErrUnknown},
-		meaning: "the command was tried, and whether it was stored is not known",
-		advice:  "send it again under the same --id: it takes effect once",
+		meaning: "it was tried, and whether it took effect is not known",
+		advice:  "a command: send it again under the same --id, it takes effect once; another change: look first, then repeat it",
 	},
 	{
 		code: codeNotRunning, exit: exitUnavailable, errs: []error{nats.ErrNoResponders},
@@ -94,6 +102,41 @@ var kinds = []kind{
 		code: gateway.CodeConflict, exit: exitConflict, errs: []error{store.ErrConflict},
 		meaning: "the stream is not at the version that the command expected; nothing was stored",
 		advice:  "read the state again, decide again, and name its version",
+	},
+	{
+		code: gateway.CodeNoLetter, exit: exitNotFound, errs: []error{projector.ErrNoLetter},
+		meaning: "no stream is parked under this id; it may have been repaired meanwhile",
+		advice:  "list what is parked: {{name}} dlq ls",
+	},
+	{
+		code: gateway.CodeNoCandidate, exit: exitConflict, errs: []error{projector.ErrNoCandidate},
+		meaning: "no model of this view is being built",
+		advice:  "build one: {{name}} projection rebuild VIEW --online",
+	},
+	{
+		code: gateway.CodeNoPrevious, exit: exitConflict, errs: []error{projector.ErrNoPrevious},
+		meaning: "there is no model to go back to: none was replaced, or it was retired",
+		advice:  "see what there is: {{name}} projection info VIEW",
+	},
+	{
+		code: gateway.CodeParity, exit: exitConflict, errs: []error{gateway.ErrParity},
+		meaning: "the model that was built is behind the live one, or its documents differ from it",
+		advice:  "see which: {{name}} projection info VIEW; then {{name}} projection promote VIEW --force, or cancel",
+	},
+	{
+		code: gateway.CodeUnfinished, exit: exitConflict, errs: []error{projector.ErrUnfinished},
+		meaning: "a retry of another dead letter of the view was interrupted and has to be finished first",
+		advice:  "retry all of them: {{name}} dlq retry --match VIEW",
+	},
+	{
+		code: gateway.CodePaused, exit: exitUnavailable, errs: []error{projector.ErrPaused},
+		meaning: "somebody paused the view: it is not brought up to date, and not built again",
+		advice:  "let it go on: {{name}} projection resume VIEW",
+	},
+	{
+		code: gateway.CodeRebuilding, exit: exitUnavailable, errs: []error{projector.ErrRebuilding},
+		meaning: "the view is being built again: it is not as far yet as was asked, or nothing else can begin before that is over",
+		advice:  "see how far it is: {{name}} projection ls; or wait longer with --timeout",
 	},
 	{
 		code: gateway.CodeViewTimeout, exit: exitUnavailable, errs: []error{projector.ErrTimeout},
@@ -221,6 +264,32 @@ var kinds = []kind{
 	{
 		code: codeUsage, exit: exitUsage, meaning: "the command line is wrong",
 		advice: "every command has examples: add --help",
+	},
+	{
+		code: codeViewsLate, exit: exitUnavailable, meaning: "the command took effect, but a view that it was to wait for is late",
+		advice: "do not send it again; wait: {{name}} view wait POSITION VIEW",
+	},
+	{
+		code: codeStillParked, exit: exitConflict, meaning: "an event of the stream failed again, and the stream waits at that one now",
+		advice: "look: {{name}} dlq get ID; then dlq edit or dlq skip",
+	},
+	{
+		code: codeCancelled, exit: exitConflict, meaning: "the model that was built is not there any more: the rebuild was cancelled, or another one began",
+		advice: "see what there is: {{name}} projection info VIEW",
+	},
+	{
+		code: gateway.CodeSlow, exit: exitUnavailable, errs: []error{projector.ErrSlow},
+		meaning: "the watch did not take changes as fast as they came, and was dropped",
+		advice:  "watch on from the last position: {{name}} view watch VIEW --after POSITION",
+	},
+	{
+		code: gateway.CodeSwitched, exit: exitUnavailable, errs: []error{projector.ErrSwitched},
+		meaning: "another model of the view is served now",
+		advice:  "begin again: {{name}} view watch VIEW",
+	},
+	{
+		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",
+		advice: "build it again: {{name}} projection rebuild VIEW --online --parity none",
 	},
 	{code: codeInterrupted, exit: exitInterrupted, meaning: "a signal ended the command"},
 	{code: codeFailure, exit: exitFailure, meaning: "something else failed; the message says what"},

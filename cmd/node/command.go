@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
@@ -34,15 +35,20 @@ func newCommand(s *Session) *cobra.Command {
 func newCommandSend(s *Session) *cobra.Command {
 	var id string
 	var expected uint64
+	var waitFor []string
 	cmd := &cobra.Command{
 		Use:   "send TYPE ID COMMAND [JSON|-]",
 		Short: "Send one command and show what it did",
 		Long: `The body is JSON; - reads it from standard input; without one it is empty. A
 command sent twice under the same --id takes effect once, and gets the first
-result both times.`,
+result both times.
+
+With --wait-for it waits until the views have what the command did. If one is late
+the command took effect all the same: the result is printed, and the exit code is 5.`,
 		Example: `{{name}} command send TYPE ID COMMAND
 {{name}} command send TYPE ID COMMAND '{"field": "value"}' --id invoice-7
-{{name}} command send TYPE ID COMMAND - --expected-version 3 < body.json`,
+{{name}} command send TYPE ID COMMAND - --expected-version 3 < body.json
+{{name}} command send TYPE ID COMMAND --wait-for VIEW,VIEW`,
 		Args:              args(3, 4),
 		ValidArgsFunction: completeCommands(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -59,12 +65,14 @@ result both times.`,
 					return err
 				}
 			}
-			return s.send(cmd.Context(), r)
+			return s.send(cmd.Context(), r, waitFor)
 		},
 	}
 	cmd.Flags().StringVar(&id, "id", "", "command `ID`; a repetition takes effect once (default: made up)")
 	cmd.Flags().Uint64Var(&expected, "expected-version", 0, "refuse unless the aggregate is at this `VERSION`; 0: it has no events")
-	perCall(cmd, "id", "expected-version")
+	cmd.Flags().StringSliceVar(&waitFor, "wait-for", nil, "wait until these `VIEW`s have what the command did")
+	perCall(cmd, "id", "expected-version", "wait-for")
+	_ = cmd.RegisterFlagCompletionFunc("wait-for", completeAnyViews(s))
 	return cmd
 }
 
@@ -91,18 +99,51 @@ type sent struct {
 	Position  store.Position `json:"position"`
 	Events    []string       `json:"events"`
 	Duplicate bool           `json:"duplicate"`
+	// Views are those that were waited for.
+	Views []gateway.ViewWait `json:"views,omitempty"`
 }
 
-func (s *Session) send(ctx context.Context, r gateway.Request) error {
+func (s *Session) send(ctx context.Context, r gateway.Request, waitFor []string) error {
 	client, err := s.Client(ctx)
 	if err != nil {
 		return err
 	}
-	result, err := request(ctx, s, func(ctx context.Context) (actor.Result, error) { return client.Send(ctx, r) })
+	result, err := request(ctx, s, func(ctx context.Context) (gateway.Sent, error) {
+		if len(waitFor) > 0 {
+			return client.SendAndWait(ctx, r, waitFor...)
+		}
+		result, err := client.Send(ctx, r)
+		return gateway.Sent{Result: result}, err
+	})
 	if err != nil {
-		return s.sendFailure(ctx, client, r, err)
+		return s.sendFailure(ctx, client, r, waitFor, err)
 	}
-	out := sent{Aggregate: r.Stream.Type, ID: r.Stream.ID, Version: result.Version, Position: result.Position, Events: result.Events, Duplicate: result.Duplicate}
+	if err := s.printSent(r, result); err != nil {
+		return err
+	}
+	return s.lateFailure(result)
+}
+
+// lateFailure says which views are late, if any is.
+func (s *Session) lateFailure(result gateway.Sent) error {
+	late, ok := errors.AsType[*gateway.LateError](result.Late())
+	if !ok {
+		return nil
+	}
+	var names, why []string
+	for _, v := range late.Views {
+		names = append(names, v.View)
+		why = append(why, v.Description)
+	}
+	return &Failure{
+		Code: codeViewsLate, Exit: exitUnavailable, Err: late,
+		What: "the command took effect, but it is not seen yet by " + strings.Join(names, ", "), Why: strings.Join(why, "; "),
+		Fix: fmt.Sprintf("do not send it again; wait for them: %s view wait %d %s", s.app.Name, result.Position, strings.Join(names, " ")),
+	}
+}
+
+func (s *Session) printSent(r gateway.Request, result gateway.Sent) error {
+	out := sent{Aggregate: r.Stream.Type, ID: r.Stream.ID, Version: result.Version, Position: result.Position, Events: result.Events, Duplicate: result.Duplicate, Views: result.Views}
 	if out.Events == nil {
 		out.Events = []string{}
 	}
@@ -116,14 +157,17 @@ func (s *Session) send(ctx context.Context, r gateway.Request) error {
 	case out.Duplicate:
 		did += " (already there)"
 	}
-	_, err = fmt.Fprintf(s.Out(), "%s   version %d   position %d   %s\n",
+	_, err := fmt.Fprintf(s.Out(), "%s   version %d   position %d   %s\n",
 		s.style(s.Out()).strong(printable(r.Stream.String())), out.Version, out.Position, printable(did))
 	return err
 }
 
-// sendFailure helps with an aggregate type or a command that the system does
-// not have.
-func (s *Session) sendFailure(ctx context.Context, client *gateway.Client, r gateway.Request, err error) error {
+// sendFailure helps with an aggregate type, a command or a view that the system
+// does not have.
+func (s *Session) sendFailure(ctx context.Context, client *gateway.Client, r gateway.Request, waitFor []string, err error) error {
+	if errors.Is(err, projector.ErrNoView) {
+		return s.viewsFailure(ctx, client, waitFor, err)
+	}
 	if !errors.Is(err, store.ErrUnknownType) {
 		return err
 	}

@@ -23,6 +23,7 @@ type devFlags struct {
 	headless         bool
 	sync, name       string
 	nodes            int
+	views            string
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -44,6 +45,7 @@ finishes what was taken in and stops; twice stops at once.`,
 		Example: `{{name}} dev                                 in memory
 {{name}} dev --data ./data                   kept in ./data
 {{name}} dev --nodes 3                       three nodes on three servers
+{{name}} dev --views sqlite                  the views in files, to look into with SQL
 {{name}} dev --nats 127.0.0.1:0 --http 127.0.0.1:0 --headless --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,6 +64,7 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.StringVar(&f.sync, "sync", string(embedded.SyncBarrier), "`MODE` in which data reach the disk before they are acknowledged: barrier (shared syncs), always (one sync each), none (a power cut loses data)")
 	flags.StringVar(&f.name, "name", "dev", "`NAME` of the node; with --nodes the names are NAME-1, NAME-2, …")
 	flags.IntVar(&f.nodes, "nodes", 1, "run `N` nodes, 1 to 7; several run on three servers, which sync always")
+	addViewsFlag(cmd, &f.views)
 	return cmd
 }
 
@@ -73,6 +76,7 @@ type devConfig struct {
 	sync       embedded.Sync
 	name       string
 	nodes      int
+	views      viewStore
 }
 
 const maxDevNodes = 7
@@ -95,6 +99,12 @@ func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err erro
 		return c, Usage("--data is empty; name a directory, or leave it out to keep everything in memory")
 	case c.nodes < 1 || c.nodes > maxDevNodes:
 		return c, Usage("--nodes is %d; want 1 to %d", c.nodes, maxDevNodes)
+	}
+	if c.views, err = viewStoreOf(cmd, s, f.views); err != nil {
+		return c, err
+	}
+	if c.views, err = c.views.inDir(c.dir); err != nil {
+		return c, err
 	}
 	if err := checkNames(s, c.name); err != nil || c.nodes == 1 {
 		return c, err

@@ -66,7 +66,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 	}
 	b.head = append(b.head,
 		row("NATS", info.NATS, gaveWay(c.nats, first)),
-		row("HTTP", info.HTTP+" /livez /readyz /metrics", gaveWay(c.http, info.HTTP)))
+		row("HTTP", info.HTTP+httpPaths(true), gaveWay(c.http, info.HTTP)))
 	if info.Data == "" {
 		b.head = append(b.head, row("Data", "in memory: "+info.Durability, "keep it: --data DIR"))
 	} else {
@@ -74,6 +74,9 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 	}
 	if c.nodes > 1 {
 		b.head = append(b.head, row("Nodes", strings.Join(info.Nodes, ", "), "see: "+s.app.Name+" cluster nodes"))
+	}
+	if c.views.kind != viewsKV {
+		b.head = append(b.head, row("View store", c.views.String(), ""))
 	}
 	b.application(s.app)
 	b.tail = append(b.tail, row("Ready", fmt.Sprintf("in %d ms", info.ReadyMS), ""))

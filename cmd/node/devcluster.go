@@ -45,6 +45,7 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 			node:    cluster.Node{Name: name, Version: version(s.app), Roles: cluster.AllRoles()},
 			dial:    func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return d.servers.Connect(opts...) },
 			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == ""},
+			store:   config.views,
 			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, d.web.metrics),
 		})
 	}
@@ -66,7 +67,8 @@ func (d *devCluster) process() *process {
 		last := len(own) - 1
 		parts, joins = append(parts, own[:last]...), append(joins, own[last])
 	}
-	parts = append(append(parts, joins...), part{name: "partitions", open: d.awaitOwners})
+	door := api{session: d.session, door: &d.web.door, dial: d.members[0].dial}
+	parts = append(append(parts, joins...), part{name: "partitions", open: d.awaitOwners}, door.part())
 	return &process{
 		session: d.session, web: d.web, parts: parts, announce: d.announce, handsOver: true,
 	}

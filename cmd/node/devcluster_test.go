@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -55,7 +54,7 @@ func TestDevClusterMapsCommandsToOwners(t *testing.T) {
 		if err := json.Unmarshal(answer.Data, &result); err != nil || result.Version != i+1 {
 			t.Errorf("server %d: answer %s, want version %d", i, answer.Data, i+1)
 		}
-		m, err := seen.NextMsg(5 * time.Second)
+		m, err := seen.NextMsg(patience)
 		if err != nil {
 			t.Fatalf("server %d: nothing went to the owner's subject: %v", i, err)
 		}

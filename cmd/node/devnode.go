@@ -28,7 +28,7 @@ func newDevNode(s *Session, config devConfig) *devNode {
 		session: s, logger: s.logger, alone: true, metrics: n.web.metrics,
 		node: cluster.Node{Name: config.name},
 		dial: func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return n.server.Connect(opts...) },
-		log:  jetstream.Config{InMemory: config.dir == ""},
+		log:  jetstream.Config{InMemory: config.dir == ""}, store: config.views,
 		look: s.hintAtOthers,
 	}
 	n.web.health.probe = n.member.probe
@@ -37,9 +37,9 @@ func newDevNode(s *Session, config devConfig) *devNode {
 
 func (n *devNode) process() *process {
 	server := part{name: "server", open: n.openServer, run: n.runServer, close: n.closeServer}
-	return &process{
-		session: n.session, web: n.web, parts: append([]part{server}, n.member.parts()...), announce: n.announce,
-	}
+	door := api{session: n.session, door: &n.web.door, dial: n.member.dial}
+	parts := append([]part{server}, n.member.parts()...)
+	return &process{session: n.session, web: n.web, parts: append(parts, door.part()), announce: n.announce}
 }
 
 func (n *devNode) openServer(context.Context) (err error) {

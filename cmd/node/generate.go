@@ -11,13 +11,14 @@ import (
 
 func newGenerate(s *Session) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "generate",
-		Short:   "Print what other programs are to be configured with",
-		Example: `{{name}} generate mappings`,
-		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
+		Use:   "generate",
+		Short: "Print what other programs are to be configured with",
+		Example: `{{name}} generate mappings
+{{name}} generate alerts`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
 	}
-	cmd.AddCommand(newGenerateMappings(s))
+	cmd.AddCommand(newGenerateMappings(s), newGenerateAlerts(s))
 	return cmd
 }
 

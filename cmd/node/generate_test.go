@@ -26,7 +26,7 @@ func TestMappingsConfigureAServer(t *testing.T) {
 		if err := nc.Publish("bank.cmd.account."+id+".open", nil); err != nil {
 			t.Fatal(err)
 		}
-		m, err := owners.NextMsg(10 * time.Second)
+		m, err := owners.NextMsg(time.Minute)
 		if err != nil {
 			t.Fatalf("%s: %v", id, err)
 		}

@@ -113,13 +113,14 @@ func live(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintln(w, "alive")
 }
 
-// newHTTPServer serves the probes and the metrics. Its limits keep slow and
+// newHTTPServer serves the probes, the metrics and, below /v1/, the API. Its limits keep slow and
 // endless requests from holding on to anything.
-func newHTTPServer(h *health, metrics prometheus.Gatherer, logger *slog.Logger) *http.Server {
+func newHTTPServer(h *health, metrics prometheus.Gatherer, api http.Handler, logger *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", live)
 	mux.HandleFunc("GET /readyz", h.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))
+	mux.Handle("/v1/", api)
 	return &http.Server{
 		Handler:           http.MaxBytesHandler(mux, 1<<20),
 		ReadHeaderTimeout: 5 * time.Second,

@@ -36,6 +36,7 @@ type member struct {
 	look func(context.Context, *nats.Conn)
 	// log says how the namespace is created; Conn and Logger are added to it.
 	log     jetstream.Config
+	store   viewStore
 	metrics prometheus.Registerer
 
 	conn     *nats.Conn
@@ -44,6 +45,7 @@ type member struct {
 	assigned projector.Assignment // the views that run here; not asked when alone
 	actors   *actor.System
 	views    *projector.Group
+	release  func() error // the store of the views
 	gateway  *gateway.Gateway
 }
 
@@ -54,7 +56,7 @@ func (m *member) parts() []part {
 		{name: "connection", open: m.openConnection, close: m.closeConnection},
 		{name: "log", open: m.openLog, close: func() error { return m.events.Close() }},
 		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
-		{name: "views", open: m.openViews, run: m.runViews},
+		{name: "views", open: m.openViews, run: m.runViews, close: func() error { return m.release() }},
 		{
 			name: "gateway", open: m.openGateway, run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
 			ready: func() <-chan struct{} { return m.gateway.Ready() },
@@ -134,18 +136,20 @@ func (m *member) openActors(context.Context) (err error) {
 
 func (m *member) openViews(context.Context) (err error) {
 	config := projector.Config{
-		Log: m.events,
-		Store: kv.New(kv.Config{
-			Conn: m.conn, Namespace: m.session.Namespace(),
-			Replicas: m.log.Replicas, InMemory: m.log.InMemory, Barrier: m.log.Barrier,
-		}),
+		Log:         m.events,
 		Projections: m.session.app.Projections,
+		Registry:    kv.NewRegistry(m.kv()), // whatever store keeps the models: all nodes share it
 		Logger:      m.logger, Registerer: m.metrics,
+	}
+	if config.Store, m.release, err = m.openStore(); err != nil {
+		return err
 	}
 	if !m.alone {
 		config.Assigned, config.Reassigned = m.assigned.Assigned, m.assigned.Reassigned
 	}
-	m.views, err = projector.NewGroup(config)
+	if m.views, err = projector.NewGroup(config); err != nil {
+		_ = m.release() // the error that counts is at hand
+	}
 	return err
 }
 
@@ -161,7 +165,7 @@ func (m *member) runViews(ctx context.Context) error {
 
 func (m *member) openGateway(context.Context) (err error) {
 	config := gateway.Config{
-		Conn: m.conn, Namespace: m.session.Namespace(), Actors: m.actors, Views: m.views,
+		Conn: m.conn, Namespace: m.session.Namespace(), Actors: m.actors, Views: m.views, Operators: m.views,
 		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),
@@ -206,6 +210,9 @@ func (m *member) leaseCheck() check {
 
 func viewCheck(v projector.Status) check {
 	c := check{name: "view " + v.Name}
+	if v.Role == projector.RoleCandidate || v.Role == projector.RolePrevious { // nobody is served from it
+		c.name, c.bearable = c.name+", "+v.Role+" "+modelOf(v).String(), true
+	}
 	switch v.State {
 	case projector.StateStarting, projector.StateStopped:
 		c.reason = v.State

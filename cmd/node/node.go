@@ -24,6 +24,8 @@ type nodeFlags struct {
 	logStreams           int
 	durability           string
 	monitor              []string
+	views                string
+	api                  bool
 }
 
 func newNode(s *Session) *cobra.Command {
@@ -47,7 +49,7 @@ A node refuses to start where it cannot keep what --durability promises:
 		Example: `{{name}} node --name a -s nats://n1:4222,nats://n2:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
 {{name}} node --name b --zone west --weight 2 --http :4280
 {{name}} node --name c --roles projectors,gateway
-{{name}} node --durability replicated --json`,
+{{name}} node --views postgres://app@db/app --durability replicated --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd, s)
@@ -69,6 +71,8 @@ A node refuses to start where it cannot keep what --durability promises:
 	flags.IntVar(&f.replicas, "replicas", 0, "`COPIES` of the data of a new namespace, and the least that an existing one must have (default 3; 1 with --durability single or none)")
 	flags.StringVar(&f.durability, "durability", string(replicatedSync), "the `PROMISE` to keep: "+strings.Join(promiseNames(), ", "))
 	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas, such as http://n1:8222")
+	addViewsFlag(cmd, &f.views)
+	flags.BoolVar(&f.api, "api", false, "serve commands and queries over HTTP too, below /v1/, to whoever reaches --http: it asks nobody who they are")
 	return cmd
 }
 
@@ -81,6 +85,8 @@ type nodeConfig struct {
 	replicas   int
 	promise    promise
 	monitor    []string
+	views      viewStore
+	api        bool
 }
 
 func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err error) {
@@ -94,6 +100,7 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 		return c, err
 	}
 	c.promise, c.partitions, c.logStreams, c.replicas = promise(f.durability), f.partitions, f.logStreams, f.replicas
+	c.api = f.api
 	if !slices.Contains(promises, c.promise) {
 		return c, Usage("--durability %q: want %s", f.durability, strings.Join(promiseNames(), ", "))
 	}
@@ -107,6 +114,15 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 	}
 	if err := store.ValidateName("namespace", s.Namespace()); err != nil {
 		return c, Usage("--ns: %v", err)
+	}
+	if c.views, err = viewStoreOf(cmd, s, f.views); err != nil {
+		return c, err
+	}
+	switch {
+	case c.views.kind == viewsSQLite && c.views.where == "":
+		return c, Usage("--views sqlite: name the directory, as in sqlite:/var/lib/%s", s.app.Name)
+	case c.views.kind != viewsKV && c.promise == none:
+		return c, Usage("--views %s outlives the events, of which --durability none keeps nothing", c.views.kind)
 	}
 	return c, nil
 }

@@ -34,15 +34,19 @@ func newProduction(s *Session, config nodeConfig) *production {
 		log: jetstream.Config{
 			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
 		},
+		store: config.views,
 	}
 	p.web.health.probe = p.member.probe
 	return p
 }
 
 func (p *production) process() *process {
-	return &process{
-		session: p.session, web: p.web, parts: p.member.parts(), announce: p.announce, handsOver: true,
+	parts := p.member.parts()
+	if p.config.api {
+		door := api{session: p.session, door: &p.web.door, dial: p.dial}
+		parts = append(parts, door.part())
 	}
+	return &process{session: p.session, web: p.web, parts: parts, announce: p.announce, handsOver: true}
 }
 
 // dial finds out within seconds that a server is gone without a word: until
@@ -114,9 +118,12 @@ func (p *production) announce(took time.Duration) error {
 	b.title(s, "node "+info.Node+": "+strings.Join(info.Roles, ", "))
 	b.head = append(b.head,
 		row("NATS", info.NATS, ""),
-		row("HTTP", info.HTTP+" /livez /readyz /metrics", gaveWay(p.config.http, info.HTTP)),
+		row("HTTP", info.HTTP+httpPaths(p.config.api), gaveWay(p.config.http, info.HTTP)),
 		row("Log", fmt.Sprintf("%s, %d partitions", info.Namespace, info.Partitions), ""),
 		row("Durability", info.Durability+": "+info.Loss, ""))
+	if p.config.views.kind != viewsKV {
+		b.head = append(b.head, row("View store", p.config.views.String(), ""))
+	}
 	b.application(s.app)
 	b.tail = append(b.tail, row("Ready", fmt.Sprintf("in %d ms", info.ReadyMS), "see: "+s.app.Name+" cluster nodes"))
 	return b.print(s.Out())

@@ -24,5 +24,6 @@ func (p *progress) show(format string, args ...any) {
 func (p *progress) end() {
 	if p.drawn {
 		fmt.Fprint(p.session.Err(), "\r\x1b[K")
+		p.drawn = false
 	}
 }

@@ -3,11 +3,13 @@ package node
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
 
@@ -15,20 +17,30 @@ func newProjection(s *Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "projection",
 		Aliases: []string{"proj"},
-		Short:   "See how far the views are",
-		Example: `{{name}} projection ls`,
-		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
-	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "ls",
-		Short: "List the projections: state, position, lag",
+		Short:   "See how far the views are, build them again, verify them",
 		Example: `{{name}} projection ls
-{{name}} projection ls --jq 'select(.state != "live")'`,
+{{name}} projection rebuild VIEW --online --switch
+{{name}} projection verify VIEW`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(newProjectionList(s), newProjectionLag(s), newProjectionInfo(s), newProjectionVerify(s), newProjectionRebuild(s), newProjectionRewind(s))
+	for _, c := range projectionChanges {
+		cmd.AddCommand(newProjectionChange(s, c))
+	}
+	return cmd
+}
+
+func newProjectionList(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List the views and their read models: state, position, lag",
+		Example: `{{name}} projection ls
+{{name}} projection ls --jq 'select(.state != "live")'
+{{name}} projection ls --jq 'select(.parked > 0) | [.name, .parked]'`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.listProjections(cmd.Context()) },
-	})
-	return cmd
+	}
 }
 
 func (s *Session) listProjections(ctx context.Context) error {
@@ -40,16 +52,77 @@ func (s *Session) listProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g := s.grid("NAME", "VERSION", "STATE", "POSITION", "LAG", "BEHIND", "EVENTS", "LEFT", "ERROR")
+	if s.JSON() {
+		return s.printAll(statuses)
+	}
+	g := s.grid("NAME", "VERSION", "ROLE", "STATE", "POSITION", "LAG", "BEHIND", "TREND", "EVENTS", "PARKED", "LEFT", "ERROR")
+	for _, p := range statuses {
+		g.add(p.Name, versionOf(p), p.Role, s.paintState(p), p.Checkpoint, humanize.Comma(int64(p.LagEvents)),
+			seconds(p.LagSeconds), p.Trend, humanize.Comma(int64(p.Events)), s.paintCount(p.Parked), timeLeft(p), p.Error)
+	}
+	return g.render("no views: this application defines none")
+}
+
+// printAll prints the models as JSON, one a line.
+func (s *Session) printAll(statuses []projector.Status) error {
+	for _, p := range statuses {
+		if err := s.Print(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newProjectionLag(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "lag [VIEW]",
+		Short: "Show how far the views are behind, and whether that grows",
+		Example: `{{name}} projection lag
+{{name}} projection lag VIEW --jq .lag_seconds`,
+		Args:              args(0, 1),
+		ValidArgsFunction: completeViews(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			statuses, err := request(cmd.Context(), s, client.Projections)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				statuses = slices.DeleteFunc(statuses, func(p projector.Status) bool { return p.Name != args[0] })
+				if len(statuses) == 0 {
+					return s.viewFailure(cmd.Context(), client, args[0], fmt.Errorf("%w: %q", projector.ErrNoView, args[0]))
+				}
+			}
+			return s.printLag(statuses)
+		},
+	}
+}
+
+// lagged is what lag prints of a model as JSON.
+type lagged struct {
+	Model      string  `json:"model"`
+	Role       string  `json:"role"`
+	State      string  `json:"state"`
+	LagEvents  uint64  `json:"lag_events"`
+	LagSeconds float64 `json:"lag_seconds"`
+	Trend      string  `json:"trend"`
+	Stalled    bool    `json:"stalled"`
+}
+
+func (s *Session) printLag(statuses []projector.Status) error {
+	g := s.grid("MODEL", "ROLE", "STATE", "LAG", "BEHIND", "TREND", "LEFT")
 	for _, p := range statuses {
 		if s.JSON() {
-			if err := s.Print(p); err != nil {
+			err := s.Print(lagged{modelOf(p).String(), p.Role, p.State, p.LagEvents, p.LagSeconds, p.Trend, p.Stalled})
+			if err != nil {
 				return err
 			}
 			continue
 		}
-		g.add(p.Name, p.Version, s.paintState(p.State), p.Checkpoint, humanize.Comma(int64(p.LagEvents)),
-			seconds(p.LagSeconds), humanize.Comma(int64(p.Events)), timeLeft(p), p.Error)
+		g.add(modelOf(p), p.Role, s.paintState(p), humanize.Comma(int64(p.LagEvents)), seconds(p.LagSeconds), p.Trend, timeLeft(p))
 	}
 	if s.JSON() {
 		return nil
@@ -57,16 +130,41 @@ func (s *Session) listProjections(ctx context.Context) error {
 	return g.render("no views: this application defines none")
 }
 
-func (s *Session) paintState(state string) painted {
-	y, text := s.style(s.Out()), printable(state)
-	switch state {
-	case projector.StateLive:
-		return painted(y.good(text))
-	case projector.StateFailed, projector.StateStopped:
+func modelOf(p projector.Status) projector.Model {
+	return projector.Model{View: p.Name, Version: p.Version, Build: p.Build}
+}
+
+// versionOf is the version, and the build where there is more than one.
+func versionOf(p projector.Status) string {
+	if p.Build == 0 {
+		return fmt.Sprint(p.Version)
+	}
+	return fmt.Sprintf("%d_b%d", p.Version, p.Build)
+}
+
+func (s *Session) paintState(p projector.Status) painted {
+	y, text := s.style(s.Out()), printable(p.State)
+	switch {
+	case p.State == projector.StateFailed, p.State == projector.StateStopped, p.State == gateway.StateUnreachable:
 		return painted(y.bad(text))
+	case p.Paused:
+		return painted(y.warn("paused"))
+	case p.Stalled:
+		return painted(y.bad(text + ", stalled"))
+	case p.State == projector.StateLive:
+		return painted(y.good(text))
 	default:
 		return painted(y.warn(text))
 	}
+}
+
+// paintCount shows a number that should be 0.
+func (s *Session) paintCount(n int) painted {
+	text := humanize.Comma(int64(n))
+	if n == 0 {
+		return painted(text)
+	}
+	return painted(s.style(s.Out()).bad(text))
 }
 
 // seconds prints a lag.
@@ -79,6 +177,10 @@ func timeLeft(p projector.Status) string {
 	if p.State != projector.StateCatchingUp || p.Rate <= 0 {
 		return ""
 	}
-	left := time.Duration(float64(p.LagEvents) / p.Rate * float64(time.Second))
-	return fmt.Sprintf("%v at %s/s", left.Round(time.Second), humanize.Comma(int64(p.Rate)))
+	return fmt.Sprintf("%v at %s/s", leftOf(p).Round(time.Second), humanize.Comma(int64(p.Rate)))
+}
+
+// leftOf is how long a model that catches up will need, at the rate that it has.
+func leftOf(p projector.Status) time.Duration {
+	return time.Duration(float64(p.LagEvents) / p.Rate * float64(time.Second))
 }

@@ -40,6 +40,7 @@ const patience = time.Minute
 //	exits CODE NAME ARG...    run a command, and expect the exit code
 //	probe STATUS PATH         get a path from HTTP, and expect the status; stdout then has the body
 //	until PATTERN NAME ARG... run a command until it succeeds and a line of what it prints matches; negated: none does
+//	remember NAME             set a variable to what the last command printed, a JSON string or a word
 //	occupy ADDRESS            see to it that somebody listens there; sets PORT
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -47,12 +48,13 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("XDG_CONFIG_HOME", filepath.Join(e.WorkDir, "config"))
+			e.Setenv("NATS_TIMEOUT", patience.String())
 			e.Setenv("GORACE", "atexit_sleep_ms=0") // under the race detector each process would end a second late
 			e.Values[devKey{}] = &running{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"start": start, "end": end, "exits": exits, "until": until, "probe": probe, "occupy": occupy,
+			"start": start, "end": end, "exits": exits, "until": until, "probe": probe, "occupy": occupy, "remember": remember,
 		},
 		Deadline:      time.Now().Add(4 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -187,6 +189,10 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("a line matches %s: still %v after %v: %v", args[0], neg, patience, err)
 		}
 	}
+}
+
+func remember(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.Trim(strings.TrimSpace(ts.ReadFile("stdout")), `"`))
 }
 
 func probe(ts *testscript.TestScript, _ bool, args []string) {

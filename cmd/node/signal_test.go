@@ -17,6 +17,7 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bank":   func() { node.Main(bank) },
+		"vault":  func() { node.Main(vault) },
 		"annals": func() { node.Main(node.App{Name: "annals"}) },
 	})
 }

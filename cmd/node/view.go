@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,11 +21,12 @@ func newView(s *Session) *cobra.Command {
 		Short: "Read the read models",
 		Example: `{{name}} view ls
 {{name}} view ls VIEW --json
-{{name}} view get VIEW KEY`,
+{{name}} view get VIEW KEY
+{{name}} view wait 1024 VIEW VIEW`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newViewGet(s), newViewList(s))
+	cmd.AddCommand(newViewGet(s), newViewList(s), newViewWait(s), newViewWatch(s))
 	return cmd
 }
 
@@ -94,6 +98,51 @@ func newViewList(s *Session) *cobra.Command {
 	return cmd
 }
 
+func newViewWait(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "wait POSITION VIEW...",
+		Short: "Wait until views have everything up to a position",
+		Example: `{{name}} view wait 1024 VIEW
+{{name}} view wait 1024 VIEW VIEW --timeout 30s`,
+		Args: args(2, 1+gateway.MaxWaitViews),
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			return s.views(), cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			position, err := strconv.ParseUint(args[0], 10, 64)
+			if err != nil {
+				return Usage("position %q: want a number from 0, as a command's result names it", args[0])
+			}
+			return s.waitForViews(cmd.Context(), store.Position(position), args[1:])
+		},
+	}
+}
+
+// awaited is what wait prints.
+type awaited struct {
+	Position store.Position `json:"position"`
+	Views    []string       `json:"views"`
+}
+
+func (s *Session) waitForViews(ctx context.Context, p store.Position, views []string) error {
+	client, err := s.Client(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = request(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, client.Wait(ctx, p, views...) })
+	if err != nil {
+		return s.viewsFailure(ctx, client, views, err)
+	}
+	if s.JSON() {
+		return s.Print(awaited{Position: p, Views: views})
+	}
+	_, err = fmt.Fprintf(s.Out(), "%s: at position %d or later\n", printable(strings.Join(views, ", ")), p)
+	return err
+}
+
 func (s *Session) listDocuments(ctx context.Context, client *gateway.Client, view string, min store.Position, limit int) error {
 	g := s.grid("KEY", "POSITION", "DOCUMENT")
 	count := 0
@@ -118,8 +167,8 @@ func (s *Session) listDocuments(ctx context.Context, client *gateway.Client, vie
 	return g.render("no documents yet; see how far the view is: " + s.app.Name + " projection ls")
 }
 
-// viewFailure helps with a view that the system does not have.
-func (s *Session) viewFailure(ctx context.Context, client *gateway.Client, view string, err error) error {
+// viewsFailure helps with views of which the system does not have all.
+func (s *Session) viewsFailure(ctx context.Context, client *gateway.Client, views []string, err error) error {
 	if !errors.Is(err, projector.ErrNoView) {
 		return err
 	}
@@ -127,24 +176,20 @@ func (s *Session) viewFailure(ctx context.Context, client *gateway.Client, view 
 	if asked != nil {
 		return err
 	}
-	return s.unknown(err, gateway.CodeUnknownView, "view", view, info.Views)
+	for _, view := range views {
+		if !slices.Contains(info.Views, view) {
+			return s.unknown(err, gateway.CodeUnknownView, "view", view, info.Views)
+		}
+	}
+	return err
+}
+
+// viewFailure helps with a view that the system does not have.
+func (s *Session) viewFailure(ctx context.Context, client *gateway.Client, view string, err error) error {
+	return s.viewsFailure(ctx, client, []string{view}, err)
 }
 
 func addMinPosition(cmd *cobra.Command, min *uint64) {
 	cmd.Flags().Uint64Var(min, "min-position", 0, "wait until the view has reached this `POSITION`, as a command's result names it")
 	perCall(cmd, "min-position")
-}
-
-// completeViews completes the first argument with the application's views; it
-// asks nobody.
-func completeViews(s *Session) cobra.CompletionFunc {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		var views []string
-		if len(args) == 0 {
-			for _, p := range s.app.Projections {
-				views = append(views, p.Describe().Name)
-			}
-		}
-		return views, cobra.ShellCompDirectiveNoFileComp
-	}
 }

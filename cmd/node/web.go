@@ -10,11 +10,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// web is what a process serves over HTTP: probes and metrics.
+// web is what a process serves over HTTP: probes, metrics, and the API where it
+// has one.
 type web struct {
 	session *Session
 	wanted  address
 	health  health
+	door    door
 	metrics *prometheus.Registry
 
 	listener net.Listener
@@ -36,7 +38,7 @@ func (w *web) open(context.Context) (err error) {
 	if w.listener, err = w.wanted.listen(); err != nil {
 		return err
 	}
-	w.server = newHTTPServer(&w.health, w.metrics, w.session.logger)
+	w.server = newHTTPServer(&w.health, w.metrics, &w.door, w.session.logger)
 	return nil
 }
 
@@ -53,4 +55,12 @@ func (w *web) run(ctx context.Context) error {
 	}
 	<-stopped // a request that hangs on is cut off, which is no failure
 	return nil
+}
+
+// httpPaths names what there is below the address, for banners.
+func httpPaths(api bool) string {
+	if api {
+		return " /v1 /livez /readyz /metrics"
+	}
+	return " /livez /readyz /metrics"
 }

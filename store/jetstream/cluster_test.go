@@ -27,7 +27,7 @@ func TestBothConflictCodes(t *testing.T) {
 	publish := func(conn *nats.Conn, expected uint64) {
 		m := newMsg(subject, []byte("x"))
 		m.Header.Set(expectedLastSubject, fmt.Sprint(expected))
-		reply, err := conn.RequestMsg(m, 5*time.Second)
+		reply, err := conn.RequestMsg(m, patience)
 		if err != nil {
 			return
 		}
@@ -49,7 +49,7 @@ func TestBothConflictCodes(t *testing.T) {
 	for i := range 8 {
 		conns = append(conns, connect(t, servers[i%len(servers)]))
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for (!seen[codeWrongLastSequence] || !seen[codeWriteInProgress]) && time.Now().Before(deadline) {
 		var wg sync.WaitGroup
 		expected := last
@@ -73,7 +73,7 @@ func TestLeaderStepsDown(t *testing.T) {
 	rival := open(t, &cluster, Config{Namespace: l.cfg.Namespace, Conn: connect(t, servers[1])})
 	l.ackWait, rival.ackWait = 500*time.Millisecond, 500*time.Millisecond
 	const streams, stepDowns = 3, 3
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	defer cancel()
 	var wg sync.WaitGroup
 	stop := make(chan struct{})

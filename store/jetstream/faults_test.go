@@ -51,7 +51,7 @@ func (d *disturbed) send(m *nats.Msg) error {
 		// Asked for and thrown away, so that it is stored when the log looks.
 		lost := newMsg(m.Subject, m.Data)
 		lost.Header = m.Header
-		if _, err := d.conn.RequestMsg(lost, 10*time.Second); err != nil {
+		if _, err := d.conn.RequestMsg(lost, patience); err != nil {
 			return err
 		}
 	}

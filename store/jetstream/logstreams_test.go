@@ -252,7 +252,7 @@ func TestBrokenOrder(t *testing.T) {
 	if _, err := js.CreateStream(t.Context(), logStreamConfig(l.cfg, &l.names, l.names.streamOf(id))); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	v.attach(t, sources)
 	if _, err := l.Append(ctx, commitOf(id, store.Head{}, 1)); !errors.Is(err, store.ErrUnknown) && err != nil {

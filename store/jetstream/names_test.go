@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"pgregory.net/rapid"
@@ -74,7 +73,7 @@ func TestPartitionIsTheServers(t *testing.T) {
 			if err := conn.Publish(from+"."+id.Type+"."+token, nil); err != nil {
 				t.Fatal(err)
 			}
-			m, err := sub.NextMsg(10 * time.Second)
+			m, err := sub.NextMsg(patience)
 			if err != nil {
 				t.Fatal(err)
 			}

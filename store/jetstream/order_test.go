@@ -112,7 +112,7 @@ func TestOrderHolds(t *testing.T) {
 	c := startOwnCluster(t)
 	cfg := several
 	cfg.Replicas, cfg.Namespace = clusterLen, namespace(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	var keepers []*bookkeeper
 	for w := range writers {

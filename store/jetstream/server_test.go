@@ -91,7 +91,7 @@ func startSingle(dir string) ([]*server.Server, error) {
 		return nil, err
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(patience) {
 		return nil, fmt.Errorf("the server is not ready")
 	}
 	return []*server.Server{s}, nil
@@ -113,7 +113,7 @@ func startCluster(dir string) ([]*server.Server, error) {
 		s.Start()
 		servers = append(servers, s)
 	}
-	return servers, waitFor(30*time.Second, func() bool { return isCluster(servers) })
+	return servers, waitFor(patience, func() bool { return isCluster(servers) })
 }
 
 func isCluster(servers []*server.Server) bool {
@@ -155,6 +155,9 @@ func freeAddresses(n int) ([]*url.URL, error) {
 	return all, nil
 }
 
+// patience is how long a test waits for what must happen.
+const patience = 2 * time.Minute
+
 // waitFor polls until is reports true.
 func waitFor(most time.Duration, is func() bool) error {
 	deadline := time.After(most)
@@ -172,7 +175,7 @@ func waitFor(most time.Duration, is func() bool) error {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	if err := waitFor(20*time.Second, is); err != nil {
+	if err := waitFor(patience, is); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }

@@ -29,6 +29,8 @@ type Config struct {
 	// OwnServer: each node knows only the server at its own place. Default
 	// false: all of them.
 	OwnServer bool
+	// NodeArguments are added to the command line of each node. Default none.
+	NodeArguments []string
 }
 
 // Fleet is a cluster of NATS servers and of nodes, as many of each.
@@ -82,7 +84,7 @@ func (f *Fleet) place() error {
 		if err := s.configure(f.Servers); err != nil {
 			return err
 		}
-		n := &Node{Name: string(rune('A' + i)), Place: s.Place, program: f.config.Programs.Loans, dir: f.config.Dir, http: ports[portsEach*i+3], all: f.Servers}
+		n := &Node{Name: string(rune('A' + i)), Place: s.Place, program: f.config.Programs.Loans, dir: f.config.Dir, http: ports[portsEach*i+3], all: f.Servers, extra: f.config.NodeArguments}
 		n.servers = f.Servers
 		if f.config.OwnServer {
 			n.servers = f.Servers[i : i+1]

@@ -20,6 +20,7 @@ type Node struct {
 	servers []*Server // that it connects to
 	all     []*Server // of the cluster
 	http    int       // port
+	extra   []string  // arguments
 	process *Process
 }
 
@@ -64,8 +65,8 @@ func (n *Node) arguments() []string {
 	for _, s := range n.all {
 		monitors = append(monitors, s.Monitor())
 	}
-	return []string{
+	return append([]string{
 		"node", "--name", n.Name, "--server", strings.Join(urls, ","), "--monitor", strings.Join(monitors, ","),
 		"--replicas", "3", "--http", fmt.Sprintf("127.0.0.1:%d", n.http), "--json",
-	}
+	}, n.extra...)
 }

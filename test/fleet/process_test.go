@@ -21,7 +21,7 @@ func shell(t *testing.T, script string) *Process {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.Kill)
-	err = Until(t.Context(), 10*time.Second, "it says hello", func() error {
+	err = Until(t.Context(), time.Minute, "it says hello", func() error {
 		if !strings.Contains(p.Tail(), "hello") {
 			return errors.New("silence")
 		}
@@ -65,8 +65,8 @@ func TestProcessStops(t *testing.T) {
 		limit        time.Duration
 		says         string
 	}{
-		{"in good order", `trap "exit 0" TERM; while :; do sleep 0.01; done`, 10 * time.Second, ""},
-		{"with an error", `trap "exit 4" TERM; while :; do sleep 0.01; done`, 10 * time.Second, "exit status 4"},
+		{"in good order", `trap "exit 0" TERM; while :; do sleep 0.01; done`, time.Minute, ""},
+		{"with an error", `trap "exit 4" TERM; while :; do sleep 0.01; done`, time.Minute, "exit status 4"},
 		{"not at all", `trap "" TERM; while :; do sleep 0.01; done`, 100 * time.Millisecond, "did not end within"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"maps"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/annals-go/annals/cmd/loans/views"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/test/fold"
 )
 
 // shelf holds documents by view.
@@ -57,12 +56,16 @@ func TestViews(t *testing.T) {
 			t.Parallel()
 			b := sound(t).book
 			s := shelf{}
-			for _, v := range []reference{newFold(views.Applications), newFold(views.Activities), newFold(views.Workload), newFold(views.Outcomes)} {
-				docs, err := v.documents(b)
+			all := fold.Loans()
+			if err := fold.All(b.commits, all...); err != nil {
+				t.Fatal(err)
+			}
+			for _, v := range all {
+				docs, err := v.Documents()
 				if err != nil {
 					t.Fatal(err)
 				}
-				s[v.name()] = maps.Clone(docs)
+				s[v.Name()] = docs
 			}
 			c.spoil(s)
 			differences, err := Views(t.Context(), b, s, 100*time.Millisecond)

@@ -26,14 +26,17 @@ var mayImport = map[string][]string{
 
 	"projector":               {"store"},
 	"projector/kv":            {"projector", "store"},
+	"projector/postgres":      {"projector", "store"},
+	"projector/sqlite":        {"projector", "store"},
 	"projector/projectortest": {"projector", "store"},
 
 	"cluster":          {},
 	"cluster/embedded": {},
 
-	"gateway": {"actor", "projector", "cluster", "store"},
+	"gateway":         {"actor", "projector", "cluster", "store"},
+	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "projector", "projector/kv", "gateway", "cluster", "cluster/embedded", "store", "store/jetstream"},
+	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/jetstream"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
@@ -59,6 +62,8 @@ var keptTo = []struct {
 	{"github.com/nats-io/nats-server/v2", []string{"cluster/embedded"}, "it links a server into every client"},
 	{"github.com/nats-io/nats.go", []string{"store/jetstream", "projector/kv", "gateway", "cluster", "cmd"}, "the core runs on any log"},
 	{"github.com/synadia-io/orbit.go", []string{"store/jetstream", "projector/kv", "cluster", "cmd"}, "the core runs on any log"},
+	{"github.com/jackc/pgx/v5", []string{"projector/postgres"}, "who keeps views elsewhere needs no PostgreSQL"},
+	{"modernc.org/sqlite", []string{"projector/sqlite"}, "who keeps views elsewhere needs no SQLite"},
 	{"github.com/vmihailenco/msgpack/v5", []string{"store"}, "stored bytes have one writer, behind store.Codec"},
 	{"github.com/prometheus/client_golang", []string{"store/jetstream", "actor", "projector", "gateway", "cluster", "cmd"}, "the vocabulary measures nothing"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "only commands have a command line"},

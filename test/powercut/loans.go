@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/test/fold"
 )
 
 // loans is the loans example, run as its users run it.
@@ -167,16 +168,16 @@ func (l *loans) checkResting(ctx context.Context, c client, b *book) (findings, 
 
 func checkViews(ctx context.Context, c client, b *book) (findings, error) {
 	var found findings
-	all := references()
-	if err := foldAll(b, all); err != nil {
+	all := fold.Loans()
+	if err := fold.All(b.commits, all...); err != nil {
 		return found, err
 	}
 	for _, f := range all {
-		want, err := f.documents()
+		want, err := f.Documents()
 		if err != nil {
 			return found, err
 		}
-		got, err := c.view(ctx, f.name(), b.tip)
+		got, err := c.view(ctx, f.Name(), b.tip)
 		if ctx.Err() != nil {
 			return found, ctx.Err()
 		}
@@ -184,7 +185,7 @@ func checkViews(ctx context.Context, c client, b *book) (findings, error) {
 			found.addWrong("%v", err)
 			continue
 		}
-		found.merge(compareView(f.name(), want, got))
+		found.merge(compareView(f.Name(), want, got))
 	}
 	return found, nil
 }

@@ -1,0 +1,260 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+)
+
+func newDLQ(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "dlq",
+		Short: "See and repair what views could not apply",
+		Long: `An event that a view cannot apply parks its stream for that view: the stream's
+later events wait behind it, in order, and all other streams go on. The log keeps
+every event. Each parked stream is a dead letter.`,
+		Example: `{{name}} dlq ls
+{{name}} dlq get ID
+{{name}} dlq retry ID`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(newDLQList(s), newDLQGet(s), newDLQRetry(s), newDLQEdit(s), newDLQSkip(s), newDLQSkipped(s), newDLQExport(s))
+	return cmd
+}
+
+// eachLetter calls do with the dead letters of a view, or of all views that the
+// system has.
+func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view string, do func(gateway.Operator, projector.DeadLetter) error) error {
+	views := []string{view}
+	if view == "" {
+		info, err := request(ctx, s, client.Info)
+		if err != nil {
+			return err
+		}
+		views = info.Views
+	}
+	for _, view := range views {
+		o := client.Operator(view)
+		for l, err := range o.DeadLetters(ctx) {
+			if err == nil {
+				err = do(o, l)
+			}
+			if err != nil {
+				return s.viewFailure(ctx, client, view, err)
+			}
+		}
+	}
+	return nil
+}
+
+// errFound ends a walk through the dead letters.
+var errFound = errors.New("found")
+
+// findLetter returns the dead letter of an id, and the operator of its view.
+func (s *Session) findLetter(ctx context.Context, client *gateway.Client, id string) (o gateway.Operator, letter projector.DeadLetter, err error) {
+	var ids []string
+	err = s.eachLetter(ctx, client, "", func(of gateway.Operator, l projector.DeadLetter) error {
+		ids = append(ids, l.ID)
+		if l.ID != id {
+			return nil
+		}
+		o, letter = of, l
+		return errFound
+	})
+	switch {
+	case errors.Is(err, errFound):
+		return o, letter, nil
+	case err != nil:
+		return o, letter, err
+	}
+	f := &Failure{Code: gateway.CodeNoLetter, Exit: exitNotFound, What: fmt.Sprintf("no dead letter %q", id), Err: projector.ErrNoLetter}
+	f.Why = "no stream is parked under this id; it may have been repaired"
+	f.Fix = fmt.Sprintf("list them: %s dlq ls", s.app.Name)
+	if near := nearest(id, ids); near != "" {
+		f.Fix = "did you mean: " + near
+	}
+	return o, letter, f
+}
+
+func newDLQList(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls [VIEW]",
+		Short: "List the streams that are parked",
+		Example: `{{name}} dlq ls
+{{name}} dlq ls VIEW --jq .id`,
+		Args:              args(0, 1),
+		ValidArgsFunction: completeViews(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			g := s.grid("ID", "MODEL", "STREAM", "VERSION", "EVENT", "KIND", "TRIED", "WAITING", "PARKED", "ERROR")
+			err = s.eachLetter(cmd.Context(), client, strings.Join(args, ""), func(_ gateway.Operator, l projector.DeadLetter) error {
+				if s.JSON() {
+					return s.Print(l)
+				}
+				g.add(l.ID, l.Model, l.Stream, l.At, l.Event, l.Kind, l.Attempts, humanize.Comma(int64(l.Queued)), s.when(l.Parked), s.wrapped(l.Error))
+				return nil
+			})
+			if err != nil || s.JSON() {
+				return err
+			}
+			return g.render("nothing is parked: every view has applied what it has seen")
+		},
+	}
+}
+
+func newDLQGet(s *Session) *cobra.Command {
+	var limit int
+	cmd := &cobra.Command{
+		Use:   "get ID",
+		Short: "Show one dead letter and the events that wait in it",
+		Example: `{{name}} dlq get ID
+{{name}} dlq get ID --limit 1 --jq '.events[0].data'`,
+		Args:              args(1, 1),
+		ValidArgsFunction: completeLetters(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 1 || limit > maxLetterEvents {
+				return Usage("--limit is %d; it must be 1 to %d", limit, maxLetterEvents)
+			}
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			l, err := s.letter(cmd.Context(), client, args[0], limit)
+			if err != nil {
+				return err
+			}
+			if s.JSON() {
+				return s.Print(l)
+			}
+			return s.printLetter(l)
+		},
+	}
+	cmd.Flags().IntVarP(&limit, "limit", "n", 10, "show at most so many of the events that wait")
+	perCall(cmd, "limit")
+	return cmd
+}
+
+// maxLetterEvents is how many events of a dead letter can be had at once.
+const maxLetterEvents = 1000
+
+// letter is a dead letter with events, as it is printed and exported.
+type letter struct {
+	projector.DeadLetter
+	Events []gateway.LetterEvent `json:"events"`
+}
+
+func (s *Session) letter(ctx context.Context, client *gateway.Client, id string, limit int) (letter, error) {
+	o, _, err := s.findLetter(ctx, client, id)
+	if err != nil {
+		return letter{}, err
+	}
+	return s.fetchLetter(ctx, o, id, limit)
+}
+
+func (s *Session) fetchLetter(ctx context.Context, o gateway.Operator, id string, limit int) (letter, error) {
+	return request(ctx, s, func(ctx context.Context) (letter, error) {
+		l, events, err := o.DeadLetter(ctx, id, limit)
+		return letter{l, events}, err
+	})
+}
+
+func (s *Session) printLetter(l letter) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s   %s   %s\n", s.style(s.Out()).strong(printable(l.ID)), printable(l.String()), printable(l.Stream.String()))
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-8s %s\n", name, printable(fmt.Sprintf(format, args...)))
+	}
+	line("event", "%s version %d, position %d", l.Event, l.At, l.Position)
+	line("error", "%s (%s)", l.Error, l.Kind)
+	line("tried", "%d times, last %s", l.Attempts, s.when(l.Tried))
+	line("parked", "%s; %s behind it", s.when(l.Parked), counted(int(l.Queued), "event"))
+	if l.Edited != nil {
+		line("edited", "by %s, to be tried: %s", l.By, l.Edited)
+	}
+	if _, err := fmt.Fprintln(s.Out(), b.String()); err != nil {
+		return err
+	}
+	g := s.grid("VERSION", "EVENT", "TIME", "POSITION", "DATA")
+	for _, e := range l.Events {
+		g.add(e.At, e.Event, s.when(e.Time), e.Position, painted(s.dataOf(e)))
+	}
+	return g.render("the events cannot be read at the moment")
+}
+
+// dataOf shows what an event holds.
+func (s *Session) dataOf(e gateway.LetterEvent) string {
+	switch {
+	case e.Omitted:
+		return "(too large to be shown)"
+	case e.Data != nil:
+		return s.shortened(e.Data, 70)
+	}
+	return printable(fmt.Sprintf("(no JSON) %.60q", e.Raw))
+}
+
+func newDLQSkipped(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "skipped VIEW",
+		Short: "List the events that somebody had left out of a view, and why",
+		Example: `{{name}} dlq skipped VIEW
+{{name}} dlq skipped VIEW --jq '[.stream, .reason, .by]'`,
+		Args:              args(1, 1),
+		ValidArgsFunction: completeViews(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.operate(cmd.Context(), args[0], func(ctx context.Context, o gateway.Operator) error {
+				g := s.grid("MODEL", "STREAM", "VERSION", "EVENT", "TIME", "BY", "REASON", "ERROR")
+				for k, err := range o.Skipped(ctx) {
+					if err == nil && s.JSON() {
+						err = s.Print(k)
+					}
+					if err != nil {
+						return err
+					}
+					g.add(k.Model, k.Stream, k.At, k.Event, s.when(k.Time), k.By, s.wrapped(k.Reason), s.wrapped(k.Error))
+				}
+				if s.JSON() {
+					return nil
+				}
+				return g.render("no event was left out")
+			})
+		},
+	}
+}
+
+func newDLQExport(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "export [VIEW]",
+		Short: "Print all dead letters with their events as JSON, one a line",
+		Example: `{{name}} dlq export > letters.jsonl
+{{name}} dlq export VIEW --jq '.events[0]'`,
+		Args:              args(0, 1),
+		ValidArgsFunction: completeViews(s),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			client, err := s.Client(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return s.eachLetter(cmd.Context(), client, strings.Join(args, ""), func(o gateway.Operator, l projector.DeadLetter) error {
+				whole, err := s.fetchLetter(cmd.Context(), o, l.ID, maxLetterEvents)
+				if errors.Is(err, projector.ErrNoLetter) {
+					return nil // it was repaired meanwhile
+				}
+				if err != nil {
+					return err
+				}
+				return s.Print(whole)
+			})
+		},
+	}
+}
