@@ -18,6 +18,7 @@
 //	<ns>.cmd.<type>.<id>.<command>             a command; headers Annals-Command-Id, Annals-Expected-Version, Annals-Wait-Views …
 //	<ns>.qry.<view>.<key>                      one document; header Annals-Min-Position
 //	<ns>.qry.<view>                            a page of documents
+//	<ns>.watch.<view>.<key>, <ns>.watch.<view>  a stream of what changes
 //	<ns>.ctl.aggregate.get, .history; <ns>.ctl.projection.ls; <ns>.ctl.info; <ns>.ctl.wait
 //	<ns>.ctl.projection.VERB, <ns>.ctl.dlq.VERB   an operation on one view
 //	<ns>.prt.<partition>.cmd.<type>.<id>.<command>   a command, to the owner of its partition

@@ -272,7 +272,7 @@ func TestOperationsEndWithTheDrain(t *testing.T) {
 	f := &fakeOperators{views: totals(0, 0), hang: true}
 	_, stop := startGateway(t, gateway.Config{
 		Conn: connect(t, s), Actors: &fakeActors{submit: func(context.Context, actor.Command, func(actor.Result, error)) {}},
-		Views: f.views, Operators: f, DrainTimeout: 300 * time.Millisecond,
+		Views: f.views, Operators: f, DrainTimeout: tooShort,
 	})
 	nc := connect(t, s)
 	answers := make(chan *nats.Msg, 1)
