@@ -1,8 +1,10 @@
-// Package projector is the read side: it turns the log into documents that
-// can be asked for, each event taking effect exactly once and in order.
+// Package projector is the read side: it turns the log into documents and
+// tables that can be asked for, and into reactions, each event taking effect
+// exactly once and in order, or, for a reaction, at least once.
 //
-// It owns the definition of a view ([Documents]), the group that runs views
-// ([Group]: follow, fold, commit, wait) and the contract of what keeps them
+// It owns the definitions of views ([Documents], [Tables], [Reaction]), the group
+// that runs them ([Group]: follow, fold, commit, wait), what becomes of an event
+// that cannot be applied ([DeadLetter]), and the contract of what keeps views
 // ([Store], [View]). It holds one store, [Memory], for tests and throw-away
 // data; package projector/kv keeps documents in NATS.
 //
@@ -15,9 +17,9 @@
 // is built beside it, the previous one for a roll-back. The [Registry] says which
 // is which; [Group.Rebuild], [Group.Promote] and [Group.Rollback] change it.
 //
-// It never decides anything, never writes to the log and never skips an event:
-// what cannot be applied stops its own projection, loudly, and no other. It
-// imports package store and nothing else of this module.
+// It never decides anything, never writes to the log and never skips an event
+// that nobody told it to: what cannot be applied parks its own stream, loudly,
+// and holds up no other. It imports package store and nothing else of this module.
 //
 //	var Totals = projector.Documents[Event, Total]{
 //		Name:   "totals",

@@ -82,7 +82,6 @@ func (f *family) depart() {
 	f.away = true
 	for _, p := range f.models {
 		p.leave(f.elsewhere())
-		p.dismiss(f.elsewhere())
 	}
 	f.broadcast()
 }
@@ -94,7 +93,6 @@ func (f *family) ended() {
 	f.finished = true
 	for _, p := range f.models {
 		p.finish()
-		p.dismiss(ErrStopped)
 	}
 	f.broadcast()
 }
