@@ -43,7 +43,7 @@ func (f *family) change(ctx context.Context, next func(Entry) (Entry, error)) er
 		now, err := f.cfg.Registry.Store(ctx, f.name, want, revision)
 		switch {
 		case err == nil:
-			f.observe(want, now)
+			f.hear(want, now)
 			return nil
 		case errors.Is(err, store.ErrUnknown):
 			unknown = &want
@@ -53,7 +53,7 @@ func (f *family) change(ctx context.Context, next func(Entry) (Entry, error)) er
 		if e, revision, err = f.cfg.Registry.Load(ctx, f.name); err != nil {
 			return err
 		}
-		f.observe(e, revision)
+		f.hear(e, revision)
 	}
 	return fmt.Errorf("%w: view %s is changed by others all the time", store.ErrUnavailable, f.name)
 }

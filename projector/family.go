@@ -44,6 +44,9 @@ type served struct {
 	err      error         // why nothing is served yet
 	refusal  error         // why nothing is served at all
 
+	news         Entry // heard of before the registry was asked
+	newsRevision uint64
+
 	live    *projection
 	flips   int            // how often another model became the live one
 	floored bool           // floor is known
@@ -93,12 +96,38 @@ func (f *family) changes() <-chan struct{} {
 
 func (f *family) elsewhere() error { return fmt.Errorf("view %s: %w", f.name, ErrElsewhere) }
 
-// observe takes in an entry of the registry, if it is news and the view runs
-// here.
+// hear takes in what is said of the registry. That may be late: until the
+// manager has asked it, since the view came here, it is only kept in mind.
+func (f *family) hear(e Entry, revision uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.away:
+	case f.heard:
+		f.take(e, revision)
+	case revision > f.newsRevision:
+		f.news, f.newsRevision = e, revision
+	}
+}
+
+// observe takes in what the registry answered the manager, and what was heard of
+// meanwhile.
 func (f *family) observe(e Entry, revision uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.away || f.idle == nil || f.heard && revision <= f.revision {
+	if f.away {
+		return
+	}
+	f.take(e, revision)
+	if f.newsRevision > 0 {
+		f.take(f.news, f.newsRevision)
+		f.news, f.newsRevision = Entry{}, 0
+	}
+}
+
+// take takes in an entry if it is news.
+func (f *family) take(e Entry, revision uint64) {
+	if f.heard && revision <= f.revision {
 		return
 	}
 	again := e.Settling && !f.entry.Settling
@@ -152,7 +181,7 @@ func (f *family) needed(ctx context.Context, m Model) error {
 	if err != nil {
 		return err
 	}
-	f.observe(e, revision)
+	f.hear(e, revision)
 	if e.role(m) == "" {
 		return fmt.Errorf("model %s: %w", m, errDropped)
 	}

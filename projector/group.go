@@ -70,7 +70,7 @@ func (g *Group) watch(ctx context.Context) {
 		began := time.Now()
 		err := g.cfg.Registry.Watch(ctx, func(view string, e Entry, revision uint64) {
 			if f := g.byName[view]; f != nil {
-				f.observe(e, revision)
+				f.hear(e, revision)
 			}
 		})
 		if ctx.Err() != nil {

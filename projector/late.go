@@ -29,7 +29,7 @@ func (r *run) resumeLetters(ctx context.Context) error {
 }
 
 func (r *run) skipReason(s store.StreamID, version uint64) (string, bool) {
-	reason, ok := r.w.p.desc.skip[eventAt{s, version}]
+	reason, ok := r.w.skips[eventAt{s, version}]
 	return reason, ok
 }
 

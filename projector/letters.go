@@ -129,7 +129,7 @@ func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
 		}
 	})
 	slices.SortFunc(all, func(a, b Skipped) int {
-		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.Model.String(), b.Model.String()), cmp.Compare(a.Worker, b.Worker))
+		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.String(), b.String()), cmp.Compare(a.Worker, b.Worker))
 	})
 	return all, err
 }

@@ -132,6 +132,9 @@ func TestARetryStopsAtTheNextIllEvent(t *testing.T) {
 		}
 		h.healed()
 		agreesWithHistories(t, h.fixture, g, h.view)
+		if v, err := g.Verify(soon(t), "histories", true); err != nil || !v.Workers[0].Equal || v.Documents.Differences != 0 || v.Documents.Compared == 0 {
+			t.Errorf("verification is %+v, %v", v, err)
+		}
 	})
 }
 

@@ -194,8 +194,8 @@ func (p *projection) isOpen() bool {
 // unserved is why the model must not be read, nil if it may be.
 func (p *projection) unserved() error {
 	for _, w := range p.workers {
-		if w.standing.unserved != nil {
-			return w.standing.unserved
+		if w.unserved != nil {
+			return w.unserved
 		}
 	}
 	return nil
@@ -203,7 +203,7 @@ func (p *projection) unserved() error {
 
 // covered is how far the model has all events that concern it.
 func (p *projection) covered() store.Position {
-	covered := p.workers[0].standing.covered
+	covered := p.workers[0].covered
 	for _, w := range p.workers[1:] {
 		covered = min(covered, w.standing.covered)
 	}

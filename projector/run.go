@@ -225,7 +225,7 @@ func (r *run) passes(e store.Recorded[[]byte]) bool {
 	if r.w.waits(e) {
 		return true
 	}
-	reason, bad := desc.skip[eventAt{e.Stream, e.Version}]
+	reason, bad := r.skipReason(e.Stream, e.Version)
 	if bad {
 		r.skipListed(eventOf(e), reason)
 	}

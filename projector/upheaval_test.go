@@ -109,7 +109,10 @@ func (r deadRegistry) Watch(ctx context.Context, changed func(string, projector.
 	if !r.calm.Load() && r.luck.IntN(3) == 0 {
 		return errDead
 	}
-	return r.Registry.Watch(ctx, changed)
+	return r.Registry.Watch(ctx, func(view string, e projector.Entry, revision uint64) {
+		rest(time.Duration(r.luck.IntN(100)) * time.Millisecond) // news are late
+		changed(view, e, revision)
+	})
 }
 
 // upheaval is two processes on one store and registry, and those who use them.

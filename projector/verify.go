@@ -147,13 +147,21 @@ func (p *proving) outcome() WorkerVerification {
 	return o
 }
 
-// refold folds the log into memory, and compares.
+// refold folds the log into memory, without what was skipped, and compares.
 func (p *projection) refold(ctx context.Context) (*Parity, error) {
 	cfg := p.cfg
 	cfg.Store, cfg.Logger = &Memory{}, slog.New(slog.DiscardHandler)
 	again := newProjection(cfg, p.def, Kept{Model: p.model})
 	again.feed = "" // it leaves no trace in the log
 	again.meter = newMetrics(nil).meter(p.desc.Name)
+	p.mu.Lock()
+	upTo := p.least().Position
+	for _, w := range p.workers {
+		for at, s := range w.skipped {
+			again.workers[w.nth].skips[at] = s.Reason
+		}
+	}
+	p.mu.Unlock()
 	folding, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -164,9 +172,6 @@ func (p *projection) refold(ctx context.Context) (*Parity, error) {
 		stop()
 		<-done
 	}()
-	p.mu.Lock()
-	upTo := p.least().Position
-	p.mu.Unlock()
 	if _, _, err := again.at(ctx, upTo); err != nil {
 		return nil, err
 	}

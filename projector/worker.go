@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strconv"
 	"time"
 
@@ -22,6 +23,7 @@ type worker struct {
 	nth    int
 	name   string // of its checkpoint and its notes
 	logger *slog.Logger
+	skips  map[eventAt]string // events to leave out, and why
 	orders []*order           // that the loop has not begun
 	wake   context.CancelFunc // ends what the loop waits for; nil while it does not
 	standing
@@ -41,7 +43,7 @@ type standing struct {
 }
 
 func newWorker(p *projection, nth, of int) *worker {
-	w := &worker{p: p, nth: nth, name: strconv.Itoa(nth), logger: p.logger, standing: standing{state: StateStarting}}
+	w := &worker{p: p, nth: nth, name: strconv.Itoa(nth), logger: p.logger, skips: maps.Clone(p.desc.skip), standing: standing{state: StateStarting}}
 	if of > 1 {
 		w.logger = p.logger.With("worker", w.name)
 	}
