@@ -44,6 +44,7 @@ type projection struct {
 	feed    string // what the names of its feeds begin with; empty: they have none
 	logger  *slog.Logger
 	meter   meter
+	changes *hub // of the documents, for those who watch
 	workers []*worker
 	needed  func(context.Context, Model) error // see open; nil: it is needed
 	onLive  func()                             // called, with the lock held, when it has caught up; may be nil
@@ -79,6 +80,7 @@ func newProjection(cfg Config, def Definition, kept Kept) *projection {
 	for nth := range p.desc.Workers {
 		p.workers = append(p.workers, newWorker(p, nth, p.desc.Workers))
 	}
+	p.changes = newHub(len(p.workers))
 	return p
 }
 
@@ -108,6 +110,7 @@ func (p *projection) enter() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = nil
+	p.changes.end(nil)
 }
 
 // leave sends away who waits, and who comes. Operators may still have something
@@ -117,6 +120,7 @@ func (p *projection) leave(why error) {
 	defer p.mu.Unlock()
 	p.gone = why
 	p.waiters.fail(why)
+	p.changes.end(watchEnd(why))
 	if !errors.Is(why, errMoved) {
 		p.dismiss(why)
 	}
@@ -128,6 +132,7 @@ func (p *projection) finish() {
 	defer p.mu.Unlock()
 	p.finished = true
 	p.waiters.fail(ErrStopped)
+	p.changes.end(ErrStopped)
 	p.dismiss(ErrStopped)
 }
 

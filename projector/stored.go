@@ -92,6 +92,7 @@ func (w *worker) attended(v View, c Checkpoint) {
 	w.p.passive = true
 	w.view, w.stored, w.state, w.err, w.standing.unserved = v, c, StateLive, nil, nil
 	w.standing.covered = max(w.standing.covered, c.Position)
+	w.p.changes.begin(c)
 }
 
 // reject notes that the model must not be read, if that is what err says.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -47,6 +48,52 @@ func (w Watch) matches(key string) bool {
 		return key == w.Key
 	}
 	return strings.HasPrefix(key, w.Prefix)
+}
+
+// Watch yields documents as they are and then as they change, in the order of
+// commits; a deleted one comes without value. For one key an older state never
+// follows a newer one, and the last one always comes; the same may come twice.
+// A deletion that happened before the watch, or while it was interrupted, comes
+// if the model's last changes are still in memory, or if one key is watched: who
+// must not miss one begins with After 0, and forgets what has not come when the
+// first [Watch.Progress] has. Of a model that others bring up to date a change
+// comes when that is noticed, within a second or so.
+//
+// The last pair has the error: [ErrSlow], [ErrElsewhere], [ErrStopped],
+// [ErrSwitched] (the new model has other documents: begin with After 0, and with
+// Min where the watch was), [ErrBusy] (too many watch already), [ErrNoDocuments],
+// [store.ErrInvalid], those of [Group.Wait], or ctx's.
+func (g *Group) Watch(ctx context.Context, view string, w Watch) iter.Seq2[Document, error] {
+	return func(yield func(Document, error) bool) {
+		f, err := g.family(view)
+		if err != nil {
+			yield(Document{}, err)
+			return
+		}
+		p, _, _, err := f.at(ctx, max(w.After, w.Min))
+		if err == nil && p.desc.kind != ofDocuments {
+			err = fmt.Errorf("watch view %s: %w", view, ErrNoDocuments)
+		}
+		if err != nil {
+			yield(Document{}, err)
+			return
+		}
+		p.changes.watch(ctx, p.watched, w)(yield)
+	}
+}
+
+// watched is at, for watchers.
+func (p *projection) watched(ctx context.Context, min store.Position) (View, []Checkpoint, error) {
+	v, since, err := p.at(ctx, min)
+	return v, since, watchEnd(err)
+}
+
+// watchEnd is what ends a watch when another model is served.
+func watchEnd(err error) error {
+	if errors.Is(err, errMoved) {
+		return ErrSwitched
+	}
+	return err
 }
 
 // opener waits until the model can be read and covers a position, and returns

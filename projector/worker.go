@@ -146,6 +146,7 @@ func (w *worker) resumed(v View, c Checkpoint, head store.Position) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	w.view, w.stored, w.covered, w.head = v, c, c.Position, head
+	w.p.changes.begin(c)
 	w.unserved = nil
 	if head > c.Position {
 		w.state = StateCatchingUp

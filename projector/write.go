@@ -129,6 +129,7 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 	}
 	if err == nil {
 		r.stored, r.took = next, time.Since(began)
+		r.w.p.changes.committed(next, c.documents)
 	}
 	return err
 }

@@ -138,13 +138,13 @@ func TestSendWaitsForViews(t *testing.T) {
 		{"command send account ann open --wait-for totals --jq .views", 0, `^\[\{"reached":true,"view":"totals"\}\]` + "\n$", `^$`},
 		{"command send account ann open --wait-for totals", 0, `^account/ann   version 1   position 2048   opened\n$`, `^$`},
 		{
-			"command send account late open --wait-for totals --timeout 600ms", 5, `^account/late   version 1   position 4096   opened\n$`,
+			"command send account late open --wait-for totals --timeout 5s", 5, `^account/late   version 1   position 4096   opened\n$`,
 			`(?s)^error: the command took effect, but it is not seen yet by totals \[VIEWS_LATE\]\n  why: timeout: view totals is at position 2048, wanted 4096\n  fix: do not send it again; wait for them: bank view wait 4096 totals\n$`,
 		},
 		{"command send account ann open --wait-for totals,totalz", 3, `^$`, `no view "totalz" \[UNKNOWN_VIEW\]\n.*\n  fix: did you mean: totals`},
 		{"view wait 2048 totals", 0, `^totals: at position 2048 or later\n$`, `^$`},
 		{"view wait 2048 totals --json", 0, `^\{"position":2048,"views":\["totals"\]\}\n$`, `^$`},
-		{"view wait 4096 totals --timeout 400ms", 5, `^$`, `VIEW_TIMEOUT`},
+		{"view wait 4096 totals --timeout 5s", 5, `^$`, `VIEW_TIMEOUT`},
 		{"view wait 1 totals totalz", 3, `^$`, `no view "totalz"`},
 		{"view wait now totals", 2, `^$`, `want a number`},
 	} {

@@ -165,7 +165,7 @@ func (m *member) runViews(ctx context.Context) error {
 
 func (m *member) openGateway(context.Context) (err error) {
 	config := gateway.Config{
-		Conn: m.conn, Namespace: m.session.Namespace(), Actors: m.actors, Views: m.views, Operators: m.views,
+		Conn: m.conn, Namespace: m.session.Namespace(), Actors: m.actors, Views: m.views, Operators: m.views, Watches: m.views,
 		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),

@@ -13,18 +13,30 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// Client is whom the API asks: [*gateway.Client].
+// Client is whom the API asks: [*gateway.Client], whose methods of these names
+// say what they promise.
 type Client interface {
+	// Send sends a command.
 	Send(ctx context.Context, r gateway.Request) (actor.Result, error)
+	// SendAndWait also waits for views to have what it did.
 	SendAndWait(ctx context.Context, r gateway.Request, views ...string) (gateway.Sent, error)
+	// Wait waits for all of the views to reach a position.
 	Wait(ctx context.Context, position store.Position, views ...string) error
+	// State returns a state from the log.
 	State(ctx context.Context, id store.StreamID, at actor.At) (gateway.State, error)
+	// Read returns a state from its owner's memory.
 	Read(ctx context.Context, id store.StreamID, linearizable bool) (gateway.State, error)
+	// HistoryPage returns events that follow a version.
 	HistoryPage(ctx context.Context, id store.StreamID, after uint64) (events []gateway.Event, next uint64, err error)
+	// Get returns a document.
 	Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error)
+	// Page returns documents that follow a cursor.
 	Page(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error)
+	// Watch yields documents as they change.
 	Watch(ctx context.Context, view string, w projector.Watch) iter.Seq2[projector.Document, error]
+	// Projections returns how the views are doing.
 	Projections(ctx context.Context) ([]projector.Status, error)
+	// Info returns what the system serves.
 	Info(ctx context.Context) (gateway.Info, error)
 }
 

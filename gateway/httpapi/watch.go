@@ -16,9 +16,10 @@ import (
 )
 
 // watch sends the changes of a view as server-sent events: event "document"
-// with the document, "deleted" without, each with the document's position as
-// its id. A browser that loses the connection asks again after the last id by
-// itself. An error ends the stream with event "error".
+// with the document, "deleted" without, and "progress" whenever everything up to
+// its position has come. Only the latter has an id, for only there can one
+// resume: a browser that loses the connection asks again after it by itself. An
+// error ends the stream with event "error".
 func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	if !a.watches.take() {
 		a.fail(w, fmt.Errorf("%w: too many watch", actor.ErrBusy))
@@ -43,7 +44,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 
 func watchOf(r *http.Request) (w projector.Watch, err error) {
 	q := r.URL.Query()
-	w.Key, w.Prefix = q.Get("key"), q.Get("prefix")
+	w.Key, w.Prefix, w.Progress = q.Get("key"), q.Get("prefix"), true
 	if w.Key != "" && w.Prefix != "" {
 		return w, &store.InvalidError{What: "parameters", Value: "key, prefix", Reason: "want one of them"}
 	}
@@ -110,6 +111,9 @@ func (s sse) change(limit time.Duration, c change) error {
 		}
 		return s.write(limit, fmt.Sprintf("event: error\ndata: %s\n\n", data))
 	}
+	if c.Key == "" {
+		return s.write(limit, fmt.Sprintf("id: %d\nevent: progress\ndata: {\"position\":%d}\n\n", c.Position, c.Position))
+	}
 	name, body := "document", any(c.Document)
 	if c.Document.Document == nil {
 		name, body = "deleted", struct {
@@ -121,7 +125,7 @@ func (s sse) change(limit time.Duration, c change) error {
 	if err != nil {
 		return err
 	}
-	return s.write(limit, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", c.Position, name, data))
+	return s.write(limit, fmt.Sprintf("event: %s\ndata: %s\n\n", name, data))
 }
 
 func (s sse) comment(limit time.Duration, text string) error {

@@ -44,6 +44,7 @@ func TestAWatchSendsEvents(t *testing.T) {
 		return func(yield func(projector.Document, error) bool) {
 			_ = yield(projector.Document{Key: "a", Position: 5, Document: json.RawMessage("{\"n\":\n1}")}, nil) &&
 				yield(projector.Document{Key: "b", Position: 7}, nil) &&
+				yield(projector.Document{Position: 9}, nil) &&
 				yield(projector.Document{}, projector.ErrBusy)
 		}
 	}}
@@ -53,13 +54,14 @@ func TestAWatchSendsEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ": watching\n\n" +
-		"id: 5\nevent: document\ndata: {\"key\":\"a\",\"position\":5,\"document\":{\"n\":1}}\n\n" +
-		"id: 7\nevent: deleted\ndata: {\"key\":\"b\",\"position\":7}\n\n" +
+		"event: document\ndata: {\"key\":\"a\",\"position\":5,\"document\":{\"n\":1}}\n\n" +
+		"event: deleted\ndata: {\"key\":\"b\",\"position\":7}\n\n" +
+		"id: 9\nevent: progress\ndata: {\"position\":9}\n\n" +
 		"event: error\ndata: {\"type\":\"io.annals.api.v1.error\",\"code\":429,\"err_code\":\"BUSY\",\"description\":\"busy\",\"retryable\":true}\n\n"
 	if diff := cmp.Diff(want, string(all)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"watch totals {Key: Prefix:x After:4}"}, f.questions()); diff != "" {
+	if diff := cmp.Diff([]string{"watch totals {Key: Prefix:x After:4 Min:0 Progress:true}"}, f.questions()); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }
