@@ -210,7 +210,7 @@ func (p *projection) unserved() error {
 func (p *projection) covered() store.Position {
 	covered := p.workers[0].covered
 	for _, w := range p.workers[1:] {
-		covered = min(covered, w.standing.covered)
+		covered = min(covered, w.covered)
 	}
 	return covered
 }
@@ -245,7 +245,7 @@ func (p *projection) state() string {
 	}
 	for _, state := range []string{StateFailed, StateStarting, StateCatchingUp} {
 		for _, w := range p.workers {
-			if w.standing.state == state {
+			if w.state == state {
 				return state
 			}
 		}
@@ -259,8 +259,8 @@ func (p *projection) state() string {
 // err is what holds a worker up, nil if nothing does.
 func (p *projection) err() error {
 	for _, w := range p.workers {
-		if w.standing.err != nil {
-			return w.standing.err
+		if w.err != nil {
+			return w.err
 		}
 	}
 	return nil
@@ -269,7 +269,7 @@ func (p *projection) err() error {
 // head is the last known tip of the followed types.
 func (p *projection) head() (head store.Position) {
 	for _, w := range p.workers {
-		head = max(head, w.standing.head)
+		head = max(head, w.head)
 	}
 	return head
 }
@@ -277,7 +277,7 @@ func (p *projection) head() (head store.Position) {
 // sawHead notes how far the log is.
 func (p *projection) sawHead(head store.Position) {
 	for _, w := range p.workers {
-		w.standing.head = max(w.standing.head, head)
+		w.head = max(w.head, head)
 	}
 }
 
@@ -285,7 +285,7 @@ func (p *projection) sawHead(head store.Position) {
 // applies.
 func (p *projection) rate() (rate float64) {
 	for _, w := range p.workers {
-		if w.standing.state == StateCatchingUp && (rate == 0 || w.progress.rate < rate) {
+		if w.state == StateCatchingUp && (rate == 0 || w.progress.rate < rate) {
 			rate = w.progress.rate
 		}
 	}
@@ -296,7 +296,7 @@ func (p *projection) rate() (rate float64) {
 func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
 	for _, w := range p.workers {
 		left, since := w.progress.behind(now)
-		if w.standing.head > w.stored.Position {
+		if w.head > w.stored.Position {
 			left = max(left, 1)
 		}
 		events, seconds = max(events, left), max(seconds, since)

@@ -90,8 +90,8 @@ func (w *worker) attended(v View, c Checkpoint) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	w.p.passive = true
-	w.view, w.stored, w.state, w.err, w.standing.unserved = v, c, StateLive, nil, nil
-	w.standing.covered = max(w.standing.covered, c.Position)
+	w.view, w.stored, w.state, w.err, w.unserved = v, c, StateLive, nil, nil
+	w.covered = max(w.covered, c.Position)
 	w.p.changes.begin(c)
 }
 
@@ -102,6 +102,6 @@ func (w *worker) reject(err error) {
 	}
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
-	w.standing.unserved = err
+	w.unserved = err
 	w.p.waiters.fail(err)
 }
