@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -51,7 +52,12 @@ func (d *disturbed) send(m *nats.Msg) error {
 		// Asked for and thrown away, so that it is stored when the log looks.
 		lost := newMsg(m.Subject, m.Data)
 		lost.Header = m.Header
-		if _, err := d.conn.RequestMsg(lost, patience); err != nil {
+		// Again while nobody answers, as after an election.
+		_, err := d.conn.RequestMsg(lost, 5*time.Second)
+		for tries := 0; errors.Is(err, nats.ErrTimeout) && tries < 10; tries++ {
+			_, err = d.conn.RequestMsg(lost, 5*time.Second)
+		}
+		if err != nil {
 			return err
 		}
 	}
