@@ -328,6 +328,42 @@ func TestARetryWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
+// A store that is away for a minute parks nothing, however many events come
+// meanwhile, and what came is applied when it is back.
+func TestAStoreThatIsAwayParksNothing(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]fault{"lost": lost, "unheard": unheard} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHospital(t)
+				began, refused := time.Now(), 0
+				failing := &faults{memory: h.memory, onCommit: func(projector.View, projector.Checkpoint, []projector.Document) fault {
+					if time.Since(began) < time.Minute {
+						refused++
+						return kind
+					}
+					return none
+				}}
+				g := newGroup(t, projector.Config{Log: h.log, Store: failing, Projections: []projector.Definition{h.view}})
+				running(t, g)
+				for n := range 30 {
+					h.writer.add(fmt.Sprint("s", n%3), n)
+					rest(2 * time.Second)
+				}
+				last := h.writer.add("s0", 30)
+				if err := g.Wait(soon(t), "histories", last); err != nil {
+					t.Fatal(err)
+				}
+				if s := statusOf(t, g, "histories"); refused < 5 || s.Parked != 0 || s.Skipped != 0 || s.LagEvents != 0 || s.Events != 31 {
+					t.Errorf("%d commits failed; status is %+v", refused, s)
+				}
+				agreesWithHistories(t, h.fixture, g, h.view)
+			})
+		})
+	}
+}
+
 // A paused view takes no orders.
 func TestAPausedViewTakesNoOrders(t *testing.T) {
 	t.Parallel()

@@ -86,8 +86,9 @@ type Feed interface {
 	Acknowledge(p Position)
 
 	// Pending returns how many more commits the log held when the feed came to
-	// where it is: at least those that it will deliver, and 0 only if there were
-	// none; commits of other types may be counted.
+	// where it is, as far as the server that delivers knew: a replica may be a
+	// moment behind. Commits of other types may be counted. Without a replica
+	// behind it is at least what will be delivered, and 0 only if there is nothing.
 	Pending() uint64
 
 	// Close releases what the feed holds on the server. It is safe to call twice.
