@@ -3,7 +3,6 @@ package kv_test
 import (
 	"fmt"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -61,17 +60,6 @@ func benchCatchUp(b *testing.B, log *jetstream.Log, cfg kv.Config, name string, 
 	b.ReportMetric(busy.Seconds()*1e6/n, "cpu-µs/event")
 	b.ReportMetric(plainBusy.Seconds()*1e6/n, "bare-cpu-µs/event")
 	b.ReportMetric(0, "ns/op")
-}
-
-// processorTime is what this process has used so far, which other load on the
-// machine changes little, unlike the time that passes.
-func processorTime(t testing.TB) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		t.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // appendSideBySide stores streams that grow together, a thousand at a time, and
