@@ -58,7 +58,8 @@ type page struct {
 // before.
 func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, since []projector.Checkpoint) (p page, err error) {
 	err = v.fresh(ctx, func() (bool, error) {
-		has := newest(since).Revision
+		read := newest(since).Revision
+		has := read
 		for _, c := range since {
 			leader, err := v.revision(ctx, c.Worker)
 			if err != nil {
@@ -66,7 +67,7 @@ func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, sin
 			}
 			has = max(has, leader)
 		}
-		p, err = v.page(ctx, after, step, limit)
+		p, err = v.page(ctx, after, step, limit, read)
 		return !p.last || p.through >= has, err
 	})
 	return p, err
@@ -74,14 +75,15 @@ func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, sin
 
 // page reads the next messages, so many as step says, and then the last values
 // of their keys. Whatever last value is within the piece that was read belongs
-// to the page; one that is behind it comes with a later page.
-func (v *view) page(ctx context.Context, after uint64, step, limit int) (p page, err error) {
+// to the page; one that is behind it comes with a later page. The values are those
+// of a replica that has at least the revision read.
+func (v *view) page(ctx context.Context, after uint64, step, limit int, read uint64) (p page, err error) {
 	seen, err := v.fromAny(ctx, getRequest{Sequence: after + 1, Batch: step}, step)
 	if err != nil {
 		return page{}, err
 	}
 	p.through = max(after, seen.furthest())
-	last, err := v.lastValues(ctx, seen.found, p.through)
+	last, err := v.lastValues(ctx, seen.found, max(p.through, read))
 	if err != nil {
 		return page{}, err
 	}

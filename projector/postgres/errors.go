@@ -153,6 +153,8 @@ func handlers(ctx context.Context, err error) error {
 	switch {
 	case answered && classOf(err) == full:
 		return fmt.Errorf("%w: %w", errFull, err)
+	case answered && classOf(err) == damaged:
+		return fmt.Errorf("%w: %w: %w", store.ErrUnavailable, store.ErrDamaged, err)
 	case answered && classOf(err) == temporary, ctx.Err() != nil, errors.Is(err, sql.ErrTxDone):
 		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 	}

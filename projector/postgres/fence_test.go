@@ -91,6 +91,22 @@ func TestApplyHasToLeaveTheTransactionWhole(t *testing.T) {
 	write(t, v, c)
 }
 
+// What the server finds damaged while a handler runs is the store's to name, not
+// the event's: nothing is parked for it.
+func TestApplyFindsDamage(t *testing.T) {
+	t.Parallel()
+	s := open(t, server.Shared(t).URL())
+	v := viewOf(t, s, projector.Layout{Model: totals, Tables: []string{`CREATE TABLE sums (n bigint)`}})
+	c := write(t, v, projector.Checkpoint{Worker: "0"})
+	apply := func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DO $$ BEGIN RAISE EXCEPTION 'on purpose' USING ERRCODE = 'XX002'; END $$`)
+		return err
+	}
+	_, err := v.Commit(t.Context(), projector.Write{Checkpoint: c, Apply: apply})
+	wantError(t, "commit", err, store.ErrUnavailable)
+	wantError(t, "commit", err, store.ErrDamaged)
+}
+
 // What takes the connection away from an Apply is the store's to repeat, and no
 // error of the application.
 func TestApplyLosesItsConnection(t *testing.T) {

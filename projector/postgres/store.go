@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
@@ -18,7 +19,8 @@ import (
 // needed.
 type Config struct {
 	// URL says how to connect, as libpq reads it: a URL, or "host=... dbname=...".
-	// Of several hosts the one that takes writes is used.
+	// Of several hosts the primary is used, unless the URL itself says
+	// which (target_session_attrs).
 	URL string
 	// Pool is used instead of URL; it stays the caller's.
 	Pool *pgxpool.Pool
@@ -176,6 +178,9 @@ func (s *Store) connect() (*pgxpool.Pool, error) {
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	if _, named := cfg.ConnConfig.RuntimeParams["application_name"]; !named {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "annals " + s.cfg.Namespace
+	}
+	if cfg.ConnConfig.ValidateConnect == nil {
+		cfg.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary // a standby's reads would be stale
 	}
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
