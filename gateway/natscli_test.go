@@ -34,7 +34,10 @@ func natsCLI(t *testing.T) func(s *server.Server) func(args ...string) (stdout, 
 			t.Helper()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			c := exec.CommandContext(ctx, path, append([]string{"--server", s.ClientURL(), "--no-context", "--timeout", "30s"}, args...)...)
+			if args[0] == "req" {
+				args = append(args, "--timeout", "30s") // the rest waits so long for whoever else may answer
+			}
+			c := exec.CommandContext(ctx, path, append([]string{"--server", s.ClientURL(), "--no-context"}, args...)...)
 			c.Env = []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home}
 			var out, errs bytes.Buffer
 			c.Stdout, c.Stderr = &out, &errs
