@@ -186,30 +186,32 @@ type skipRequest struct {
 }
 
 // check finds the letter, and refuses what was meant for another event of it.
-func (r repairRequest) check(ctx context.Context, g *Gateway) error {
+func (r repairRequest) check(ctx context.Context, g *Gateway) (projector.DeadLetter, error) {
 	if err := checkText("by", r.By, maxBy); err != nil {
-		return err
+		return projector.DeadLetter{}, err
 	}
 	letter, err := g.letter(ctx, r.View, r.ID)
 	if err == nil && letter.At != r.At {
 		err = &store.ConflictError{Stream: letter.Stream, Expected: r.At, Actual: letter.At}
 	}
-	return err
+	return letter, err
 }
 
 func (g *Gateway) letterEdit(ctx context.Context, ask editRequest) (any, error) {
 	if len(ask.Data) == 0 {
 		return nil, &store.InvalidError{What: "data", Reason: "it is needed"}
 	}
-	if err := ask.check(ctx, g); err != nil {
+	letter, err := ask.check(ctx, g)
+	if err != nil {
 		return nil, err
 	}
 	if err := g.config.Operators.Edit(ctx, ask.View, ask.ID, ask.At, ask.Data, ask.By); err != nil {
 		return nil, err
 	}
-	letter, err := g.letter(ctx, ask.View, ask.ID)
-	if err != nil {
-		return nil, err
+	// It is edited, whatever can be found out now, and by then perhaps released.
+	letter.Edited, letter.By = ask.Data, ask.By
+	if now, err := g.letter(ctx, ask.View, ask.ID); err == nil {
+		letter = now
 	}
 	return g.letterAnswer(letter, nil)
 }
@@ -218,8 +220,8 @@ func (g *Gateway) letterSkip(ctx context.Context, ask skipRequest) (any, error) 
 	if err := checkText("reason", ask.Reason, maxReason); err != nil {
 		return nil, err
 	}
-	if err := ask.check(ctx, g); err != nil {
+	if _, err := ask.check(ctx, g); err != nil {
 		return nil, err
 	}
-	return released(g.config.Operators.Skip(ctx, ask.View, ask.ID, ask.Reason, ask.By))
+	return released(g.config.Operators.Skip(ctx, ask.View, ask.ID, ask.At, ask.Reason, ask.By))
 }

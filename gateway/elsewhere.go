@@ -16,7 +16,8 @@ import (
 
 // whereItRuns answers what is asked of a view where that runs: here, by ask, or on another
 // node, to which it is passed on. While no node runs the view it waits for one.
-// An answer that matches [projector.ErrElsewhere] says that ask did nothing.
+// An answer that matches [projector.ErrElsewhere] says that ask did nothing, unless
+// it matches [store.ErrUnknown], too.
 func (g *Gateway) whereItRuns(ctx context.Context, r reading, view string, ask func() (any, error)) (any, error) {
 	if g.config.Placement == nil {
 		return ask()
@@ -26,7 +27,7 @@ func (g *Gateway) whereItRuns(ctx context.Context, r reading, view string, ask f
 		node, here := g.config.Placement.Runner(view)
 		if here || node == "" || node == g.config.Node {
 			// If it does not run here, this tells an unknown view from one at rest.
-			if v, err := ask(); !errors.Is(err, projector.ErrElsewhere) {
+			if v, err := ask(); !errors.Is(err, projector.ErrElsewhere) || errors.Is(err, store.ErrUnknown) {
 				return v, err
 			}
 		} else if err := g.passQuery(r, node); !errors.Is(err, nats.ErrNoResponders) {

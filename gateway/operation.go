@@ -114,7 +114,7 @@ func change(do func(Operators, context.Context, string) error) func(*Gateway, co
 		if err := do(g.config.Operators, ctx, ask.View); err != nil {
 			return nil, err
 		}
-		return g.models(ctx, ask.View)
+		return g.changed(ctx, ask.View), nil
 	}
 }
 
@@ -127,7 +127,18 @@ func (g *Gateway) models(ctx context.Context, view string) (any, error) {
 	case !slices.ContainsFunc(found, func(s projector.Status) bool { return !isElsewhere(s) }):
 		return nil, fmt.Errorf("view %s: %w", view, projector.ErrElsewhere)
 	}
-	return projectionResponse{Type: typeProjection, Projection: Projection{View: view, Node: g.config.Node, Models: found}}, nil
+	return g.projection(view, found), nil
+}
+
+// changed answers how a view's models stand after a change of it. That was made, so
+// this is never an error: if the view has left this node since, its models are
+// listed as elsewhere.
+func (g *Gateway) changed(ctx context.Context, view string) any {
+	return g.projection(view, nonNil(ofView(g.config.Views.Status(ctx), view)))
+}
+
+func (g *Gateway) projection(view string, models []projector.Status) projectionResponse {
+	return projectionResponse{Type: typeProjection, Projection: Projection{View: view, Node: g.config.Node, Models: models}}
 }
 
 func (g *Gateway) projectionInfo(ctx context.Context, ask viewRequest) (any, error) {
@@ -158,7 +169,7 @@ func (g *Gateway) promote(ctx context.Context, ask promoteRequest) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	return g.models(ctx, ask.View)
+	return g.changed(ctx, ask.View), nil
 }
 
 type rewindRequest struct {
@@ -175,7 +186,7 @@ func (g *Gateway) rewind(ctx context.Context, ask rewindRequest) (any, error) {
 	if err := g.config.Operators.Rewind(ctx, ask.View, *ask.Position); err != nil {
 		return nil, err
 	}
-	return g.models(ctx, ask.View)
+	return g.changed(ctx, ask.View), nil
 }
 
 type verifyRequest struct {

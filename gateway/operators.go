@@ -11,8 +11,9 @@ import (
 // Operators rebuilds, repairs and verifies views: [*projector.Group]. All of
 // its methods return an error that matches projector.ErrNoView or
 // projector.ErrElsewhere if the view is none or runs on another node, and have
-// done nothing then. What a change came to when ctx ends first is an error that
-// matches [store.ErrUnknown].
+// done nothing then, unless it matches [store.ErrUnknown], too. What a change came to
+// when ctx ends first is an error that matches that. Edit and Skip compare at with
+// where the stream waits when they change it: store.ErrConflict.
 type Operators interface {
 	// DeadLetters returns the streams that are parked for the view's models.
 	DeadLetters(ctx context.Context, view string) ([]projector.DeadLetter, error)
@@ -22,8 +23,8 @@ type Operators interface {
 	Retry(ctx context.Context, view, id string) (projector.DeadLetter, error)
 	// Edit replaces the data of the event of version at, when it is tried again.
 	Edit(ctx context.Context, view, id string, at uint64, data json.RawMessage, by string) error
-	// Skip leaves out the event that the stream waits at, and goes on as Retry does.
-	Skip(ctx context.Context, view, id, reason, by string) (projector.DeadLetter, error)
+	// Skip leaves out the event of version at, and goes on as Retry does.
+	Skip(ctx context.Context, view, id string, at uint64, reason, by string) (projector.DeadLetter, error)
 	// Skipped returns which events were left out.
 	Skipped(ctx context.Context, view string) ([]projector.Skipped, error)
 	// Rebuild begins to build a model, and does not wait for it.

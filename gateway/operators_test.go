@@ -22,7 +22,8 @@ type fakeOperators struct {
 	events  []projector.LetterEvent
 	skipped []projector.Skipped
 	err     error
-	hang    bool // until ctx ends
+	hang    bool   // until ctx ends
+	then    func() // called after something was changed
 }
 
 func (f *fakeOperators) called(ctx context.Context, view, format string, args ...any) error {
@@ -35,6 +36,9 @@ func (f *fakeOperators) called(ctx context.Context, view, format string, args ..
 	if f.hang {
 		<-ctx.Done()
 		return ctx.Err()
+	}
+	if f.then != nil && format != "letters" {
+		f.then()
 	}
 	return f.err
 }
@@ -92,8 +96,8 @@ func (f *fakeOperators) Edit(ctx context.Context, view, id string, at uint64, da
 	return f.called(ctx, view, "edit %s %d %s %s", id, at, data, by)
 }
 
-func (f *fakeOperators) Skip(ctx context.Context, view, id, reason, by string) (projector.DeadLetter, error) {
-	err := f.called(ctx, view, "skip %s %s %s", id, reason, by)
+func (f *fakeOperators) Skip(ctx context.Context, view, id string, at uint64, reason, by string) (projector.DeadLetter, error) {
+	err := f.called(ctx, view, "skip %s %d %s %s", id, at, reason, by)
 	return projector.DeadLetter{}, err
 }
 

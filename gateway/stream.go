@@ -29,6 +29,7 @@ type stream struct {
 	begun  bool           // everything that was there has been sent
 	sent   uint64         // number of the last change sent
 	resume store.Position // everything up to it has been sent
+	model  string         // of this model
 	roomAt time.Time      // when there was last room in the window
 }
 
@@ -113,9 +114,9 @@ func (s *stream) send(it item) error {
 		return it.err
 	case it.document.Key != "":
 		s.sent++
-		return s.publish(watchMessage{Type: typeWatchChange, Sequence: s.sent, Resume: s.resume, Begun: s.begun, Document: &it.document})
+		return s.publish(watchMessage{Type: typeWatchChange, Sequence: s.sent, Resume: s.resume, Begun: s.begun, Model: s.model, Document: &it.document})
 	}
-	s.resume = it.document.Position
+	s.resume, s.model = it.document.Position, it.document.Model
 	if s.begun {
 		return nil // the next message says so
 	}
@@ -138,7 +139,7 @@ func (s *stream) tick() error {
 }
 
 func (s *stream) tell() error {
-	return s.publish(watchMessage{Type: typeWatchProgress, Sequence: s.sent, Resume: s.resume, Begun: s.begun})
+	return s.publish(watchMessage{Type: typeWatchProgress, Sequence: s.sent, Resume: s.resume, Begun: s.begun, Model: s.model})
 }
 
 func (s *stream) publish(m watchMessage) error {

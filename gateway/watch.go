@@ -55,7 +55,7 @@ func (g *Gateway) readWatch(r reading) (view string, want projector.Watch, windo
 	if r.request.reply == "" {
 		return "", want, 0, &store.InvalidError{What: "watch", Reason: "without a reply subject there is nobody to tell"}
 	}
-	want = projector.Watch{Key: key, Prefix: ask.Prefix, After: ask.After, Min: r.headers.minPosition, Progress: true}
+	want = projector.Watch{Key: key, Prefix: ask.Prefix, After: ask.After, Model: ask.Model, Min: r.headers.minPosition, Progress: true}
 	return view, want, ask.Window, nil
 }
 

@@ -48,6 +48,10 @@ func TestAViewIsWatchedWithPlainMessages(t *testing.T) {
 		}
 		delete(got, "resume")
 		delete(got, "sequence")
+		if model := got["model"]; model != "totals_v1" {
+			t.Errorf("%s: the model is %v", subject, model)
+		}
+		delete(got, "model")
 		want := map[string]any{"type": "io.annals.api.v1.watch_change", "key": "k/1", "position": float64(s.tip()), "document": nil, "begun": true}
 		if diff := cmp.Diff(want, got); diff != "" || m.Reply == "" {
 			t.Errorf("%s: %s, the deletion (-want +got):\n%s", subject, m.Data, diff)
@@ -274,6 +278,36 @@ func TestTheClientsWatchGoesOn(t *testing.T) {
 	}
 }
 
+// When another model was served while nobody told it anything, a watch begins anew,
+// and says so.
+func TestAWatchThatGoesOnNoticesASwitch(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.put("a", "1")
+	if e := errorOf(t, next(t, s.ask(t, "bank.watch.totals", `{"after":1,"model":"totals_v2"}`))); e.Code != gateway.CodeSwitched {
+		t.Errorf("a plain message that names another model: %+v", e)
+	}
+	var got []string
+	for d, err := range watchClient(t, s, projector.Watch{Progress: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, fmt.Sprintf("%s %d %s", d.Key, d.Position, d.Model))
+		if d.Model == "totals_v2" {
+			break
+		}
+		if d.Model != "" {
+			s.move("nowhere")
+			eventually(t, "nobody watches", func() bool { return s.watching() == 0 })
+			s.rebuild()
+			s.move("a")
+		}
+	}
+	if diff := cmp.Diff([]string{"a 1 ", " 1 totals_v1", " 0 ", "a 1 ", " 1 totals_v2"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // When its node leaves, a watch goes on at the other.
 func TestAWatchOutlivesItsNode(t *testing.T) {
 	t.Parallel()
@@ -341,7 +375,7 @@ func TestAViewIsWatchedWithTheStockCLI(t *testing.T) {
 	s := newStage(t)
 	s.put("k", "x")
 	out, _ := cli(s.server)("req", "--raw", "--replies", "2", "bank.watch.totals.k", "")
-	for _, want := range []string{`"document":"x"`, `"resume":1,"begun":true`} {
+	for _, want := range []string{`"document":"x"`, `"resume":1,"begun":true,"model":"totals_v1"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)
 		}

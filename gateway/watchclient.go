@@ -19,8 +19,11 @@ import (
 // Watch yields the documents of a view that w wants, as they are and then as
 // they change; a deleted one comes without value. See [projector.Group.Watch]
 // for what it promises. When the view moves to another node, or that fails, it
-// goes on there by itself after what has come; when another model is served, it
-// begins anew, and all documents come again.
+// goes on there by itself after what has come; when another model is served, even
+// if that happened while it was interrupted, it begins anew, and all documents of
+// that come. With w.Progress it says so first, by a document with neither key nor
+// model, at position 0: what has not come again when the next one names a model
+// is not there any more.
 //
 // The last pair has the error: ctx's; projector.ErrSlow if the loop did not take
 // what came for some seconds; projector.ErrNoView, [store.ErrInvalid] and what
@@ -68,7 +71,7 @@ var errLost = errors.New("the stream was lost")
 type watch struct {
 	client  *Client
 	subject string
-	want    projector.Watch // After and Min are where it goes on
+	want    projector.Watch // After, Model and Min are where it goes on
 	yield   func(projector.Document, error) bool
 	begun   bool // something has come
 }
@@ -85,7 +88,10 @@ func (w *watch) run(ctx context.Context) error {
 		case ctx.Err() != nil && !errors.Is(err, errGone):
 			return ctx.Err()
 		case errors.Is(err, projector.ErrSwitched):
-			w.want.After, w.want.Min = 0, max(w.want.Min, w.want.After)
+			w.want.After, w.want.Model, w.want.Min = 0, "", max(w.want.Min, w.want.After)
+			if w.want.Progress && !w.yield(projector.Document{}, nil) {
+				return errGone
+			}
 		case !isPassing(err) || !w.begun && begin.Err() != nil:
 			return err
 		}
@@ -123,9 +129,9 @@ func (w *watch) follow(ctx context.Context) error {
 			return errGone
 		}
 		if s.took(m); m.Begun {
-			w.want.After = max(w.want.After, m.Resume)
+			w.want.After, w.want.Model = max(w.want.After, m.Resume), m.Model
 		}
-		if m.Type == typeWatchProgress && m.Begun && w.want.Progress && !w.yield(projector.Document{Position: m.Resume}, nil) {
+		if m.Type == typeWatchProgress && m.Begun && w.want.Progress && !w.yield(projector.Document{Position: m.Resume, Model: m.Model}, nil) {
 			return errGone
 		}
 	}
@@ -133,7 +139,7 @@ func (w *watch) follow(ctx context.Context) error {
 
 // begin asks for a stream.
 func (w *watch) begin(ctx context.Context) (*receiver, error) {
-	ask := watchRequest{Prefix: w.want.Prefix, After: w.want.After, Window: watchWindow}
+	ask := watchRequest{Prefix: w.want.Prefix, After: w.want.After, Model: w.want.Model, Window: watchWindow}
 	data, err := json.Marshal(ask)
 	if err != nil {
 		return nil, err

@@ -76,6 +76,10 @@ func latest(log []projector.Document, wanted func(projector.Document) bool) map[
 	return docs
 }
 
+func modelName(switched int) string {
+	return projector.Model{View: "totals", Version: 1 + switched}.String()
+}
+
 // watchable is a node's side of a live view.
 type watchable struct {
 	*wandering
@@ -90,6 +94,10 @@ func (w watchable) Watch(ctx context.Context, view string, want projector.Watch)
 		l.mu.Lock()
 		switched := l.switched
 		l.mu.Unlock()
+		if err := w.check(view); err == nil && want.After > 0 && want.Model != "" && want.Model != modelName(switched) {
+			yield(projector.Document{}, projector.ErrSwitched)
+			return
+		}
 		for at := int(want.After); ; {
 			l.mu.Lock()
 			news, more, now := l.log[at:], l.changed, l.switched
@@ -112,7 +120,7 @@ func (w watchable) Watch(ctx context.Context, view string, want projector.Watch)
 				}
 			}
 			at += len(news)
-			if !yield(projector.Document{Position: store.Position(at)}, nil) {
+			if !yield(projector.Document{Position: store.Position(at), Model: modelName(switched)}, nil) {
 				return
 			}
 			select {

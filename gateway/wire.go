@@ -80,7 +80,10 @@ type listResponse struct {
 type watchRequest struct {
 	Prefix string         `json:"prefix,omitempty"`
 	After  store.Position `json:"after,omitempty"`
-	Window int            `json:"window,omitempty"`
+	// Model, if not empty, is the one that the asker has everything of up to After: if
+	// another one is served, it is told so.
+	Model  string `json:"model,omitempty"`
+	Window int    `json:"window,omitempty"`
 }
 
 // watchMessage is a document that changed, under the next number, or that
@@ -92,6 +95,8 @@ type watchMessage struct {
 	// that it is one: everything that was there has come.
 	Resume store.Position `json:"resume"`
 	Begun  bool           `json:"begun"`
+	// Model is the one in which Resume is such a position, absent before Begun.
+	Model string `json:"model,omitempty"`
 	*projector.Document
 }
 

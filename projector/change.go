@@ -19,43 +19,54 @@ const changeTries = 20
 
 // change replaces the view's entry by what next makes of it, and takes it in
 // here at once, before it returns. It repeats that with the entry as it has become
-// if others were faster, and waits if next says [errSettling].
+// if others were faster, and waits if next says [errSettling]. An error matches
+// [store.ErrUnknown] if what next made of it may have been stored. Then next may be
+// called with an entry that has it, and says [errNothing] if it can tell.
 func (f *family) change(ctx context.Context, next func(Entry) (Entry, error)) error {
-	var unknown *Entry // may have been stored, or may still be
+	unknown, err := f.replace(ctx, next)
+	if err == nil || unknown == nil || errors.Is(err, errNothing) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnknown, err)
+}
+
+// replace does that, and returns beside the error what may have been stored, or may
+// still be, nil if there is none.
+func (f *family) replace(ctx context.Context, next func(Entry) (Entry, error)) (unknown *Entry, err error) {
 	for range changeTries {
 		e, revision, err := f.current(ctx)
 		if err != nil {
-			return err
+			return unknown, err
 		}
 		if unknown != nil && same(e, *unknown) {
-			return nil
+			return nil, nil
 		}
 		want, err := next(e)
 		if errors.Is(err, errSettling) {
 			if err := f.changedSince(ctx, revision); err != nil {
-				return err
+				return unknown, err
 			}
 			continue
 		}
 		if err != nil {
-			return err
+			return unknown, err
 		}
 		now, err := f.cfg.Registry.Store(ctx, f.name, want, revision)
 		switch {
 		case err == nil:
 			f.hear(want, now)
-			return nil
+			return nil, nil
 		case errors.Is(err, store.ErrUnknown):
 			unknown = &want
 		case !errors.Is(err, ErrChanged):
-			return err
+			return unknown, err
 		}
 		if e, revision, err = f.cfg.Registry.Load(ctx, f.name); err != nil {
-			return err
+			return unknown, err
 		}
 		f.hear(e, revision)
 	}
-	return fmt.Errorf("%w: view %s is changed by others all the time", store.ErrUnavailable, f.name)
+	return unknown, fmt.Errorf("%w: view %s is changed by others all the time", store.ErrUnavailable, f.name)
 }
 
 // changedSince waits until the entry is another than that of the revision.

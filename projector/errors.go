@@ -30,7 +30,8 @@ var (
 	// ErrNoPrevious: there is no model to go back to.
 	ErrNoPrevious = errors.New("no previous model")
 	// ErrSwitched: another model of the view took the place of the one that was
-	// watched. The watcher may resume after the last position it has.
+	// watched, and has other documents. The watcher is to begin with After 0, and with
+	// Min where it was.
 	ErrSwitched = errors.New("view was switched")
 	// ErrFenced: the checkpoint is not the one that the writer knows: another
 	// writer took the view over.

@@ -110,7 +110,9 @@ type countingLog struct {
 }
 
 func (l *countingLog) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
-	l.follows.Add(1)
+	if f.Name != "" { // nameless is who only looks how far behind a view is
+		l.follows.Add(1)
+	}
 	return l.Log.Follow(ctx, f)
 }
 

@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -207,8 +208,10 @@ func (f *family) read(ctx context.Context, min store.Position, ask func(p *proje
 		switch here := f.serves(p.model); {
 		case err != nil && !f.cfg.assigned(f.name):
 			return f.elsewhere()
-		case here, ctx.Err() != nil:
+		case here:
 			return err
+		case ctx.Err() != nil: // what was answered is not to be seen any more
+			return cmp.Or(err, error(&TimeoutError{View: f.name, Want: min, Reason: errMoved, Cause: ctx.Err()}))
 		}
 	}
 }

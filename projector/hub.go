@@ -6,8 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/annals-go/annals/store"
 )
 
@@ -28,19 +26,25 @@ const (
 // watchers as for one, and one that is slow holds nobody up. What it would see
 // next is gone one day, and then it is too slow.
 type hub struct {
-	workers  int // of the model
-	listings *semaphore.Weighted
+	workers  int           // of the model
+	listings chan struct{} // holds one for each watcher that reads the model
 
 	mu       sync.Mutex
-	changes  []Document // the last ones, in the order of commits
-	first    uint64     // number of changes[0]
+	changes  []recent // the last ones, in the order of commits
+	first    uint64   // number of changes[0]
 	bytes    int
-	low      store.Position   // changes by later events are all there, and what comes
+	low      store.Position   // who has everything up to it finds here all that changed since
 	stands   map[string]stand // by worker
 	gaps     uint64           // how often changes may have been missed
 	over     error            // why no more come; nil while they do
 	more     chan struct{}    // closed when there is something new
 	watchers int
+}
+
+// recent is a change that the hub has.
+type recent struct {
+	Document
+	low store.Position // what the hub's is to be, at least, once the change is forgotten
 }
 
 // stand is what a worker is known to have stored.
@@ -55,13 +59,14 @@ type place struct{ next, gaps uint64 }
 
 func newHub(workers int) *hub {
 	return &hub{
-		workers: workers, listings: semaphore.NewWeighted(maxListings), stands: map[string]stand{}, more: make(chan struct{}),
+		workers: workers, listings: make(chan struct{}, maxListings), stands: map[string]stand{}, more: make(chan struct{}),
 	}
 }
 
 // begin is told the checkpoint that a worker goes on from, before the model can
 // be read. If it is not the one that it left, somebody else wrote, or it did and
-// did not hear so: nobody knows which documents changed.
+// did not hear so: nobody knows which documents changed. At the position that it
+// left it can only have been late, and who has everything up to there may lack it.
 func (h *hub) begin(c Checkpoint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,6 +75,9 @@ func (h *hub) begin(c Checkpoint) {
 	if !known || was.revision != c.Revision || c.Furthest > c.Position {
 		h.drop(len(h.changes))
 		h.low = max(h.low, c.Position, c.Furthest)
+		if known && was.position == c.Position {
+			h.low = max(h.low, c.Position+1)
+		}
 		h.gaps++
 	}
 	h.wake()
@@ -79,31 +87,45 @@ func (h *hub) begin(c Checkpoint) {
 func (h *hub) committed(c Checkpoint, docs []Document) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	old := len(h.changes)
-	h.changes = append(h.changes, docs...)
-	slices.SortStableFunc(h.changes[old:], func(a, b Document) int { return cmp.Compare(a.Position, b.Position) })
-	for _, d := range docs {
-		h.bytes += sizeOfChange(d)
-	}
 	h.stands[c.Worker] = stand{position: c.Position, revision: c.Revision}
+	h.add(docs)
 	n, bytes := max(0, len(h.changes)-maxChanges), h.bytes
 	for _, d := range h.changes[:n] {
-		bytes -= sizeOfChange(d)
+		bytes -= sizeOfChange(d.Document)
 	}
 	for ; bytes > maxChangesBytes; n++ {
-		bytes -= sizeOfChange(h.changes[n])
+		bytes -= sizeOfChange(h.changes[n].Document)
 	}
 	h.drop(n)
 	h.wake()
 }
 
-func sizeOfChange(d Document) int { return 64 + len(d.Key) + len(d.Document) }
+// add appends the documents of one commit. One that is folded late keeps its old
+// position: only who has more than any worker has stored by now has it, too.
+func (h *hub) add(docs []Document) {
+	furthest := store.Position(0)
+	for _, s := range h.stands {
+		furthest = max(furthest, s.position)
+	}
+	old := len(h.changes)
+	for _, d := range docs {
+		low := d.Position
+		if d.Late != (Late{}) {
+			low = max(low, furthest+1)
+		}
+		h.changes = append(h.changes, recent{Document: d, low: low})
+		h.bytes += sizeOfChange(d)
+	}
+	slices.SortStableFunc(h.changes[old:], func(a, b recent) int { return cmp.Compare(a.Position, b.Position) })
+}
+
+func sizeOfChange(d Document) int { return 72 + len(d.Key) + len(d.Document) }
 
 // drop forgets the first n changes.
 func (h *hub) drop(n int) {
 	for _, d := range h.changes[:n] {
-		h.low = max(h.low, d.Position)
-		h.bytes -= sizeOfChange(d)
+		h.low = max(h.low, d.low)
+		h.bytes -= sizeOfChange(d.Document)
 	}
 	clear(h.changes[:n])
 	h.changes = h.changes[n:]
@@ -149,6 +171,20 @@ func (h *hub) join(p *place) store.Position {
 	return h.through()
 }
 
+// checkpoints returns the checkpoints of workers as they are known by now: who
+// reads what is there must see all that the hub was told before.
+func (h *hub) checkpoints(known []Checkpoint) []Checkpoint {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	all := slices.Clone(known)
+	for i, c := range all {
+		if s := h.stands[c.Worker]; s.revision > c.Revision {
+			all[i] = Checkpoint{Worker: c.Worker, Position: s.position, Revision: s.revision}
+		}
+	}
+	return all
+}
+
 // resume returns the last states of documents that changed since a watcher had
 // everything up to a position, and places it behind; all is false if they are
 // not all there. It may have seen some of them, and so must see no older ones.
@@ -160,9 +196,9 @@ func (h *hub) resume(has store.Position, isNew func(Document) bool, p *place) (d
 	}
 	later := map[string]bool{}
 	for _, d := range slices.Backward(h.changes) {
-		if isNew(d) && !later[d.Key] {
+		if isNew(d.Document) && !later[d.Key] {
 			later[d.Key] = true
-			docs = append(docs, d)
+			docs = append(docs, d.Document)
 		}
 	}
 	slices.Reverse(docs)
@@ -200,7 +236,13 @@ func (h *hub) look(p *place, into []Document) (n int, end *ending, err error) {
 	case p.next < h.first:
 		return 0, nil, ErrSlow
 	}
-	n = copy(into, h.changes[p.next-h.first:])
+	for _, d := range h.changes[p.next-h.first:] {
+		if n == len(into) {
+			break
+		}
+		into[n] = d.Document
+		n++
+	}
 	p.next += uint64(n)
 	if p.next < h.first+uint64(len(h.changes)) {
 		return n, nil, nil

@@ -14,11 +14,19 @@ import (
 const lateEvents = 512
 
 // resumeLetters finishes what was interrupted in the middle of its commits, and
-// skips what a skip list has learned since.
+// then, if that came to its end, skips what a skip list has learned since:
+// documents remember one parking only.
 func (r *run) resumeLetters(ctx context.Context) error {
 	for _, l := range r.w.byPosition() {
-		_, listed := r.skipReason(l.Stream, l.At)
-		if !listed && l.Through == 0 {
+		if l.Through == 0 {
+			continue
+		}
+		if err := r.redeliver(ctx, l); err != nil {
+			return err
+		}
+	}
+	for _, l := range r.w.byPosition() {
+		if _, listed := r.skipReason(l.Stream, l.At); !listed || r.w.unfinished(l) != nil {
 			continue
 		}
 		if err := r.redeliver(ctx, l); err != nil {
@@ -65,6 +73,9 @@ func (r *run) redeliver(ctx context.Context, l *letter) error {
 		}
 		next, then = r.upToListed(next, then)
 		moved, n, err := r.applyLate(ctx, l, next, then)
+		if err != nil {
+			l = r.w.letters[l.Stream] // it may say by now how far documents are ahead of it
+		}
 		why := blamed(err)
 		switch {
 		case err == nil:
@@ -195,17 +206,23 @@ func (r *run) notSkipped(applied []queued) (notes []Note) {
 	return notes
 }
 
-// announce stores what late events changed, ahead of the letter.
+// announce stores what late events changed, ahead of the letter. If the store takes
+// none of it the letter is as before: its event may still be skipped.
 func (r *run) announce(ctx context.Context, l *letter, docs []Document, through store.Position, notes []Note) error {
 	intent := *l
 	intent.Through = max(l.Through, through)
 	if err := r.keep(ctx, l, &intent, changes{}, notes...); err != nil {
 		return err
 	}
+	stored := 0
 	for part := range slices.Chunk(docs, r.view.MaxChanges()) {
 		if err := r.commit(ctx, r.stored, changes{documents: part}); err != nil {
+			if stored == 0 && isUnfit(err) {
+				r.w.remember(l)
+			}
 			return err
 		}
+		stored += len(part)
 	}
 	return nil
 }

@@ -117,18 +117,35 @@ func (m remembered) byPosition() []*letter {
 func (l *letter) moved(to queued) *letter {
 	next := *l
 	next.At, next.Position, next.Event, next.After = to.event.Version, to.event.Position, to.event.Type, to.after
-	next.Attempts, next.Edited, next.By, next.Through = 0, nil, "", 0
+	next.Attempts, next.Edited, next.By = 0, nil, ""
 	next.Kind, next.Error = "", "not tried since what stood before it is out of the way"
-	return &next
+	return next.caughtUp()
 }
 
 // failed is the letter after another try that came to nothing.
 func (l *letter) failed(why *EventError, now time.Time) *letter {
 	next := *l
 	next.Attempts++
-	next.Kind, next.Error, next.Tried = why.Kind, why.Reason.Error(), now
-	if next.Through < next.Position {
-		next.Through = 0
+	next.Kind, next.Error, next.Tried = why.Kind, reasonText(why.Reason), now
+	return next.caughtUp()
+}
+
+// caughtUp forgets how far documents are ahead once the letter is as far.
+func (l *letter) caughtUp() *letter {
+	if l.Through < l.Position {
+		l.Through = 0
 	}
-	return &next
+	return l
+}
+
+// reasonText is what a letter says of an error. It is bounded: a definition's
+// errors may be of any length, and a letter that no store takes would hold up
+// the view.
+func reasonText(err error) string {
+	const most, more = 4 << 10, "…"
+	text := err.Error()
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most-len(more)], "") + more
 }

@@ -68,7 +68,8 @@ func (g *Group) LetterEvents(ctx context.Context, view, id string, limit int) ([
 // When ctx ends it goes on all the same.
 //
 // Errors beside those of [Group.DeadLetters]: [ErrNoLetter], [ErrUnfinished],
-// [ErrBusy], [ErrStopped]; [store.ErrUnavailable] also if the outcome is not known.
+// [ErrBusy], [ErrStopped]; [store.ErrUnknown] if it was begun and ctx ended, or it
+// was interrupted, perhaps after a part of it was stored. After all others nothing was.
 func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) {
 	return g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
 		if err := r.w.unfinished(l); err != nil {
@@ -83,12 +84,12 @@ func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) 
 // version, so that nobody edits another than they saw. The log keeps the event as
 // it is. by is who says so.
 //
-// Errors beside those of [Group.Retry]: [store.ErrInvalid] if the stream waits at
-// another event or the data are not of its type.
+// Errors beside those of [Group.Retry]: [store.ErrConflict] if the stream waits at
+// another event, [store.ErrInvalid] if the data are not of its type.
 func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.RawMessage, by string) error {
 	_, err := g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
-		if l.At != at {
-			return refusal{&store.InvalidError{What: "version", Value: fmt.Sprint(at), Reason: fmt.Sprintf("the stream waits at version %d", l.At)}}
+		if err := l.waitsAt(at); err != nil {
+			return refusal{err}
 		}
 		if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(l.Event, data); err != nil {
 			return refusal{err}
@@ -106,13 +107,15 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 
 // Skip leaves out the event that a parked stream waits at, records that with the
 // reason and who says so, and goes on as [Group.Retry] does with the events after
-// it. The errors are those of Retry, and [store.ErrInvalid] without a reason.
-func (g *Group) Skip(ctx context.Context, view, id, reason, by string) (DeadLetter, error) {
+// it. at is the event's version, so that nobody skips another than they saw, nor, who
+// asks twice, the next one. The errors are those of Retry, [store.ErrConflict] if the
+// stream waits at another event, and [store.ErrInvalid] without a reason.
+func (g *Group) Skip(ctx context.Context, view, id string, at uint64, reason, by string) (DeadLetter, error) {
 	if reason == "" {
 		return DeadLetter{}, &store.InvalidError{What: "reason", Value: reason, Reason: "an event is skipped for a reason"}
 	}
 	return g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
-		if err := r.w.unfinished(l); err != nil {
+		if err := cmp.Or(l.waitsAt(at), r.w.unfinished(l)); err != nil {
 			return refusal{err}
 		}
 		return r.skipFirst(ctx, l, reason, by)
@@ -223,7 +226,8 @@ func (g *Group) letter(ctx context.Context, view, id string) (found *addressed, 
 }
 
 // change has the letter's worker do something with it, and returns the letter as
-// it is then.
+// it is then. What was done was done: if the events that wait then cannot be counted
+// they are not.
 func (g *Group) change(ctx context.Context, view, id string, do func(ctx context.Context, r *run, l *letter) error) (DeadLetter, error) {
 	a, err := g.letter(ctx, view, id)
 	if err != nil {
@@ -248,7 +252,18 @@ func (g *Group) change(ctx context.Context, view, id string, do func(ctx context
 	if l == nil {
 		return DeadLetter{}, nil
 	}
-	return a.counted(ctx)
+	if d, err := a.counted(ctx); err == nil {
+		return d, nil
+	}
+	return a.letter.DeadLetter, nil
+}
+
+// waitsAt refuses what is meant for another event.
+func (l *letter) waitsAt(at uint64) error {
+	if l.At != at {
+		return &store.ConflictError{Stream: l.Stream, Expected: at, Actual: l.At}
+	}
+	return nil
 }
 
 // byID returns the letter, nil if there is none.

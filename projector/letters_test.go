@@ -119,7 +119,7 @@ func TestARetryStopsAtTheNextIllEvent(t *testing.T) {
 		if want := `{"seen":{"a":["1 +1","2 +2"]}}`; err != nil || string(d.Document) != want {
 			t.Errorf("document is %s, %v; want %s", d.Document, err, want)
 		}
-		if again, err = g.Skip(soon(t), "histories", first.ID, "it is ill for ever", "me"); err != nil || again.ID != "" {
+		if again, err = g.Skip(soon(t), "histories", first.ID, 3, "it is ill for ever", "me"); err != nil || again.ID != "" {
 			t.Errorf("skipped: %+v, %v", again, err)
 		}
 		skipped, err := g.Skipped(soon(t), "histories")
@@ -151,13 +151,14 @@ func TestEditing(t *testing.T) {
 		}
 		l := onlyLetter(t, g, "histories")
 		good := json.RawMessage(`{"n":7}`)
+		refusals := map[uint64]error{1: store.ErrInvalid, 2: store.ErrConflict}
 		for name, c := range map[string]struct {
 			at   uint64
 			data string
 		}{
 			"another event": {2, `{"n":7}`}, "no JSON": {1, `{`}, "no data": {1, ``}, "an unknown member": {1, `{"m":7}`}, "another type": {1, `{"n":"7"}`},
 		} {
-			if err := g.Edit(soon(t), "histories", l.ID, c.at, json.RawMessage(c.data), "me"); !errors.Is(err, store.ErrInvalid) {
+			if err := g.Edit(soon(t), "histories", l.ID, c.at, json.RawMessage(c.data), "me"); !errors.Is(err, refusals[c.at]) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -181,7 +182,7 @@ func TestLettersThatAreNone(t *testing.T) {
 		g, _ := h.open(t)
 		_, noEvents := g.LetterEvents(soon(t), "histories", "x", 0)
 		_, noRetry := g.Retry(soon(t), "histories", "x")
-		_, noSkip := g.Skip(soon(t), "histories", "x", "why", "me")
+		_, noSkip := g.Skip(soon(t), "histories", "x", 1, "why", "me")
 		for what, err := range map[string]error{
 			"events": noEvents, "retry": noRetry, "skip": noSkip, "edit": g.Edit(soon(t), "histories", "x", 1, json.RawMessage(`{}`), "me"),
 		} {
@@ -189,7 +190,7 @@ func TestLettersThatAreNone(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		if _, err := g.Skip(soon(t), "histories", "x", "", "me"); !errors.Is(err, store.ErrInvalid) {
+		if _, err := g.Skip(soon(t), "histories", "x", 1, "", "me"); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("skipped for no reason: %v", err)
 		}
 		if _, err := g.DeadLetters(soon(t), "nothing"); !errors.Is(err, projector.ErrNoView) {
@@ -231,7 +232,7 @@ func TestParkedStreamsAreBounded(t *testing.T) {
 			if err != nil || len(letters) == 0 {
 				t.Fatal(letters, err)
 			}
-			if _, err := g.Skip(soon(t), "histories", letters[0].ID, "to make room", "me"); err != nil {
+			if _, err := g.Skip(soon(t), "histories", letters[0].ID, letters[0].At, "to make room", "me"); err != nil {
 				t.Error(err)
 			}
 			rest(5 * time.Minute)
@@ -484,7 +485,7 @@ func TestAnInterruptedRetryIsFinishedFirst(t *testing.T) {
 		if _, err := g.Retry(soon(t), "histories", letters[1].ID); !errors.Is(err, projector.ErrUnfinished) {
 			t.Errorf("the other's retry: %v", err)
 		}
-		if _, err := g.Skip(soon(t), "histories", letters[1].ID, "why not", "me"); !errors.Is(err, projector.ErrUnfinished) {
+		if _, err := g.Skip(soon(t), "histories", letters[1].ID, letters[1].At, "why not", "me"); !errors.Is(err, projector.ErrUnfinished) {
 			t.Errorf("the other's skip: %v", err)
 		}
 		h.healed()

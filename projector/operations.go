@@ -15,6 +15,7 @@ import (
 // they share:
 //   - [ErrNoView], [ErrStopped], and [ErrElsewhere] for a view that does not run here.
 //   - [store.ErrUnavailable]: the registry could not be asked.
+//   - [store.ErrUnknown], beside any other: the registry may have taken the change.
 //   - [ErrTimeout], or ctx's error: ctx ended first.
 
 // Rebuild has the view built again from the first event and returns the new
@@ -93,10 +94,12 @@ func (g *Group) Promote(ctx context.Context, view string, force bool) error {
 	if err != nil {
 		return err
 	}
-	return f.change(ctx, func(e Entry) (Entry, error) {
-		switch {
-		case e.Candidate == nil:
+	var wanted Model
+	return f.changeOnce(ctx, &wanted, func(e Entry) (Entry, error) {
+		if !claims(&wanted, e.Candidate) {
 			return e, f.errorf(ErrNoCandidate)
+		}
+		switch {
 		case e.Paused:
 			return e, f.errorf(ErrPaused)
 		case e.Settling:
@@ -120,11 +123,12 @@ func (g *Group) Rollback(ctx context.Context, view string) error {
 	if err != nil {
 		return err
 	}
-	return f.change(ctx, func(e Entry) (Entry, error) {
+	var wanted Model
+	return f.changeOnce(ctx, &wanted, func(e Entry) (Entry, error) {
 		switch {
 		case e.inPlace():
 			return e, f.errorf(ErrRebuilding)
-		case e.Previous == nil:
+		case !claims(&wanted, e.Previous):
 			return e, f.errorf(ErrNoPrevious)
 		case f.defs[e.Previous.Version] == nil:
 			return e, fmt.Errorf("%w: version %d is not known here", f.errorf(ErrNoPrevious), e.Previous.Version)
@@ -133,6 +137,30 @@ func (g *Group) Rollback(ctx context.Context, view string) error {
 		}
 		return e.rollback(), nil
 	})
+}
+
+// changeOnce changes the entry so that the wanted model is the live one, which next
+// chooses when it is called first. It is called again if others changed the entry;
+// if that model is live by then, it is done: next would undo it.
+func (f *family) changeOnce(ctx context.Context, wanted *Model, next func(Entry) (Entry, error)) error {
+	err := f.change(ctx, func(e Entry) (Entry, error) {
+		if wanted.View != "" && e.Live.Model == *wanted {
+			return e, errNothing
+		}
+		return next(e)
+	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
+}
+
+// claims reports whether k is the wanted model, which it becomes if none is yet.
+func claims(wanted *Model, k *Kept) bool {
+	if k != nil && wanted.View == "" {
+		*wanted = k.Model
+	}
+	return k != nil && k.Model == *wanted
 }
 
 // Cancel gives up the model that is being built, and drops it. If it was built

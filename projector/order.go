@@ -22,7 +22,7 @@ const maxOrders = 100
 
 // ask has the worker's loop do something and returns the error of that, or why it
 // was not done. When ctx ends, what has begun is finished all the same: what do
-// writes must not be read then.
+// writes must not be read then, and the error matches [store.ErrUnknown].
 func (w *worker) ask(ctx context.Context, do func(ctx context.Context, r *run) error) error {
 	o := &order{do: do, done: make(chan error, 1)}
 	if err := w.enlist(o); err != nil {
@@ -35,8 +35,18 @@ func (w *worker) ask(ctx context.Context, do func(ctx context.Context, r *run) e
 	}
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
+	waited := len(w.orders)
 	w.orders = slices.DeleteFunc(w.orders, func(other *order) bool { return other == o })
-	return &TimeoutError{View: w.p.desc.Name, Has: w.stored.Position, Reason: w.err, Cause: ctx.Err()}
+	timeout := &TimeoutError{View: w.p.desc.Name, Has: w.stored.Position, Reason: w.err, Cause: ctx.Err()}
+	if len(w.orders) < waited {
+		return timeout
+	}
+	select {
+	case err := <-o.done:
+		return err
+	default:
+		return fmt.Errorf("%w: %w", store.ErrUnknown, timeout)
+	}
 }
 
 func (w *worker) enlist(o *order) error {
@@ -98,21 +108,36 @@ func (w *worker) nextOrder() *order {
 func (r *run) obey(ctx context.Context) error {
 	for o := r.w.nextOrder(); o != nil; o = r.w.nextOrder() {
 		err := r.flush(ctx)
+		before := r.stored.Revision
 		if err == nil {
 			err = o.do(ctx, r)
 		}
 		var refused refusal
-		if errors.As(err, &refused) {
-			o.done <- refused.error
-			continue
-		}
-		if err != nil {
-			o.done <- fmt.Errorf("%w: view %s: %w", store.ErrUnavailable, r.w.p.desc.Name, err)
+		concerns := err != nil && !errors.As(err, &refused)
+		o.done <- r.told(err, r.stored.Revision != before)
+		if concerns {
 			return err
 		}
-		o.done <- nil
 	}
 	return nil
+}
+
+// told is what who asked hears of the error of an order. That it was not carried out
+// is said only if none of it is stored.
+func (r *run) told(err error, stored bool) error {
+	var refused refusal
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
+		err = refused.error
+	default:
+		err = fmt.Errorf("%w: view %s: %w", store.ErrUnavailable, r.w.p.desc.Name, err)
+	}
+	if stored {
+		err = fmt.Errorf("%w: %w", store.ErrUnknown, err)
+	}
+	return err
 }
 
 // rest waits before the next attempt, or until there is an order.

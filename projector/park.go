@@ -81,7 +81,7 @@ func (r *run) newLetter(c *store.Commit, m mark, why *EventError) *letter {
 		DeadLetter: DeadLetter{
 			Model: model, ID: letterID(model, r.w.name, m.Stream, m.Position), Worker: r.w.name,
 			Stream: m.Stream, At: m.Version, Position: m.Position, Event: m.Type,
-			Kind: why.Kind, Error: why.Reason.Error(), Attempts: r.again.tries, Parked: now, Tried: now,
+			Kind: why.Kind, Error: reasonText(why.Reason), Attempts: r.again.tries, Parked: now, Tried: now,
 		},
 		First: m.Position,
 		After: c.After,

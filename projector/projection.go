@@ -59,6 +59,7 @@ type projection struct {
 	caught   bool  // all workers were live when that was last looked at
 	waiters  waiters
 	trend    trend
+	missing  missing
 }
 
 // newProjection returns the runner of a model; def may be nil.
@@ -166,6 +167,9 @@ func (p *projection) caughtUp() bool {
 // run keeps the model up to date until ctx ends, or until one of the workers
 // finds that the view is not assigned here any more.
 func (p *projection) run(ctx context.Context) {
+	p.mu.Lock()
+	p.passive = false
+	p.mu.Unlock()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var running sync.WaitGroup
@@ -274,6 +278,13 @@ func (p *projection) head() (head store.Position) {
 	return head
 }
 
+// isHeld reports whether the view is paused.
+func (p *projection) isHeld() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
 // sawHead notes how far the log is.
 func (p *projection) sawHead(head store.Position) {
 	for _, w := range p.workers {
@@ -299,6 +310,10 @@ func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
 		if w.head > w.stored.Position {
 			left = max(left, 1)
 		}
+		events, seconds = max(events, left), max(seconds, since)
+	}
+	if m := p.missing; m.after == p.least().Position && p.head() > m.after && m.commits > 0 {
+		left, since := m.behind(now, p.workers[0].progress.perCommit)
 		events, seconds = max(events, left), max(seconds, since)
 	}
 	return events, seconds

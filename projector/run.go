@@ -42,6 +42,7 @@ type run struct {
 	flushAt time.Time     // when what is folded has to be written; zero if nothing waits
 	rested  time.Time     // when the view may write again while live
 	took    time.Duration // by the last commit
+	refused bool          // the last write failed: what became of it is not known
 	live    bool          // nothing was left, and not much has come since
 
 	// Counts of the feed's commits: those that the log held, those of which every
@@ -99,12 +100,14 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 	return r.ended(ctx, err)
 }
 
-// ended writes what may be written when an attempt ends.
+// ended writes what may be written when an attempt ends. What was done outside is
+// worth a checkpoint whatever ended the attempt, a log that is away as well: without
+// one every attempt would do it again. A write that failed is not repeated.
 func (r *run) ended(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, errTold):
 		return r.write(ctx)
-	case blamed(err) != nil && r.folder.whole():
+	case r.folder.whole() && !r.refused:
 		return errors.Join(err, r.write(ctx))
 	}
 	return err

@@ -145,6 +145,9 @@ type Document struct {
 	// Late is the last event that was folded into it late, from a stream that had
 	// been parked.
 	Late Late `json:"-"`
+	// Model is the name of the model whose progress a document without key tells, see
+	// [Watch]; empty otherwise.
+	Model string `json:"-"`
 }
 
 // Late names an event that was folded after its stream had been parked: which

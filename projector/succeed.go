@@ -64,7 +64,7 @@ func (f *family) inherit(ctx context.Context, from, to Kept) error {
 		if err != nil {
 			return err
 		}
-		if err := begin(ctx, is, to, nth, at, notes); err != nil {
+		if err := f.beginAt(ctx, is, from, to, nth, at, notes); err != nil {
 			return err
 		}
 	}
@@ -94,11 +94,26 @@ func legacy(ctx context.Context, v View, k Kept) ([]Checkpoint, remembered, erro
 	return all, known, nil
 }
 
-// begin stores what a worker begins with.
-func begin(ctx context.Context, v View, to Kept, nth int, at Checkpoint, notes []Note) error {
+// beginAt stores what a worker begins with, also before the first event: a worker
+// without a checkpoint begins where its definition says. The model that is to begin
+// runs nowhere as long as the registry names the one before it. That is asked
+// after the revision is known, so whoever was paused here for long, while another
+// did all this and more, is told so or fenced.
+func (f *family) beginAt(ctx context.Context, v View, from, to Kept, nth int, at Checkpoint, notes []Note) error {
 	now, err := v.Load(ctx, strconv.Itoa(nth))
-	if err != nil || at.Position == 0 {
+	if err != nil || at.Revision == 0 {
 		return err
+	}
+	e, revision, err := f.cfg.Registry.Load(ctx, f.name)
+	if err != nil {
+		return err
+	}
+	if e.Live.Model != from.Model {
+		f.hear(e, revision)
+		return errNothing
+	}
+	if now.Position > at.Position {
+		return fmt.Errorf("worker %s is at position %d, not before %d: %w", now.Worker, now.Position, at.Position, ErrFenced)
 	}
 	next := Checkpoint{
 		Worker: now.Worker, Version: to.Version, Types: to.Types, Workers: to.Workers,

@@ -89,12 +89,13 @@ func (p *projection) sample(ctx context.Context) {
 	if !moved || !open {
 		asking, cancel := context.WithTimeout(ctx, sampleEvery)
 		head, err := p.cfg.Log.Tip(asking, p.desc.Types...)
-		cancel()
 		if err == nil {
 			p.mu.Lock()
 			p.sawHead(head)
 			p.mu.Unlock()
+			p.lookBehind(asking)
 		}
+		cancel()
 	}
 	p.mu.Lock()
 	now := time.Now()

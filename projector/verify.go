@@ -15,7 +15,8 @@ import (
 // on meanwhile.
 //
 // Errors: those that operations share, and [store.ErrInvalid] if documents are to
-// be compared of a view that has none, or whose definition is not in this process.
+// be compared of a view that has none, or whose definition is not in this process;
+// [ErrPaused] for the documents of a view that is.
 func (g *Group) Verify(ctx context.Context, view string, documents bool) (Verification, error) {
 	f, err := g.family(view)
 	if err != nil {
@@ -27,6 +28,9 @@ func (g *Group) Verify(ctx context.Context, view string, documents bool) (Verifi
 	}
 	if documents && (p.def == nil || p.desc.kind != ofDocuments) {
 		return Verification{}, &store.InvalidError{What: "view", Value: p.desc.String(), Reason: "it has no documents that could be folded again here"}
+	}
+	if documents && p.isHeld() {
+		return Verification{}, fmt.Errorf("view %s: %w: documents are compared while it goes on", view, ErrPaused)
 	}
 	outcome := Verification{Model: p.model}
 	var stored []Checkpoint

@@ -19,11 +19,15 @@ type Watch struct {
 	// After is where to resume: only documents that changed after the event at this
 	// position come. 0: each document that is there comes first, as it is now.
 	After store.Position
+	// Model is the name of the model that the watcher has everything of up to After,
+	// as [Document.Model] told it: if another one is served, the watch ends with
+	// [ErrSwitched]. Empty: any will do.
+	Model string
 	// Min is what the view must have reached before anything comes, for who begins
 	// anew and has seen so much already. After has the same effect.
 	Min store.Position
 	// Progress asks for a document without key whenever everything up to its
-	// position has come: a place to resume after. The position of a document itself
+	// position has come: a place to resume after, in the model that it names. The position of a document itself
 	// is none: an event may touch several, and a view may have several workers.
 	Progress bool
 }
@@ -78,6 +82,12 @@ func (g *Group) Watch(ctx context.Context, view string, w Watch) iter.Seq2[Docum
 			yield(Document{}, err)
 			return
 		}
+		name := p.model.String()
+		if w.After > 0 && w.Model != "" && w.Model != name {
+			yield(Document{}, fmt.Errorf("watch view %s: %w: %s is served, and not %s", view, ErrSwitched, name, w.Model))
+			return
+		}
+		w.Model = name
 		p.changes.watch(ctx, p.watched, w)(yield)
 	}
 }
@@ -112,6 +122,7 @@ type watching struct {
 	begun bool                // that it begins was told
 	told  store.Position      // the progress last told
 	seen  map[string]Document // without contents, as just read: changes that are older are passed over
+	into  []Document          // what the hub's changes are copied to
 }
 
 var (
@@ -124,7 +135,7 @@ var (
 // the same state may come twice.
 func (h *hub) watch(ctx context.Context, open opener, want Watch) iter.Seq2[Document, error] {
 	return func(yield func(Document, error) bool) {
-		w := watching{hub: h, open: open, want: want, yield: yield, done: want.After}
+		w := watching{hub: h, open: open, want: want, yield: yield, done: want.After, into: make([]Document, 64)}
 		err := want.validate()
 		if err == nil {
 			err = h.enter()
@@ -172,7 +183,7 @@ func (w *watching) begin(ctx context.Context) error {
 
 func (w *watching) get(ctx context.Context, v View, since []Checkpoint) error {
 	through := w.hub.join(&w.place)
-	docs, err := v.Get(ctx, []string{w.want.Key}, since...)
+	docs, err := v.Get(ctx, []string{w.want.Key}, w.hub.checkpoints(since)...)
 	if err != nil {
 		return err
 	}
@@ -182,33 +193,59 @@ func (w *watching) get(ctx context.Context, v View, since []Checkpoint) error {
 	return w.found(docs, through)
 }
 
-// list reads page by page. A document that changes meanwhile moves to the end of
-// the list, so only those of the last page can be newer than a change that the
-// hub has when that page is asked for.
+// list reads page by page, and before each page passes on what changed until
+// then: a list has no deletions, and a store with several writers may put a change
+// where the list has passed. A page shows no less than what was passed on. A
+// document that changes meanwhile moves to the end of the list, so only those of
+// the last page can be newer than a change that comes after it.
 func (w *watching) list(ctx context.Context, v View, since []Checkpoint) error {
-	for cursor, last := "", false; !last; {
-		through := w.hub.join(&w.place)
+	for cursor := ""; ; {
+		through, err := w.turn(ctx, cursor == "")
+		if err != nil {
+			return err
+		}
 		docs, next, err := w.page(ctx, v, cursor, since)
 		if err != nil {
 			return err
 		}
-		cursor, last = next, next == ""
-		if !last {
-			through = w.done
+		if next == "" {
+			return w.found(docs, through)
 		}
-		if err := w.found(docs, through); err != nil {
+		if err := w.found(docs, w.done); err != nil {
 			return err
 		}
+		cursor = next
 	}
-	return nil
+}
+
+// turn waits for a place among those that read, from which only page frees it,
+// and returns how far everything was passed on. The first time the watcher begins
+// with what changes from then on; later it goes on to pass on what does, for the
+// hub keeps it only so long.
+func (w *watching) turn(ctx context.Context, first bool) (through store.Position, err error) {
+	for {
+		var end ending
+		if !first {
+			if end, err = w.drain(); err != nil {
+				return 0, err
+			}
+		}
+		select {
+		case w.hub.listings <- struct{}{}:
+			if first {
+				return w.hub.join(&w.place), nil
+			}
+			return end.through, nil
+		case <-end.more:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
 }
 
 func (w *watching) page(ctx context.Context, v View, cursor string, since []Checkpoint) ([]Document, string, error) {
-	if err := w.hub.listings.Acquire(ctx, 1); err != nil {
-		return nil, "", err
-	}
-	defer w.hub.listings.Release(1)
-	return v.List(ctx, cursor, pageSize(0), since...)
+	defer func() { <-w.hub.listings }()
+	return v.List(ctx, cursor, pageSize(0), w.hub.checkpoints(since)...)
 }
 
 // found yields documents as they were read, after which everything up to a
@@ -233,17 +270,10 @@ func (w *watching) isNew(d Document) bool {
 
 // follow yields changes until there are none to come any more.
 func (w *watching) follow(ctx context.Context) error {
-	into := make([]Document, 64)
 	for {
-		n, end, err := w.hub.look(&w.place, into)
+		end, err := w.drain()
 		if err != nil {
 			return err
-		}
-		if err := w.changed(into[:n]); err != nil {
-			return err
-		}
-		if end == nil {
-			continue
 		}
 		w.seen = nil // what is in the list is passed
 		if err := w.progress(end.through); err != nil {
@@ -256,6 +286,22 @@ func (w *watching) follow(ctx context.Context) error {
 		case <-end.more:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// drain yields the changes that there are.
+func (w *watching) drain() (ending, error) {
+	for {
+		n, end, err := w.hub.look(&w.place, w.into)
+		if err != nil {
+			return ending{}, err
+		}
+		if err := w.changed(w.into[:n]); err != nil {
+			return ending{}, err
+		}
+		if end != nil {
+			return *end, nil
 		}
 	}
 }
@@ -283,7 +329,7 @@ func (w *watching) progress(through store.Position) error {
 		return nil
 	}
 	w.begun, w.told = true, w.done
-	if !w.yield(Document{Position: w.done}, nil) {
+	if !w.yield(Document{Position: w.done, Model: w.want.Model}, nil) {
 		return errLeft
 	}
 	return nil

@@ -174,3 +174,44 @@ func TestWhyWatchesEnd(t *testing.T) {
 		}
 	})
 }
+
+// Who was not there when another model took the place of the one that it watched
+// learns of it when it comes back, if it says which one that was.
+func TestAResumedWatchNoticesASwitch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t)
+		g := newGroup(t, s.config(totals("totals"), version(2, nil)))
+		running(t, g)
+		last := s.writer.add("a", 1)
+		first := func(w projector.Watch) (projector.Document, error) {
+			w.Progress, w.Min = true, last
+			for d, err := range g.Watch(soon(t), "totals", w) {
+				if err != nil || d.Key == "" {
+					return d, err
+				}
+			}
+			return projector.Document{}, nil
+		}
+		was := statusOf(t, g, "totals").Version
+		had, err := first(projector.Watch{})
+		if want := (projector.Model{View: "totals", Version: was}).String(); err != nil || had.Position != last || had.Model != want {
+			t.Fatalf("progress is %+v, %v, want %d of %s", had, err, last, want)
+		}
+		if d, err := first(projector.Watch{After: had.Position, Model: had.Model}); err != nil || d.Model != had.Model {
+			t.Errorf("on the same model: %+v, %v", d, err)
+		}
+		if _, err := g.Rebuild(soon(t), "totals", projector.Rebuild{Online: true, Version: 3 - was, Switch: true}); err != nil {
+			t.Fatal(err)
+		}
+		rest(time.Minute)
+		if d, err := first(projector.Watch{After: had.Position, Model: had.Model}); !errors.Is(err, projector.ErrSwitched) {
+			t.Errorf("on another model: %+v, %v", d, err)
+		}
+		for what, w := range map[string]projector.Watch{"any model": {After: had.Position}, "anew": {Model: had.Model}} {
+			if d, err := first(w); err != nil || d.Model == had.Model || d.Position != last {
+				t.Errorf("%s: %+v, %v", what, d, err)
+			}
+		}
+	})
+}

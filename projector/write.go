@@ -79,6 +79,7 @@ func (r *run) write(ctx context.Context) error {
 	}
 	began := time.Now()
 	if err := r.writeFolded(ctx); err != nil {
+		r.refused = true
 		return r.unfit(err)
 	}
 	left := r.left()

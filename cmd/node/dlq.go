@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,8 @@ every event. Each parked stream is a dead letter.`,
 }
 
 // eachLetter calls do with the dead letters of a view, or of all views that the
-// system has.
+// system has. Of those it passes over the ones that do not answer, and says at the
+// end which they were.
 func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view string, do func(gateway.Operator, projector.DeadLetter) error) error {
 	views := []string{view}
 	if view == "" {
@@ -41,15 +43,35 @@ func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view s
 		}
 		views = info.Views
 	}
-	for _, view := range views {
-		o := client.Operator(view)
-		for l, err := range o.DeadLetters(ctx) {
-			if err == nil {
-				err = do(o, l)
-			}
-			if err != nil {
-				return s.viewFailure(ctx, client, view, err)
-			}
+	var silent []string
+	var why error
+	for _, v := range views {
+		err := s.lettersOf(ctx, client, v, do)
+		switch {
+		case err == nil:
+		case view == "" && !errors.Is(err, errFound) && explain(ctx, s, err).Exit == exitUnavailable:
+			silent, why = append(silent, v), cmp.Or(why, err)
+		default:
+			return err
+		}
+	}
+	if why == nil {
+		return nil
+	}
+	return &Failure{
+		Code: gateway.CodeUnavailable, Exit: exitUnavailable, What: "these views could not be asked: " + strings.Join(silent, ", "),
+		Why: why.Error(), Fix: fmt.Sprintf("see how they are: %s projection ls", s.app.Name), Err: why,
+	}
+}
+
+func (s *Session) lettersOf(ctx context.Context, client *gateway.Client, view string, do func(gateway.Operator, projector.DeadLetter) error) error {
+	o := client.Operator(view)
+	for l, err := range o.DeadLetters(ctx) {
+		if err == nil {
+			err = do(o, l)
+		}
+		if err != nil {
+			return s.viewFailure(ctx, client, view, err)
 		}
 	}
 	return nil
@@ -105,10 +127,10 @@ func newDLQList(s *Session) *cobra.Command {
 				g.add(l.ID, l.Model, l.Stream, l.At, l.Event, l.Kind, l.Attempts, humanize.Comma(int64(l.Queued)), s.when(l.Parked), s.wrapped(l.Error))
 				return nil
 			})
-			if err != nil || s.JSON() {
+			if s.JSON() || err != nil && g.count == 0 {
 				return err
 			}
-			return g.render("nothing is parked: every view has applied what it has seen")
+			return cmp.Or(err, g.render("nothing is parked: every view has applied what it has seen"))
 		},
 	}
 }

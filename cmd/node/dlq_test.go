@@ -66,7 +66,7 @@ func TestDLQCommands(t *testing.T) {
 		{args: []string{"skip", "0a1b2c3d4e5f"}, code: 2, talks: "--reason is needed"},
 		{args: []string{"skip", "0a1b2c3d4e5f", "--reason", "sent twice"}, code: 2, talks: `this would leave account/ann version 3 \(deposited\) out of totals_v1 for good`},
 		{args: []string{"skip", "0a1b2c3d4e5f", "--reason", "sent twice", "--dry-run"}, out: `^would leave account/ann version 3`},
-		{args: []string{"skip", "0a1b2c3d4e5f", "--reason", "sent twice", "--yes"}, call: "skip 0a1b2c3d4e5f for sent twice by ann", out: `version 3 is left out; nothing of it waits any more`},
+		{args: []string{"skip", "0a1b2c3d4e5f", "--reason", "sent twice", "--yes"}, call: "skip 0a1b2c3d4e5f at 3 for sent twice by ann", out: `version 3 is left out; nothing of it waits any more`},
 		{args: []string{"skipped", "totals"}, out: `totals_v1 +account/bob +2 +deposited +2026-11-22T10:00:00Z +ann +sent twice`},
 		{args: []string{"export", "--jq", "[.id, (.events | length)]"}, out: `^\["ffffffffffff",2\]` + "\n" + `\["0a1b2c3d4e5f",2\]` + "\n$"},
 	} {
@@ -104,6 +104,35 @@ func TestDLQExport(t *testing.T) {
 	st.letters = nil
 	if code, out, talk := st.run(t.Context(), "", "dlq", "ls"); code != 0 || out != "nothing is parked: every view has applied what it has seen\n" {
 		t.Errorf("%d %s%s", code, out, talk)
+	}
+}
+
+// A view that does not answer hides no other's letters, and nobody takes its silence
+// for good news.
+func TestTheListOfLettersWithoutAView(t *testing.T) {
+	t.Parallel()
+	st := newStage(t)
+	st.letters, st.silent = parkedLetters(), "accounts"
+	st.status = func(int) []projector.Status { return []projector.Status{{Name: "accounts"}, liveModel} }
+	const told = "error: these views could not be asked: accounts [UNAVAILABLE]"
+	for _, args := range [][]string{{"ls"}, {"ls", "--json"}, {"export"}} {
+		code, out, talk := st.run(t.Context(), "", append([]string{"dlq"}, args...)...)
+		if code != 5 || strings.Count(out, "account/ann")+strings.Count(out, `"ann"`) != 1 || !strings.Contains(out, "ffffffffffff") || !strings.Contains(talk, told) {
+			t.Errorf("%v: exit code %d\n%s%s", args, code, out, talk)
+		}
+	}
+	if code, out, talk := st.run(t.Context(), "", "dlq", "get", "0a1b2c3d4e5f"); code != 0 || !strings.Contains(out, "0a1b2c3d4e5f") {
+		t.Errorf("a letter of another view: exit code %d\n%s%s", code, out, talk)
+	}
+	if code, _, talk := st.run(t.Context(), "", "dlq", "get", "000000000000"); code != 5 || !strings.Contains(talk, told) {
+		t.Errorf("a letter that may be the silent view's: exit code %d\n%s", code, talk)
+	}
+	if code, _, talk := st.run(t.Context(), "", "dlq", "retry", "--all"); code != 5 || st.asked() != "" {
+		t.Errorf("retry: exit code %d\n%s", code, talk)
+	}
+	st.letters = nil
+	if code, out, talk := st.run(t.Context(), "", "dlq", "ls"); code != 5 || out != "" || !strings.Contains(talk, told) {
+		t.Errorf("no letters: exit code %d\n%s%s", code, out, talk)
 	}
 }
 

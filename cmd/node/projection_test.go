@@ -16,7 +16,6 @@ func TestProjectionCommands(t *testing.T) {
 	st := newStage(t)
 	previous := liveModel
 	previous.Version, previous.Role, previous.Parked, previous.Stalled = 2, projector.RolePrevious, 3, true
-	st.status = func(int) []projector.Status { return []projector.Status{liveModel, previous} }
 	for _, c := range []struct {
 		args  string
 		code  int
@@ -54,17 +53,39 @@ func TestProjectionCommands(t *testing.T) {
 		{"rebuild totals --parity 3", 2, "", "", `--parity needs --online`},
 		{"rebuild totals --online --parity some", 2, "", "", `want all, none or a number`},
 		{"rebuild totals", 2, "", "", `this would build view totals again in place; reads wait`},
-		{"rebuild totals --online --to 2 --dry-run", 0, "", `^would build view totals again beside totals_v1, as version 2`, ""},
+		{"rebuild totals --online --to 2 --dry-run", 0, "", `^would build view totals again beside totals_v1, and drop totals_v2, to which it could be rolled back, as version 2`, ""},
 		{"rebuild totals --online --no-wait", 0, "rebuild {Online:true Version:0 Parity:-1 Switch:false}", `^totals_v1_b1 is being built; see`, ""},
 		{"rebuild totals --online --to 2 --parity 7 --switch --no-wait --jq .build", 0, "rebuild {Online:true Version:2 Parity:7 Switch:true}", "^1\n$", ""},
 		{"rebuild totals --yes --no-wait", 0, "rebuild {Online:false Version:0 Parity:0 Switch:false}", "is being built", ""},
 	} {
+		st.status = func(int) []projector.Status {
+			if strings.HasPrefix(c.args, "promote") {
+				return []projector.Status{liveModel, built(projector.RoleCandidate, projector.StateLive, 2, 0, nil)}
+			}
+			return []projector.Status{liveModel, previous}
+		}
 		code, out, talk := st.run(t.Context(), "", append([]string{"projection"}, strings.Fields(c.args)...)...)
 		if code != c.code || !regexp.MustCompile(c.out).MatchString(out) || !regexp.MustCompile(c.talks).MatchString(talk) || c.talks == "" && talk != "" {
 			t.Errorf("%s: exit code %d\n%s%s", c.args, code, out, talk)
 		}
 		if got := st.asked(); got != c.call {
 			t.Errorf("%s: asked for %q, want %q", c.args, got, c.call)
+		}
+	}
+}
+
+// What cannot be done is not said to be possible, nor asked about.
+func TestProjectionCommandsWithNothingToChange(t *testing.T) {
+	t.Parallel()
+	st := newStage(t)
+	st.status = func(int) []projector.Status { return []projector.Status{liveModel} }
+	for args, want := range map[string]string{
+		"promote totals --dry-run": "NO_CANDIDATE", "rollback totals --dry-run": "NO_PREVIOUS",
+		"retire totals --dry-run": "NO_PREVIOUS", "retire totals": "NO_PREVIOUS",
+	} {
+		code, out, talk := st.run(t.Context(), "", append([]string{"projection"}, strings.Fields(args)...)...)
+		if code != 4 || !strings.Contains(talk, want) || st.asked() != "" {
+			t.Errorf("%s: exit code %d\n%s%s", args, code, out, talk)
 		}
 	}
 }

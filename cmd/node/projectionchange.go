@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -18,6 +19,10 @@ type projectionChange struct {
 	verb, short, long string
 	// would is what it would do, with the view's name for %s.
 	would string
+	// needs is the role of the model that there has to be, and missing the error if
+	// there is none; "": any will do.
+	needs   string
+	missing error
 	// final: it cannot be taken back.
 	final bool
 	// done is what it has done, with the view's name and the model that is served;
@@ -32,12 +37,13 @@ var projectionChanges = []projectionChange{
 		long: `The candidate of a rebuild --online is served from now on, and the model that
 was live is kept up to date for a roll-back. It is refused if the candidate is
 behind or differs, unless --force.`,
-		would: "serve the candidate of view %s instead of its live model",
-		done:  "%s: %s is served; undo: {{name}} projection rollback %[1]s",
+		would: "serve the candidate of view %s instead of its live model", needs: projector.RoleCandidate, missing: projector.ErrNoCandidate,
+		done: "%s: %s is served; undo: {{name}} projection rollback %[1]s",
 	},
 	{
 		verb: "rollback", short: "Serve the model again that was live before",
 		would: "serve the previous model of view %s instead of its live one", do: gateway.Operator.Rollback,
+		needs: projector.RolePrevious, missing: projector.ErrNoPrevious,
 		done: "%s: %s is served again; undo: {{name}} projection rollback %[1]s",
 	},
 	{
@@ -48,6 +54,7 @@ behind or differs, unless --force.`,
 	{
 		verb: "retire", short: "Drop the model that was kept for a roll-back",
 		would: "drop the previous model of view %s, to which it can be rolled back", final: true, do: gateway.Operator.Retire,
+		needs: projector.RolePrevious, missing: projector.ErrNoPrevious,
 		done: "%s: the previous model is dropped; %s is served",
 	},
 	{
@@ -96,6 +103,9 @@ func (s *Session) changeView(ctx context.Context, o gateway.Operator, view strin
 	if err != nil {
 		return err
 	}
+	if c.needs != "" && modelIn(before.Models, c.needs) == "" {
+		return fmt.Errorf("view %s: %w", view, c.missing)
+	}
 	word, would := "", fmt.Sprintf(c.would, view)+modelsText(before.Models)
 	if c.final || force {
 		word = view
@@ -131,12 +141,17 @@ func modelsText(models []projector.Status) string {
 
 // servedOf is the model that is served.
 func servedOf(models []projector.Status) string {
+	return cmp.Or(modelIn(models, projector.RoleLive), "no model")
+}
+
+// modelIn is the model in a role, "" if there is none.
+func modelIn(models []projector.Status, role string) string {
 	for _, m := range models {
-		if m.Role == projector.RoleLive {
+		if m.Role == role {
 			return modelOf(m).String()
 		}
 	}
-	return "no model"
+	return ""
 }
 
 func newProjectionRewind(s *Session) *cobra.Command {

@@ -84,6 +84,9 @@ func (s *Session) rebuild(ctx context.Context, o gateway.Operator, view string, 
 	if r.Online {
 		word, would = "", fmt.Sprintf("build view %s again beside %s", view, servedOf(before.Models))
 	}
+	if previous := modelIn(before.Models, projector.RolePrevious); previous != "" {
+		would += ", and drop " + previous + ", to which it could be rolled back"
+	}
 	if r.Version != 0 {
 		would += fmt.Sprintf(", as version %d", r.Version)
 	}

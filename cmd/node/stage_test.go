@@ -31,6 +31,7 @@ type stage struct {
 	looked  int
 	letters []projector.DeadLetter
 	fails   map[string]bool // letters that are still parked after a retry
+	silent  string          // a view whose letters cannot be had
 	err     error
 }
 
@@ -144,10 +145,13 @@ func (st *stage) Status(context.Context) []projector.Status {
 func (st *stage) DeadLetters(_ context.Context, view string) ([]projector.DeadLetter, error) {
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	if view != "totals" {
-		return nil, fmt.Errorf("%w: %q", projector.ErrNoView, view)
+	switch view {
+	case "totals":
+		return st.letters, nil
+	case st.silent:
+		return nil, fmt.Errorf("%w: its store is away", store.ErrUnavailable)
 	}
-	return st.letters, nil
+	return nil, fmt.Errorf("%w: %q", projector.ErrNoView, view)
 }
 
 func (st *stage) LetterEvents(_ context.Context, _, _ string, limit int) ([]projector.LetterEvent, error) {
@@ -188,9 +192,9 @@ func (st *stage) Edit(_ context.Context, view, id string, at uint64, data json.R
 	return st.called(view, "edit %s at %d to %s by %s", id, at, data, name)
 }
 
-func (st *stage) Skip(_ context.Context, view, id, reason, by string) (projector.DeadLetter, error) {
+func (st *stage) Skip(_ context.Context, view, id string, at uint64, reason, by string) (projector.DeadLetter, error) {
 	name, _, _ := strings.Cut(by, "@")
-	if err := st.called(view, "skip %s for %s by %s", id, reason, name); err != nil {
+	if err := st.called(view, "skip %s at %d for %s by %s", id, at, reason, name); err != nil {
 		return projector.DeadLetter{}, err
 	}
 	return st.released(id)

@@ -115,13 +115,28 @@ func (m *member) openStore() (projector.Store, func() error, error) {
 			}
 			where, drop = dir, func() error { return os.RemoveAll(dir) }
 		}
+		if err := os.MkdirAll(where, 0o700); err != nil {
+			return nil, nil, viewStoreFailure(m.store, err)
+		}
 		s := sqlite.New(sqlite.Config{Dir: where, Namespace: namespace})
 		return s, both(s.Close, drop), nil
 	case viewsPostgres:
 		s := postgres.New(postgres.Config{URL: where, Namespace: namespace})
+		if err := s.Check(); err != nil {
+			return nil, nil, viewStoreFailure(m.store, err)
+		}
 		return s, s.Close, nil
 	}
 	return kv.New(m.kv()), func() error { return nil }, nil
+}
+
+// viewStoreFailure is why a store can never be used as it was named. One that
+// cannot be reached for the moment is none: commands and other answers do not wait.
+func viewStoreFailure(v viewStore, err error) *Failure {
+	return &Failure{
+		Code: codeFailure, Exit: exitFailure, What: "cannot keep views in " + v.String(), Why: err.Error(),
+		Fix: "name another place with --views", Err: err,
+	}
 }
 
 // kv is how buckets are made and used: as the log is.

@@ -15,6 +15,12 @@ import (
 // handler answers a request with a body or with an error.
 type handler func(ctx context.Context, r *http.Request) (answer, error)
 
+// route is a handler and the parameters that it knows, beside timeout.
+type route struct {
+	handle     handler
+	parameters []string
+}
+
 // answer is the body of a success, and the position that it speaks of: 0 if of
 // none.
 type answer struct {
@@ -23,7 +29,7 @@ type answer struct {
 }
 
 // answering gives a handler its place and its time, and writes what it returns.
-func (a *api) answering(handle handler) http.Handler {
+func (a *api) answering(route route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.requests.take() {
 			a.fail(w, fmt.Errorf("%w: %d requests are under way", actor.ErrBusy, a.MaxRequests))
@@ -31,6 +37,9 @@ func (a *api) answering(handle handler) http.Handler {
 		}
 		defer a.requests.give()
 		timeout, err := a.timeout(r)
+		if err == nil {
+			err = checkParameters(r, route.parameters...)
+		}
 		if err != nil {
 			a.fail(w, err)
 			return
@@ -38,7 +47,7 @@ func (a *api) answering(handle handler) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		r.Body = http.MaxBytesReader(w, r.Body, a.MaxBody)
-		answer, err := handle(ctx, r)
+		answer, err := route.handle(ctx, r)
 		if err != nil {
 			a.fail(w, err)
 			return

@@ -113,17 +113,17 @@ func New(config Config) (http.Handler, error) {
 	}
 	a := &api{Config: config, requests: newPlaces(config.MaxRequests), watches: newPlaces(max(1, config.MaxRequests/10))}
 	mux := http.NewServeMux()
-	for pattern, handle := range map[string]handler{
-		"POST /v1/commands/{aggregate}/{id}/{command}": a.command,
-		"POST /v1/wait":                               a.wait,
-		"GET /v1/aggregates/{aggregate}/{id}":         a.state,
-		"GET /v1/aggregates/{aggregate}/{id}/history": a.history,
-		"GET /v1/views/{view}/{key}":                  a.document,
-		"GET /v1/views/{view}":                        a.page,
-		"GET /v1/projections":                         a.projections,
-		"GET /v1/info":                                a.info,
+	for pattern, r := range map[string]route{
+		"POST /v1/commands/{aggregate}/{id}/{command}": {a.command, []string{"wait_for"}},
+		"POST /v1/wait":                               {a.wait, nil},
+		"GET /v1/aggregates/{aggregate}/{id}":         {a.state, []string{"at_version", "at_time", "consistency"}},
+		"GET /v1/aggregates/{aggregate}/{id}/history": {a.history, []string{"after"}},
+		"GET /v1/views/{view}/{key}":                  {a.document, []string{"min_position"}},
+		"GET /v1/views/{view}":                        {a.page, []string{"cursor", "limit", "min_position"}},
+		"GET /v1/projections":                         {a.projections, nil},
+		"GET /v1/info":                                {a.info, nil},
 	} {
-		mux.Handle(pattern, a.answering(handle))
+		mux.Handle(pattern, a.answering(r))
 	}
 	mux.HandleFunc("GET /v1/watch/{view}", a.watch)
 	mux.HandleFunc("/v1/", a.nothing)

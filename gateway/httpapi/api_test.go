@@ -267,6 +267,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"a bad wait":             {method: "POST", path: "/v1/wait", body: `[]`, headers: inJSON, code: gateway.CodeInvalid},
 		"a bad position":         {method: "GET", path: "/v1/views/totals/a?min_position=x", code: gateway.CodeInvalid},
 		"a bad position, header": {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "x"}, code: gateway.CodeInvalid},
+		"a misspelt condition":   {method: "GET", path: "/v1/views/totals/a?min_positon=7", code: gateway.CodeInvalid},
 		"a bad limit":            {method: "GET", path: "/v1/views/totals?limit=x", code: gateway.CodeInvalid},
 		"a bad timeout":          {method: "GET", path: "/v1/views/totals?timeout=1h", code: gateway.CodeInvalid},
 		"no time at all":         {method: "GET", path: "/v1/views/totals?timeout=0s", code: gateway.CodeInvalid},
@@ -275,6 +276,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"the past, live":         {method: "GET", path: "/v1/aggregates/account/42?consistency=live&at_version=1", code: gateway.CodeInvalid},
 		"a watch of two kinds":   {method: "GET", path: "/v1/watch/totals?key=a&prefix=b", code: gateway.CodeInvalid},
 		"a bad resumption":       {method: "GET", path: "/v1/watch/totals", headers: []string{"Last-Event-ID", "x"}, code: gateway.CodeInvalid},
+		"a resumption nowhere":   {method: "GET", path: "/v1/watch/totals", headers: []string{"Last-Event-ID", "totals_v1:"}, code: gateway.CodeInvalid},
 		"no such path":           {method: "GET", path: "/v1/nothing", code: gateway.CodeNotFound},
 		"no such method":         {method: "DELETE", path: "/v1/views/totals/a", code: gateway.CodeNotFound},
 	} {

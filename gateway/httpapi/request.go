@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,6 +35,17 @@ func (a *api) timeout(r *http.Request) (time.Duration, error) {
 		return 0, &store.InvalidError{What: what, Value: text, Reason: "want a time such as 500ms, at most " + a.MaxTimeout.String()}
 	}
 	return timeout, nil
+}
+
+// checkParameters refuses a parameter that is not known: a misspelt condition
+// would be checked by nobody.
+func checkParameters(r *http.Request, known ...string) error {
+	for name := range r.URL.Query() {
+		if name != "timeout" && !slices.Contains(known, name) {
+			return &store.InvalidError{What: "parameter", Value: name, Reason: "it is not known here; known: " + strings.Join(append(known, "timeout"), ", ")}
+		}
+	}
+	return nil
 }
 
 // number reads a parameter; 0 if there is none.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/annals-go/annals/actor"
@@ -17,9 +18,10 @@ import (
 
 // watch sends the changes of a view as server-sent events: event "document"
 // with the document, "deleted" without, and "progress" whenever everything up to
-// its position has come. Only the latter has an id, for only there can one
-// resume: a browser that loses the connection asks again after it by itself. An
-// error ends the stream with event "error".
+// its position has come. Only the latter has an id, MODEL:POSITION, for only there
+// can one resume: a browser that loses the connection asks again after it by
+// itself. One at position 0 whose id names no model says that another one is served
+// and that all documents come again. An error ends the stream with event "error".
 func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	if !a.watches.take() {
 		a.fail(w, fmt.Errorf("%w: too many watch", actor.ErrBusy))
@@ -49,13 +51,32 @@ func watchOf(r *http.Request) (w projector.Watch, err error) {
 		return w, &store.InvalidError{What: "parameters", Value: "key, prefix", Reason: "want one of them"}
 	}
 	after, err := number(r, "after")
-	if text := r.Header.Get("Last-Event-ID"); err == nil && text != "" {
-		if after, err = strconv.ParseUint(text, 10, 64); err != nil {
-			return w, &store.InvalidError{What: "header Last-Event-ID", Value: text, Reason: "want a decimal number"}
-		}
-	}
 	w.After = store.Position(after)
+	if id := r.Header.Get("Last-Event-ID"); err == nil && id != "" {
+		w.Model, w.After, err = parseEventID(id)
+	}
 	return w, err
+}
+
+// parseEventID reads MODEL:POSITION, or no more than POSITION.
+func parseEventID(id string) (model string, p store.Position, err error) {
+	model, text, named := strings.Cut(id, ":")
+	if !named {
+		model, text = "", id
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return "", 0, &store.InvalidError{What: "header Last-Event-ID", Value: id, Reason: "want MODEL:POSITION or a decimal number"}
+	}
+	return model, store.Position(n), nil
+}
+
+func eventID(model string, p store.Position) string {
+	text := strconv.FormatUint(uint64(p), 10)
+	if model == "" {
+		return text
+	}
+	return model + ":" + text
 }
 
 // pump writes until the asker goes, the watch ends, or a write takes too long.
@@ -112,7 +133,7 @@ func (s sse) change(limit time.Duration, c change) error {
 		return s.write(limit, fmt.Sprintf("event: error\ndata: %s\n\n", data))
 	}
 	if c.Key == "" {
-		return s.write(limit, fmt.Sprintf("id: %d\nevent: progress\ndata: {\"position\":%d}\n\n", c.Position, c.Position))
+		return s.write(limit, fmt.Sprintf("id: %s\nevent: progress\ndata: {\"position\":%d}\n\n", eventID(c.Model, c.Position), c.Position))
 	}
 	name, body := "document", any(c.Document)
 	if c.Document.Document == nil {

@@ -44,24 +44,33 @@ func TestAWatchSendsEvents(t *testing.T) {
 		return func(yield func(projector.Document, error) bool) {
 			_ = yield(projector.Document{Key: "a", Position: 5, Document: json.RawMessage("{\"n\":\n1}")}, nil) &&
 				yield(projector.Document{Key: "b", Position: 7}, nil) &&
-				yield(projector.Document{Position: 9}, nil) &&
+				yield(projector.Document{Position: 9, Model: "totals_v2"}, nil) &&
+				yield(projector.Document{}, nil) &&
 				yield(projector.Document{}, projector.ErrBusy)
 		}
 	}}
 	url := serve(t, httpapi.Config{Client: f, Heartbeat: time.Minute})
-	all, err := io.ReadAll(open(t, url+"/v1/watch/totals?prefix=x&after=3", "Last-Event-ID", "4"))
+	all, err := io.ReadAll(open(t, url+"/v1/watch/totals?prefix=x&after=3", "Last-Event-ID", "totals_v1:4"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := ": watching\n\n" +
 		"event: document\ndata: {\"key\":\"a\",\"position\":5,\"document\":{\"n\":1}}\n\n" +
 		"event: deleted\ndata: {\"key\":\"b\",\"position\":7}\n\n" +
-		"id: 9\nevent: progress\ndata: {\"position\":9}\n\n" +
+		"id: totals_v2:9\nevent: progress\ndata: {\"position\":9}\n\n" +
+		"id: 0\nevent: progress\ndata: {\"position\":0}\n\n" +
 		"event: error\ndata: {\"type\":\"io.annals.api.v1.error\",\"code\":429,\"err_code\":\"BUSY\",\"description\":\"busy\",\"retryable\":true}\n\n"
 	if diff := cmp.Diff(want, string(all)); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"watch totals {Key: Prefix:x After:4 Min:0 Progress:true}"}, f.questions()); diff != "" {
+	if _, err := io.ReadAll(open(t, url+"/v1/watch/totals?after=3", "Last-Event-ID", "7")); err != nil {
+		t.Fatal(err)
+	}
+	asked := []string{
+		"watch totals {Key: Prefix:x After:4 Model:totals_v1 Min:0 Progress:true}",
+		"watch totals {Key: Prefix: After:7 Model: Min:0 Progress:true}",
+	}
+	if diff := cmp.Diff(asked, f.questions()); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
 }

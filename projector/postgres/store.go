@@ -166,9 +166,27 @@ func (s *Store) connections() (*sql.DB, error) {
 	return s.db, nil
 }
 
+// Check reports, without asking the server, whether the configuration can be
+// used at all: [store.ErrInvalid] if not.
+func (s *Store) Check() error {
+	if err := s.validate(projector.Model{View: "a", Version: 1}); err != nil || s.cfg.Pool != nil {
+		return err
+	}
+	_, err := s.poolConfig()
+	return err
+}
+
 // connect makes a pool; its connections are made when they are needed. What
 // the URL holds, a password perhaps, is in no error.
 func (s *Store) connect() (*pgxpool.Pool, error) {
+	cfg, err := s.poolConfig()
+	if err != nil {
+		return nil, err
+	}
+	return pgxpool.NewWithConfig(context.Background(), cfg)
+}
+
+func (s *Store) poolConfig() (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(s.cfg.URL)
 	if err != nil {
 		return nil, &store.InvalidError{What: "postgres config", Value: "URL", Reason: "it cannot be read"}
@@ -185,5 +203,5 @@ func (s *Store) connect() (*pgxpool.Pool, error) {
 	if cfg.ConnConfig.ConnectTimeout == 0 {
 		cfg.ConnConfig.ConnectTimeout = 5 * time.Second
 	}
-	return pgxpool.NewWithConfig(context.Background(), cfg)
+	return cfg, nil
 }
