@@ -61,6 +61,8 @@ const (
 
 	// CodeNoLetter (404): no stream is parked under that id.
 	CodeNoLetter Code = "NO_LETTER"
+	// CodeCandidate (409): a model is built beside the live one already.
+	CodeCandidate Code = "CANDIDATE"
 	// CodeNoCandidate (409): no model is being built.
 	CodeNoCandidate Code = "NO_CANDIDATE"
 	// CodeNoPrevious (409): there is no model to go back to.
@@ -115,6 +117,7 @@ var rules = []rule{
 	{CodeNoCandidate, 409, false, projector.ErrNoCandidate},
 	{CodeNoPrevious, 409, false, projector.ErrNoPrevious},
 	{CodeParity, 409, false, ErrParity},
+	{CodeCandidate, 409, false, projector.ErrCandidate},
 	{CodeUnfinished, 409, true, projector.ErrUnfinished},
 	{CodePaused, 503, true, projector.ErrPaused},
 	{CodeRebuilding, 503, true, projector.ErrRebuilding},

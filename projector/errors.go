@@ -25,6 +25,9 @@ var (
 	ErrRebuilding = fmt.Errorf("%w: view is being rebuilt", store.ErrUnavailable)
 	// ErrPaused: the view is paused, and not as far as was asked.
 	ErrPaused = errors.New("view is paused")
+	// ErrCandidate: a model is built, or was, beside the live one, and is to be
+	// served or given up first.
+	ErrCandidate = errors.New("there is a candidate already")
 	// ErrNoCandidate: no model is built beside the live one.
 	ErrNoCandidate = errors.New("no candidate")
 	// ErrNoPrevious: there is no model to go back to.

@@ -278,6 +278,15 @@ func TestAheadOfTheLog(t *testing.T) {
 				if !strings.Contains(out.String(), "level=ERROR msg=\"view is ahead of the log and is not served\"") {
 					t.Errorf("the log says %s", out)
 				}
+				// There is nothing to compare a new model with; without that it is the way out.
+				if _, err := g.Rebuild(soon(t), "totals", projector.Rebuild{Online: true, Parity: -1, Switch: true}); !errors.Is(err, store.ErrAhead) {
+					t.Errorf("a rebuild with a comparison: %v", err)
+				}
+				if _, err := g.Rebuild(soon(t), "totals", projector.Rebuild{Online: true, Switch: true}); err != nil {
+					t.Fatal(err)
+				}
+				rest(time.Minute)
+				agrees(t, f, g, totals("totals"))
 			})
 		})
 	}

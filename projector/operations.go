@@ -20,14 +20,22 @@ import (
 
 // Rebuild has the view built again from the first event and returns the new
 // model. It does not wait for that: see [Group.Status]. Further errors:
-//   - [ErrRebuilding]: that is being done already.
+//   - [ErrCandidate]: there is a candidate already; [ErrRebuilding]: the view is
+//     being built again in place.
 //   - [ErrPaused]: the view is paused.
+//   - [store.ErrAhead], or what else keeps the live model from being read, if
+//     documents are to be compared with it.
 //   - [store.ErrInvalid]: the version is not in this process, or the options are
 //     not for this kind of view; reactions are never built again.
 func (g *Group) Rebuild(ctx context.Context, view string, r Rebuild) (Model, error) {
 	f, err := g.family(view)
 	if err != nil {
 		return Model{}, err
+	}
+	if r.Online && r.Parity != 0 {
+		if err := f.unserved(); err != nil {
+			return Model{}, fmt.Errorf("view %s: nothing can be compared with its live model; build without: %w", view, err)
+		}
 	}
 	var made Model
 	err = f.change(ctx, func(e Entry) (Entry, error) {
@@ -38,7 +46,9 @@ func (g *Group) Rebuild(ctx context.Context, view string, r Rebuild) (Model, err
 		switch {
 		case e.Paused:
 			return e, f.errorf(ErrPaused)
-		case e.Candidate != nil, e.inPlace():
+		case e.Candidate != nil:
+			return e, f.errorf(fmt.Errorf("%w: %s", ErrCandidate, e.Candidate.Model))
+		case e.inPlace():
 			return e, f.errorf(ErrRebuilding)
 		case e.Settling:
 			return e, errSettling
@@ -58,6 +68,24 @@ func (g *Group) Rebuild(ctx context.Context, view string, r Rebuild) (Model, err
 	}
 	f.logger.Info("rebuild begins", "model", made.String(), "online", r.Online)
 	return made, nil
+}
+
+// unserved returns why the live model must not be read, nil if it may be.
+func (f *family) unserved() error {
+	f.mu.Lock()
+	live := f.live
+	f.mu.Unlock()
+	if live == nil {
+		return nil
+	}
+	live.mu.Lock()
+	defer live.mu.Unlock()
+	for _, w := range live.workers {
+		if w.unserved != nil {
+			return w.unserved
+		}
+	}
+	return nil
 }
 
 // buildable returns why a rebuild cannot be done, nil if it can.

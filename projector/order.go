@@ -103,9 +103,26 @@ func (w *worker) nextOrder() *order {
 	return o
 }
 
-// obey does what was asked for. An error of that ends the attempt, unless it
+// obey does what was asked for, and before the first of it finishes what an
+// earlier attempt left undone. An error of that ends the attempt, unless it
 // concerns only who asked.
+//
+// While documents are ahead of the checkpoint nothing is done: they were folded
+// without the streams that wait, so what these have there must be passed over
+// again before a stream is released.
 func (r *run) obey(ctx context.Context) error {
+	if r.isAhead() {
+		return nil
+	}
+	if !r.resumed {
+		if err := r.flush(ctx); err != nil {
+			return err
+		}
+		if err := r.resumeLetters(ctx); err != nil {
+			return err
+		}
+		r.resumed = true
+	}
 	for o := r.w.nextOrder(); o != nil; o = r.w.nextOrder() {
 		err := r.flush(ctx)
 		before := r.stored.Revision

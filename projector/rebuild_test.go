@@ -50,7 +50,7 @@ func TestRebuildOnline(t *testing.T) {
 		if err != nil || m.String() != "totals_v1_b1" {
 			t.Fatalf("rebuild: %v, %v", m, err)
 		}
-		if _, err := g.Rebuild(soon(t), "totals", projector.Rebuild{}); !errors.Is(err, projector.ErrRebuilding) {
+		if _, err := g.Rebuild(soon(t), "totals", projector.Rebuild{}); !errors.Is(err, projector.ErrCandidate) {
 			t.Errorf("a second rebuild: %v", err)
 		}
 		rest(time.Minute)

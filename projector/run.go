@@ -42,6 +42,7 @@ type run struct {
 	flushAt time.Time     // when what is folded has to be written; zero if nothing waits
 	rested  time.Time     // when the view may write again while live
 	took    time.Duration // by the last commit
+	resumed bool          // what an earlier attempt left undone is finished
 	refused bool          // the last write failed: what became of it is not known
 	live    bool          // nothing was left, and not much has come since
 
@@ -83,9 +84,6 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 	}
 	r.live = head <= r.stored.Position
 	w.resumed(r.view, r.stored, head)
-	if err := r.resumeLetters(ctx); err != nil {
-		return r.ended(ctx, err)
-	}
 	if err := r.obey(ctx); err != nil {
 		return r.ended(ctx, err)
 	}
@@ -152,10 +150,16 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 		ctx, cancel = context.WithDeadline(ctx, r.flushAt)
 		defer cancel()
 	}
-	r.w.wakeWith(cancel)
-	defer r.w.wakeWith(nil)
+	if !r.isAhead() { // otherwise orders wait, and the loop would spin
+		r.w.wakeWith(cancel)
+		defer r.w.wakeWith(nil)
+	}
 	return r.feed.Next(ctx, r.w.p.cfg.BatchCommits)
 }
+
+// isAhead reports whether documents in the store may have events that the
+// checkpoint has not.
+func (r *run) isAhead() bool { return r.stored.Furthest > r.stored.Position }
 
 // apply folds the commits and writes when it is time. Without commits the
 // feed has passed over others, and the view is perhaps not behind any more.

@@ -261,7 +261,7 @@ func (u *upheaval) operate(t *testing.T) {
 		return
 	}
 	for _, expected := range []error{
-		projector.ErrNoCandidate, projector.ErrNoPrevious, projector.ErrRebuilding, store.ErrUnavailable, projector.ErrStopped,
+		projector.ErrCandidate, projector.ErrNoCandidate, projector.ErrNoPrevious, projector.ErrRebuilding, store.ErrUnavailable, projector.ErrStopped,
 	} {
 		if errors.Is(err, expected) {
 			return

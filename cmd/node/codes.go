@@ -114,6 +114,11 @@ var kinds = []kind{
 		advice:  "build one: {{name}} projection rebuild VIEW --online",
 	},
 	{
+		code: gateway.CodeCandidate, exit: exitConflict, errs: []error{projector.ErrCandidate},
+		meaning: "a model of this view is built beside the live one already, or was and waits",
+		advice:  "serve it: {{name}} projection promote VIEW; or give it up: {{name}} projection cancel VIEW",
+	},
+	{
 		code: gateway.CodeNoPrevious, exit: exitConflict, errs: []error{projector.ErrNoPrevious},
 		meaning: "there is no model to go back to: none was replaced, or it was retired",
 		advice:  "see what there is: {{name}} projection info VIEW",
