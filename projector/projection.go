@@ -92,12 +92,19 @@ func (k Kept) description() Description {
 	}
 }
 
-// open opens the model. Opening creates it: if the registry says afterwards that
-// nobody needs it any more, it is dropped again, for who dropped it has done.
+// open opens the model. Opening creates it, so the registry is asked first whether
+// somebody needs it, and again afterwards: if not any more, it is dropped again, for
+// who dropped it meanwhile has done.
 func (p *projection) open(ctx context.Context) (View, error) {
+	if p.needed == nil {
+		return p.cfg.Store.Open(ctx, p.desc.layout(p.model))
+	}
+	if err := p.needed(ctx, p.model); err != nil {
+		return nil, err
+	}
 	v, err := p.cfg.Store.Open(ctx, p.desc.layout(p.model))
-	if err != nil || p.needed == nil {
-		return v, err
+	if err != nil {
+		return nil, err
 	}
 	err = p.needed(ctx, p.model)
 	if errors.Is(err, errDropped) {
