@@ -122,6 +122,7 @@ func TestErrorsOfOperations(t *testing.T) {
 		code      gateway.Code
 	}{
 		{fmt.Errorf("promote: %w", projector.ErrNoCandidate), projector.ErrNoCandidate, "NO_CANDIDATE"},
+		{fmt.Errorf("rebuild: %w", projector.ErrCandidate), projector.ErrCandidate, "CANDIDATE"},
 		{projector.ErrNoPrevious, projector.ErrNoPrevious, "NO_PREVIOUS"},
 		{projector.ErrNoLetter, projector.ErrNoLetter, "NO_LETTER"},
 		{projector.ErrUnfinished, projector.ErrUnfinished, "RETRY_UNFINISHED"},
