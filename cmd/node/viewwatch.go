@@ -87,6 +87,8 @@ func (s *Session) showChange(d projector.Document) (err error) {
 		}{d.Position})
 	case s.JSON():
 		return s.Print(d)
+	case d.Key == "" && d.Model == "" && d.Position == 0:
+		_, err = fmt.Fprintln(out, "another model is served now: all documents come again")
 	case d.Key == "":
 		_, err = fmt.Fprintf(out, "everything up to position %d\n", d.Position)
 	case d.Document == nil:
