@@ -14,6 +14,7 @@ import (
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
 )
 
 // Codes of the failures that the command line itself finds. The others are the
@@ -45,6 +46,9 @@ const (
 	codeStillParked gateway.Code = "STILL_PARKED"
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
+
+	codeServed     gateway.Code = "SERVED"
+	codeUnfinished gateway.Code = "NOT_COMPLETE"
 )
 
 // exitDegraded is the exit code of a check that found something.
@@ -193,6 +197,15 @@ var kinds = []kind{
 		code: gateway.CodeUnknownType, exit: exitNotFound, errs: []error{store.ErrUnknownType},
 		meaning: "the running system does not know this aggregate, command or event type",
 		advice:  "list what it knows: {{name}} aggregate types",
+	},
+	{
+		code: codeUnfinished, exit: exitConflict, errs: []error{jetstream.ErrUnfinished},
+		meaning: "the namespace is being filled by a restore or a migration that has not come to its end",
+		advice:  "repeat what fills it: it goes on where it stopped; or delete the namespace's streams and begin again",
+	},
+	{
+		code: codeServed, exit: exitConflict, meaning: "a node serves the namespace that is to be filled",
+		advice: "stop the nodes first, or restore to another namespace",
 	},
 	{
 		code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid, cluster.ErrInvalid},
