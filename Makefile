@@ -107,6 +107,10 @@ views: ## kill the projector while it catches up, on each store (needs PostgreSQ
 rebuild: ## build views again under load, on each store (needs PostgreSQL): what fails, what is stale
 	@go run ./test/rebuild
 
+.PHONY: restore
+restore: ## lose the data, restore them from a backup, flip bits (Linux): what differs, what is not found
+	@go run ./test/restore
+
 .PHONY: cover
 cover: ## how much of the code the tests reach
 	@mkdir -p .tmp

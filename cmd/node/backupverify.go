@@ -80,7 +80,7 @@ func (v *verification) run(ctx context.Context) (backup.Report, error) {
 	defer closed()
 	b, err := backup.Open(ctx, vault, v.session.Namespace(), v.id)
 	if errors.Is(err, store.ErrDamaged) {
-		return backup.Report{Findings: []backup.Finding{{File: v.where, Reason: err.Error()}}}, nil
+		return backup.Report{Findings: []backup.Finding{backup.Find(err)}}, nil
 	}
 	if err != nil {
 		return backup.Report{}, err

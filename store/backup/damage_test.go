@@ -98,9 +98,10 @@ type changed struct {
 	commits []*store.Commit
 	tip     store.Position
 	failure error // instead of what follows the commits
+	noTip   error // instead of the tip
 }
 
-func (c *changed) Tip(context.Context, ...string) (store.Position, error) { return c.tip, nil }
+func (c *changed) Tip(context.Context, ...string) (store.Position, error) { return c.tip, c.noTip }
 
 func (c *changed) Follow(context.Context, store.Follow) (store.Feed, error) {
 	return &changedFeed{log: c, rest: c.commits}, nil
@@ -115,6 +116,9 @@ func (c *changed) Read(ctx context.Context, id store.StreamID, after store.Head)
 			}
 			if !slices.ContainsFunc(c.commits, func(has *store.Commit) bool { return has.Sequence == known.Sequence }) {
 				yield(nil, &store.DamageError{Stream: id, Version: known.After.Version + 1, Sequence: known.Sequence, Reason: "it is gone"})
+				return
+			}
+			if !yield(known, nil) {
 				return
 			}
 		}
@@ -184,6 +188,8 @@ func TestVerifyLiveNames(t *testing.T) {
 		"undelivered, with a backup":          {without(100), true, false, whole[100], "does not deliver"},
 		"undelivered, beyond the backup":      {without(330), true, false, whole[330], "it is gone"},
 		"undelivered, without a backup":       {without(100), false, false, whole[100], "it is gone"},
+		"an end that cannot be read":          {&changed{commits: whole[:249], noTip: unreadable}, true, false, whole[249], "does not deliver"},
+		"an end beyond the backup":            {&changed{commits: whole[:349], noTip: unreadable}, true, true, last, "does not deliver"},
 		"a lost end, with a backup":           {ends(250), true, false, whole[250], "lost its end"},
 		"another commit in its place":         {&changed{commits: replaced(whole, 200, &other), tip: last.Last()}, true, false, whole[200], "went on"},
 		"another commit, without a backup":    {&changed{commits: replaced(whole, 200, &other), tip: last.Last()}, false, false, nextOf(whole, 200), "follows the hash"},

@@ -63,6 +63,10 @@ func (v *living) run(ctx context.Context) error {
 		v.kept = next
 	}
 	tip, err := v.Log.Tip(ctx)
+	if errors.Is(err, store.ErrDamaged) {
+		v.unreadableEnd(ctx, err)
+		return ctx.Err()
+	}
 	if err == nil {
 		err = follow(ctx, v.Log, 0, tip, func(c *store.Commit) error { return v.take(ctx, c, tip) })
 	}
@@ -106,7 +110,7 @@ func (v *living) take(ctx context.Context, c *store.Commit, tip store.Position) 
 		return err
 	}
 	if err != nil {
-		v.report.add(find(err))
+		v.report.add(Find(err))
 		v.walk.heads[c.Stream] = c.Head() // go on from what is there
 		v.walk.sequence, v.walk.position = c.Sequence, c.Last()
 	}
@@ -136,7 +140,7 @@ func (v *living) compare(ctx context.Context, c *store.Commit) {
 	case ctx.Err() != nil:
 	case err != nil:
 		v.kept = nil
-		v.report.add(find(err))
+		v.report.add(Find(err))
 	case kept.Hash != c.Hash || kept.Sequence != c.Sequence:
 		v.differs = true
 		v.report.add(Finding{Stream: kept.Stream.String(), Version: kept.After.Version + 1, Sequence: kept.Sequence, Reason: fmt.Sprintf(
@@ -148,7 +152,7 @@ func (v *living) compare(ctx context.Context, c *store.Commit) {
 // undelivered names what the log does not deliver: by the backup, else by the
 // stream that cannot be read on.
 func (v *living) undelivered(ctx context.Context, reason error) {
-	f := find(reason)
+	f := Find(reason)
 	if f.Version > 0 {
 		v.report.add(f)
 		return
@@ -168,6 +172,48 @@ func (v *living) undelivered(ctx context.Context, reason error) {
 	v.report.add(f)
 }
 
+// unreadableEnd names what is damaged of a log whose end cannot be read, so that no
+// feed begins: the first commit of the backup that reading its stream does not give.
+func (v *living) unreadableEnd(ctx context.Context, reason error) {
+	f := Find(reason)
+	if v.Backup != nil {
+		good := map[store.StreamID]uint64{} // up to which version
+		for c, err := range v.Backup.Commits(ctx, 0, 0) {
+			if err != nil {
+				break
+			}
+			if _, read := good[c.Stream]; !read {
+				good[c.Stream] = v.readable(ctx, c.Stream)
+			}
+			if c.Head().Version > good[c.Stream] {
+				f.Stream, f.Version, f.Sequence = c.Stream.String(), c.After.Version+1, c.Sequence
+				v.report.add(f)
+				return
+			}
+		}
+	}
+	if damage := v.readOn(ctx); damage != nil {
+		damage.Reason = f.Reason + "; " + damage.Reason
+		f = *damage
+	}
+	v.report.add(f)
+}
+
+// readable returns up to which version a stream can be read.
+func (v *living) readable(ctx context.Context, id store.StreamID) (version uint64) {
+	for c, err := range v.Log.Read(ctx, id, store.Head{}) {
+		var damage *store.DamageError
+		switch {
+		case errors.As(err, &damage):
+			return damage.Version - 1
+		case err != nil:
+			return version
+		}
+		version = c.Head().Version
+	}
+	return version
+}
+
 // readOn reads the streams that are known from where the walk has them, and
 // returns the first that is damaged.
 func (v *living) readOn(ctx context.Context) *Finding {
@@ -183,7 +229,7 @@ func (v *living) readOn(ctx context.Context) *Finding {
 			if !errors.Is(err, store.ErrDamaged) {
 				continue
 			}
-			if f := find(err); first == nil || f.Sequence != 0 && (first.Sequence == 0 || f.Sequence < first.Sequence) {
+			if f := Find(err); first == nil || f.Sequence != 0 && (first.Sequence == 0 || f.Sequence < first.Sequence) {
 				first = &f
 			}
 		}

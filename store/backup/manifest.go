@@ -165,7 +165,7 @@ func read(ctx context.Context, v segment.Vault, namespace, id string) (*Manifest
 		err = fmt.Errorf("%w: it is of backup %s of %s", store.ErrDamaged, m.ID, m.Namespace)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, &FileError{File: name, Reason: err}
 	}
 	return m, nil
 }

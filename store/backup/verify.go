@@ -48,8 +48,9 @@ func (r *Report) read(w *walk) {
 	r.Commits, r.Events, r.Streams, r.Sequence, r.Position, r.Chain = w.commits, w.events, len(w.heads), w.sequence, w.position, w.chain
 }
 
-// find makes a finding of an error that says what is damaged.
-func find(err error) Finding {
+// Find makes a finding of an error that says what is damaged: one that matches
+// [store.ErrDamaged].
+func Find(err error) Finding {
 	f := Finding{Reason: err.Error()}
 	var file *FileError
 	if errors.As(err, &file) {
@@ -121,7 +122,7 @@ func (v *verifying) note(ctx context.Context, err error) error {
 	if !errors.Is(err, store.ErrDamaged) {
 		return err
 	}
-	v.report.add(find(err))
+	v.report.add(Find(err))
 	return nil
 }
 
