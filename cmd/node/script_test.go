@@ -41,6 +41,7 @@ const patience = time.Minute
 //	probe STATUS PATH         get a path from HTTP, and expect the status; stdout then has the body
 //	until PATTERN NAME ARG... run a command until it succeeds and a line of what it prints matches; negated: none does
 //	remember NAME             set a variable to what the last command printed, a JSON string or a word
+//	damage DIR                flip a bit of each file log-000001 below a directory
 //	occupy ADDRESS            see to it that somebody listens there; sets PORT
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -55,6 +56,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "end": end, "exits": exits, "until": until, "probe": probe, "occupy": occupy, "remember": remember,
+			"damage": damage,
 		},
 		Deadline:      time.Now().Add(4 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -193,6 +195,20 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 
 func remember(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.Trim(strings.TrimSpace(ts.ReadFile("stdout")), `"`))
+}
+
+func damage(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "*", "log-000001"))
+	ts.Check(err)
+	if len(files) == 0 {
+		ts.Fatalf("nothing to damage in %s", args[0])
+	}
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		ts.Check(err)
+		content[len(content)/2] ^= 1
+		ts.Check(os.WriteFile(file, content, 0o600))
+	}
 }
 
 func probe(ts *testscript.TestScript, _ bool, args []string) {
