@@ -49,6 +49,10 @@ type Config struct {
 	// nil: an acknowledgement is as durable as it gets, which is true of
 	// replicated streams and of servers that sync each write.
 	Barrier func(context.Context) error
+	// Archive holds the commits that were taken out of the log. Default nil: a log
+	// that was truncated is read as far as it goes, and what is missing is a
+	// [*store.ArchivedError].
+	Archive store.Archive
 	// Logger receives what an operator may act on. Default [slog.Default].
 	Logger *slog.Logger
 }
