@@ -15,6 +15,9 @@ type MemoryConfig struct {
 	// Partitions is how many partitions streams are spread over. Default: 128,
 	// as in every log.
 	Partitions int
+	// SnapshotBytes is the largest snapshot that is kept, in bytes as it is
+	// stored. Default, and at most, [MaxSnapshotBytes].
+	SnapshotBytes int
 }
 
 // defaultPartitions is a number that no cluster has nodes for, and small enough
@@ -27,6 +30,9 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 	}
 	if c.Partitions <= 0 {
 		c.Partitions = defaultPartitions
+	}
+	if c.SnapshotBytes <= 0 {
+		c.SnapshotBytes = MaxSnapshotBytes
 	}
 	return c
 }
