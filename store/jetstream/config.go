@@ -44,6 +44,10 @@ type Config struct {
 	// opens it without is refused with an [*UnfinishedError] until [Log.Finish].
 	// Default empty: a namespace like any other.
 	FilledFrom string
+	// SnapshotBytes is the largest snapshot that is saved or loaded, in bytes as
+	// it is stored: loading one takes about three times as much memory for a moment.
+	// Default, and at most, [store.MaxSnapshotBytes], 64 MiB.
+	SnapshotBytes int
 	// Barrier returns when everything that the server had acknowledged before
 	// the call has reached the disk. One call may serve many that wait. Default
 	// nil: an acknowledgement is as durable as it gets, which is true of
@@ -77,6 +81,9 @@ func (c Config) withDefaults() Config {
 	if c.Replicas == 0 {
 		c.Replicas = 1
 	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = store.MaxSnapshotBytes
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -98,6 +105,9 @@ func (c Config) validate() error {
 	}
 	if c.Replicas < 1 || c.Replicas > maxReplicas {
 		return outOfRange("number of replicas", c.Replicas, maxReplicas)
+	}
+	if c.SnapshotBytes < 1 || c.SnapshotBytes > store.MaxSnapshotBytes {
+		return outOfRange("snapshot bytes", c.SnapshotBytes, store.MaxSnapshotBytes)
 	}
 	return nil
 }

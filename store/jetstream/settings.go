@@ -125,7 +125,7 @@ func snapshotsConfig(cfg Config, n *names) natsjs.KeyValueConfig {
 		Bucket:       n.bucket,
 		Description:  "Annals: the snapshots of " + cfg.Namespace,
 		History:      1,
-		MaxValueSize: store.MaxSnapshotBytes + maxHeaderBytes,
+		MaxValueSize: maxPartBytes + maxHeaderBytes,
 		Storage:      storage(cfg),
 		Replicas:     cfg.Replicas,
 	}
