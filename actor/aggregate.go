@@ -81,6 +81,8 @@ type kind interface {
 	stateSchema() int
 	// decodeCommand decodes what came from outside; unknown fields are refused.
 	decodeCommand(codec store.Codec, name string, body []byte) (any, error)
+	// encodeCommand returns what a commit keeps of a decoded command.
+	encodeCommand(command any) (schema int, data []byte, err error)
 	decodeEvent(e store.Event) (any, error)
 	merges() bool
 	merge(command any, since []store.Event) (bool, error)
@@ -115,6 +117,12 @@ func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, 
 		return nil, &store.UnknownTypeError{What: "command", Name: name}
 	}
 	return b.Commands.DecodeStrict(codec, name, body)
+}
+
+func (b *boundAggregate[S, C, E]) encodeCommand(command any) (schema int, data []byte, err error) {
+	defer contain("encode", &err)
+	_, schema, data, err = b.Commands.Encode(b.codec, command.(C))
+	return schema, data, err
 }
 
 func (b *boundAggregate[S, C, E]) decodeEvent(e store.Event) (any, error) {
