@@ -163,6 +163,14 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 	} else {
 		r.key, r.bodyHash = keyOf(c.ID), bodyHash(c.Name, c.Body)
 	}
+	if err = r.link(); err != nil {
+		return nil, err
+	}
+	if s.config.KeepCommands {
+		if r.schema, r.kept, err = k.encodeCommand(r.decoded); err != nil {
+			return nil, named(err, c.Stream, c.Name)
+		}
+	}
 	stored := r.stored()
 	if err := stored.Validate(); err != nil {
 		return nil, err

@@ -32,6 +32,12 @@ type Config struct {
 	// Codec encodes the values in commits. Default [store.MsgPack]. Fixed when
 	// the namespace is created, and a mismatch refuses to open.
 	Codec store.Codec
+	// KeepCommands makes the namespace keep the commands beside the events that
+	// they led to, so that decisions can be made again; whoever appends asks
+	// [Log.KeepsCommands]. Default false: as the namespace has it. It may be
+	// switched on for a namespace that exists, for what is appended from then on
+	// by those who open it afterwards, and not off.
+	KeepCommands bool
 	// Replicas is the number of servers that hold each message, 1 to 5. Default
 	// 1. A namespace with fewer refuses to open, one with more does not.
 	Replicas int
