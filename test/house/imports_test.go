@@ -20,6 +20,7 @@ var mayImport = map[string][]string{
 	"store":           {},
 	"store/jetstream": {"store"},
 	"store/storetest": {"store"},
+	"store/exchange":  {"store"},
 
 	"actor":           {"store"},
 	"actor/actortest": {"actor", "store"},
