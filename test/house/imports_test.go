@@ -18,7 +18,8 @@ const everything = "*"
 // but cmd. A package that is not named here has no place yet: give it one.
 var mayImport = map[string][]string{
 	"store":           {},
-	"store/jetstream": {"store"},
+	"store/jetstream": {"store", "store/segment"},
+	"store/segment":   {"store"},
 	"store/storetest": {"store"},
 	"store/exchange":  {"store"},
 
