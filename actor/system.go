@@ -61,7 +61,7 @@ func NewSystem(config Config) (*System, error) {
 		if s.kinds[k.TypeName()] != nil {
 			return nil, fmt.Errorf("actor config: two aggregates of type %q", k.TypeName())
 		}
-		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.EventNames()), metrics: s.metrics.forKind(k.TypeName())}
+		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.storedNames()), metrics: s.metrics.forKind(k.TypeName())}
 	}
 	for i := range s.table {
 		s.table[i].Store(newPartition(i, config.atFirst()))
@@ -177,7 +177,11 @@ func (s *System) decode(k *registered, c *Command) (any, error) {
 	if codec == nil {
 		codec = s.config.Log.Codec()
 	}
-	return k.decodeCommand(codec, c.Name, c.Body)
+	v, err := k.decodeCommand(codec, c.Name, c.Schema, c.Body)
+	if err != nil {
+		return nil, s.reportPanic(named(err, c.Stream, c.Name))
+	}
+	return v, nil
 }
 
 func (s *System) kindOf(stream store.StreamID) (*registered, error) {
