@@ -33,6 +33,10 @@ type Actors interface {
 	Read(ctx context.Context, id store.StreamID, linearizable bool) (actor.State, error)
 	// History yields the events of a stream from its first.
 	History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error]
+	// Diff returns what became of a stream's state between two moments.
+	Diff(ctx context.Context, id store.StreamID, from, to actor.At) (actor.Difference, error)
+	// Changes yields what each event that follows a version changed in the state.
+	Changes(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[store.Recorded[[]actor.Change], error]
 	// Definitions are the aggregates that may be asked for.
 	Definitions() []actor.Definition
 }

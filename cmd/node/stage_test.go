@@ -262,6 +262,14 @@ func (stagedActors) Read(context.Context, store.StreamID, bool) (actor.State, er
 	return actor.State{}, store.ErrNotFound
 }
 
+func (stagedActors) Diff(context.Context, store.StreamID, actor.At, actor.At) (actor.Difference, error) {
+	return actor.Difference{}, store.ErrNotFound
+}
+
+func (stagedActors) Changes(context.Context, store.StreamID, uint64) iter.Seq2[store.Recorded[[]actor.Change], error] {
+	return func(func(store.Recorded[[]actor.Change], error) bool) {}
+}
+
 func (stagedActors) History(context.Context, store.StreamID, uint64) iter.Seq2[store.Recorded[any], error] {
 	return func(func(store.Recorded[any], error) bool) {}
 }

@@ -79,6 +79,15 @@ func (f *fake) HistoryPage(ctx context.Context, id store.StreamID, after uint64)
 	return []gateway.Event{{Version: after + 1, Type: "opened"}}, after + 1, f.note(ctx, "history %s %d", id, after)
 }
 
+func (f *fake) Diff(ctx context.Context, id store.StreamID, from, to actor.At) (gateway.Difference, error) {
+	err := f.note(ctx, "diff %s %d %s to %d %s", id, from.Version, from.Time.Format(time.RFC3339), to.Version, to.Time.Format(time.RFC3339))
+	return gateway.Difference{Aggregate: id.Type, ID: id.ID, To: gateway.Moment{Version: 2, Position: 512}}, err
+}
+
+func (f *fake) ChangesPage(ctx context.Context, id store.StreamID, after uint64) ([]gateway.Changed, uint64, error) {
+	return []gateway.Changed{{Version: after + 1, Type: "opened"}}, after + 1, f.note(ctx, "changes %s %d", id, after)
+}
+
 func (f *fake) Get(ctx context.Context, view, key string, least store.Position) (projector.Document, error) {
 	err := f.note(ctx, "get %s %q %d", view, key, least)
 	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
@@ -189,6 +198,8 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 		},
 		"a live state":         {method: "GET", path: "/v1/aggregates/account/42?consistency=live", asked: `read account/42 false`},
 		"a linearizable state": {method: "GET", path: "/v1/aggregates/account/42?consistency=linearizable", asked: `read account/42 true`},
+		"changes":              {method: "GET", path: "/v1/aggregates/account/42/changes?after=7", asked: `changes account/42 7`},
+		"a difference":         {method: "GET", path: "/v1/aggregates/account/42/diff?from_version=3&to_time=2012-03-01T09:00:00Z", asked: `diff account/42 3 0001-01-01T00:00:00Z to 0 2012-03-01T09:00:00Z`},
 		"a history":            {method: "GET", path: "/v1/aggregates/account/42/history?after=7", asked: `history account/42 7`},
 		"projections":          {method: "GET", path: "/v1/projections", asked: `projections`},
 		"info":                 {method: "GET", path: "/v1/info", asked: `info`},
