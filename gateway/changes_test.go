@@ -74,7 +74,7 @@ func TestChangesOfAHistory(t *testing.T) {
 			got = append(got, fmt.Sprintf("%d %s by %s: %s %s -> %s", e.Version, e.Type, e.Command.Name, c.Path, c.Old, c.Value))
 		}
 	}
-	want := []string{"2 deposited by deposit: /cents 0 -> 7", "3 deposited by deposit: /cents 7 -> 10"}
+	want := []string{"2 moved by deposit: /cents 0 -> 7", "3 moved by deposit: /cents 7 -> 10"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
