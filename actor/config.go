@@ -25,6 +25,12 @@ type Config struct {
 	// as a rejection, is checked against the log first, for one read. Leave it
 	// false where leases see to it that a stream has one owner.
 	Shared bool
+	// KeepCommands stores each command beside the events that it led to, so that
+	// its decision can be made again (package actor/check). It is a setting of
+	// the namespace: pass what the log says. The price is the encoded command in
+	// each commit, which has to hold a command and its events together. Default
+	// false.
+	KeepCommands bool
 	// Leases say which partitions this system serves, and under which epoch.
 	// With them all partitions begin closed, see [System.Open]. Nil: the system
 	// serves alone, and everything is open.

@@ -34,7 +34,8 @@ func EncodeSnapshotWithin(limit int, s *Snapshot) ([]byte, error) {
 //
 // The epoch, if there is one, follows the microseconds.
 func packSnapshot(b []byte, s *Snapshot) []byte {
-	b = appendFormat(b, snapshotFields, s.Epoch)
+	format := formatOf(s.Epoch)
+	b = appendFormat(b, snapshotFields, format)
 	b = appendBytes(b, s.State)
 	b = appendBytes(b, s.Memory)
 	b = appendText(b, s.Stream.Type)
@@ -44,7 +45,7 @@ func packSnapshot(b []byte, s *Snapshot) []byte {
 	b = appendBytes(b, s.Head.Hash[:])
 	b = appendUint(b, uint64(s.Position))
 	b = appendInt64(b, s.Time.UnixMicro())
-	b = appendEpoch(b, s.Epoch)
+	b = appendEpoch(b, format, s.Epoch)
 	b = appendUint(b, uint64(s.Schema))
 	return appendSum(b)
 }
@@ -78,7 +79,7 @@ func unpackSnapshot(stored []byte) (*Snapshot, error) {
 		return nil, errSum
 	}
 	u := unpacker{data: body}
-	leased, err := u.format(snapshotFields)
+	format, err := u.format(snapshotFields, formatLeased)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +92,7 @@ func unpackSnapshot(stored []byte) (*Snapshot, error) {
 	u.exactly(s.Head.Hash[:])
 	s.Position = Position(u.uint())
 	s.Time = timeOf(u.int64())
-	s.Epoch = u.epoch(leased)
+	s.Epoch = u.epoch(format)
 	s.Schema = u.int(maxSchema)
 	return s, u.finish()
 }

@@ -36,20 +36,20 @@ func TestConformance(t *testing.T) {
 // openStore opens a log that can be disturbed, and what harms it otherwise.
 func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	t.Helper()
+	shelf := &storetest.Shelf{}
+	cfg.Archive = shelf
 	l := open(t, servers, cfg)
 	if l.names.sourced() {
 		t.Cleanup(func() { demolish(t, l) })
 	}
 	v := &vandal{log: l, js: mustJetStream(t, l)}
 	return storetest.Store{
-		Log:       l,
-		Snapshots: l.Snapshots(),
-		Again: func(t *testing.T) store.Log {
-			return open(t, servers, Config{
-				Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
-				LogStreams: l.cfg.LogStreams,
-			})
-		},
+		Log:           l,
+		Snapshots:     l.Snapshots(),
+		Again:         func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
+		Shelf:         shelf,
+		Truncate:      l.Truncate,
+		Bare:          func(t *testing.T) store.Log { return again(t, servers, l, nil) },
 		Faults:        disturb(l),
 		Forge:         v.forge,
 		Flip:          v.flip,
@@ -59,6 +59,15 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 
 		SnapshotsAgain: l.Snapshots(),
 	}
+}
+
+// again opens the namespace of a log once more.
+func again(t *testing.T, servers *fixture, l *Log, archive store.Archive) *Log {
+	t.Helper()
+	return open(t, servers, Config{
+		Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
+		LogStreams: l.cfg.LogStreams, Archive: archive,
+	})
 }
 
 // demolish deletes what a log is kept in, so that hundreds of streams do not burden

@@ -33,6 +33,7 @@ type kept struct {
 	info      string
 	pull      string // "$JS.API.CONSUMER.MSG.NEXT.<stream>."
 	stepDown  string
+	purge     string
 }
 
 func keptIn(stream string) kept {
@@ -43,6 +44,7 @@ func keptIn(stream string) kept {
 		info:      "$JS.API.STREAM.INFO." + stream,
 		pull:      "$JS.API.CONSUMER.MSG.NEXT." + stream + ".",
 		stepDown:  "$JS.API.STREAM.LEADER.STEPDOWN." + stream,
+		purge:     "$JS.API.STREAM.PURGE." + stream,
 	}
 }
 
