@@ -45,6 +45,8 @@ type Actors interface {
 type Views interface {
 	// Get returns a document once the view has reached min.
 	Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error)
+	// GetAt returns a document as it was at a moment.
+	GetAt(ctx context.Context, view, key string, at projector.Moment) (projector.Document, error)
 	// List returns a page of a view once it has reached min.
 	List(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error)
 	// Wait returns once the view has reached p. The error matches

@@ -52,20 +52,10 @@ func parseSpan(args []string) (stream store.StreamID, from, to actor.At, err err
 		return stream, from, to, err
 	}
 	now := time.Now()
-	if from, err = parseMoment("A", args[2], now); err == nil && len(args) == 4 {
-		to, err = parseMoment("B", args[3], now)
+	if from.Version, from.Time, err = parseMoment("A", "version", args[2], now); err == nil && len(args) == 4 {
+		to.Version, to.Time, err = parseMoment("B", "version", args[3], now)
 	}
 	return stream, from, to, err
-}
-
-// parseMoment reads an argument that says what --at would.
-func parseMoment(what, text string, now time.Time) (actor.At, error) {
-	if at, err := parseAt(text, now); err == nil && text != "" {
-		return at, nil
-	}
-	f := Usage("%s %q is neither a version nor a time", what, text)
-	f.Fix = "give a version from 1, a time such as 2006-01-02T15:04, or a duration back such as 90m"
-	return actor.At{}, f
 }
 
 // earlier is the time that a failure to find anything is about.

@@ -119,6 +119,10 @@ func (st *stage) Get(context.Context, string, string, store.Position) (projector
 	return projector.Document{}, store.ErrNotFound
 }
 
+func (st *stage) GetAt(context.Context, string, string, projector.Moment) (projector.Document, error) {
+	return projector.Document{}, store.ErrNotFound
+}
+
 func (st *stage) List(context.Context, string, string, int, store.Position) ([]projector.Document, string, error) {
 	return nil, "", nil
 }

@@ -93,6 +93,11 @@ func (f *fake) Get(ctx context.Context, view, key string, least store.Position) 
 	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
 }
 
+func (f *fake) GetAt(ctx context.Context, view, key string, at projector.Moment) (projector.Document, error) {
+	err := f.note(ctx, "get %s %q at %d %s", view, key, at.Position, at.Time.Format(time.RFC3339))
+	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
+}
+
 func (f *fake) Page(ctx context.Context, view, cursor string, limit int, least store.Position) ([]projector.Document, string, error) {
 	return nil, "more", f.note(ctx, "page %s %q %d %d", view, cursor, limit, least)
 }
@@ -181,7 +186,9 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 			asked: `get totals "a b" 77`, position: "1024",
 			answer: `{"type":"io.annals.api.v1.document_response","key":"a b","position":1024,"document":{"n":1}}`,
 		},
-		"a document, by header": {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "78"}, asked: `get totals "a" 78`},
+		"a document at a position": {method: "GET", path: "/v1/views/totals/a?at_position=77", asked: `get totals "a" at 77 0001-01-01T00:00:00Z`, position: "1024"},
+		"a document at a time":     {method: "GET", path: "/v1/views/totals/a?at_time=2012-03-01T09:00:00Z", asked: `get totals "a" at 0 2012-03-01T09:00:00Z`},
+		"a document, by header":    {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "78"}, asked: `get totals "a" 78`},
 		"a page": {
 			method: "GET", path: "/v1/views/totals?cursor=x&limit=10&min_position=5", asked: `page totals "x" 10 5`,
 			answer: `{"type":"io.annals.api.v1.document_list_response","documents":[],"next":"more"}`,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
@@ -90,6 +91,16 @@ func atOf(r *http.Request, prefix string) (at actor.At, err error) {
 		return at, err
 	}
 	at.Time, err = timeOf(r, prefix+"_time")
+	return at, err
+}
+
+// momentOf reads at_position and at_time; the zero moment is now.
+func momentOf(r *http.Request) (at projector.Moment, err error) {
+	position, err := number(r, "at_position")
+	if err == nil {
+		at.Position = store.Position(position)
+		at.Time, err = timeOf(r, "at_time")
+	}
 	return at, err
 }
 
