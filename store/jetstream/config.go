@@ -38,6 +38,12 @@ type Config struct {
 	// InMemory keeps everything in the server's memory only, for data that may
 	// be thrown away. Default false: files.
 	InMemory bool
+	// FilledFrom says that the namespace is to be filled with a history from
+	// elsewhere, by a [Loader], and from what: "backup 20260102T030405Z". Open then
+	// marks the namespace, which must be empty or have the same mark, and whoever
+	// opens it without is refused with an [*UnfinishedError] until [Log.Finish].
+	// Default empty: a namespace like any other.
+	FilledFrom string
 	// Barrier returns when everything that the server had acknowledged before
 	// the call has reached the disk. One call may serve many that wait. Default
 	// nil: an acknowledgement is as durable as it gets, which is true of

@@ -44,6 +44,9 @@ func provision(ctx context.Context, cfg Config, n *names) (got provided, err err
 		got.replicas, err = provisionStream(ctx, js, orderConfig(cfg, n), &got.created)
 		return err
 	})
+	if err == nil {
+		err = patiently(ctx, func(ctx context.Context) error { return checkMark(ctx, js, cfg, n) })
+	}
 	if err != nil {
 		return got, err
 	}

@@ -70,6 +70,9 @@ func (e *SettingsError) Unwrap() error { return store.ErrInvalid }
 func orderConfig(cfg Config, n *names) natsjs.StreamConfig {
 	c := eventsConfig(cfg, n.order.name, kindEvents)
 	c.Description = "Annals: the events of " + cfg.Namespace
+	if cfg.FilledFrom != "" {
+		c.Metadata[metaFilledFrom] = cfg.FilledFrom
+	}
 	if !n.sourced() {
 		c.Subjects = n.subjects(0)
 		return c
