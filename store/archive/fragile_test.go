@@ -80,7 +80,7 @@ type fragileDraft struct {
 
 func (d *fragileDraft) Close() error {
 	if err := d.vault.step(); err != nil {
-		_ = d.Draft.Abort()
+		_ = d.Abort()
 		return err
 	}
 	if err := d.Draft.Close(); err != nil {
