@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 		}
 		found = true
 		if !s.JSON() {
-			g.add(e.Version, e.Type, s.when(e.Time), e.Command.Name, e.Position, s.shortened(e.Data, 78))
+			g.add(e.Version, e.Type, s.when(e.Time), withCorrections(stream, e), e.Position, s.shortened(e.Data, 78))
 			continue
 		}
 		if err := s.Print(eventLine{Stream: stream.String(), Event: e}); err != nil {
@@ -139,6 +140,19 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 		return nil
 	}
 	return g.render("")
+}
+
+// withCorrections names the command of an event, what it made good, and what
+// made the event good.
+func withCorrections(stream store.StreamID, e gateway.Event) string {
+	text := e.Command.Name
+	if e.Command.Corrects != "" {
+		text += ", corrects " + strings.TrimPrefix(e.Command.Corrects, stream.String()+"/")
+	}
+	for _, version := range e.CorrectedBy {
+		text += fmt.Sprintf(", corrected by %d", version)
+	}
+	return text
 }
 
 // since says, in a message, that a point of time was asked for.

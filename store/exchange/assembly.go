@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 
 	"github.com/google/uuid"
 
@@ -80,12 +81,19 @@ func (a *assembly) follow(e *event, id store.StreamID) error {
 // append adds the event, and its command if it is not the last event's too.
 func (a *assembly) append(e *event, command store.Command, data []byte) {
 	c := a.commit
-	if n := len(c.Commands); n == 0 || c.Commands[n-1] != command {
+	if n := len(c.Commands); n == 0 || !same(c.Commands[n-1], command) {
 		c.Commands = append(c.Commands, command)
 	}
 	c.Events = append(c.Events, store.Event{Type: e.Type, Schema: e.Schema, Command: len(c.Commands) - 1, Data: data})
 	a.ids = append(a.ids, e.ID)
 	a.bytes += len(data)
+}
+
+// same reports whether two lines are of one command.
+func same(a, b store.Command) bool {
+	data := bytes.Equal(a.Data, b.Data)
+	a.Data, b.Data = nil, nil
+	return data && reflect.DeepEqual(a, b)
 }
 
 // finish returns the commit. An event's id follows from its command, so one that
