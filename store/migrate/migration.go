@@ -9,7 +9,7 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// Config says what is copied where. All fields but the last two are required.
+// Config says what is copied where. From, To, Loader and Transform are required.
 type Config struct {
 	// From is the old log. It is only read.
 	From store.Log
@@ -20,6 +20,9 @@ type Config struct {
 	Loader Loader
 	// Transform is what becomes of each commit.
 	Transform Transform
+	// DryRun transforms everything and stores nothing; there is no To and no Loader,
+	// and nothing to compare at the end.
+	DryRun bool
 	// MaxStreams bounds the streams, of each of which about 300 bytes are kept in
 	// memory. Default 16,777,216.
 	MaxStreams int
@@ -85,6 +88,9 @@ type heads struct{ from, to store.Head }
 
 // New checks the configuration. The error matches [store.ErrInvalid].
 func New(config Config) (*Migration, error) {
+	if config.DryRun && config.From != nil {
+		config.To, config.Loader = config.From, &nowhere{codec: config.From.Codec()}
+	}
 	reason := ""
 	switch {
 	case config.From == nil || config.To == nil || config.Loader == nil || config.Transform == nil:
@@ -114,6 +120,9 @@ func (m *Migration) Run(ctx context.Context) (Report, error) {
 	defer m.found.close()
 	if err := m.copy(ctx); err != nil {
 		return m.report, fmt.Errorf("migrate: %w", err)
+	}
+	if m.config.DryRun {
+		return m.report, nil
 	}
 	if err := m.verify(ctx); err != nil {
 		return m.report, fmt.Errorf("verify the migration: %w", err)
@@ -220,9 +229,18 @@ func (m *Migration) verify(ctx context.Context) error {
 	if err := both.Wait(); err != nil {
 		return err
 	}
-	if now, err := m.config.From.Tip(ctx); err != nil || now != m.tip {
-		return cmpErr(err, ErrMoved)
+	now, err := m.config.From.Tip(ctx)
+	if err != nil {
+		return err
 	}
+	if now != m.tip {
+		return ErrMoved
+	}
+	return m.compare(from, to, tip)
+}
+
+// compare tells the logs as they were read from what was copied.
+func (m *Migration) compare(from, to Sum, tip store.Position) error {
 	if from != m.report.From {
 		return fmt.Errorf("%w: the old log reads otherwise the second time: %d commits with hash %s, before %d with %s",
 			store.ErrDamaged, from.Commits, from.Hash, m.report.From.Commits, m.report.From.Hash)
@@ -232,13 +250,6 @@ func (m *Migration) verify(ctx context.Context) error {
 		return &DivergedError{Sequence: tip.Sequence(), Reason: reason}
 	}
 	return nil
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }
 
 func (m *Migration) tell(verifying bool) {

@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"store/segment":   {"store"},
 	"store/storetest": {"store"},
 	"store/exchange":  {"store"},
+	"store/migrate":   {"store"},
 
 	"actor":           {"store"},
 	"actor/actortest": {"actor", "store"},
@@ -38,7 +39,7 @@ var mayImport = map[string][]string{
 	"gateway":         {"actor", "projector", "cluster", "store"},
 	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/exchange", "store/jetstream"},
+	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/exchange", "store/migrate", "store/jetstream"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
