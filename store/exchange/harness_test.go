@@ -104,7 +104,9 @@ func kindsOfValues() []any {
 		map[string]any{"z": 1, "a": []any{nil, true, false, 1.5, -0.25, uint64(1<<63 + 1), int64(-1 << 63), "x"}},
 		"2012-03-01T10:00:00Z", // a text that looks like a time
 		time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC),
-		[]any{}, map[string]any{}, "", 0, 1e300, math.Copysign(0, -1), 1e21,
+		[]any{},
+		map[string]any{},
+		"", 0, 1e300, math.Copysign(0, -1), 1e21,
 		map[int]string{1: "one", -2: "two"},
 	}
 }
