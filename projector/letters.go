@@ -201,6 +201,9 @@ func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker
 		return err
 	}
 	for _, p := range f.all() {
+		if err := p.readAway(ctx); err != nil {
+			return err
+		}
 		p.mu.Lock()
 		if p.isOpen() {
 			for _, w := range p.workers {
@@ -225,11 +228,34 @@ func (g *Group) letter(ctx context.Context, view, id string) (found *addressed, 
 	return found, err
 }
 
+// reachable finds the letter of that id if its worker is in this group.
+func (g *Group) reachable(ctx context.Context, view, id string) (*addressed, error) {
+	f, err := g.family(view)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range f.outposts {
+		if a := o.letter(id); a != nil {
+			return a, nil
+		}
+	}
+	a, err := g.letter(ctx, view, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.worker.remote() && a.worker.p.isHeld():
+		return nil, f.errorf(ErrPaused)
+	case a.worker.remote():
+		return nil, &ElsewhereError{View: view, Duty: a.worker.duty()}
+	}
+	return a, nil
+}
+
 // change has the letter's worker do something with it, and returns the letter as
 // it is then. What was done was done: if the events that wait then cannot be counted
 // they are not.
 func (g *Group) change(ctx context.Context, view, id string, do func(ctx context.Context, r *run, l *letter) error) (DeadLetter, error) {
-	a, err := g.letter(ctx, view, id)
+	a, err := g.reachable(ctx, view, id)
 	if err != nil {
 		return DeadLetter{}, err
 	}
