@@ -45,7 +45,7 @@ type drained struct {
 	Cordoned   bool    `json:"cordoned"`
 	Partitions int     `json:"partitions"` // that it held
 	Views      int     `json:"views"`
-	Workers    int     `json:"workers"` // of views that were elsewhere, or here
+	Workers    int     `json:"workers,omitempty"` // of views, beside those
 	Seconds    float64 `json:"seconds"`
 }
 

@@ -109,7 +109,7 @@ func (m *member) openLog(ctx context.Context) (err error) {
 	m.cluster, err = cluster.New(cluster.Config{
 		Conn: m.conn, Namespace: m.session.Namespace(), Partitions: m.events.Partitions(),
 		Duties: projector.Duties(m.store.shared(), m.session.app.Projections...),
-		Node: m.node, Handler: hands{m}, Replicas: m.log.Replicas, InMemory: m.log.InMemory,
+		Node:   m.node, Handler: hands{m}, Replicas: m.log.Replicas, InMemory: m.log.InMemory,
 		Logger: m.session.logger, Registerer: m.metrics, // it names the node itself
 	})
 	if err != nil {
