@@ -113,9 +113,9 @@ func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
 	all := g.config.Views.Status(ctx)
 	switch {
 	case r.request.endpoint.passed:
-		all = slices.DeleteFunc(all, isElsewhere)
+		all = slices.DeleteFunc(all, func(s projector.Status) bool { return isElsewhere(s) && len(s.Shares) == 0 })
 	case g.config.Placement != nil:
-		all = g.askAround(ctx, eachOnce(all))
+		all = g.withShares(ctx, g.askAround(ctx, eachOnce(all)))
 	}
 	return projectionsResponse{Type: typeProjections, Projections: nonNil(all)}, nil
 }

@@ -187,6 +187,17 @@ func TestWorkersAreSpread(t *testing.T) {
 				t.Errorf("%s was there after %v", id, took)
 			}
 		}
+		var shares []projector.Share
+		for i := range 3 {
+			shares = append(shares, projector.Share{Model: "totals_v1", Worker: i, State: projector.StateLive})
+		}
+		rest(10 * time.Second)
+		if diff := cmp.Diff(shares, statusOf(t, x.home("totals"), "totals").Shares); diff != "" {
+			t.Errorf("shares (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff(shares[1:2], statusOf(t, x.groups[x.who["totals.v1.1"]], "totals").Shares); diff != "" {
+			t.Errorf("shares where one is (-want +got):\n%s", diff)
+		}
 		for _, duty := range []string{"totals.v1.1", "totals.v1.2"} {
 			x.assigned[x.who[duty]].Withdraw(duty)
 			stopped(t, x.groups[x.who[duty]], duty)
