@@ -26,7 +26,6 @@ const stepLimit = 90 * time.Second
 // stage is three servers and three nodes, with one view of three workers.
 type stage struct {
 	*testing.T
-	ctx     context.Context
 	fleet   *fleet.Fleet
 	clients *fleet.Clients
 	load    *load
@@ -37,24 +36,26 @@ func TestWorkersOnThreeNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOT PASSED: it starts three servers and three nodes")
 	}
-	s := newStage(t)
-	loading, stop := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	t.Cleanup(cancel)
+	s := newStage(ctx, t)
+	loading, stop := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() { s.load.run(loading, 4) })
 	t.Cleanup(func() { stop(); working.Wait() })
 	for _, step := range []struct {
 		name string
-		do   func() error
+		do   func(ctx context.Context) error
 	}{
 		{"the workers are on three nodes", s.spread},
-		{"a worker's node is killed", func() error { return s.kill(projector.Duty(tallies.Name, 1, 1)) }},
+		{"a worker's node is killed", func(ctx context.Context) error { return s.kill(ctx, projector.Duty(tallies.Name, 1, 1)) }},
 		{"letters of workers on several nodes", s.letters},
 		{"built again beside", s.rebuild},
-		{"the home is killed", func() error { return s.kill(tallies.Name) }},
+		{"the home is killed", func(ctx context.Context) error { return s.kill(ctx, tallies.Name) }},
 		{"paused", s.pause},
 	} {
 		began, before := time.Now(), s.load.reads.Load()
-		if err := step.do(); err != nil {
+		if err := step.do(ctx); err != nil {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		if err := s.load.err(); err != nil {
@@ -68,13 +69,11 @@ func TestWorkersOnThreeNodes(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%d commands, %d reads, the slowest %s", s.load.commands.Load(), s.load.reads.Load(), time.Duration(s.load.slowest.Load()).Round(time.Millisecond))
-	s.audit()
+	s.audit(ctx)
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(ctx context.Context, t *testing.T) *stage {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
-	t.Cleanup(cancel)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +83,7 @@ func newStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{T: t, ctx: ctx}
+	s := &stage{T: t}
 	if s.fleet, err = fleet.Start(ctx, fleet.Config{Dir: dir, Programs: programs, OwnServer: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -103,8 +102,8 @@ func newStage(t *testing.T) *stage {
 }
 
 // holders are the nodes that have the duties, by duty.
-func (s *stage) holders() (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+func (s *stage) holders(ctx context.Context) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	nodes, err := s.fleet.Admin.Nodes(ctx)
 	holders := map[string]string{}
@@ -117,9 +116,9 @@ func (s *stage) holders() (map[string]string, error) {
 }
 
 // spread waits until each node has one of the three workers.
-func (s *stage) spread() error {
-	return fleet.Until(s.ctx, stepLimit, "each node has a worker", func() error {
-		holders, err := s.holders()
+func (s *stage) spread(ctx context.Context) error {
+	return fleet.Until(ctx, stepLimit, "each node has a worker", func() error {
+		holders, err := s.holders(ctx)
 		if err != nil {
 			return err
 		}
@@ -130,13 +129,13 @@ func (s *stage) spread() error {
 		if delete(nodes, ""); len(nodes) != 3 {
 			return fmt.Errorf("the duties are with %v", holders)
 		}
-		return s.live()
+		return s.live(ctx)
 	})
 }
 
 // live returns nil if all workers of the view say that they are up to date.
-func (s *stage) live() error {
-	p, err := s.info()
+func (s *stage) live(ctx context.Context) error {
+	p, err := s.info(ctx)
 	if err != nil {
 		return err
 	}
@@ -155,16 +154,16 @@ func (s *stage) live() error {
 
 func (s *stage) operator() gateway.Operator { return s.clients.All[0].Operator(tallies.Name) }
 
-func (s *stage) info() (gateway.Projection, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+func (s *stage) info(ctx context.Context) (gateway.Projection, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	return s.operator().Info(ctx)
 }
 
 // kill kills the node that has the duty, waits until another has it and does it,
 // and starts the node again.
-func (s *stage) kill(duty string) error {
-	holders, err := s.holders()
+func (s *stage) kill(ctx context.Context, duty string) error {
+	holders, err := s.holders(ctx)
 	if err != nil {
 		return err
 	}
@@ -175,8 +174,8 @@ func (s *stage) kill(duty string) error {
 	victim := s.fleet.Nodes[i]
 	victim.Process().Kill()
 	began := time.Now()
-	err = fleet.Until(s.ctx, stepLimit, "another node has "+duty, func() error {
-		now, err := s.holders()
+	err = fleet.Until(ctx, stepLimit, "another node has "+duty, func() error {
+		now, err := s.holders(ctx)
 		if err == nil && (now[duty] == "" || now[duty] == victim.Name) {
 			err = fmt.Errorf("it is with %q", now[duty])
 		}
@@ -187,11 +186,11 @@ func (s *stage) kill(duty string) error {
 	}
 	s.Logf("%s was elsewhere after %s", duty, time.Since(began).Round(time.Millisecond))
 	reads := s.load.reads.Load()
-	err = fleet.Until(s.ctx, stepLimit, "what was written is read again", func() error {
+	err = fleet.Until(ctx, stepLimit, "what was written is read again", func() error {
 		if now := s.load.reads.Load(); now < reads+50 {
 			return fmt.Errorf("%d reads since", now-reads)
 		}
-		return s.live()
+		return s.live(ctx)
 	})
 	if err != nil {
 		return err
@@ -199,10 +198,10 @@ func (s *stage) kill(duty string) error {
 	if err := victim.Start(); err != nil {
 		return err
 	}
-	if err := s.fleet.Settled(s.ctx, stepLimit); err != nil {
+	if err := s.fleet.Settled(ctx, stepLimit); err != nil {
 		return err
 	}
-	return s.spread()
+	return s.spread(ctx)
 }
 
 // badOnes is how many applications have an event that cannot be told of.
@@ -210,7 +209,7 @@ const badOnes = 9
 
 // letters has streams parked by workers on several nodes, and released, in order with
 // what came after.
-func (s *stage) letters() error {
+func (s *stage) letters(ctx context.Context) error {
 	for i := range badOnes {
 		id := fmt.Sprintf("bad-%d", i)
 		for n, c := range []application.Command{
@@ -222,8 +221,8 @@ func (s *stage) letters() error {
 		}
 	}
 	workers := map[string]bool{}
-	err := fleet.Until(s.ctx, stepLimit, "all are parked", func() error {
-		letters, err := s.all()
+	err := fleet.Until(ctx, stepLimit, "all are parked", func() error {
+		letters, err := s.all(ctx)
 		if err != nil {
 			return err
 		}
@@ -244,13 +243,13 @@ func (s *stage) letters() error {
 	if err := os.WriteFile(cure(), nil, 0o600); err != nil {
 		return err
 	}
-	return fleet.Until(s.ctx, stepLimit, "all are released", func() error {
-		letters, err := s.all()
+	return fleet.Until(ctx, stepLimit, "all are released", func() error {
+		letters, err := s.all(ctx)
 		if err != nil {
 			return err
 		}
 		for _, l := range letters {
-			if err := s.retry(l.ID); err != nil {
+			if err := s.retry(ctx, l.ID); err != nil {
 				return err
 			}
 		}
@@ -261,8 +260,8 @@ func (s *stage) letters() error {
 	})
 }
 
-func (s *stage) all() (all []projector.DeadLetter, err error) {
-	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+func (s *stage) all(ctx context.Context) (all []projector.DeadLetter, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	for l, err := range s.operator().DeadLetters(ctx) {
 		if err != nil {
@@ -273,8 +272,8 @@ func (s *stage) all() (all []projector.DeadLetter, err error) {
 	return all, nil
 }
 
-func (s *stage) retry(id string) error {
-	ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+func (s *stage) retry(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	_, err := s.operator().Retry(ctx, id)
 	if errors.Is(err, projector.ErrNoLetter) {
@@ -285,13 +284,13 @@ func (s *stage) retry(id string) error {
 
 // rebuild builds the view again beside the one that is served, has all documents
 // compared, and switches.
-func (s *stage) rebuild() error {
-	built, err := s.operator().Rebuild(s.ctx, projector.Rebuild{Online: true, Parity: -1, Switch: true})
+func (s *stage) rebuild(ctx context.Context) error {
+	built, err := s.operator().Rebuild(ctx, projector.Rebuild{Online: true, Parity: -1, Switch: true})
 	if err != nil {
 		return err
 	}
-	err = fleet.Until(s.ctx, stepLimit, built.String()+" is served", func() error {
-		p, err := s.info()
+	err = fleet.Until(ctx, stepLimit, built.String()+" is served", func() error {
+		p, err := s.info(ctx)
 		if err != nil {
 			return err
 		}
@@ -310,27 +309,27 @@ func (s *stage) rebuild() error {
 	if err != nil {
 		return err
 	}
-	if _, err = s.operator().Retire(s.ctx); err != nil {
+	if _, err = s.operator().Retire(ctx); err != nil {
 		return err
 	}
-	return s.live()
+	return s.live(ctx)
 }
 
 // pause pauses the view under load: no worker writes until it goes on.
-func (s *stage) pause() error {
+func (s *stage) pause(ctx context.Context) error {
 	s.load.setQuiet(true)
-	if err := fleet.Pause(s.ctx, time.Second); err != nil {
+	if err := fleet.Pause(ctx, time.Second); err != nil {
 		return err
 	}
-	if _, err := s.operator().Pause(s.ctx); err != nil {
+	if _, err := s.operator().Pause(ctx); err != nil {
 		return err
 	}
-	before, err := s.operator().Verify(s.ctx, false)
+	before, err := s.operator().Verify(ctx, false)
 	if err != nil {
 		return err
 	}
 	commands := s.load.commands.Load()
-	err = fleet.Until(s.ctx, stepLimit, "events come that the view has not", func() error {
+	err = fleet.Until(ctx, stepLimit, "events come that the view has not", func() error {
 		if s.load.commands.Load() < commands+50 {
 			return errors.New("few came")
 		}
@@ -339,7 +338,7 @@ func (s *stage) pause() error {
 	if err != nil {
 		return err
 	}
-	after, err := s.operator().Verify(s.ctx, false)
+	after, err := s.operator().Verify(ctx, false)
 	if err != nil {
 		return err
 	}
@@ -348,7 +347,7 @@ func (s *stage) pause() error {
 			return fmt.Errorf("worker %s has written while the view was paused: %+v, then %+v", w.Worker, before.Workers[i], w)
 		}
 	}
-	if _, err := s.operator().Resume(s.ctx); err != nil {
+	if _, err := s.operator().Resume(ctx); err != nil {
 		return err
 	}
 	s.load.setQuiet(false)
@@ -356,20 +355,20 @@ func (s *stage) pause() error {
 }
 
 // audit compares all documents with the fold of the log, and the proofs with the log.
-func (s *stage) audit() {
+func (s *stage) audit(ctx context.Context) {
 	s.Helper()
-	book, err := fleet.ReadLog(s.ctx, s.fleet.Conn)
+	book, err := fleet.ReadLog(ctx, s.fleet.Conn)
 	if err != nil {
 		s.Fatal(err)
 	}
-	differences, err := fleet.ViewsOf(s.ctx, book, s.clients.All[0], stepLimit, fold.New(tallies))
+	differences, err := fleet.ViewsOf(ctx, book, s.clients.All[0], stepLimit, fold.New(tallies))
 	if err != nil {
 		s.Fatal(err)
 	}
 	for _, d := range differences[:min(20, len(differences))] {
 		s.Error(d)
 	}
-	v, err := s.operator().Verify(s.ctx, false)
+	v, err := s.operator().Verify(ctx, false)
 	if err != nil || len(v.Workers) != 3 {
 		s.Fatalf("verification: %+v, %v", v, err)
 	}
