@@ -115,7 +115,7 @@ func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
 	case r.request.endpoint.passed:
 		all = slices.DeleteFunc(all, func(s projector.Status) bool { return isElsewhere(s) && len(s.Shares) == 0 })
 	case g.config.Placement != nil:
-		all = g.withShares(ctx, g.askAround(ctx, eachOnce(all)))
+		all = g.withShares(ctx, g.askAround(ctx, eachOnce(slices.Clone(all))), all)
 	}
 	return projectionsResponse{Type: typeProjections, Projections: nonNil(all)}, nil
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // withShares asks the nodes that have workers of these models how those stand, all at
-// the same time, and names the nodes. What a node does not say stays as the view's
-// home reads it from the store.
-func (g *Gateway) withShares(ctx context.Context, models []projector.Status) []projector.Status {
+// the same time, and names the nodes. Of those that are here own tells. What a node does
+// not say stays as the view's home reads it from the store.
+func (g *Gateway) withShares(ctx context.Context, models, own []projector.Status) []projector.Status {
 	if g.config.Placement == nil {
 		return models
 	}
@@ -24,7 +24,11 @@ func (g *Gateway) withShares(ctx context.Context, models []projector.Status) []p
 			s := &m.Shares[j]
 			node, here := g.config.Placement.Runner(projector.Duty(m.Name, m.Version, s.Worker))
 			s.Node = node
-			if s.Worker == 0 || here || node == "" {
+			if s.Worker == 0 || node == "" {
+				continue
+			}
+			if here {
+				tell(s, sharesOf(own))
 				continue
 			}
 			if asks[node] == nil {
@@ -50,11 +54,15 @@ func tell(s *projector.Share, said []projector.Share) {
 }
 
 // sharesOn are those that a node says to have; none if it does not answer.
-func (g *Gateway) sharesOn(ctx context.Context, node string) (all []projector.Share) {
+func (g *Gateway) sharesOn(ctx context.Context, node string) []projector.Share {
 	found, err := g.statusOn(ctx, node)
 	if err != nil {
 		return nil
 	}
+	return sharesOf(found)
+}
+
+func sharesOf(found []projector.Status) (all []projector.Share) {
 	for _, s := range found {
 		all = append(all, s.Shares...)
 	}
