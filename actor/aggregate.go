@@ -83,7 +83,12 @@ type kind interface {
 	decodeCommand(codec store.Codec, name string, body []byte) (any, error)
 	// encodeCommand returns what a commit keeps of a decoded command.
 	encodeCommand(command any) (schema int, data []byte, err error)
+	// decodeKept decodes what a commit kept of a command.
+	decodeKept(c *store.Command) (any, error)
 	decodeEvent(e store.Event) (any, error)
+	// upcast returns what a stored event is to this build, as this build stores it.
+	upcast(e store.Event) ([]store.Event, error)
+	types(of TypeKind) []Type
 	merges() bool
 	merge(command any, since []store.Event) (bool, error)
 	newInstance() instance

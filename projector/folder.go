@@ -140,4 +140,5 @@ func (w wire[E]) accept(eventType string, data json.RawMessage) error {
 type shower interface {
 	show(e store.Recorded[[]byte]) (json.RawMessage, error)
 	accept(eventType string, data json.RawMessage) error
+	check(e store.Recorded[[]byte]) error
 }

@@ -18,6 +18,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bank":   func() { node.Main(bank) },
 		"vault":  func() { node.Main(vault) },
+		"strict": func() { node.Main(strictBank) },
+		"broken": func() { node.Main(brokenBank) },
 		"annals": func() { node.Main(node.App{Name: "annals"}) },
 	})
 }
