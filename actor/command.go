@@ -18,6 +18,9 @@ type Command struct {
 	Body []byte
 	// Codec is how Body is encoded; nil means as the log encodes.
 	Codec store.Codec
+	// Schema is the version of the command's schema that Body is written in; 0 means
+	// the last one.
+	Schema int
 
 	// ID makes the command happen at most once: the same id again, with the
 	// same name and the same bytes, returns the first result. At most

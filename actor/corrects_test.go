@@ -34,7 +34,7 @@ func TestCommandsAreKept(t *testing.T) {
 			commits := b.commits(t, "a")
 			for i, want := range []command{open{Owner: "Ann"}, deposit{Cents: 7}, deposit{}} {
 				kept := commits[i].Commands[0]
-				got, err := accounts.Commands.DecodeStrict(codec, kept.Name, kept.Data)
+				got, err := accounts.Commands.DecodeStrict(codec, kept.Name, kept.Schema, kept.Data)
 				if err != nil || got != want || kept.Schema != accounts.Commands.Schema(kept.Name) {
 					t.Errorf("command %d is kept as %+v of schema %d, %v, want %+v", i, got, kept.Schema, err, want)
 				}

@@ -2,7 +2,6 @@ package actor
 
 import (
 	"bytes"
-	"fmt"
 	"reflect"
 
 	"github.com/annals-go/annals/store"
@@ -34,26 +33,36 @@ func (m *Model) StateSchema() int { return m.kind.stateSchema() }
 
 // CheckEvent reports why this build cannot read a stored event, nil if it can.
 // The error is that of decoding, or a [*PanicError].
-func (m *Model) CheckEvent(e store.Event) (err error) {
-	defer contain("decode", &err)
-	_, err = m.kind.decodeEvent(e)
+func (m *Model) CheckEvent(e store.Event) error {
+	_, err := m.kind.decodeEvent(e)
 	return err
 }
 
 // Upcast returns what a stored event is to this build, as this build stores it.
-func (m *Model) Upcast(e store.Event) (now []store.Event, err error) {
-	defer contain("decode", &err)
-	return m.kind.upcast(e)
+func (m *Model) Upcast(e store.Event) ([]store.Event, error) {
+	return m.kind.Upcast(nil, m.codec, e)
 }
 
 // EventJSON returns an event of this build's schema as JSON.
 func (m *Model) EventJSON(e store.Event) (data []byte, err error) {
 	defer contain("encode", &err)
-	v, err := m.kind.decodeEvent(e)
+	v, err := m.value(e)
 	if err != nil {
 		return nil, err
 	}
 	return store.JSON.Marshal(v)
+}
+
+// value decodes an event of this build's schema, which is one value.
+func (m *Model) value(e store.Event) (any, error) {
+	values, err := m.kind.decodeEvent(e)
+	if err == nil && len(values) != 1 {
+		err = &store.InvalidError{What: "event", Value: e.Type, Reason: "it is not of this build's schema"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return values[0], nil
 }
 
 // NewReplica returns an instance before its first event.
@@ -67,16 +76,12 @@ type Replica struct {
 }
 
 // Evolve folds a stored event. The error is that of decoding, or a [*PanicError].
-func (r *Replica) Evolve(e store.Event) (err error) {
-	defer contain("decode", &err)
-	return r.instance.evolve(e)
-}
+func (r *Replica) Evolve(e store.Event) error { return r.instance.evolve(e) }
 
 // Decide decides a command that a commit kept, on the state as it is, and
 // leaves the state as it is. The errors are a [*RejectedError], a [*PanicError],
 // and those of decoding.
-func (r *Replica) Decide(c *store.Command) (events []store.Event, err error) {
-	defer contain("decode", &err)
+func (r *Replica) Decide(c *store.Command) ([]store.Event, error) {
 	command, err := r.model.kind.decodeKept(c)
 	if err != nil {
 		return nil, err
@@ -131,34 +136,31 @@ func (m *Model) SameEvents(a, b []store.Event) (bool, error) {
 	return true, nil
 }
 
-func (m *Model) sameEvent(a, b store.Event) (same bool, err error) {
+func (m *Model) sameEvent(a, b store.Event) (bool, error) {
 	if bytes.Equal(a.Data, b.Data) {
 		return true, nil
 	}
-	defer contain("decode", &err)
-	x, err := m.kind.decodeEvent(a)
+	x, err := m.value(a)
 	if err != nil {
-		return false, fmt.Errorf("decode event: %w", err)
+		return false, err
 	}
-	y, err := m.kind.decodeEvent(b)
+	y, err := m.value(b)
 	if err != nil {
-		return false, fmt.Errorf("decode event: %w", err)
+		return false, err
 	}
 	return reflect.DeepEqual(x, y), nil
 }
 
-func (b *boundAggregate[S, C, E]) decodeKept(c *store.Command) (any, error) {
+func (b *boundAggregate[S, C, E]) decodeKept(c *store.Command) (_ any, err error) {
+	defer contain("upcast", &err)
 	return b.Commands.Decode(b.codec, c.Name, c.Schema, c.Data)
 }
 
-func (b *boundAggregate[S, C, E]) upcast(e store.Event) ([]store.Event, error) {
-	v, err := b.Events.Decode(b.codec, e.Type, e.Schema, e.Data)
-	if err != nil {
-		return nil, err
+func (b *boundAggregate[S, C, E]) decodeEvent(e store.Event) ([]any, error) {
+	values, err := b.decode(nil, e)
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = v
 	}
-	name, schema, data, err := b.Events.Encode(b.codec, v)
-	if err != nil {
-		return nil, err
-	}
-	return []store.Event{{Type: name, Schema: schema, Command: e.Command, Data: data}}, nil
+	return all, err
 }

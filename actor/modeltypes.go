@@ -21,9 +21,11 @@ const (
 type Type struct {
 	// Name is the wire name.
 	Name string `json:"name"`
-	// Schema is the version that this build writes.
+	// Schema is the version that this build writes; it reads those before it, too.
 	Schema int `json:"schema"`
-	// Fields are those of the Go type.
+	// Old says that the name is only read any more.
+	Old bool `json:"old,omitempty"`
+	// Fields are those of the Go type that is written.
 	Fields []Field `json:"fields"`
 }
 
@@ -35,7 +37,7 @@ type Field struct {
 	Type string `json:"type"`
 }
 
-// Types returns the aggregate's wire types of a kind, sorted by name.
+// Types returns the aggregate's wire types of a kind, sorted by name, old ones last.
 func (m *Model) Types(of TypeKind) []Type { return m.kind.types(of) }
 
 func (b *boundAggregate[S, C, E]) types(of TypeKind) []Type {
@@ -48,11 +50,14 @@ func (b *boundAggregate[S, C, E]) types(of TypeKind) []Type {
 func typesOf[T any](types store.Types[T]) []Type {
 	var all []Type
 	for _, name := range types.Names() {
-		zero, err := types.DecodeStrict(store.JSON, name, nil)
+		zero, err := types.DecodeStrict(store.JSON, name, 0, nil)
 		if err != nil {
 			continue // its names are its own
 		}
 		all = append(all, Type{Name: name, Schema: types.Schema(name), Fields: fieldsOf(reflect.TypeOf(zero))})
+	}
+	for _, name := range types.OldNames() {
+		all = append(all, Type{Name: name, Schema: types.Schema(name), Old: true, Fields: []Field{}})
 	}
 	return all
 }

@@ -132,7 +132,7 @@ func (w wire[E]) accept(eventType string, data json.RawMessage) error {
 	if len(data) == 0 {
 		return &store.InvalidError{What: "data", Value: "", Reason: "they are empty"}
 	}
-	_, err := w.types.DecodeStrict(store.JSON, eventType, data)
+	_, err := w.types.DecodeStrict(store.JSON, eventType, 0, data)
 	return err
 }
 

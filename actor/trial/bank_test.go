@@ -3,6 +3,7 @@ package trial_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -61,9 +62,7 @@ func (a account) decide(c command) ([]event, error) {
 
 func (a account) evolve(e event) account {
 	seen := map[string]int64{}
-	for k, v := range a.Seen {
-		seen[k] = v
-	}
+	maps.Copy(seen, a.Seen)
 	a.Seen = seen
 	switch e := e.(type) {
 	case deposited:

@@ -28,7 +28,7 @@ func (f *whatifFolding) fold(c *store.Commit) (bool, error) {
 			return false, err
 		}
 		for _, e := range c.Events[first:next] {
-			if err := f.replica.Evolve(e); err != nil {
+			if f.replica.Evolve(e) != nil {
 				f.visitor.sum.Failures++
 				return false, nil
 			}
@@ -46,8 +46,8 @@ func (f *whatifFolding) decide(c *store.Commit, i, first, end int) error {
 		f.visitor.sum.NotKept++
 		return nil
 	}
-	recorded, err := f.upcast(c.Events[first:end])
-	if err != nil {
+	recorded, ok := f.upcast(c.Events[first:end])
+	if !ok {
 		return nil // the fold stops there, too, and counts it
 	}
 	f.visitor.sum.Commands++
@@ -82,16 +82,15 @@ func (f *whatifFolding) reportDecision(d Difference, recorded, now []store.Event
 	return f.visitor.report(d)
 }
 
-func (f *whatifFolding) upcast(stored []store.Event) ([]store.Event, error) {
-	var all []store.Event
+func (f *whatifFolding) upcast(stored []store.Event) (all []store.Event, ok bool) {
 	for _, e := range stored {
 		now, err := f.model.Upcast(e)
 		if err != nil {
-			return nil, err
+			return nil, false
 		}
 		all = append(all, now...)
 	}
-	return all, nil
+	return all, true
 }
 
 func (f *whatifFolding) outcomes(events []store.Event) ([]Outcome, error) {
@@ -118,17 +117,17 @@ func (f *whatifFolding) compareState(c *store.Commit) error {
 		f.visitor.sum.Aliens++
 		return nil
 	}
-	same, err := f.replica.Same(s.State)
-	if err != nil { // it costs a replay once this build is deployed, nothing else
+	switch same, err := f.replica.Same(s.State); {
+	case err != nil: // it costs a replay once this build is deployed, nothing else
 		f.visitor.sum.Aliens++
-		return nil
+	case same:
+		f.visitor.sum.Snapshots++
+	default:
+		f.visitor.sum.Snapshots++
+		f.visitor.sum.States++
+		return f.reportState(s)
 	}
-	f.visitor.sum.Snapshots++
-	if same {
-		return nil
-	}
-	f.visitor.sum.States++
-	return f.reportState(s)
+	return nil
 }
 
 func (f *whatifFolding) reportState(s *store.Snapshot) (err error) {

@@ -191,7 +191,7 @@ func (b *loanBook) tryBroken(t *testing.T, was facts) {
 	t.Helper()
 	types := map[string]application.Event{}
 	for _, name := range application.Applications.Events.Names() {
-		zero, err := application.Applications.Events.DecodeStrict(store.JSON, name, nil)
+		zero, err := application.Applications.Events.DecodeStrict(store.JSON, name, 0, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

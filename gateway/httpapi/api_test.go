@@ -152,14 +152,14 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 		"a command": {
 			method: "POST", path: "/v1/commands/account/42/open", body: `{"limit":5}`,
 			headers: append(inJSON, "Annals-Command-Id", "c1", "Annals-Expected-Version", "2", "Annals-On-Conflict", "retry", "Annals-Correlation-Id", "r"),
-			asked:   `send account/42 open json {"limit":5} {ID:c1 Expected:2 HasExpected:true OnConflict:1 CorrelationID:r CausationID: Traceparent:}`,
+			asked:   `send account/42 open json {"limit":5} {ID:c1 Expected:2 HasExpected:true OnConflict:1 CorrelationID:r CausationID: Traceparent: Corrects:}`,
 			answer: `{"type":"io.annals.api.v1.command_response","aggregate":"account","id":"42","version":3,"position":1024,` +
 				`"events":["opened"],"duplicate":false}`,
 			position: "1024",
 		},
 		"a command with its id as others call it": {
 			method: "POST", path: "/v1/commands/account/a%2Fb/open", headers: []string{"Content-Type", "application/msgpack", "Idempotency-Key", "c2"},
-			asked: `send account/a/b open msgpack  {ID:c2 Expected:0 HasExpected:false OnConflict:0 CorrelationID: CausationID: Traceparent:}`,
+			asked: `send account/a/b open msgpack  {ID:c2 Expected:0 HasExpected:false OnConflict:0 CorrelationID: CausationID: Traceparent: Corrects:}`,
 		},
 		"a command that waits": {
 			method: "POST", path: "/v1/commands/account/42/open?wait_for=names", headers: append(inJSON, "Annals-Wait-Views", "totals"),

@@ -46,6 +46,9 @@ func provision(ctx context.Context, cfg Config, n *names) (got provided, err err
 		got.replicas, got.keeps = has.Replicas, has.Metadata[metaKeep] == keepsCommands
 		return err
 	})
+	if err == nil {
+		err = patiently(ctx, func(ctx context.Context) error { return checkMark(ctx, js, cfg, n) })
+	}
 	if err != nil {
 		return got, err
 	}

@@ -73,6 +73,9 @@ func (e *SettingsError) Unwrap() error { return store.ErrInvalid }
 func orderConfig(cfg Config, n *names) natsjs.StreamConfig {
 	c := eventsConfig(cfg, n.order.name, kindEvents)
 	c.Description = "Annals: the events of " + cfg.Namespace
+	if cfg.FilledFrom != "" {
+		c.Metadata[metaFilledFrom] = cfg.FilledFrom
+	}
 	if cfg.KeepCommands {
 		c.Metadata[metaKeep] = keepsCommands
 	}
@@ -128,7 +131,7 @@ func snapshotsConfig(cfg Config, n *names) natsjs.KeyValueConfig {
 		Bucket:       n.bucket,
 		Description:  "Annals: the snapshots of " + cfg.Namespace,
 		History:      1,
-		MaxValueSize: store.MaxSnapshotBytes + maxHeaderBytes,
+		MaxValueSize: maxPartBytes + maxHeaderBytes,
 		Storage:      storage(cfg),
 		Replicas:     cfg.Replicas,
 	}
