@@ -27,15 +27,23 @@ func (f *whatifFolding) fold(c *store.Commit) (bool, error) {
 		if err := f.decide(c, i, first, next); err != nil {
 			return false, err
 		}
-		for _, e := range c.Events[first:next] {
-			if f.replica.Evolve(e) != nil {
-				f.visitor.sum.Failures++
-				return false, nil
-			}
-			f.visitor.sum.Events++
+		if !f.evolve(c.Events[first:next]) {
+			return false, nil
 		}
 	}
 	return true, f.compareState(c)
+}
+
+// evolve folds events. It reports whether the stream can be folded further.
+func (f *whatifFolding) evolve(events []store.Event) bool {
+	for _, e := range events {
+		if err := f.replica.Evolve(e); err != nil {
+			f.visitor.sum.Failures++
+			return false
+		}
+		f.visitor.sum.Events++
+	}
+	return true
 }
 
 // decide decides the command i of a commit again; its events are those from
