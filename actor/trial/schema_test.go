@@ -182,3 +182,24 @@ func TestCheckEnds(t *testing.T) {
 		t.Error("a check without a log was made")
 	}
 }
+
+// A hundred thousand streams, a third of whose states fit at once.
+func TestSchemaOfManyStreams(t *testing.T) {
+	t.Parallel()
+	const streams = 100_000
+	l := newLedger(store.MsgPack, false)
+	for n := range streams {
+		l.add(t, id(n), deposits(1))
+	}
+	for n := 0; n < streams; n += 10 {
+		l.add(t, id(n), deposits(2))
+	}
+	passes := 0
+	got := schemaOf(t, newTrial(t, l.log, func(c *trial.Config) {
+		c.States = streams/3 + 1
+		c.Progress = func(p trial.Progress) { passes = p.Pass }
+	}, build()))
+	if got.Events != streams+streams/10 || got.Streams != streams || got.Failures != 0 || passes != 3 {
+		t.Errorf("%d passes: %+v", passes, got)
+	}
+}
