@@ -6,8 +6,8 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// Checker reads events as a view would, and does nothing with them. It may be
-// used from many goroutines.
+// Checker reads events as a view would, and does nothing with them. It belongs to
+// one goroutine.
 type Checker struct {
 	desc  Description
 	known map[string]bool // followed aggregate types
@@ -48,7 +48,7 @@ func (c *Checker) Check(e store.Recorded[[]byte]) error {
 }
 
 // check reports why an event cannot be read.
-func (w wire[E]) check(e store.Recorded[[]byte]) error {
+func (w *wire[E]) check(e store.Recorded[[]byte]) error {
 	_, err := w.read(arrival{Recorded: e})
 	return err
 }

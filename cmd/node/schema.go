@@ -16,11 +16,12 @@ func newSchema(s *Session) *cobra.Command {
 		Short: "Look at the types of this build, and check a log with them",
 		Example: `{{name}} schema ls
 {{name}} schema show TYPE
-{{name}} schema check`,
+{{name}} schema check
+{{name}} schema migrate OLD NEW`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newSchemaLs(s), newSchemaShow(s), newSchemaCheck(s))
+	cmd.AddCommand(newSchemaLs(s), newSchemaShow(s), newSchemaCheck(s), newSchemaMigrate(s))
 	return cmd
 }
 
