@@ -53,7 +53,7 @@ the last line is the summary.`,
 			}
 			sum, err := c.Whatif(cmd.Context(), func(d trial.Difference) error {
 				done() // its line would be in the way
-				return s.printDifference(d)
+				return s.printTurned(d)
 			})
 			done()
 			if err != nil {
@@ -67,7 +67,7 @@ the last line is the summary.`,
 	return cmd
 }
 
-func (s *Session) printDifference(d trial.Difference) error {
+func (s *Session) printTurned(d trial.Difference) error {
 	if s.JSON() {
 		return s.Print(d)
 	}
