@@ -99,6 +99,8 @@ type kind interface {
 	storedNames() []string
 	// decodeCommand decodes what came from outside; unknown fields are refused.
 	decodeCommand(codec store.Codec, name string, schema int, body []byte) (any, error)
+	// encodeCommand returns what a commit keeps of a decoded command.
+	encodeCommand(command any) (schema int, data []byte, err error)
 	// history calls yield with what this build makes of a stored event, in order.
 	// It reports whether yield wants more.
 	history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (more bool, err error)
@@ -139,6 +141,12 @@ func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, 
 	}
 	defer contain("upcast", &err)
 	return b.Commands.DecodeStrict(codec, name, schema, body)
+}
+
+func (b *boundAggregate[S, C, E]) encodeCommand(command any) (schema int, data []byte, err error) {
+	defer contain("encode", &err)
+	_, schema, data, err = b.Commands.Encode(b.codec, command.(C))
+	return schema, data, err
 }
 
 func (b *boundAggregate[S, C, E]) history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (bool, error) {

@@ -38,6 +38,11 @@ type Command struct {
 	CausationID   string
 	Principal     string
 	Traceparent   string
+	// Corrects names the event that the command makes good, as
+	// [store.ParseCorrected] reads it; empty if it corrects none. An event of the
+	// same stream that is named by its version must be there; an id, or an event
+	// of another stream, is not looked for.
+	Corrects string
 
 	value any // the decoded command of a typed sender, in place of Body
 }

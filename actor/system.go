@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/annals-go/annals/store"
 )
@@ -19,7 +20,8 @@ type System struct {
 	table   []atomic.Pointer[partition] // by number
 	actors  atomic.Int64
 	saves   chan save
-	hands   chan struct{} // held while a partition that is given away saves an actor
+	room    *semaphore.Weighted // bytes of the snapshots that wait to be written
+	hands   chan struct{}       // held while a partition that is given away saves an actor
 	metrics *metrics
 
 	closed  atomic.Bool    // nothing is opened any more
@@ -50,6 +52,7 @@ func NewSystem(config Config) (*System, error) {
 		kinds:  make(map[string]*registered, len(config.Aggregates)),
 		table:  make([]atomic.Pointer[partition], config.Partitions),
 		saves:  make(chan save, maxPendingSaves),
+		room:   semaphore.NewWeighted(maxPendingBytes),
 		hands:  make(chan struct{}, saveHands),
 	}
 	s.metrics = newMetrics(s)
@@ -159,6 +162,14 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 		r.command.ID = uuid.Must(uuid.NewV7()).String()
 	} else {
 		r.key, r.bodyHash = keyOf(c.ID), bodyHash(c.Name, c.Body)
+	}
+	if err = r.link(); err != nil {
+		return nil, err
+	}
+	if s.config.KeepCommands {
+		if r.schema, r.kept, err = k.encodeCommand(r.decoded); err != nil {
+			return nil, named(err, c.Stream, c.Name)
+		}
 	}
 	stored := r.stored()
 	if err := stored.Validate(); err != nil {

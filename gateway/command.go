@@ -45,6 +45,7 @@ func (g *Gateway) readCommand(r *request) (e errand, err error) {
 	c.Body, c.Codec, c.Schema, c.ID = r.msg.Data, r.codec, h.schema, h.commandID
 	c.Expected, c.HasExpected, c.OnConflict = h.expected, h.hasExpected, h.onConflict
 	c.CorrelationID, c.CausationID, c.Traceparent = h.correlationID, h.causationID, h.traceparent
+	c.Corrects = h.corrects
 	// Principal stays empty: it comes from the connection or from nowhere.
 	return e, nil
 }

@@ -28,6 +28,9 @@ const (
 	HeaderCorrelationID = "Annals-Correlation-Id"
 	// HeaderCausationID is the id of what led to this command.
 	HeaderCausationID = "Annals-Causation-Id"
+	// HeaderCorrects names the event that the command makes good: its id, or
+	// type/id/version.
+	HeaderCorrects = "Annals-Corrects"
 	// HeaderDeadline is how long the asker waits, such as 500ms, or until when,
 	// in RFC 3339.
 	HeaderDeadline = "Annals-Deadline"
@@ -68,6 +71,7 @@ type headers struct {
 	commandID     string
 	correlationID string
 	causationID   string
+	corrects      string
 	traceparent   string
 	expected      uint64
 	hasExpected   bool
@@ -97,6 +101,7 @@ var (
 		"annals-on-conflict":      readOnConflict,
 		"annals-correlation-id":   readCorrelationID,
 		"annals-causation-id":     readCausationID,
+		"annals-corrects":         readCorrects,
 		"annals-deadline":         readDeadline,
 		"annals-wait-views":       readWaitViews,
 	}

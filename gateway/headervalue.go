@@ -26,6 +26,12 @@ func readCausationID(h *headers, value string, _ time.Time) error {
 	return checkText(HeaderCausationID, value, store.MaxMetadataBytes)
 }
 
+func readCorrects(h *headers, value string, _ time.Time) error {
+	corrected, err := store.ParseCorrected(value)
+	h.corrects = corrected.String()
+	return err
+}
+
 // checkText refuses an empty value too: a variable that was not set would
 // otherwise silently turn exactly once into a new command each time.
 func checkText(name, value string, limit int) error {

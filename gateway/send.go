@@ -43,6 +43,9 @@ type Options struct {
 	CorrelationID string
 	CausationID   string
 	Traceparent   string
+	// Corrects names the event that the command makes good, as
+	// [store.ParseCorrected] reads it; it is kept with the events.
+	Corrects string
 }
 
 // Send sends a command and returns what it did. While nobody responds, an
@@ -134,6 +137,7 @@ func (o *Options) header() (nats.Header, error) {
 		{HeaderCorrelationID, o.CorrelationID, store.MaxMetadataBytes},
 		{HeaderCausationID, o.CausationID, store.MaxMetadataBytes},
 		{HeaderTraceparent, o.Traceparent, store.MaxMetadataBytes},
+		{HeaderCorrects, o.Corrects, store.MaxMetadataBytes},
 	} {
 		if t.text == "" {
 			continue

@@ -152,6 +152,9 @@ type Event struct {
 	Data json.RawMessage `json:"data"`
 	// Omitted is set when Data is null because it is too large for an answer.
 	Omitted bool `json:"omitted,omitempty"`
+	// CorrectedBy are the versions, in the same stream, from which on later
+	// commands made the event good, as far as the answer looked ahead.
+	CorrectedBy []uint64 `json:"corrected_by,omitempty"`
 }
 
 // EventCommand is the command that an event answers.
@@ -162,6 +165,9 @@ type EventCommand struct {
 	CausationID   string `json:"causation_id,omitempty"`
 	Principal     string `json:"principal,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`
+	// Corrects names the event that the command made good: an id, or
+	// type/id/version.
+	Corrects string `json:"corrects,omitempty"`
 }
 
 // historyResponse is a page of a history. Next, if not 0, is the version after

@@ -70,13 +70,24 @@ func (d Description) layout(model Model) Layout {
 // wants reports whether the view may want to see what is stored under that wire type.
 func (d Description) wants(eventType string) bool { return d.only == nil || d.only[eventType] }
 
-// part is which share of a view's work is a worker's.
-type part struct{ nth, of int }
+// part is which share of a view's work is a worker's, or one document alone.
+type part struct {
+	nth, of int
+	only    string // the document's key; empty: all of the share
+}
+
+// isAll reports whether everything belongs to the part.
+func (p part) isAll() bool { return p.of == 1 && p.only == "" }
 
 func (w *worker) part() part { return part{nth: w.nth, of: w.p.desc.Workers} }
 
 // key reports whether the document under key is of this part.
-func (p part) key(key string) bool { return p.of == 1 || p.stream(store.StreamID{ID: key}) }
+func (p part) key(key string) bool {
+	if p.only != "" {
+		return key == p.only
+	}
+	return p.of == 1 || p.stream(store.StreamID{ID: key})
+}
 
 // stream reports whether the stream is of this part.
 func (p part) stream(s store.StreamID) bool { return p.of == 1 || s.Partition(p.of) == p.nth }

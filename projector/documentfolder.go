@@ -66,7 +66,7 @@ func (f *documentFolder[E, D]) checkKeys(keys []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if f.part.of == 1 {
+	if f.part.isAll() {
 		return keys, nil
 	}
 	var mine []string // the definition's own slice stays as it is

@@ -88,6 +88,15 @@ type Command struct {
 	Principal string
 	// Traceparent is the W3C trace context.
 	Traceparent string
+	// Corrects names the event that the command makes good, as [Corrected] prints
+	// it; empty if it corrects none.
+	Corrects string
+	// Data is the command's encoded value, where a namespace keeps its commands;
+	// otherwise empty. It belongs to the commit.
+	Data []byte
+	// Schema is the version of the command's schema that Data is written in, from
+	// 1; 0 without Data.
+	Schema int
 }
 
 // Limits of the texts that travel with a command, in bytes.

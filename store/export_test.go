@@ -41,6 +41,12 @@ func (m *Memory) Remove(sequence uint64) {
 	}
 }
 
+// WithoutArchive returns the log as one that was opened without an archive.
+func (m *Memory) WithoutArchive() *Memory {
+	m.config.Archive = nil
+	return m
+}
+
 // ForgeSnapshot stores bytes as the snapshot of a stream.
 func (m *Memory) ForgeSnapshot(id StreamID, data []byte) {
 	m.mu.Lock()

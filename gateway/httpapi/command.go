@@ -78,6 +78,7 @@ func optionsOf(h http.Header) (o gateway.Options, err error) {
 		CorrelationID: h.Get(gateway.HeaderCorrelationID),
 		CausationID:   h.Get(gateway.HeaderCausationID),
 		Traceparent:   h.Get(gateway.HeaderTraceparent),
+		Corrects:      h.Get(gateway.HeaderCorrects),
 	}
 	if o.ID == "" {
 		o.ID = h.Get("Idempotency-Key")

@@ -36,26 +36,38 @@ func TestConformance(t *testing.T) {
 // openStore opens a log that can be disturbed, and what harms it otherwise.
 func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	t.Helper()
+	shelf := &storetest.Shelf{}
+	cfg.Archive = shelf
 	l := open(t, servers, cfg)
 	if l.names.sourced() {
 		t.Cleanup(func() { demolish(t, l) })
 	}
 	v := &vandal{log: l, js: mustJetStream(t, l)}
 	return storetest.Store{
-		Log:       l,
-		Snapshots: l.Snapshots(),
-		Again: func(t *testing.T) store.Log {
-			return open(t, servers, Config{
-				Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
-				LogStreams: l.cfg.LogStreams,
-			})
-		},
+		Log:           l,
+		Snapshots:     l.Snapshots(),
+		Again:         func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
+		Shelf:         shelf,
+		Truncate:      l.Truncate,
+		Bare:          func(t *testing.T) store.Log { return again(t, servers, l, nil) },
 		Faults:        disturb(l),
 		Forge:         v.forge,
 		Flip:          v.flip,
 		Remove:        v.remove,
 		ForgeSnapshot: v.forgeSnapshot,
+		TearSnapshot:  v.tearSnapshot,
+
+		SnapshotsAgain: l.Snapshots(),
 	}
+}
+
+// again opens the namespace of a log once more.
+func again(t *testing.T, servers *fixture, l *Log, archive store.Archive) *Log {
+	t.Helper()
+	return open(t, servers, Config{
+		Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
+		LogStreams: l.cfg.LogStreams, Archive: archive,
+	})
 }
 
 // demolish deletes what a log is kept in, so that hundreds of streams do not burden
@@ -106,6 +118,27 @@ func (v *vandal) forgeSnapshot(t *testing.T, id store.StreamID, data []byte) {
 		t.Fatal(err)
 	}
 	if _, err := v.js.Publish(context.Background(), v.log.names.key(id, token), data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tearSnapshot removes the second part of a snapshot that is kept in parts.
+func (v *vandal) tearSnapshot(t *testing.T, id store.StreamID) {
+	t.Helper()
+	s := v.log.Snapshots().(*snapshots)
+	at, err := s.placeOf(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.look(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, split, err := store.DecodeSnapshotParts(id, m.data)
+	if err != nil || !split {
+		t.Fatalf("the snapshot of %s is not in parts: %v", id, err)
+	}
+	if err := s.purge(t.Context(), at.part(p.Generation, 1)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -44,10 +44,10 @@ func (r *reading) far(ctx context.Context, end *message) error {
 	r.next = low
 	if guess := r.placeByTime(ctx, near); guess > low {
 		before := r.head
-		r.next = guess
+		r.next, r.guessed = guess, true
 		switch err := r.forward(ctx, end); {
 		case r.head == before && (errors.Is(err, store.ErrDamaged) || errors.Is(err, errNotThere)):
-			r.next = low
+			r.next, r.guessed = low, false
 		case !errors.Is(err, errNotThere):
 			return err
 		}

@@ -25,6 +25,7 @@ func Run(t *testing.T, h Harness) {
 		{"ids", idCases},
 		{"tip", tipCases},
 		{"follow", followCases},
+		{"truncate", truncateCases},
 		{"snapshots", snapshotCases},
 	}
 	for _, g := range groups {
