@@ -67,7 +67,7 @@ func (d Description) layout(model Model) Layout {
 	return Layout{Model: model, Indexes: d.indexes, Tables: d.tables}
 }
 
-// wants reports whether the view is to see events of that wire type.
+// wants reports whether the view may want to see what is stored under that wire type.
 func (d Description) wants(eventType string) bool { return d.only == nil || d.only[eventType] }
 
 // part is which share of a view's work is a worker's, or one document alone.
@@ -107,6 +107,7 @@ type common struct {
 	types          []string
 	known          []string // wire types of events
 	only           []string
+	origins        []string // wire types under which those of only may be stored
 	skip           []SkipEvent
 	workers        int
 	indexes, ddl   []string
@@ -123,9 +124,9 @@ func (c common) describe() Description {
 	}
 	if len(c.only) > 0 {
 		d.only = map[string]bool{}
-	}
-	for _, name := range c.only {
-		d.only[name] = true
+		for _, name := range c.origins {
+			d.only[name] = true
+		}
 	}
 	for _, s := range c.skip {
 		d.skip[eventAt{s.Stream, s.Version}] = s.Reason

@@ -47,9 +47,11 @@ const (
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
 
-	codeOtherEvents gateway.Code = "OTHER_EVENTS"
-	codeFileOrder   gateway.Code = "FILE_ORDER"
-	codeFileCodec   gateway.Code = "FILE_CODEC"
+	codeOtherEvents   gateway.Code = "OTHER_EVENTS"
+	codeFileOrder     gateway.Code = "FILE_ORDER"
+	codeFileCodec     gateway.Code = "FILE_CODEC"
+	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
+	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 )
 
 // exitDegraded is the exit code of a check that found something.
@@ -172,6 +174,11 @@ var kinds = []kind{
 		code: gateway.CodeUnknownView, exit: exitNotFound, errs: []error{projector.ErrNoView},
 		meaning: "the running system has no view of this name",
 		advice:  "list the views: {{name}} view ls",
+	},
+	{
+		code: gateway.CodeArchived, exit: exitFailure, errs: []error{store.ErrArchived},
+		meaning: "it needs events that were moved to an archive, which this process was not told of",
+		advice:  "name the archive, of nodes and commands alike: --archive DIR, or --archive nats:BUCKET",
 	},
 	{
 		code: gateway.CodeDamaged, exit: exitFailure, errs: []error{store.ErrDamaged},
@@ -311,6 +318,14 @@ var kinds = []kind{
 		code: gateway.CodeSwitched, exit: exitUnavailable, errs: []error{projector.ErrSwitched},
 		meaning: "another model of the view is served now",
 		advice:  "begin again: {{name}} view watch VIEW",
+	},
+	{
+		code: codeArchiveFaulty, exit: exitFailure, meaning: "the files of an archive are not what was written",
+		advice: "restore them from a copy, then: {{name}} archive verify",
+	},
+	{
+		code: codeArchiveLeft, exit: exitDegraded, meaning: "streams were not archived, for a replay does not give their snapshots",
+		advice: "see which: {{name}} archive run --json; find out why before their old events are moved",
 	},
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",
