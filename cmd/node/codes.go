@@ -15,6 +15,7 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
+	"github.com/annals-go/annals/store/migrate"
 )
 
 // Codes of the failures that the command line itself finds. The others are the
@@ -47,9 +48,12 @@ const (
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
 
-	codeOtherEvents   gateway.Code = "OTHER_EVENTS"
-	codeFileOrder     gateway.Code = "FILE_ORDER"
-	codeFileCodec     gateway.Code = "FILE_CODEC"
+	codeOtherEvents gateway.Code = "OTHER_EVENTS"
+	codeFileOrder   gateway.Code = "FILE_ORDER"
+	codeFileCodec   gateway.Code = "FILE_CODEC"
+	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
+	codeMoved       gateway.Code = "STILL_WRITTEN"
+
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 )
@@ -119,6 +123,16 @@ var kinds = []kind{
 		code: codeFileCodec, exit: exitFailure, errs: []error{exchange.ErrEncoding},
 		meaning: "the file comes from a namespace with another codec, and cannot be stored in this one for certain",
 		advice:  "import into a namespace with the codec of the file",
+	},
+	{
+		code: codeDiverged, exit: exitConflict, errs: []error{migrate.ErrDiverged},
+		meaning: "the new namespace holds something else than this build makes of the old one; nothing was added to it",
+		advice:  "go on with the build that began the migration, or migrate into another namespace",
+	},
+	{
+		code: codeMoved, exit: exitConflict, errs: []error{migrate.ErrMoved},
+		meaning: "the namespace that is being migrated is still written to",
+		advice:  "stop the nodes of the old namespace, then repeat the migration: what is copied stays copied",
 	},
 	{
 		code: gateway.CodeConflict, exit: exitConflict, errs: []error{store.ErrConflict},

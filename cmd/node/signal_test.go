@@ -16,9 +16,10 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"bank":   func() { node.Main(bank) },
-		"vault":  func() { node.Main(vault) },
-		"annals": func() { node.Main(node.App{Name: "annals"}) },
+		"bank":      func() { node.Main(bank) },
+		"laterbank": func() { node.Main(laterBank) },
+		"vault":     func() { node.Main(vault) },
+		"annals":    func() { node.Main(node.App{Name: "annals"}) },
 	})
 }
 
