@@ -59,8 +59,8 @@ func TestStateOfManyMebibytes(t *testing.T) {
 			}
 			stop()
 			snap, err := memory.Load(t.Context(), id)
-			if err != nil || snap.Head.Version != pages || len(snap.State) < pages*256<<10 {
-				t.Fatalf("the snapshot has %v", err)
+			if err != nil || snap.Head.Version <= pages-8 || len(snap.State) < int(snap.Head.Version)*256<<10 {
+				t.Fatalf("no snapshot near the end: %v", err)
 			}
 			registry := prometheus.NewRegistry()
 			again, stop := runBooks(t, memory, registry)
@@ -77,8 +77,8 @@ func TestStateOfManyMebibytes(t *testing.T) {
 			if !cmp.Equal(want, got.Value) {
 				t.Error("the state is another one")
 			}
-			if n := counted(t, registry, "annals_actor_replayed_events_total"); n != 0 {
-				t.Errorf("%v events were replayed, want none", n)
+			if n := counted(t, registry, "annals_actor_replayed_events_total"); n != float64(pages-snap.Head.Version) {
+				t.Errorf("%v events were replayed, the snapshot is at version %d of %d", n, snap.Head.Version, pages)
 			}
 		})
 	}
