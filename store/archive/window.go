@@ -41,7 +41,7 @@ func (a *Archive) Between(ctx context.Context, after, before uint64) iter.Seq2[*
 	return func(yield func(*store.Commit, error) bool) {
 		err := a.between(ctx, after, before, func(c *store.Commit) bool { return yield(c, nil) })
 		if err != nil {
-			yield(nil, fmt.Errorf("archive %s: %w", a, err))
+			yield(nil, a.failed(err))
 		}
 	}
 }
