@@ -109,8 +109,9 @@ func (l *live) foldUntil(c *store.Commit, k *registered, version uint64) error {
 }
 
 // History yields the events of a stream that follow a version, 0 for all of
-// them, decoded and in order; Data is the E of the aggregate. The last pair has
-// the error, if any: those of [System.State], but for a stream without such
+// them, decoded and in order; Data is the E of the aggregate. An event that this
+// build splits is yielded part after part, all with its version, or not at all. The
+// last pair has the error, if any: those of [System.State], but for a stream without such
 // events, which yields nothing.
 func (s *System) History(ctx context.Context, stream store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error] {
 	return func(yield func(store.Recorded[any], error) bool) {
@@ -140,11 +141,11 @@ func (s *System) history(ctx context.Context, stream store.StreamID, after uint6
 			if raw.Version <= after {
 				continue
 			}
-			decoded, err := k.decodeEvent(store.Event{Type: raw.Type, Schema: raw.Schema, Data: raw.Data})
+			more, err := k.history(raw, yield)
 			if err != nil {
-				return stored(err, c, raw.Version)
+				return s.reportPanic(named(stored(err, c, raw.Version), stream, ""))
 			}
-			if !yield(store.WithData(raw, decoded)) {
+			if !more {
 				return nil
 			}
 		}

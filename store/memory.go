@@ -19,6 +19,9 @@ type MemoryConfig struct {
 	// Archive is what the log may be truncated to, and reads on in. Default: none;
 	// the log is never truncated.
 	Archive Archive
+	// SnapshotBytes is the largest snapshot that is kept, in bytes as it is
+	// stored. Default, and at most, [MaxSnapshotBytes].
+	SnapshotBytes int
 }
 
 // defaultPartitions is a number that no cluster has nodes for, and small enough
@@ -31,6 +34,9 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 	}
 	if c.Partitions <= 0 {
 		c.Partitions = defaultPartitions
+	}
+	if c.SnapshotBytes <= 0 {
+		c.SnapshotBytes = MaxSnapshotBytes
 	}
 	return c
 }

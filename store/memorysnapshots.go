@@ -11,7 +11,7 @@ func (m *Memory) Save(ctx context.Context, s *Snapshot) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("save snapshot of %s: %w: %w", s.Stream, ErrUnavailable, err)
 	}
-	stored, err := EncodeSnapshot(s)
+	stored, err := EncodeSnapshotWithin(m.config.SnapshotBytes, s)
 	if err != nil {
 		return err
 	}

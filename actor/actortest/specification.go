@@ -144,7 +144,7 @@ func (s *Specification[S, C, E]) checkSent(c C) {
 		if err != nil {
 			s.t.Fatalf("command %T: %v", c, err)
 		}
-		back, err := s.aggregate.Commands.DecodeStrict(codec, name, data)
+		back, err := s.aggregate.Commands.DecodeStrict(codec, name, 0, data)
 		if err != nil {
 			s.t.Fatalf("command %T, sent as %s: %v", c, codec.Name(), err)
 		}

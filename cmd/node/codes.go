@@ -14,6 +14,7 @@ import (
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/exchange"
 )
 
 // Codes of the failures that the command line itself finds. The others are the
@@ -46,6 +47,9 @@ const (
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
 
+	codeOtherEvents   gateway.Code = "OTHER_EVENTS"
+	codeFileOrder     gateway.Code = "FILE_ORDER"
+	codeFileCodec     gateway.Code = "FILE_CODEC"
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 )
@@ -100,6 +104,21 @@ var kinds = []kind{
 		code: gateway.CodeBusy, exit: exitUnavailable, errs: []error{actor.ErrBusy},
 		meaning: "too many commands wait for this aggregate; this one was not executed",
 		advice:  "send it again a little later",
+	},
+	{
+		code: codeOtherEvents, exit: exitConflict, errs: []error{exchange.ErrOtherEvents},
+		meaning: "a stream of the file is in the namespace with other events; nothing was added to it",
+		advice:  "import into a namespace without this stream: --ns NAMESPACE",
+	},
+	{
+		code: codeFileOrder, exit: exitFailure, errs: []error{exchange.ErrOrder},
+		meaning: "a line of the file does not follow the one before it: something is missing, comes twice or was moved",
+		advice:  "import the file as it was exported, whole and in order",
+	},
+	{
+		code: codeFileCodec, exit: exitFailure, errs: []error{exchange.ErrEncoding},
+		meaning: "the file comes from a namespace with another codec, and cannot be stored in this one for certain",
+		advice:  "import into a namespace with the codec of the file",
 	},
 	{
 		code: gateway.CodeConflict, exit: exitConflict, errs: []error{store.ErrConflict},

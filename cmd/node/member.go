@@ -138,7 +138,7 @@ const snapshotSoon = 8
 
 func (m *member) openActors(context.Context) (err error) {
 	config := actor.Config{
-		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates,
+		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates, KeepCommands: m.events.KeepsCommands(),
 		Partitions: m.events.Partitions(), Logger: m.logger, Registerer: m.metrics,
 	}
 	if !m.alone {

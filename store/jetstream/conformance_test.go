@@ -55,6 +55,9 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 		Flip:          v.flip,
 		Remove:        v.remove,
 		ForgeSnapshot: v.forgeSnapshot,
+		TearSnapshot:  v.tearSnapshot,
+
+		SnapshotsAgain: l.Snapshots(),
 	}
 }
 
@@ -115,6 +118,27 @@ func (v *vandal) forgeSnapshot(t *testing.T, id store.StreamID, data []byte) {
 		t.Fatal(err)
 	}
 	if _, err := v.js.Publish(context.Background(), v.log.names.key(id, token), data); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tearSnapshot removes the second part of a snapshot that is kept in parts.
+func (v *vandal) tearSnapshot(t *testing.T, id store.StreamID) {
+	t.Helper()
+	s := v.log.Snapshots().(*snapshots)
+	at, err := s.placeOf(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.look(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, split, err := store.DecodeSnapshotParts(id, m.data)
+	if err != nil || !split {
+		t.Fatalf("the snapshot of %s is not in parts: %v", id, err)
+	}
+	if err := s.purge(t.Context(), at.part(p.Generation, 1)); err != nil {
 		t.Fatal(err)
 	}
 }

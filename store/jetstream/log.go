@@ -17,6 +17,7 @@ type Log struct {
 	cfg      Config
 	names    names
 	replicas int
+	keeps    bool // the commands
 
 	inbox   *inbox
 	link    *link
@@ -53,7 +54,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", cfg.Namespace, err)
 	}
-	l.replicas = made.replicas
+	l.replicas, l.keeps = made.replicas, made.keeps
 	if l.inbox, err = newInbox(cfg.Conn); err != nil {
 		return nil, fmt.Errorf("open log of %s: %w: %w", cfg.Namespace, store.ErrUnavailable, err)
 	}

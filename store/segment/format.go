@@ -70,6 +70,24 @@ func (s *sink) write(b []byte) error {
 	return err
 }
 
+// end writes index and trailer, and returns the sum of all before it.
+func (s *sink) end(zip *zstd.Encoder, index []byte) (sum Sum, err error) {
+	if len(index) > maxIndexRaw {
+		return sum, &store.TooLargeError{What: "index of a file", Size: len(index), Limit: maxIndexRaw}
+	}
+	t := trailer{index: s.offset, raw: len(index)}
+	packed := zip.EncodeAll(index, nil)
+	t.indexSum = sha256.Sum256(packed)
+	if err := s.write(packed); err != nil {
+		return sum, err
+	}
+	if err := s.write(t.beforeSum()); err != nil {
+		return sum, err
+	}
+	s.sum.Sum(sum[:0])
+	return sum, s.write(append(sum[:], endMagic...))
+}
+
 func header(codec store.Codec) []byte {
 	b := append([]byte(magic), format, byte(len(codec.Name())))
 	return append(b, codec.Name()...)
@@ -137,6 +155,19 @@ func readTrailer(r io.ReaderAt, size int64) (t trailer, err error) {
 	copy(t.indexSum[:], b[16:])
 	copy(t.sum[:], b[16+len(t.indexSum):])
 	return t, nil
+}
+
+// load reads the index.
+func (t *trailer) load(file io.ReaderAt, z *zstd.Decoder) ([]byte, error) {
+	packed := make([]byte, t.size)
+	if _, err := file.ReadAt(packed, t.index); err != nil {
+		return nil, err
+	}
+	data, err := expand(z, packed, t.indexSum, t.raw)
+	if err != nil {
+		return nil, damaged("index: %v", err)
+	}
+	return data, nil
 }
 
 // squeezer compresses, expander decompresses into no more than it was told.

@@ -52,13 +52,9 @@ func (r *Reader) index() (*tally, error) {
 	if r.end.index < r.begin || r.end.size > 2*maxIndexRaw {
 		return nil, damaged("its end names an index that cannot be")
 	}
-	packed := make([]byte, r.end.size)
-	if _, err := r.file.ReadAt(packed, r.end.index); err != nil {
-		return nil, err
-	}
-	data, err := expand(r.zip, packed, r.end.indexSum, r.end.raw)
+	data, err := r.end.load(r.file, r.zip)
 	if err != nil {
-		return nil, damaged("index: %v", err)
+		return nil, err
 	}
 	return readIndex(data, r.begin, r.end.index)
 }

@@ -101,29 +101,11 @@ func (w *Writer) Close() (Info, error) {
 		return Info{}, &store.TooLargeError{What: "file of commits, in frames", Size: len(w.tally.frames), Limit: maxFrames}
 	}
 	info := w.tally.info
-	info.Sum, w.failure = w.end()
+	info.Sum, w.failure = w.out.end(w.zip, w.tally.index())
 	info.Size = w.out.offset
 	if w.failure != nil {
 		return Info{}, w.failure
 	}
 	w.failure = &store.InvalidError{What: "file of commits", Reason: "it is closed"}
 	return info, nil
-}
-
-func (w *Writer) end() (sum Sum, err error) {
-	index := w.tally.index()
-	if len(index) > maxIndexRaw {
-		return sum, &store.TooLargeError{What: "index of a file of commits", Size: len(index), Limit: maxIndexRaw}
-	}
-	t := trailer{index: w.out.offset, raw: len(index)}
-	packed := w.zip.EncodeAll(index, nil)
-	t.indexSum = sha256.Sum256(packed)
-	if err := w.out.write(packed); err != nil {
-		return sum, err
-	}
-	if err := w.out.write(t.beforeSum()); err != nil {
-		return sum, err
-	}
-	w.out.sum.Sum(sum[:0])
-	return sum, w.out.write(append(sum[:], endMagic...))
 }

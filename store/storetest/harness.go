@@ -44,6 +44,12 @@ type Store struct {
 
 	// ForgeSnapshot stores data as the snapshot of the stream.
 	ForgeSnapshot func(t *testing.T, id store.StreamID, data []byte)
+	// TearSnapshot takes away a piece of the snapshot of the stream, which is of
+	// some MiB, as a writer leaves it that dies. Nil: it is stored in one piece.
+	TearSnapshot func(t *testing.T, id store.StreamID)
+	// SnapshotsAgain are the same snapshots as another node has them. Nil: rivals
+	// share Snapshots.
+	SnapshotsAgain store.Snapshots
 }
 
 // Faults disturbs the publishes by which appends are made. A publish is one

@@ -20,8 +20,10 @@ var mayImport = map[string][]string{
 	"store":           {},
 	"store/jetstream": {"store", "store/segment"},
 	"store/segment":   {"store"},
+	"store/backup":    {"store", "store/segment"},
 	"store/archive":   {"store", "store/segment"},
 	"store/storetest": {"store"},
+	"store/exchange":  {"store"},
 
 	"actor":           {"store"},
 	"actor/actortest": {"actor", "store"},
@@ -38,7 +40,7 @@ var mayImport = map[string][]string{
 	"gateway":         {"actor", "projector", "cluster", "store"},
 	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/archive", "store/jetstream", "store/segment"},
+	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
