@@ -45,10 +45,10 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	}
 	v := &vandal{log: l, js: mustJetStream(t, l)}
 	return storetest.Store{
-		Log:           l,
-		Snapshots:     l.Snapshots(),
-		Again:         func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
-		Shelf:         shelf,
+		Log:       l,
+		Snapshots: l.Snapshots(),
+		Again:     func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
+		Shelf:     shelf,
 		Truncate: func(ctx context.Context, id store.StreamID, below store.Head) error {
 			err := l.Truncate(ctx, id, below)
 			eventually(t, "all servers have the same", func() bool { return servers.agree(t, l) })
