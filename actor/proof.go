@@ -58,12 +58,12 @@ func (s *System) Prove(ctx context.Context, stream store.StreamID, limit uint64)
 			p.Cut = folded.head
 		}
 	}
-	return p, sameState(stream, k, snapshot, folded)
+	return p, unlike(stream, k, snapshot, folded)
 }
 
-// sameState compares a snapshot with a replay. Equal states may have different
+// unlike compares a snapshot with a replay. Equal states may have different
 // bytes, where there are maps in them.
-func sameState(stream store.StreamID, k *registered, snapshot, folded *live) error {
+func unlike(stream store.StreamID, k *registered, snapshot, folded *live) error {
 	damage := &store.DamageError{Stream: stream, Version: snapshot.head.Version}
 	if folded.head != snapshot.head {
 		damage.Reason = fmt.Sprintf("the snapshot is of version %d (%s), the log has version %d (%s) there",

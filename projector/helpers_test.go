@@ -323,6 +323,8 @@ func (f *faults) Open(ctx context.Context, layout projector.Layout) (projector.V
 	return &faultyView{View: v, faults: f, name: layout.View, version: layout.Version}, err
 }
 
+func (f *faults) Shared() bool { return true }
+
 func (f *faults) Drop(ctx context.Context, m projector.Model) error { return f.memory.Drop(ctx, m) }
 
 type faultyView struct {

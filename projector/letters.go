@@ -68,7 +68,8 @@ func (g *Group) LetterEvents(ctx context.Context, view, id string, limit int) ([
 // When ctx ends it goes on all the same.
 //
 // Errors beside those of [Group.DeadLetters]: [ErrNoLetter], [ErrUnfinished],
-// [ErrBusy], [ErrStopped]; [store.ErrUnknown] if it was begun and ctx ended, or it
+// [ErrBusy], [ErrStopped]; [*ElsewhereError] if the worker that parked the stream is in
+// another group, which it names; [store.ErrUnknown] if it was begun and ctx ended, or it
 // was interrupted, perhaps after a part of it was stored. After all others nothing was.
 func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) {
 	return g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
@@ -220,6 +221,9 @@ func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker
 		return err
 	}
 	for _, p := range f.all() {
+		if err := p.readAway(ctx); err != nil {
+			return err
+		}
 		p.mu.Lock()
 		if p.isOpen() {
 			for _, w := range p.workers {
@@ -244,11 +248,61 @@ func (g *Group) letter(ctx context.Context, view, id string) (found *addressed, 
 	return found, err
 }
 
+// Letter returns the dead letter of that id: where the view runs, and where the
+// worker does that parked the stream, see [Config.Spread].
+//
+// Errors beside those of [Group.DeadLetters]: [ErrNoLetter].
+func (g *Group) Letter(ctx context.Context, view, id string) (DeadLetter, error) {
+	f, err := g.family(view)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	a := f.posted(id)
+	if a == nil {
+		if a, err = g.letter(ctx, view, id); err != nil {
+			return DeadLetter{}, err
+		}
+	}
+	return a.counted(ctx)
+}
+
+// posted finds the letter of that id with the workers that do their work by themselves
+// here, nil if none of them has it.
+func (f *family) posted(id string) *addressed {
+	for _, o := range f.outposts {
+		if a := o.letter(id); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// reachable finds the letter of that id if its worker is in this group.
+func (g *Group) reachable(ctx context.Context, view, id string) (*addressed, error) {
+	f, err := g.family(view)
+	if err != nil {
+		return nil, err
+	}
+	if a := f.posted(id); a != nil {
+		return a, nil
+	}
+	a, err := g.letter(ctx, view, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.worker.remote() && a.worker.p.isHeld():
+		return nil, f.errorf(ErrPaused)
+	case a.worker.remote():
+		return nil, &ElsewhereError{View: view, Duty: a.worker.duty()}
+	}
+	return a, nil
+}
+
 // change has the letter's worker do something with it, and returns the letter as
 // it is then. What was done was done: if the events that wait then cannot be counted
 // they are not.
 func (g *Group) change(ctx context.Context, view, id string, do func(ctx context.Context, r *run, l *letter) error) (DeadLetter, error) {
-	a, err := g.letter(ctx, view, id)
+	a, err := g.reachable(ctx, view, id)
 	if err != nil {
 		return DeadLetter{}, err
 	}

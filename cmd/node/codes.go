@@ -15,6 +15,7 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
+	"github.com/annals-go/annals/store/migrate"
 )
 
 // Codes of the failures that the command line itself finds. The others are the
@@ -47,9 +48,14 @@ const (
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
 
-	codeOtherEvents   gateway.Code = "OTHER_EVENTS"
-	codeFileOrder     gateway.Code = "FILE_ORDER"
-	codeFileCodec     gateway.Code = "FILE_CODEC"
+	codeSchema      gateway.Code = "SCHEMA_FAILS"
+	codeTurned      gateway.Code = "DECIDES_OTHERWISE"
+	codeOtherEvents gateway.Code = "OTHER_EVENTS"
+	codeFileOrder   gateway.Code = "FILE_ORDER"
+	codeFileCodec   gateway.Code = "FILE_CODEC"
+	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
+	codeMoved       gateway.Code = "STILL_WRITTEN"
+
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 )
@@ -119,6 +125,16 @@ var kinds = []kind{
 		code: codeFileCodec, exit: exitFailure, errs: []error{exchange.ErrEncoding},
 		meaning: "the file comes from a namespace with another codec, and cannot be stored in this one for certain",
 		advice:  "import into a namespace with the codec of the file",
+	},
+	{
+		code: codeDiverged, exit: exitConflict, errs: []error{migrate.ErrDiverged},
+		meaning: "the new namespace holds something else than this build makes of the old one; nothing was added to it",
+		advice:  "go on with the build that began the migration, or migrate into another namespace",
+	},
+	{
+		code: codeMoved, exit: exitConflict, errs: []error{migrate.ErrMoved},
+		meaning: "the namespace that is being migrated is still written to",
+		advice:  "stop the nodes of the old namespace, then repeat the migration: what is copied stays copied",
 	},
 	{
 		code: gateway.CodeConflict, exit: exitConflict, errs: []error{store.ErrConflict},
@@ -330,6 +346,14 @@ var kinds = []kind{
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",
 		advice: "build it again: {{name}} projection rebuild VIEW --online --parity none",
+	},
+	{
+		code: codeSchema, exit: exitFailure, meaning: "this build cannot read, or cannot fold, something that is stored",
+		advice: "do not deploy it; it needs the types that are stored, or upcasters from them: {{name}} schema check",
+	},
+	{
+		code: codeTurned, exit: exitDegraded, meaning: "this build would have decided something otherwise, or folds another state",
+		advice: "read the differences, and deploy if they are meant; raise StateSchema if the fold was meant to change",
 	},
 	{code: codeInterrupted, exit: exitInterrupted, meaning: "a signal ended the command"},
 	{code: codeFailure, exit: exitFailure, meaning: "something else failed; the message says what"},

@@ -32,7 +32,7 @@ func (a *assembly) add(line []byte) (*store.Commit, store.StreamID, error) {
 	if err != nil {
 		return nil, id, err
 	}
-	command, err := e.Command.stored()
+	command, err := e.Command.stored(e.Codec, a.codec)
 	if err != nil {
 		return nil, id, err
 	}
@@ -154,8 +154,20 @@ func (p *payload) asJSON() ([]byte, error) {
 	return compact(p.Data), nil
 }
 
-// sameJSON compares up to white space.
-func sameJSON(a, b []byte) bool { return bytes.Equal(compact(a), compact(b)) }
+// sameJSON compares values: who passed the lines on may have written them with
+// other white space, escapes or order of names.
+func sameJSON(a, b []byte) bool {
+	return bytes.Equal(a, b) || reflect.DeepEqual(valueOf(a), valueOf(b))
+}
+
+func valueOf(text []byte) (v any) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return err
+	}
+	return v
+}
 
 // compact returns the JSON without white space. What it is given was decoded, so
 // it is JSON.

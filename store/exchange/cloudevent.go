@@ -39,6 +39,11 @@ type cloudEvent struct {
 	CausationID   string `json:"causationid,omitempty"`
 	Principal     string `json:"principal,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`
+	Corrects      string `json:"corrects,omitempty"`
+
+	CommandSchema int     `json:"commandschema,omitempty"` // with the two that follow: the command itself
+	CommandData   string  `json:"commanddata,omitempty"`   // JSON
+	CommandPacked *[]byte `json:"commandpacked,omitempty"`
 
 	Codec string `json:"codec"`
 	payload
@@ -52,7 +57,7 @@ const (
 
 func newCloudEvent(e *event, source string) *cloudEvent {
 	aggregate, _, _ := strings.Cut(e.Stream, "/")
-	return &cloudEvent{
+	c := &cloudEvent{
 		SpecVersion:     cloudEventVersion,
 		ID:              e.ID,
 		Source:          sourcePrefix + source,
@@ -74,9 +79,14 @@ func newCloudEvent(e *event, source string) *cloudEvent {
 		CausationID:     e.Command.CausationID,
 		Principal:       e.Command.Principal,
 		Traceparent:     e.Command.Traceparent,
+		Corrects:        e.Command.Corrects,
 		Codec:           e.Codec,
 		payload:         e.payload,
 	}
+	if b := e.Command.Body; b != nil {
+		c.CommandSchema, c.CommandData, c.CommandPacked = b.Schema, string(b.Data), b.Packed
+	}
+	return c
 }
 
 // unmarshalCloudEvent reads a line. Attributes that are not ours are passed
@@ -110,7 +120,8 @@ func (c *cloudEvent) event() (*event, error) {
 		Commit: part{ID: c.CommitID, Index: c.CommitIndex, Count: c.CommitCount},
 		Command: command{
 			ID: c.CommandID, Name: c.CommandName, BodyHash: c.CommandHash, CorrelationID: c.CorrelationID,
-			CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent,
+			CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent, Corrects: c.Corrects,
+			Body: c.body(),
 		},
 		Codec:   c.Codec,
 		payload: c.payload,
@@ -119,6 +130,13 @@ func (c *cloudEvent) event() (*event, error) {
 	err := errors.Join(parseNumber(&e.Version, c.StreamVersion), parseNumber(&position, c.Position), parseNumber(&e.Epoch, c.LeaseEpoch))
 	e.Position = store.Position(position)
 	return e, err
+}
+
+func (c *cloudEvent) body() *body {
+	if c.CommandData == "" {
+		return nil
+	}
+	return &body{Schema: c.CommandSchema, payload: payload{Data: json.RawMessage(c.CommandData), Packed: c.CommandPacked}}
 }
 
 // number prints n for an attribute, which is left out when n is 0.

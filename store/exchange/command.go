@@ -6,19 +6,33 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-func newCommand(c *store.Command) command {
-	return command{
+func newCommand(codec store.Codec, c *store.Command) command {
+	made := command{
 		ID: c.ID, Name: c.Name, BodyHash: formatHash(c.BodyHash), CorrelationID: c.CorrelationID,
-		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent,
+		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent, Corrects: c.Corrects,
 	}
+	if len(c.Data) > 0 {
+		made.Body = &body{Schema: c.Schema, payload: newPayload(codec, c.Data)}
+	}
+	return made
 }
 
-func (c *command) stored() (store.Command, error) {
+// stored returns the command as it is to be stored; it was by the codec from.
+func (c *command) stored(from string, to store.Codec) (store.Command, error) {
 	hash, err := parseHash(c.BodyHash)
-	return store.Command{
+	made := store.Command{
 		ID: c.ID, Name: c.Name, BodyHash: hash, CorrelationID: c.CorrelationID,
-		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent,
-	}, err
+		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent, Corrects: c.Corrects,
+	}
+	if err != nil || c.Body == nil {
+		return made, err
+	}
+	if len(c.Body.Data) == 0 {
+		return made, invalidLine("body of a command", c.ID, "it has no data")
+	}
+	made.Schema = c.Body.Schema
+	made.Data, err = c.Body.stored(from, to)
+	return made, err
 }
 
 func formatHash(h uint64) string {

@@ -120,7 +120,7 @@ func newEvent(codec store.Codec, c *store.Commit, index int, r store.Recorded[[]
 		Stream: r.Stream.String(), Version: r.Version, Position: r.Position, ID: r.ID,
 		Type: r.Type, Schema: r.Schema, Time: r.Time, Epoch: r.Epoch,
 		Commit:  part{ID: c.ID, Index: index, Count: len(c.Events)},
-		Command: newCommand(&r.Command),
+		Command: newCommand(codec, &r.Command),
 		Codec:   codec.Name(),
 		payload: newPayload(codec, r.Data),
 	}

@@ -64,6 +64,14 @@ type command struct {
 	CausationID   string `json:"causation_id,omitempty"`
 	Principal     string `json:"principal,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`
+	Corrects      string `json:"corrects,omitempty"`
+	Body          *body  `json:"body,omitempty"`
+}
+
+// body is the command itself, where the namespace keeps commands.
+type body struct {
+	Schema int `json:"schema"`
+	payload
 }
 
 // payload is a value as JSON, and as it was stored where the JSON alone would

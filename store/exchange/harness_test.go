@@ -42,6 +42,7 @@ func (w *writer) commit(id string, values ...any) {
 				ID: fmt.Sprintf("c-%d-%d", w.n, i), Name: "do", BodyHash: 1<<63 + uint64(i), CorrelationID: "request <7> & ü",
 				CausationID: "cause", Principal: "alice", Traceparent: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
 			})
+			w.keep(&c.Commands[len(c.Commands)-1])
 		}
 		data, err := w.log.Codec().Marshal(v)
 		if err != nil {
@@ -50,6 +51,23 @@ func (w *writer) commit(id string, values ...any) {
 		c.Events = append(c.Events, store.Event{Type: "done", Schema: 1 + i%2, Command: len(c.Commands) - 1, Data: data})
 	}
 	w.append(c)
+}
+
+// keep gives some commands a body, with or without JSON of its own, and a link.
+func (w *writer) keep(c *store.Command) {
+	w.t.Helper()
+	var err error
+	switch w.n % 3 {
+	case 1:
+		c.Schema, c.Corrects = 2, "order/1/7"
+		c.Data, err = w.log.Codec().Marshal(line{Name: "<&>", Ratio: 0.1})
+	case 2:
+		c.Schema = 1
+		c.Data, err = w.log.Codec().Marshal(map[string]any{"n": w.n})
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 func (w *writer) append(c *store.Commit) {
@@ -86,7 +104,9 @@ func kindsOfValues() []any {
 		map[string]any{"z": 1, "a": []any{nil, true, false, 1.5, -0.25, uint64(1<<63 + 1), int64(-1 << 63), "x"}},
 		"2012-03-01T10:00:00Z", // a text that looks like a time
 		time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC),
-		[]any{}, map[string]any{}, "", 0, 1e300, math.Copysign(0, -1), 1e21,
+		[]any{},
+		map[string]any{},
+		"", 0, 1e300, math.Copysign(0, -1), 1e21,
 		map[int]string{1: "one", -2: "two"},
 	}
 }

@@ -160,6 +160,7 @@ func TestOrdinaryValuesAreNotPacked(t *testing.T) {
 		Extra *int      `json:"extra"`
 	}
 	w := newWriter(t, store.MsgPack)
+	w.n = 2 // a command without a body
 	w.commit("1", ordinary{Name: "tea <&>", Count: 1 << 40, Price: 3, At: time.Unix(1e9, 1000).UTC(), Tags: []string{"a", "b"}})
 	for _, line := range lines(t, w.log, exchange.JSONLines) {
 		if bytes.Contains(line, []byte(`"packed"`)) {
