@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -183,13 +182,4 @@ func (p *progress) commits(verb string) func(backup.Progress) {
 	}
 }
 
-const (
-	drawEvery = 100 * time.Millisecond
-	barWidth  = 30
-)
-
-// bar draws a share of 0 to 1.
-func bar(share float64) string {
-	full := int(share * barWidth)
-	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
-}
+const drawEvery = 100 * time.Millisecond

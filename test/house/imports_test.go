@@ -21,10 +21,14 @@ var mayImport = map[string][]string{
 	"store/jetstream": {"store", "store/segment"},
 	"store/segment":   {"store"},
 	"store/backup":    {"store", "store/segment"},
+	"store/archive":   {"store", "store/segment"},
 	"store/storetest": {"store"},
+	"store/exchange":  {"store"},
+	"store/migrate":   {"store"},
 
 	"actor":           {"store"},
 	"actor/actortest": {"actor", "store"},
+	"actor/trial":     {"actor", "store"},
 
 	"projector":               {"store"},
 	"projector/kv":            {"projector", "store"},
@@ -38,7 +42,7 @@ var mayImport = map[string][]string{
 	"gateway":         {"actor", "projector", "cluster", "store"},
 	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/jetstream", "store/segment", "store/backup"},
+	"cmd/node":              {"actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
