@@ -36,7 +36,7 @@ func vaultAt(ctx context.Context, conn *nats.Conn, place string, replicas int) (
 		return segment.Dir(place)
 	}
 	if bucket == "" {
-		return nil, &store.InvalidError{What: "place of an archive", Value: place, Reason: "name the bucket, as in nats:ARCHIVE"}
+		return nil, &store.InvalidError{What: "place of files", Value: place, Reason: "name the bucket, as in nats:BUCKET"}
 	}
 	return jetstream.OpenVault(ctx, conn, bucket, max(replicas, 1))
 }

@@ -70,13 +70,16 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 		return err
 	}
 	defer log.Close()
-	vault, err := vaultIn(ctx, at.conn, where, config.Replicas)
+	vault, err := vaultAt(ctx, at.conn, where, config.Replicas)
 	if err != nil {
 		return err
 	}
 	line := s.progress()
 	o.Progress = line.commits("backed up")
-	source := backup.Source{Log: log, LogStreams: config.LogStreams, Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)}}
+	source := backup.Source{
+		Log: log, LogStreams: config.LogStreams, KeepsCommands: log.KeepsCommands(),
+		Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)},
+	}
 	m, err := backup.Create(ctx, vault, s.Namespace(), source, o)
 	line.end()
 	if err != nil {

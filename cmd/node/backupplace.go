@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -15,24 +14,11 @@ import (
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
-	"github.com/annals-go/annals/store/segment"
 )
 
 // backupPlace says what the argument WHERE of the backup commands may be.
 const backupPlace = `WHERE is a directory, or nats:BUCKET: an object store of the NATS server, which
 should not be the one that is backed up.`
-
-// vaultIn opens what WHERE names.
-func vaultIn(ctx context.Context, conn *nats.Conn, where string, replicas int) (segment.Vault, error) {
-	bucket, is := strings.CutPrefix(where, "nats:")
-	switch {
-	case !is:
-		return segment.Dir(where)
-	case bucket == "":
-		return nil, Usage("%q: name the object store, as in nats:BACKUPS", where)
-	}
-	return jetstream.OpenVault(ctx, conn, bucket, max(replicas, 1))
-}
 
 // site is the server with the namespace that is backed up or restored.
 type site struct {
@@ -79,6 +65,9 @@ func (s *Session) openLog(ctx context.Context, p *site) (*jetstream.Log, jetstre
 		return nil, config, err
 	}
 	config.Logger, config.Barrier = s.Logger(), p.barrier
+	if err := s.addArchive(ctx, &config, s.flags.archive); err != nil {
+		return nil, config, err
+	}
 	log, err := jetstream.Open(ctx, config)
 	return log, config, err
 }

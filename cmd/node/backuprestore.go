@@ -89,7 +89,7 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		return err
 	}
 	defer at.close()
-	vault, err := vaultIn(ctx, at.conn, where, f.replicas)
+	vault, err := vaultAt(ctx, at.conn, where, f.replicas)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	}
 	m := b.Manifest()
 	config := jetstream.Config{
-		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas,
+		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas, KeepCommands: m.KeepsCommands,
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
 	}
 	restored, err := s.fill(ctx, config, b, until)

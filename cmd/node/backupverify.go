@@ -102,7 +102,7 @@ func (v *verification) log(ctx context.Context) (backup.Report, error) {
 	defer log.Close()
 	live := backup.Live{Log: log, Snapshots: log.AllSnapshots, Progress: v.line.commits("verified")}
 	if v.where != "" {
-		vault, err := vaultIn(ctx, at.conn, v.where, config.Replicas)
+		vault, err := vaultAt(ctx, at.conn, v.where, config.Replicas)
 		if err != nil {
 			return backup.Report{}, err
 		}
@@ -166,12 +166,12 @@ func (v *verification) verdict(r backup.Report) error {
 // vault opens what WHERE names where no other server plays a part.
 func (s *Session) vault(ctx context.Context, where string) (v segment.Vault, closed func(), err error) {
 	at := &site{}
-	if strings.HasPrefix(where, "nats:") {
+	if strings.HasPrefix(where, inBucket) {
 		if at, err = s.openSite(ctx, ""); err != nil {
 			return nil, nil, err
 		}
 	}
-	if v, err = vaultIn(ctx, at.conn, where, 1); err != nil {
+	if v, err = vaultAt(ctx, at.conn, where, 1); err != nil {
 		at.close()
 		return nil, nil, err
 	}

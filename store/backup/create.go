@@ -51,7 +51,7 @@ func Create(ctx context.Context, v segment.Vault, namespace string, source Sourc
 	}
 	c := &creation{vault: v, source: source, options: o, manifest: &Manifest{
 		Format: manifestFormat, Namespace: namespace, Created: o.now().UTC().Truncate(time.Millisecond),
-		Codec: source.Log.Codec().Name(), Partitions: source.Log.Partitions(), LogStreams: max(1, source.LogStreams),
+		Codec: source.Log.Codec().Name(), Partitions: source.Log.Partitions(), LogStreams: max(1, source.LogStreams), KeepsCommands: source.KeepsCommands,
 	}}
 	if err := c.run(ctx); err != nil {
 		return nil, fmt.Errorf("back up %s: %w", namespace, err)

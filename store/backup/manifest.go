@@ -43,6 +43,8 @@ type Manifest struct {
 	Codec      string `json:"codec"`
 	Partitions int    `json:"partitions"`
 	LogStreams int    `json:"log_streams"`
+	// KeepsCommands says that the namespace keeps the commands beside the events.
+	KeepsCommands bool `json:"keeps_commands,omitempty"`
 
 	// After and Sequence are the sequences of the last commit before this backup and
 	// in it; Position is that of the last event, of this backup or of those before.

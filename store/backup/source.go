@@ -13,6 +13,8 @@ type Source struct {
 	Log store.Log
 	// LogStreams is how many log streams the namespace has. Default 1.
 	LogStreams int
+	// KeepsCommands says that the namespace keeps the commands beside the events.
+	KeepsCommands bool
 	// Snapshots yields the snapshots that there are. Default nil: none are kept;
 	// they are a cache.
 	Snapshots func(context.Context) iter.Seq2[*store.Snapshot, error]
