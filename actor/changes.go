@@ -73,11 +73,11 @@ func (s *System) changes(ctx context.Context, stream store.StreamID, after uint6
 	}
 	if l != nil && l.head.Version <= after {
 		told := &telling{live: l, after: after, yield: yield}
-		if err = s.tell(ctx, k, stream, told); !errors.Is(err, store.ErrDamaged) || told.begun {
+		if err = s.tell(ctx, stream, told); !errors.Is(err, store.ErrDamaged) || told.begun {
 			return err // else a replay tells whether it is the snapshot
 		}
 	}
-	return s.tell(ctx, k, stream, &telling{live: &live{instance: k.newInstance()}, after: after, yield: yield})
+	return s.tell(ctx, stream, &telling{live: &live{instance: k.newInstance()}, after: after, yield: yield})
 }
 
 // telling follows a state through the events of its stream.
@@ -89,7 +89,7 @@ type telling struct {
 	state any // in JSON, once begun
 }
 
-func (s *System) tell(ctx context.Context, k *registered, stream store.StreamID, t *telling) error {
+func (s *System) tell(ctx context.Context, stream store.StreamID, t *telling) error {
 	for c, err := range s.config.Log.Read(ctx, stream, t.live.head) {
 		if err == nil {
 			err = ctx.Err()

@@ -95,7 +95,7 @@ func setDefault[T comparable](field *T, value T) {
 
 var (
 	namePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
-	dutyPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
+	dutyPattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$`)
 )
 
 func (c Config) validate() error {
@@ -124,8 +124,8 @@ func (c Config) validate() error {
 		}
 	}
 	for _, d := range c.Duties {
-		if !dutyPattern.MatchString(d) {
-			return invalid("duty %q: want letters, digits, - and _, at most 64", d)
+		if len(d) > maxDutyLength || !dutyPattern.MatchString(d) {
+			return invalid("duty %q: want letters, digits, - and _, and dots between them, at most %d", d, maxDutyLength)
 		}
 	}
 	return nil
@@ -134,6 +134,7 @@ func (c Config) validate() error {
 const (
 	maxPartitions = 4096
 	maxWeight     = 1000
+	maxDutyLength = 64
 )
 
 // quiet is how long after the last renewal that was seen a session's lease has

@@ -41,7 +41,7 @@ func (g *Gateway) readCommand(r *request) (e errand, err error) {
 	if r.reply != "" { // nobody waits for an answer that nobody gets
 		e.views = h.waitViews
 	}
-	c.Body, c.Codec, c.ID = r.msg.Data, r.codec, h.commandID
+	c.Body, c.Codec, c.Schema, c.ID = r.msg.Data, r.codec, h.schema, h.commandID
 	c.Expected, c.HasExpected, c.OnConflict = h.expected, h.hasExpected, h.onConflict
 	c.CorrelationID, c.CausationID, c.Traceparent = h.correlationID, h.causationID, h.traceparent
 	c.Corrects = h.corrects

@@ -140,16 +140,9 @@ func sizeInJSON(v any) (int, error) {
 	return len(data) + len(","), err
 }
 
-// letter finds a dead letter.
+// letter finds a dead letter, also where only its worker is.
 func (g *Gateway) letter(ctx context.Context, view, id string) (projector.DeadLetter, error) {
-	all, err := g.config.Operators.DeadLetters(ctx, view)
-	if err != nil {
-		return projector.DeadLetter{}, err
-	}
-	if i := slices.IndexFunc(all, func(l projector.DeadLetter) bool { return l.ID == id }); i >= 0 {
-		return all[i], nil
-	}
-	return projector.DeadLetter{}, fmt.Errorf("%w: %q of view %s", projector.ErrNoLetter, id, view)
+	return g.config.Operators.Letter(ctx, view, id)
 }
 
 func (g *Gateway) letterRetry(ctx context.Context, ask letterRequest) (any, error) {

@@ -22,13 +22,19 @@ func (g *Gateway) whereItRuns(ctx context.Context, r reading, view string, ask f
 	if g.config.Placement == nil {
 		return ask()
 	}
-	for {
+	// Whoever passed it on may know that a worker is here, whose view is not.
+	for duty, passed := view, r.headers.hops > 0; ; passed = false {
 		changed := g.config.Placement.Changed()
-		node, here := g.config.Placement.Runner(view)
-		if here || node == "" || node == g.config.Node {
+		node, here := g.config.Placement.Runner(duty)
+		if here || node == "" || node == g.config.Node || passed {
 			// If it does not run here, this tells an unknown view from one at rest.
-			if v, err := ask(); !errors.Is(err, projector.ErrElsewhere) || errors.Is(err, store.ErrUnknown) {
+			v, err := ask()
+			if !errors.Is(err, projector.ErrElsewhere) || errors.Is(err, store.ErrUnknown) {
 				return v, err
+			}
+			if next := dutyOf(err, view); passed || next != duty {
+				duty = next
+				continue
 			}
 		} else if err := g.passQuery(r, node); !errors.Is(err, nats.ErrNoResponders) {
 			return nil, err
@@ -37,6 +43,15 @@ func (g *Gateway) whereItRuns(ctx context.Context, r reading, view string, ask f
 			return nil, fmt.Errorf("%w: no node that responds runs view %s", store.ErrUnavailable, view)
 		}
 	}
+}
+
+// dutyOf is whose answer is wanted: the view's, or that of the worker that an error
+// names.
+func dutyOf(err error, view string) string {
+	if e, ok := errors.AsType[*projector.ElsewhereError](err); ok {
+		return e.Duty
+	}
+	return view
 }
 
 // pause waits for a change, or a little; false: ctx is over.
@@ -98,9 +113,9 @@ func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
 	all := g.config.Views.Status(ctx)
 	switch {
 	case r.request.endpoint.passed:
-		all = slices.DeleteFunc(all, isElsewhere)
+		all = slices.DeleteFunc(all, func(s projector.Status) bool { return isElsewhere(s) && len(s.Shares) == 0 })
 	case g.config.Placement != nil:
-		all = g.askAround(ctx, eachOnce(all))
+		all = g.withShares(ctx, g.askAround(ctx, eachOnce(slices.Clone(all))), all)
 	}
 	return projectionsResponse{Type: typeProjections, Projections: nonNil(all)}, nil
 }

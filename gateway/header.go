@@ -19,6 +19,9 @@ const (
 	// HeaderExpectedVersion is the version that the sender saw, in decimal; 0
 	// means that there is no event yet.
 	HeaderExpectedVersion = "Annals-Expected-Version"
+	// HeaderSchema is the version of the command's schema that the body is written
+	// in, in decimal. Without it the body is in the last one that the node knows.
+	HeaderSchema = "Annals-Schema"
 	// HeaderOnConflict is fail (default), retry or merge.
 	HeaderOnConflict = "Annals-On-Conflict"
 	// HeaderCorrelationID is common to all that one request set off.
@@ -72,6 +75,7 @@ type headers struct {
 	traceparent   string
 	expected      uint64
 	hasExpected   bool
+	schema        int
 	onConflict    actor.Policy
 	minPosition   store.Position
 	waitViews     []string
@@ -93,6 +97,7 @@ var (
 	commandHeaders = map[string]headerReader{
 		"annals-command-id":       readCommandID,
 		"annals-expected-version": readExpectedVersion,
+		"annals-schema":           readSchema,
 		"annals-on-conflict":      readOnConflict,
 		"annals-correlation-id":   readCorrelationID,
 		"annals-causation-id":     readCausationID,

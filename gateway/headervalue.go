@@ -54,6 +54,21 @@ func readExpectedVersion(h *headers, value string, _ time.Time) (err error) {
 	return err
 }
 
+func readSchema(h *headers, value string, _ time.Time) (err error) {
+	h.schema, err = ParseSchema(value)
+	return err
+}
+
+// ParseSchema reads the value of [HeaderSchema]. The error is an
+// [*store.InvalidError].
+func ParseSchema(value string) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 15)
+	if err != nil || n == 0 {
+		return 0, &store.InvalidError{What: "header " + HeaderSchema, Value: value, Reason: "not a decimal number from 1 to 32767"}
+	}
+	return int(n), nil
+}
+
 func readMinPosition(h *headers, value string, _ time.Time) error {
 	n, err := readNumber(HeaderMinPosition, value)
 	h.minPosition = store.Position(n)

@@ -77,21 +77,20 @@ func (p *historyPage) fill(ctx context.Context, actors Actors, stream store.Stre
 	return nil
 }
 
-// add puts the event on the page, or ends the page before it.
+// add puts the event on the page, or ends the page before its version: the next
+// page begins after a version, and would otherwise repeat parts of an event.
 func (p *historyPage) add(recorded store.Recorded[any]) error {
-	if len(p.events) == p.limit {
-		p.next = recorded.Version - 1
+	if len(p.events) >= p.limit && p.endBefore(recorded.Version) {
 		return nil
 	}
 	e, size, err := eventOf(recorded)
 	if err != nil {
 		return err
 	}
-	if size > p.room && len(p.events) > 0 {
-		p.next = recorded.Version - 1
+	if size > p.room && p.endBefore(recorded.Version) {
 		return nil
 	}
-	if size > p.room { // it alone fills more than an answer
+	if size > p.room { // its version alone fills more than an answer
 		e.Data, e.Omitted, size = nil, true, size-len(e.Data)
 	}
 	p.room -= size
@@ -99,14 +98,28 @@ func (p *historyPage) add(recorded store.Recorded[any]) error {
 	return nil
 }
 
+// endBefore ends the page before a version. It reports whether that left anything
+// in it; if not, nothing was done.
+func (p *historyPage) endBefore(version uint64) bool {
+	n := len(p.events)
+	for n > 0 && p.events[n-1].Version == version {
+		n--
+	}
+	if n == 0 {
+		return false
+	}
+	p.events, p.next = p.events[:n], version-1
+	return true
+}
+
 // eventOf returns the event as it is shown, and the bytes that takes.
 func eventOf(r store.Recorded[any]) (Event, int, error) {
-	data, err := json.Marshal(r.Data)
+	data, err := store.JSON.Marshal(r.Data) // with the fields that only an Unknown has
 	if err != nil {
 		return Event{}, 0, fmt.Errorf("%w: encode event %d of %s: %w", actor.ErrInternal, r.Version, r.Stream, err)
 	}
 	e := Event{
-		Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
+		Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
 		Command: EventCommand{
 			ID: r.Command.ID, Name: r.Command.Name, CorrelationID: r.Command.CorrelationID,
 			CausationID: r.Command.CausationID, Principal: r.Command.Principal, Traceparent: r.Command.Traceparent,

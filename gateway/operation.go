@@ -142,7 +142,11 @@ func (g *Gateway) projection(view string, models []projector.Status) projectionR
 }
 
 func (g *Gateway) projectionInfo(ctx context.Context, ask viewRequest) (any, error) {
-	return g.models(ctx, ask.View)
+	found, err := g.models(ctx, ask.View)
+	if p, ok := found.(projectionResponse); ok {
+		p.Models = g.withShares(ctx, p.Models, nil) // which tell already of those here
+	}
+	return found, err
 }
 
 // rebuildRequest asks for a rebuild.

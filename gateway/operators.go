@@ -18,6 +18,7 @@ type Operators interface {
 	// DeadLetters returns the streams that are parked for the view's models.
 	DeadLetters(ctx context.Context, view string) ([]projector.DeadLetter, error)
 	// LetterEvents returns the first events, at most limit, that wait in a dead letter.
+	Letter(ctx context.Context, view, id string) (projector.DeadLetter, error)
 	LetterEvents(ctx context.Context, view, id string, limit int) ([]projector.LetterEvent, error)
 	// Retry applies what waits. The zero DeadLetter: the stream is not parked any more.
 	Retry(ctx context.Context, view, id string) (projector.DeadLetter, error)

@@ -82,6 +82,16 @@ func (f *fakeOperators) DeadLetters(ctx context.Context, view string) ([]project
 	return f.letters, err
 }
 
+func (f *fakeOperators) Letter(ctx context.Context, view, id string) (projector.DeadLetter, error) {
+	if _, err := f.DeadLetters(ctx, view); err != nil {
+		return projector.DeadLetter{}, err
+	}
+	if l := f.find(id); l.ID != "" {
+		return l, nil
+	}
+	return projector.DeadLetter{}, fmt.Errorf("%w: %q of view %s", projector.ErrNoLetter, id, view)
+}
+
 func (f *fakeOperators) LetterEvents(ctx context.Context, view, id string, limit int) ([]projector.LetterEvent, error) {
 	err := f.called(ctx, view, "events %s %d", id, limit)
 	return f.events[:min(limit, len(f.events))], err

@@ -23,6 +23,9 @@ type Request struct {
 	Body []byte
 	// Codec is how Body is encoded. Nil: the client's.
 	Codec store.Codec
+	// Schema is the version of the command's schema that Body is written in. 0: the
+	// last one that the node knows.
+	Schema int
 	Options
 }
 
@@ -110,6 +113,13 @@ func (c *Client) commandMessage(r Request) (*nats.Msg, error) {
 		codec = c.config.Codec
 	}
 	header[HeaderContentType] = headerOf(codec)[HeaderContentType]
+	if r.Schema != 0 {
+		text := strconv.Itoa(r.Schema)
+		if _, err := ParseSchema(text); err != nil {
+			return nil, err
+		}
+		header[HeaderSchema] = []string{text}
+	}
 	return &nats.Msg{Subject: c.subjects.command(r.Stream.Type, token, r.Name), Header: header, Data: r.Body}, nil
 }
 

@@ -139,7 +139,10 @@ type Event struct {
 	Version  uint64         `json:"version"`
 	Position store.Position `json:"position"`
 	ID       uuid.UUID      `json:"id"`
-	// Type is the event's wire name, Schema the version that it was stored in.
+	// Part tells apart what became of one stored event, from 0: all parts have its
+	// version, position and id.
+	Part int `json:"part,omitempty"`
+	// Type is the wire name of Data, Schema the version that the event was stored in.
 	Type   string `json:"type"`
 	Schema int    `json:"schema"`
 	// Time is when it was decided, in UTC.

@@ -25,15 +25,21 @@ type Config struct {
 	// group whose store is in memory too.
 	Registry Registry
 
-	// Assigned tells whether a view is to run here. It is asked often and with a
-	// lock held: it answers at once and does not call the group. Default nil: all
-	// views run here, for ever.
-	Assigned func(view string) bool
+	// Assigned tells whether a duty is to be done here: to run a view, or, with
+	// Spread, one of its workers. It is asked often and with a lock held: it answers
+	// at once and does not call the group. Default nil: everything runs here, for ever.
+	Assigned func(duty string) bool
 	// Reassigned returns a channel that is closed at the first change after the
 	// call of what Assigned answers. The group takes the channel, looks, and waits;
 	// so it misses no change, and may see several as one. Default nil: what
 	// Assigned answers never changes.
 	Reassigned func() <-chan struct{}
+
+	// Spread gives out the workers of a view one by one, so that several groups share
+	// its work: worker 0 runs where the view is assigned, each other one where its
+	// [Duty] is. It wants a store that is shared ([Store.Shared]), and is the same in
+	// all groups. Default false: all workers of a view run where the view does.
+	Spread bool
 
 	// BatchCommits is how many commits are taken from the log at once. Default
 	// 2,000: enough that fetching costs nothing beside folding.
@@ -91,7 +97,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c Config) assigned(view string) bool { return c.Assigned == nil || c.Assigned(view) }
+func (c Config) assigned(duty string) bool { return c.Assigned == nil || c.Assigned(duty) }
 
 // reassigned returns nil, a channel that is never closed, if nothing ever changes.
 func (c Config) reassigned() <-chan struct{} {
@@ -119,6 +125,8 @@ func (c Config) validate() error {
 		return invalid("Store", "is missing")
 	case c.BatchCommits < 0, c.CachedDocuments < 0, c.MaxWaiters < 0, c.Attempts < 0, c.MaxParked < 0:
 		return invalid("sizes", "must not be negative")
+	case c.Spread && !c.Store.Shared():
+		return invalid("Spread", "the store is not shared: all workers of a view have to run in one group")
 	case c.FlushEvery < 0, c.CommitTimeout < 0:
 		return invalid("durations", "must not be negative")
 	}

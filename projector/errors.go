@@ -51,6 +51,21 @@ var (
 	ErrNoDocuments = fmt.Errorf("%w: view has no documents", store.ErrInvalid)
 )
 
+// ElsewhereError says that what was asked of a view is for one of its workers, which
+// does not run in this group.
+type ElsewhereError struct {
+	View string
+	// Duty is the worker's, see [Duty]: whoever has it can be asked the same.
+	Duty string
+}
+
+func (e *ElsewhereError) Error() string {
+	return fmt.Sprintf("view %s: %v, where %s is", e.View, ErrElsewhere, e.Duty)
+}
+
+// Unwrap makes the error match [ErrElsewhere].
+func (e *ElsewhereError) Unwrap() error { return ErrElsewhere }
+
 // TimeoutError says how far a view had come when waiting for it ended.
 type TimeoutError struct {
 	View string

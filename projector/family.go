@@ -23,7 +23,9 @@ type family struct {
 	logger *slog.Logger
 	meter  meter
 
-	kicked chan struct{} // wakes the manager; holds one
+	kicked   chan struct{} // wakes the manager; holds one
+	word     word          // the registry's, as outposts follow it
+	outposts []*outpost    // one for each worker that may be given to this group by itself
 
 	mu       sync.Mutex
 	away     bool          // the view is assigned elsewhere, or does not run yet
@@ -40,7 +42,7 @@ type served struct {
 	entry    Entry
 	revision uint64
 	models   map[Model]*projection
-	running  map[Model]bool
+	running  map[Model]mode
 	halted   map[Model]int // how many want the model not to run
 	err      error         // why nothing is served yet
 	refusal  error         // why nothing is served at all
@@ -59,6 +61,7 @@ func newFamily(cfg Config, name string) *family {
 	return &family{
 		cfg: cfg, name: name, defs: map[int]Definition{}, kicked: make(chan struct{}, 1),
 		logger: cfg.Logger.With("projection", name), away: cfg.Assigned != nil,
+		word: word{changed: make(chan struct{})},
 	}
 }
 
@@ -66,6 +69,12 @@ func (f *family) add(def Definition) {
 	version := def.Describe().Version
 	f.defs[version] = def
 	f.newest = max(f.newest, version)
+	if !f.cfg.Spread {
+		return
+	}
+	for nth := 1; nth < def.Describe().Workers; nth++ {
+		f.outposts = append(f.outposts, newOutpost(f, version, nth))
+	}
 }
 
 // kick wakes the manager.
@@ -100,6 +109,7 @@ func (f *family) elsewhere() error { return fmt.Errorf("view %s: %w", f.name, Er
 // hear takes in what is said of the registry. That may be late: until the
 // manager has asked it, since the view came here, it is only kept in mind.
 func (f *family) hear(e Entry, revision uint64) {
+	f.word.hear(e, revision)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -114,6 +124,7 @@ func (f *family) hear(e Entry, revision uint64) {
 // observe takes in what the registry answered the manager, and what was heard of
 // meanwhile.
 func (f *family) observe(e Entry, revision uint64) {
+	f.word.hear(e, revision)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.away {
@@ -156,6 +167,9 @@ func (f *family) take(e Entry, revision uint64) {
 func (f *family) projection(k Kept) *projection {
 	p := newProjection(f.cfg, f.defs[k.Version], k)
 	p.meter, p.needed, p.onLive = f.meter, f.needed, f.kick
+	if f.cfg.Spread {
+		p.confirm = f.confirm
+	}
 	return p
 }
 
@@ -178,15 +192,30 @@ func (f *family) flip(p *projection, settling bool) {
 
 // needed returns nil if the registry, asked now, names the model.
 func (f *family) needed(ctx context.Context, m Model) error {
+	_, err := f.named(ctx, m)
+	return err
+}
+
+// confirm returns nil if the registry, asked now, has the model brought up to date.
+func (f *family) confirm(ctx context.Context, m Model) error {
+	e, err := f.named(ctx, m)
+	if err == nil && e.Paused {
+		err = f.errorf(ErrPaused)
+	}
+	return err
+}
+
+// named returns the entry, asked for now, that names the model.
+func (f *family) named(ctx context.Context, m Model) (Entry, error) {
 	e, revision, err := f.cfg.Registry.Load(ctx, f.name)
 	if err != nil {
-		return err
+		return e, err
 	}
 	f.hear(e, revision)
 	if e.role(m) == "" {
-		return fmt.Errorf("model %s: %w", m, errDropped)
+		return e, fmt.Errorf("model %s: %w", m, errDropped)
 	}
-	return nil
+	return e, nil
 }
 
 var (

@@ -19,6 +19,7 @@ type Group struct {
 	metrics  *metrics
 	families []*family
 	byName   map[string]*family
+	pasts    chan struct{} // held while a document of the past is folded
 	started  sync.Once
 }
 
@@ -28,7 +29,7 @@ func NewGroup(cfg Config) (*Group, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: cfg, byName: map[string]*family{}}
+	g := &Group{cfg: cfg, byName: map[string]*family{}, pasts: make(chan struct{}, maxPasts)}
 	for _, def := range cfg.Projections {
 		name := def.Describe().Name
 		if g.byName[name] == nil {
@@ -59,6 +60,9 @@ func (g *Group) Run(ctx context.Context) error {
 	running.Go(func() { g.watch(ctx) })
 	for _, f := range g.families {
 		running.Go(func() { f.serve(ctx) })
+		for _, o := range f.outposts {
+			running.Go(func() { o.serve(ctx) })
+		}
 	}
 	running.Wait()
 	return nil
@@ -216,13 +220,20 @@ func (g *Group) WaitAll(ctx context.Context, p store.Position, views ...string) 
 	return nil
 }
 
-// Stopped returns nil when the view does not run here, or not any more: what it
-// had folded is written then, unless that failed or took longer than
-// [Config.CommitTimeout], and this group writes no more to it until it is
-// assigned again. It is for handing a view over: withdraw it, wait, let the next
+// Stopped returns nil when a duty, the view's name or the [Duty] of a worker, is not
+// done here, or not any more: what was folded is written then, unless that failed or
+// took longer than [Config.CommitTimeout], and this group writes no more until it is
+// assigned again. It is for handing over: withdraw the duty, wait, let the next
 // one begin. Other errors than [ErrNoView] are those of ctx.
-func (g *Group) Stopped(ctx context.Context, view string) error {
-	f, err := g.family(view)
+func (g *Group) Stopped(ctx context.Context, duty string) error {
+	for _, f := range g.families {
+		for _, o := range f.outposts {
+			if o.duty == duty {
+				return o.stopped(ctx)
+			}
+		}
+	}
+	f, err := g.family(duty)
 	if err != nil {
 		return err
 	}

@@ -68,7 +68,8 @@ func (g *Group) LetterEvents(ctx context.Context, view, id string, limit int) ([
 // When ctx ends it goes on all the same.
 //
 // Errors beside those of [Group.DeadLetters]: [ErrNoLetter], [ErrUnfinished],
-// [ErrBusy], [ErrStopped]; [store.ErrUnknown] if it was begun and ctx ended, or it
+// [ErrBusy], [ErrStopped]; [*ElsewhereError] if the worker that parked the stream is in
+// another group, which it names; [store.ErrUnknown] if it was begun and ctx ended, or it
 // was interrupted, perhaps after a part of it was stored. After all others nothing was.
 func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) {
 	return g.change(ctx, view, id, func(ctx context.Context, r *run, l *letter) error {
@@ -81,8 +82,9 @@ func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) 
 
 // Edit gives the event that a parked stream waits at other data, for this model
 // and from the next try on: JSON, as its type's fields are named. at is the event's
-// version, so that nobody edits another than they saw. The log keeps the event as
-// it is. by is who says so.
+// version, so that nobody edits another than they saw. The data are in the schema
+// that the event was stored in, in which [Group.LetterEvents] shows it. The log keeps
+// the event as it is. by is who says so.
 //
 // Errors beside those of [Group.Retry]: [store.ErrConflict] if the stream waits at
 // another event, [store.ErrInvalid] if the data are not of its type.
@@ -91,8 +93,8 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 		if err := l.waitsAt(at); err != nil {
 			return refusal{err}
 		}
-		if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(l.Event, data); err != nil {
-			return refusal{err}
+		if err := r.accepts(ctx, l, data); err != nil {
+			return err
 		}
 		edited := *l
 		edited.Edited, edited.By = slices.Clone(data), by
@@ -103,6 +105,24 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 		return err
 	})
 	return err
+}
+
+// accepts refuses data that could not stand in for those of the event that the
+// stream waits at.
+func (r *run) accepts(ctx context.Context, l *letter, data json.RawMessage) error {
+	q := r.w.queue(ctx, l, r.stored.Position)
+	defer q.stop()
+	next, _, err := q.peek(1)
+	if err != nil {
+		return err
+	}
+	if len(next) == 0 {
+		return refusal{fmt.Errorf("%w: %s waits at no event any more", ErrNoLetter, l.Stream)}
+	}
+	if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(next[0].event, data); err != nil {
+		return refusal{err}
+	}
+	return nil
 }
 
 // Skip leaves out the event that a parked stream waits at, records that with the
@@ -201,6 +221,9 @@ func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker
 		return err
 	}
 	for _, p := range f.all() {
+		if err := p.readAway(ctx); err != nil {
+			return err
+		}
 		p.mu.Lock()
 		if p.isOpen() {
 			for _, w := range p.workers {
@@ -225,11 +248,61 @@ func (g *Group) letter(ctx context.Context, view, id string) (found *addressed, 
 	return found, err
 }
 
+// Letter returns the dead letter of that id: where the view runs, and where the
+// worker does that parked the stream, see [Config.Spread].
+//
+// Errors beside those of [Group.DeadLetters]: [ErrNoLetter].
+func (g *Group) Letter(ctx context.Context, view, id string) (DeadLetter, error) {
+	f, err := g.family(view)
+	if err != nil {
+		return DeadLetter{}, err
+	}
+	a := f.posted(id)
+	if a == nil {
+		if a, err = g.letter(ctx, view, id); err != nil {
+			return DeadLetter{}, err
+		}
+	}
+	return a.counted(ctx)
+}
+
+// posted finds the letter of that id with the workers that do their work by themselves
+// here, nil if none of them has it.
+func (f *family) posted(id string) *addressed {
+	for _, o := range f.outposts {
+		if a := o.letter(id); a != nil {
+			return a
+		}
+	}
+	return nil
+}
+
+// reachable finds the letter of that id if its worker is in this group.
+func (g *Group) reachable(ctx context.Context, view, id string) (*addressed, error) {
+	f, err := g.family(view)
+	if err != nil {
+		return nil, err
+	}
+	if a := f.posted(id); a != nil {
+		return a, nil
+	}
+	a, err := g.letter(ctx, view, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.worker.remote() && a.worker.p.isHeld():
+		return nil, f.errorf(ErrPaused)
+	case a.worker.remote():
+		return nil, &ElsewhereError{View: view, Duty: a.worker.duty()}
+	}
+	return a, nil
+}
+
 // change has the letter's worker do something with it, and returns the letter as
 // it is then. What was done was done: if the events that wait then cannot be counted
 // they are not.
 func (g *Group) change(ctx context.Context, view, id string, do func(ctx context.Context, r *run, l *letter) error) (DeadLetter, error) {
-	a, err := g.letter(ctx, view, id)
+	a, err := g.reachable(ctx, view, id)
 	if err != nil {
 		return DeadLetter{}, err
 	}

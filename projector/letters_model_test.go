@@ -1,6 +1,7 @@
 package projector_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -144,8 +145,16 @@ func (d *drama) unreadable(stream store.StreamID) {
 	w.heads[stream] = head
 }
 
+// desk is where operators ask: a group, or several that share a view's work.
+type desk interface {
+	DeadLetters(ctx context.Context, view string) ([]projector.DeadLetter, error)
+	Retry(ctx context.Context, view, id string) (projector.DeadLetter, error)
+	Edit(ctx context.Context, view, id string, at uint64, data json.RawMessage, by string) error
+	Skip(ctx context.Context, view, id string, at uint64, reason, by string) (projector.DeadLetter, error)
+}
+
 // operate does something with one of the letters, whatever comes of it.
-func (d *drama) operate(t *testing.T, g *projector.Group, view string) {
+func (d *drama) operate(t *testing.T, g desk, view string) {
 	t.Helper()
 	ctx, cancel := withTimeout(t, 20*time.Second)
 	defer cancel()
@@ -175,7 +184,7 @@ func (d *drama) operate(t *testing.T, g *projector.Group, view string) {
 // clear empties the dead letters: all is healed, and what cannot be read is edited.
 // A letter may go by itself when the group, just started, finishes an interrupted
 // retry.
-func (d *drama) clear(t *testing.T, g *projector.Group, view string) {
+func (d *drama) clear(t *testing.T, g desk, view string) {
 	t.Helper()
 	for range 1000 {
 		letters, err := g.DeadLetters(soon(t), view)

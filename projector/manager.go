@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -196,15 +197,12 @@ func (m *manager) publish(e Entry) {
 	f := m.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	changed := len(f.running) != len(m.running)
-	for model := range m.running {
-		changed = changed || !f.running[model]
+	running := map[Model]mode{}
+	for model, r := range m.running {
+		running[model] = r.mode
 	}
-	if changed {
-		f.running = map[Model]bool{}
-		for model := range m.running {
-			f.running[model] = true
-		}
+	if !maps.Equal(running, f.running) {
+		f.running = running
 		f.broadcast()
 	}
 	for model := range f.models {
@@ -225,16 +223,23 @@ func (f *family) model(m Model) *projection {
 func (f *family) mode(e Entry, m Model) mode {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	role, known := e.role(m), f.defs[m.Version] != nil
+	role := e.role(m)
 	switch {
 	case role == "", f.halted[m] > 0, f.succeeds(e):
 		return rests
-	case known && !e.Paused && (role != RolePrevious || !e.inPlace()):
+	case f.moves(e, m):
 		return advances
 	case role == RoleLive && f.refusal == nil:
 		return attends
 	}
 	return rests
+}
+
+// moves reports whether the model is to be brought up to date by whoever has its
+// definition, which is to be asked of no model that is succeeded by another.
+func (f *family) moves(e Entry, m Model) bool {
+	role, known := e.role(m), f.defs[m.Version] != nil
+	return role != "" && known && !e.Paused && (role != RolePrevious || !e.inPlace())
 }
 
 // drop removes models that nobody needs. The registry names them until they are

@@ -47,6 +47,9 @@ func (m *Memory) Drop(_ context.Context, model Model) error {
 	return nil
 }
 
+// Shared implements [Store]: groups that are given the same Memory share it.
+func (m *Memory) Shared() bool { return true }
+
 // Tear stores documents without a checkpoint, as a commit that a power cut
 // tore leaves them. It is for tests.
 func (m *Memory) Tear(view string, version int, docs ...Document) {

@@ -212,8 +212,15 @@ func (g *Group) Retire(ctx context.Context, view string) error {
 
 // Pause stops bringing the view up to date, here and wherever it runs, also
 // after a restart, until [Group.Resume]. What there is may be read; who wants more
-// gets [ErrPaused]. Pausing twice is no error.
-func (g *Group) Pause(ctx context.Context, view string) error { return g.setPaused(ctx, view, true) }
+// gets [ErrPaused]. When it returns nil all workers have stopped, on whatever node
+// they were, or can write nothing any more. Pausing twice is no error, and is how to
+// make sure after one.
+func (g *Group) Pause(ctx context.Context, view string) error {
+	if err := g.setPaused(ctx, view, true); err != nil {
+		return err
+	}
+	return g.byName[view].standStill(ctx)
+}
 
 // Resume ends a pause. It is no error if there is none.
 func (g *Group) Resume(ctx context.Context, view string) error { return g.setPaused(ctx, view, false) }

@@ -53,8 +53,10 @@ func (w *worker) enlist(o *order) error {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	switch {
-	case !w.p.cfg.assigned(w.p.desc.Name):
+	case !w.assigned():
 		return fmt.Errorf("view %s: %w", w.p.desc.Name, ErrElsewhere)
+	case w.p.ended != nil:
+		return w.p.ended
 	case w.p.finished:
 		return ErrStopped
 	case w.p.held:

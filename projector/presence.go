@@ -102,6 +102,11 @@ func (f *family) stopped(ctx context.Context) error {
 	f.mu.Lock()
 	idle := f.idle
 	f.mu.Unlock()
+	return awaitEnd(ctx, f.name, idle)
+}
+
+// awaitEnd waits until a duty is not done here any more; idle is nil if it never was.
+func awaitEnd(ctx context.Context, duty string, idle <-chan struct{}) error {
 	if idle == nil {
 		return nil
 	}
@@ -109,6 +114,6 @@ func (f *family) stopped(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait for the end of view %s: %w", f.name, ctx.Err())
+		return fmt.Errorf("wait for the end of %s: %w", duty, ctx.Err())
 	}
 }

@@ -47,6 +47,8 @@ type projection struct {
 	changes *hub // of the documents, for those who watch
 	workers []*worker
 	needed  func(context.Context, Model) error // see open; nil: it is needed
+	confirm func(context.Context, Model) error // asked by an attempt once it knows its checkpoint, see [run.load]; nil: it may go on
+	sought  chan struct{}                      // wakes who reads what is stored: somebody waits; holds one
 	onLive  func()                             // called, with the lock held, when it has caught up; may be nil
 
 	probing sync.Mutex // held by the one who asks the log on behalf of all waiters
@@ -54,6 +56,7 @@ type projection struct {
 	mu       sync.Mutex
 	gone     error // why it is not read here, nil while it may be
 	finished bool  // the group has ended
+	ended    error // why nobody obeys orders any more, nil while somebody may
 	held     bool  // it is not brought up to date: its view is paused
 	passive  bool  // it is read as others left it
 	caught   bool  // all workers were live when that was last looked at
@@ -71,6 +74,7 @@ func newProjection(cfg Config, def Definition, kept Kept) *projection {
 		model:  kept.Model,
 		feed:   kept.String(),
 		logger: cfg.Logger.With("projection", kept.View, "version", kept.Version),
+		sought: make(chan struct{}, 1),
 	}
 	if def != nil {
 		p.desc = def.Describe()
@@ -181,12 +185,26 @@ func (p *projection) run(ctx context.Context) {
 	defer stop()
 	var running sync.WaitGroup
 	for _, w := range p.workers {
+		if w.remote() {
+			continue
+		}
 		running.Go(func() {
 			defer stop()
 			w.run(ctx)
 		})
 	}
+	if away := p.away(); len(away) > 0 {
+		running.Go(func() { p.watchOver(ctx, away) })
+	}
 	running.Wait()
+}
+
+// dissolve sends away who asked something that nobody is there for any more.
+func (p *projection) dissolve(why error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = why
+	p.dismiss(why)
 }
 
 // moved wakes those who waited for what all workers cover by now. Like all that
@@ -316,6 +334,9 @@ func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
 		left, since := w.progress.behind(now)
 		if w.head > w.stored.Position {
 			left = max(left, 1)
+			if w.remote() {
+				left, since = p.behindLead(w, left), max(since, ageOf(w.stored.Time, now))
+			}
 		}
 		events, seconds = max(events, left), max(seconds, since)
 	}
@@ -324,6 +345,25 @@ func (p *projection) lag(now time.Time) (events uint64, seconds float64) {
 		events, seconds = max(events, left), max(seconds, since)
 	}
 	return events, seconds
+}
+
+// ageOf is for how long an event has been there; 0 for none.
+func ageOf(event, now time.Time) float64 {
+	if event.IsZero() {
+		return 0
+	}
+	return now.Sub(event).Seconds()
+}
+
+// behindLead is how many events a worker that is only read is behind the one that has
+// come furthest: at one position all workers have counted as many.
+func (p *projection) behindLead(w *worker, least uint64) uint64 {
+	for _, other := range p.workers {
+		if other.stored.Events > w.stored.Events {
+			least = max(least, other.stored.Events-w.stored.Events)
+		}
+	}
+	return least
 }
 
 // parked is how many streams wait in dead letters.

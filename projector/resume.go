@@ -11,6 +11,10 @@ import (
 
 // load opens the view, reads the checkpoint and makes sure that it belongs to
 // this definition and is not ahead of the log, whose head it returns.
+//
+// Whether the model is brought up to date at all is asked once the checkpoint is
+// known: who has it stand still moves the checkpoint on after saying so, and is then
+// sure that nobody writes who was not told.
 func (r *run) load(ctx context.Context) (head store.Position, err error) {
 	desc := r.w.p.desc
 	if r.view, err = r.w.p.open(ctx); err != nil {
@@ -20,6 +24,11 @@ func (r *run) load(ctx context.Context) (head store.Position, err error) {
 		return 0, err
 	}
 	r.w.loaded(r.stored)
+	if confirm := r.w.p.confirm; confirm != nil {
+		if err = confirm(ctx, r.w.p.model); err != nil {
+			return 0, err
+		}
+	}
 	if err = r.sameDefinition(ctx); err != nil {
 		return 0, err
 	}

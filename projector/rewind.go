@@ -2,6 +2,7 @@ package projector
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -58,7 +59,7 @@ func (f *family) halt(ctx context.Context, m Model) (release func(), err error) 
 	}
 	for {
 		f.mu.Lock()
-		runs, here, changed := f.running[m], !f.away && !f.finished, f.changes()
+		runs, here, changed := f.running[m] != rests, !f.away && !f.finished, f.changes()
 		f.mu.Unlock()
 		switch {
 		case !here:
@@ -77,19 +78,16 @@ func (f *family) halt(ctx context.Context, m Model) (release func(), err error) 
 }
 
 // rewind writes the checkpoint that the worker had after the event at position
-// to. It does not run.
+// to. It does not run here. Where it may run elsewhere, its writes and these refuse
+// each other, until this one was the faster; it goes on from there.
 func (w *worker) rewind(ctx context.Context, to store.Position) error {
 	v, err := w.p.cfg.Store.Open(ctx, w.p.desc.layout(w.p.model))
 	if err != nil {
 		return err
 	}
-	c, err := v.Load(ctx, w.name)
+	c, err := w.rewindable(ctx, v, to)
 	if err != nil {
 		return err
-	}
-	if to > c.Position || to < c.From {
-		reason := fmt.Sprintf("worker %s has been between %d and %d", w.name, c.From, c.Position)
-		return &store.InvalidError{What: "position", Value: strconv.FormatUint(uint64(to), 10), Reason: reason}
 	}
 	back := c
 	back.Proof, back.Position, back.Commit, back.Furthest = Proof{}, c.From, Hash{}, 0
@@ -101,7 +99,27 @@ func (w *worker) rewind(ctx context.Context, to store.Position) error {
 	if err != nil {
 		return err
 	}
-	return w.turnBack(ctx, v, back)
+	err = w.turnBack(ctx, v, back)
+	for try := 1; w.remote() && errors.Is(err, ErrFenced) && try < sealTries; try++ {
+		if c, err = w.rewindable(ctx, v, to); err == nil {
+			back.Revision = c.Revision
+			err = w.turnBack(ctx, v, back)
+		}
+	}
+	return err
+}
+
+// rewindable returns the worker's checkpoint if it may be rewound to that position.
+func (w *worker) rewindable(ctx context.Context, v View, to store.Position) (Checkpoint, error) {
+	c, err := v.Load(ctx, w.name)
+	if err != nil {
+		return c, err
+	}
+	if to > c.Position || to < c.From {
+		reason := fmt.Sprintf("worker %s has been between %d and %d", w.name, c.From, c.Position)
+		return c, &store.InvalidError{What: "position", Value: strconv.FormatUint(uint64(to), 10), Reason: reason}
+	}
+	return c, nil
 }
 
 // turnBack stores a checkpoint and removes what is known of streams that were

@@ -58,6 +58,9 @@ type Status struct {
 	// Parity is how a candidate compared with the live model, or the live model
 	// when it was the candidate. Absent if nobody compared.
 	Parity *Parity `json:"parity,omitempty"`
+	// Shares are how the workers stand one by one, where they are spread over groups.
+	// Where the view does not run they are those of the workers that do.
+	Shares []Share `json:"shares,omitempty"`
 	// Error is why the projection is failed, or was a moment ago and has not got
 	// further since.
 	Error string `json:"error,omitempty"`
@@ -79,7 +82,7 @@ func (f *family) status(ctx context.Context) []Status {
 	f.mu.Unlock()
 	switch {
 	case away:
-		return []Status{{Name: f.name, Version: f.newest, State: StateElsewhere}}
+		return []Status{{Name: f.name, Version: f.newest, State: StateElsewhere, Shares: f.shares()}}
 	case len(models) == 0:
 		return []Status{f.statusUnknown(finished, reason)}
 	}
@@ -91,6 +94,7 @@ func (f *family) status(ctx context.Context) []Status {
 	asking.Wait()
 	for i := range all {
 		f.complete(&all[i], e, models[i])
+		all[i].told(f.shares())
 	}
 	if f.isAway() {
 		return f.status(ctx) // it left while the log was asked
@@ -154,6 +158,7 @@ func (p *projection) status(ctx context.Context) Status {
 		Progress:   progressOf(least.Events, events),
 		Parked:     p.parked(),
 		Skipped:    p.leftOut(),
+		Shares:     p.shares(),
 	}
 	if s.State == StateCatchingUp {
 		s.Rate = p.rate()

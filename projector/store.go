@@ -51,6 +51,11 @@ type Store interface {
 	// Drop removes a read model and all that is in it. One that is not there is no
 	// error. A writer that still has it open is refused from then on.
 	Drop(ctx context.Context, model Model) error
+
+	// Shared reports whether all groups of a system see the same models, on whatever
+	// machine they run. Where it is false each machine keeps models of its own, and
+	// all workers of a view have to run in one group, see [Config.Spread].
+	Shared() bool
 }
 
 // View is one read model: documents and notes by key, and one checkpoint for

@@ -8,91 +8,282 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// How often a model that others bring up to date, or nobody does, is looked at:
-// while somebody waits for it, and while nobody does.
+// How often what others store is looked at: while nobody waits for it, and while
+// somebody does, more and more seldom.
 const (
-	attendSoon = 100 * time.Millisecond
-	attendNow  = time.Second
+	lookNow   = time.Second
+	lookFirst = 10 * time.Millisecond
+	lookSoon  = 100 * time.Millisecond
 )
 
 // attend lets the model be read as it is stored, until ctx ends.
 func (p *projection) attend(ctx context.Context) {
-	var v View
-	failures := 0
-	for ctx.Err() == nil {
-		var err error
-		if v == nil {
-			v, err = p.open(ctx)
-		}
-		if err == nil {
-			err = p.refresh(ctx, v)
-		}
+	p.mu.Lock()
+	p.passive = true
+	p.mu.Unlock()
+	p.watchOver(ctx, p.workers)
+}
+
+// watchOver takes in what workers store that do not run in this group, or nowhere,
+// until ctx ends.
+func (p *projection) watchOver(ctx context.Context, workers []*worker) {
+	o := &observer{p: p, workers: workers}
+	for failures := 0; ctx.Err() == nil; {
+		err := o.look(ctx)
 		if err == nil {
 			failures = 0
-			p.nap(ctx)
+			o.nap(ctx)
 			continue
 		}
-		v = nil
+		o.view = nil
 		failures++
-		p.mu.Lock()
-		for _, w := range p.workers {
-			w.err = err
-		}
-		p.mu.Unlock()
+		o.failed(err)
 		pause(ctx, jittered(50*time.Millisecond, 5*time.Second, failures))
 	}
 }
 
-func (p *projection) nap(ctx context.Context) {
-	p.mu.Lock()
-	every := attendNow
-	if len(p.waiters) > 0 {
-		every = attendSoon
-	}
-	p.mu.Unlock()
-	pause(ctx, every)
+// observer reads what workers store that do their work elsewhere.
+type observer struct {
+	p       *projection
+	workers []*worker
+	view    View // nil: it is to be opened
+	every   time.Duration
 }
 
-// refresh takes in the checkpoints as they are stored.
-func (p *projection) refresh(ctx context.Context, v View) error {
-	for _, w := range p.workers {
-		c, err := v.Load(ctx, w.name)
-		if err != nil {
+func (o *observer) failed(err error) {
+	o.p.mu.Lock()
+	defer o.p.mu.Unlock()
+	for _, w := range o.workers {
+		w.err = err
+		if !o.p.passive {
+			w.state = StateFailed
+		}
+	}
+	o.p.noted()
+}
+
+// look takes in the checkpoints as they are stored.
+func (o *observer) look(ctx context.Context) error {
+	v := o.view
+	if v == nil {
+		var err error
+		if v, err = o.p.open(ctx); err != nil {
 			return err
 		}
-		if err := (&run{w: w, view: v}).recall(ctx); err != nil {
+	}
+	for _, w := range o.workers {
+		if err := o.lookAt(ctx, v, w); err != nil {
 			return err
 		}
-		head, err := (&run{w: w}).head(ctx, max(c.Position, c.Furthest))
-		if err != nil {
-			w.reject(err)
-			return err
+	}
+	o.view = v
+	return nil
+}
+
+// lookAt takes in one worker's checkpoint. Where the log may be another than before,
+// which no look was between, the checkpoint's own commit is compared.
+func (o *observer) lookAt(ctx context.Context, v View, w *worker) error {
+	s, err := w.read(ctx, v)
+	if err == nil && o.view == nil && !o.isPassive() {
+		err = w.compare(ctx, s.Checkpoint)
+	}
+	if err != nil {
+		w.reject(err)
+		return err
+	}
+	if s.fresh {
+		o.every = 0 // it moves: the next step will not be long
+	}
+	w.attended(v, s)
+	return nil
+}
+
+func (o *observer) isPassive() bool {
+	o.p.mu.Lock()
+	defer o.p.mu.Unlock()
+	return o.p.passive
+}
+
+// nap waits until it is time to look again: soon while somebody waits for what
+// these workers have not.
+func (o *observer) nap(ctx context.Context) {
+	for began := time.Now(); ctx.Err() == nil; {
+		if o.isWaitedFor() {
+			o.every = min(max(2*o.every, lookFirst), lookSoon)
+			pause(ctx, o.every-time.Since(began))
+			return
 		}
-		notes, err := v.Notes(ctx, w.name)
-		if err != nil {
-			return err
+		o.every = 0
+		left := lookNow - time.Since(began)
+		if left <= 0 {
+			return
 		}
-		m, err := recall(notes)
-		if err != nil {
-			return err
+		timer := time.NewTimer(left)
+		select {
+		case <-o.p.sought:
+		case <-timer.C:
+		case <-ctx.Done():
 		}
-		w.recalled(m)
-		w.attended(v, c)
+		timer.Stop()
+	}
+}
+
+func (o *observer) isWaitedFor() bool {
+	o.p.mu.Lock()
+	defer o.p.mu.Unlock()
+	if len(o.p.waiters) == 0 {
+		return false
+	}
+	for _, w := range o.workers {
+		if w.view == nil || w.covered < o.p.waiters[0].want {
+			return true
+		}
+	}
+	return false
+}
+
+// seen is what a worker has stored, and how far the log was after that.
+type seen struct {
+	Checkpoint
+	remembered
+	fresh bool // the checkpoint is not the one that was known; if it is, nothing was remembered anew
+	head  store.Position
+}
+
+// read reads what the worker has stored.
+func (w *worker) read(ctx context.Context, v View) (s seen, err error) {
+	if s.Checkpoint, err = v.Load(ctx, w.name); err != nil {
+		return s, err
+	}
+	if s.head, err = (&run{w: w}).head(ctx, max(s.Position, s.Furthest)); err != nil {
+		return s, err
+	}
+	w.p.mu.Lock()
+	s.fresh = w.view == nil || w.stored.Revision != s.Revision
+	w.p.mu.Unlock()
+	if !s.fresh {
+		return s, nil
+	}
+	notes, err := v.Notes(ctx, w.name)
+	if err == nil {
+		s.remembered, err = recall(notes)
+	}
+	return s, err
+}
+
+// readAway reads what the workers of a model have stored that are elsewhere.
+func (p *projection) readAway(ctx context.Context) error {
+	if p.def == nil {
+		return nil
+	}
+	for _, w := range p.away() {
 		p.mu.Lock()
-		p.sawHead(head)
-		p.moved()
+		v := w.view
 		p.mu.Unlock()
+		if v == nil {
+			return nil // it is not open yet
+		}
+		s, err := w.read(ctx, v)
+		if err != nil {
+			return err
+		}
+		w.attended(v, s)
 	}
 	return nil
 }
 
-func (w *worker) attended(v View, c Checkpoint) {
-	w.p.mu.Lock()
-	defer w.p.mu.Unlock()
-	w.p.passive = true
-	w.view, w.stored, w.state, w.err, w.unserved = v, c, StateLive, nil, nil
+// compare makes sure that the log has the commit that the checkpoint names: one that
+// lost its end and grew again has another one there.
+func (w *worker) compare(ctx context.Context, c Checkpoint) error {
+	r := &run{w: w, stored: c}
+	feed, err := w.p.cfg.Log.Follow(ctx, store.Follow{After: before(c.Position), Types: w.p.desc.Types})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = feed.Close() }() // the server releases what it held in any case
+	r.feed = feed
+	_, err = r.first(ctx)
+	return err
+}
+
+// observed is what is known of a worker's pace from looking at what it stores.
+type observed struct {
+	goal   store.Position // that the log had reached at goalAt
+	goalAt time.Time
+	told   uint64 // the revision that those who watch documents were told of, at toldAt
+	toldAt time.Time
+}
+
+// A worker that is only looked at is live while it reaches what the log had within
+// liveWithin, and catches up when it has not done so for longer than lateAfter.
+const (
+	liveWithin = 3 * time.Second
+	lateAfter  = 10 * time.Second
+)
+
+// attended takes in what the worker has stored, unless that is older than what is
+// known. A checkpoint goes back if the view was rewound, and then nothing beyond it
+// is covered.
+func (w *worker) attended(v View, s seen) {
+	p := w.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := s.Checkpoint
+	if w.view != nil && c.Revision < w.stored.Revision {
+		return
+	}
+	if s.fresh {
+		w.remembered = s.remembered
+	}
+	if w.view == nil || c.Position < w.stored.Position {
+		w.covered = c.Position
+	}
+	was := w.state
+	w.view, w.stored, w.err, w.unserved = v, c, nil, nil
 	w.covered = max(w.covered, c.Position)
-	w.p.changes.begin(c)
+	w.pace(s.head, time.Now(), was)
+	w.tell(time.Now())
+	p.sawHead(s.head)
+	p.moved()
+	p.noted()
+}
+
+// tell has those who watch documents read them again when the worker has written.
+// That costs each of them a list, so they are told once a second at most.
+func (w *worker) tell(now time.Time) {
+	if w.told == w.stored.Revision && !w.toldAt.IsZero() || now.Sub(w.toldAt) < lookNow {
+		return
+	}
+	w.told, w.toldAt = w.stored.Revision, now
+	w.p.changes.begin(w.stored)
+}
+
+// pace says whether the worker keeps up.
+func (w *worker) pace(head store.Position, now time.Time, was string) {
+	switch {
+	case w.p.passive:
+		w.state = StateLive
+		return
+	case w.stored.Position >= head:
+		w.state = StateLive
+	case w.stored.Position < w.goal || w.goalAt.IsZero():
+		if was != StateLive || now.Sub(w.goalAt) > lateAfter {
+			w.state = StateCatchingUp
+		}
+	case now.Sub(w.goalAt) <= liveWithin:
+		w.state = StateLive
+	}
+	if w.stored.Position >= w.goal {
+		w.goal, w.goalAt = head, now
+	}
+	switch {
+	case w.state != StateCatchingUp:
+		w.progress.caughtUp()
+	case was != StateCatchingUp:
+		w.progress.begin(now, w.stored)
+	default:
+		w.progress.report(now, w.stored) // whoever does the work tells the log
+	}
 }
 
 // reject notes that the model must not be read, if that is what err says.

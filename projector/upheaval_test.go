@@ -124,9 +124,12 @@ type upheaval struct {
 	calm  atomic.Bool
 	views []projector.Definition
 
+	spread bool
+	duties []string // of the view; the first is the view's name
+
 	mu        sync.Mutex
 	processes [2]*process
-	here      int // whose the view is
+	here      map[string]int // whose each duty is
 }
 
 func (u *upheaval) start(t *testing.T) *process {
@@ -135,7 +138,7 @@ func (u *upheaval) start(t *testing.T) *process {
 	cfg.BatchCommits += 100 // else an attempt at a log that fails so often never comes to a write
 	cfg.Log = &flakyLog{Log: u.log, fails: func() bool { return !u.calm.Load() && u.luck.IntN(30) == 0 }}
 	cfg.Store, cfg.Registry = deadStore{u.shelf, p, u.luck}, deadRegistry{u.registry, p, u.luck, &u.calm}
-	cfg.Projections = u.views
+	cfg.Projections, cfg.Spread = u.views, u.spread
 	p.group, p.assigned = u.assigned(t, cfg)
 	p.stop = running(t, p.group)
 	return p
@@ -144,36 +147,46 @@ func (u *upheaval) start(t *testing.T) *process {
 func (u *upheaval) owner() *projector.Group {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return u.processes[u.here].group
+	return u.processes[u.here["totals"]].group
 }
 
-// move hands the view over, with or without waiting for the end.
+// move hands a duty over, with or without waiting for the end.
 func (u *upheaval) move(t *testing.T) {
+	duty := u.duties[u.r.IntN(len(u.duties))]
 	u.mu.Lock()
-	from, to := u.processes[u.here], u.processes[1-u.here]
+	from, to := u.processes[u.here[duty]], u.processes[1-u.here[duty]]
 	u.mu.Unlock()
-	from.assigned.Withdraw("totals")
+	from.assigned.Withdraw(duty)
 	if u.r.IntN(2) == 0 {
-		stopped(t, from.group, "totals")
+		stopped(t, from.group, duty)
 	}
-	to.assigned.Assign("totals")
+	to.assigned.Assign(duty)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.here = 1 - u.here
+	u.here[duty] = 1 - u.here[duty]
 }
 
-// crash cuts the owner off, has the other take over, and starts a new one.
+// crash cuts one of the two off that has something, has the other take over, and
+// starts a new one.
 func (u *upheaval) crash(t *testing.T) {
 	u.mu.Lock()
-	at := u.here
+	at := u.here[u.duties[u.r.IntN(len(u.duties))]]
 	victim, heir := u.processes[at], u.processes[1-at]
 	u.mu.Unlock()
 	victim.dead.Store(true)
-	victim.assigned.Withdraw("totals")
-	heir.assigned.Assign("totals")
-	u.mu.Lock()
-	u.here = 1 - at
-	u.mu.Unlock()
+	for _, duty := range u.duties {
+		u.mu.Lock()
+		lost := u.here[duty] == at
+		u.mu.Unlock()
+		if !lost {
+			continue
+		}
+		victim.assigned.Withdraw(duty)
+		heir.assigned.Assign(duty)
+		u.mu.Lock()
+		u.here[duty] = 1 - at
+		u.mu.Unlock()
+	}
 	victim.stop()
 	fresh := u.start(t)
 	u.mu.Lock()
@@ -278,15 +291,31 @@ func (u *upheaval) operate(t *testing.T) {
 // models that the registry names, and no other.
 func TestUpheaval(t *testing.T) {
 	t.Parallel()
+	for name, spread := range map[string]bool{"together": false, "spread": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testUpheaval(t, spread)
+		})
+	}
+}
+
+func testUpheaval(t *testing.T, spread bool) {
 	eachSeed(t, func(t *testing.T, r *rand.Rand) {
 		first := totals("totals")
 		first.Workers = 1 + r.IntN(3)
 		second := version(2, nil)
 		second.Workers = 1 + r.IntN(2)
-		u := &upheaval{site: newSite(t), r: r, luck: newDice(r), views: []projector.Definition{first, second}}
+		u := &upheaval{site: newSite(t), r: r, luck: newDice(r), views: []projector.Definition{first, second}, spread: spread, here: map[string]int{}}
+		u.duties = projector.Duties(spread, u.views...)
 		u.writer.random(r, 100, 10)
 		u.processes = [2]*process{u.start(t), u.start(t)}
-		u.processes[0].assigned.Assign("totals")
+		for _, duty := range u.duties {
+			u.here[duty] = 0
+			if duty != "totals" {
+				u.here[duty] = r.IntN(2)
+			}
+			u.processes[u.here[duty]].assigned.Assign(duty)
+		}
 		over := make(chan struct{})
 		var using sync.WaitGroup
 		for i := range 4 {

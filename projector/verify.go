@@ -154,7 +154,7 @@ func (p *proving) outcome() WorkerVerification {
 // refold folds the log into memory, without what was skipped, and compares.
 func (p *projection) refold(ctx context.Context) (*Parity, error) {
 	cfg := p.cfg
-	cfg.Store, cfg.Logger = &Memory{}, slog.New(slog.DiscardHandler)
+	cfg.Store, cfg.Logger, cfg.Spread = &Memory{}, slog.New(slog.DiscardHandler), false
 	again := newProjection(cfg, p.def, Kept{Model: p.model})
 	again.feed = "" // it leaves no trace in the log
 	again.meter = newMetrics(nil).meter(p.desc.Name)

@@ -118,6 +118,10 @@ func (p *projection) enqueue(want store.Position, wake context.CancelFunc) (View
 	}
 	it := &waiter{want: want, wake: wake}
 	heap.Push(&p.waiters, it)
+	select {
+	case p.sought <- struct{}{}:
+	default:
+	}
 	return nil, nil, it, nil
 }
 

@@ -40,6 +40,7 @@ type standing struct {
 	head     store.Position // last known tip of the followed types
 	progress progress
 	remembered
+	observed
 }
 
 func newWorker(p *projection, nth, of int) *worker {
@@ -67,7 +68,7 @@ func (w *worker) run(ctx context.Context) {
 	for {
 		began := time.Now()
 		err := w.follow(ctx, &again)
-		if ctx.Err() != nil || !w.p.cfg.assigned(w.p.desc.Name) {
+		if ctx.Err() != nil || !w.assigned() {
 			return
 		}
 		if time.Since(began) > longRun {

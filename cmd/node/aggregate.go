@@ -20,11 +20,12 @@ func newAggregate(s *Session) *cobra.Command {
 		Short:   "Look at aggregates: state and history, now and then",
 		Example: `{{name}} aggregate types
 {{name}} aggregate get TYPE ID
-{{name}} aggregate history TYPE ID --at 2006-01-02T15:04`,
+{{name}} aggregate history TYPE ID --at 2006-01-02T15:04
+{{name}} aggregate diff TYPE ID 3 7`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newAggregateGet(s), newAggregateHistory(s), newAggregateTypes(s))
+	cmd.AddCommand(newAggregateGet(s), newAggregateHistory(s), newAggregateDiff(s), newAggregateTypes(s))
 	return cmd
 }
 
@@ -86,11 +87,13 @@ func (s *Session) printState(state gateway.State) error {
 
 func newAggregateHistory(s *Session) *cobra.Command {
 	var at string
+	var changes bool
 	cmd := &cobra.Command{
 		Use:   "history TYPE ID",
 		Short: "Show what happened to one aggregate",
 		Example: `{{name}} aggregate history TYPE ID
 {{name}} aggregate history TYPE ID --at 3
+{{name}} aggregate history TYPE ID --changes
 {{name}} aggregate history TYPE ID --jq .type`,
 		Args:              args(2, 2),
 		ValidArgsFunction: completeTypes(s),
@@ -103,14 +106,19 @@ func newAggregateHistory(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.printHistory(cmd.Context(), client, stream, when); err != nil {
+			show := s.printHistory
+			if changes {
+				show = s.printChanges
+			}
+			if err := show(cmd.Context(), client, stream, when); err != nil {
 				return s.aggregateFailure(cmd.Context(), client, stream, when, err)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", atHelp)
-	perCall(cmd, "at")
+	cmd.Flags().BoolVar(&changes, "changes", false, changesHelp)
+	perCall(cmd, "at", "changes")
 	return cmd
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -52,11 +53,14 @@ func (a App) typeNames() []string {
 	return names
 }
 
-// viewNames are those of the projections.
+// viewNames are those of the projections, each once, however many versions of a
+// view there are.
 func (a App) viewNames() []string {
 	names := []string{}
 	for _, p := range a.Projections {
-		names = append(names, p.Describe().Name)
+		if name := p.Describe().Name; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,6 +45,7 @@ type drained struct {
 	Cordoned   bool    `json:"cordoned"`
 	Partitions int     `json:"partitions"` // that it held
 	Views      int     `json:"views"`
+	Workers    int     `json:"workers,omitempty"` // of views, beside those
 	Seconds    float64 `json:"seconds"`
 }
 
@@ -72,7 +74,8 @@ func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) 
 	if err != nil {
 		return s.drainFailure(ctx, last, name, err)
 	}
-	out := drained{Node: name, Cordoned: true, Partitions: was.Partitions, Views: len(was.Duties), Seconds: time.Since(begin).Seconds()}
+	out := drained{Node: name, Cordoned: true, Partitions: was.Partitions, Seconds: time.Since(begin).Seconds()}
+	out.Views, out.Workers = dutiesOf(was)
 	if s.JSON() {
 		return s.Print(out)
 	}
@@ -83,7 +86,24 @@ func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) 
 
 // holdings says in words what a node holds.
 func holdings(n cluster.NodeStatus) string {
-	return counted(n.Partitions, "partition") + " and " + counted(len(n.Duties), "view")
+	views, workers := dutiesOf(n)
+	if workers == 0 {
+		return counted(n.Partitions, "partition") + " and " + counted(views, "view")
+	}
+	return counted(n.Partitions, "partition") + ", " + counted(views, "view") + " and " + counted(workers, "worker")
+}
+
+// dutiesOf counts the views that a node is the home of, and the workers of views that
+// it has beside: the names of their duties have a dot.
+func dutiesOf(n cluster.NodeStatus) (views, workers int) {
+	for _, d := range n.Duties {
+		if strings.Contains(d, ".") {
+			workers++
+		} else {
+			views++
+		}
+	}
+	return views, workers
 }
 
 // counted is a number of things, such as "1 view".

@@ -44,7 +44,7 @@ type member struct {
 	archive  *archive.Archive // nil: none
 	events   *jetstream.Log
 	cluster  *cluster.Cluster     // nil when alone
-	assigned projector.Assignment // the views that run here; not asked when alone
+	assigned projector.Assignment // the views and workers that run here; not asked when alone
 	actors   *actor.System
 	views    *projector.Group
 	release  func() error // the store of the views
@@ -115,8 +115,9 @@ func (m *member) openLog(ctx context.Context) (err error) {
 		return err
 	}
 	m.cluster, err = cluster.New(cluster.Config{
-		Conn: m.conn, Namespace: m.session.Namespace(), Partitions: m.events.Partitions(), Duties: m.session.app.viewNames(),
-		Node: m.node, Handler: hands{m}, Replicas: m.log.Replicas, InMemory: m.log.InMemory,
+		Conn: m.conn, Namespace: m.session.Namespace(), Partitions: m.events.Partitions(),
+		Duties: projector.Duties(m.store.shared(), m.session.app.Projections...),
+		Node:   m.node, Handler: hands{m}, Replicas: m.log.Replicas, InMemory: m.log.InMemory,
 		Logger: m.session.logger, Registerer: m.metrics, // it names the node itself
 	})
 	if err != nil {
@@ -161,6 +162,7 @@ func (m *member) openViews(context.Context) (err error) {
 	}
 	if !m.alone {
 		config.Assigned, config.Reassigned = m.assigned.Assigned, m.assigned.Reassigned
+		config.Spread = m.store.shared()
 	}
 	if m.views, err = projector.NewGroup(config); err != nil {
 		_ = m.release() // the error that counts is at hand

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -60,6 +61,9 @@ func (s *Session) printInfo(p gateway.Projection) error {
 		if m.Workers > 0 {
 			line("workers", "%d", m.Workers)
 		}
+		for _, w := range m.Shares {
+			line("", "%d %s on node %s%s", w.Worker, w.State, cmp.Or(w.Node, "none"), after(": ", w.Error))
+		}
 		if left := timeLeft(m); left != "" {
 			line("left", "%s", left)
 		}
@@ -78,6 +82,14 @@ func (s *Session) printInfo(p gateway.Projection) error {
 	}
 	_, err := fmt.Fprint(s.Out(), b.String())
 	return err
+}
+
+// after is text behind what leads to it, nothing if there is no text.
+func after(lead, text string) string {
+	if text == "" {
+		return ""
+	}
+	return lead + text
 }
 
 // parityText says in words how two models compare.

@@ -31,7 +31,7 @@ const viewsFlag = "views"
 const viewsFile = "ANNALS_VIEWS_FILE"
 
 func addViewsFlag(cmd *cobra.Command, value *string) {
-	cmd.Flags().StringVar(value, viewsFlag, viewsKV, "`STORE` that keeps the views: kv (in NATS), sqlite:DIR (on this machine), postgres:URL; $"+viewsFile+" names a file that says so")
+	cmd.Flags().StringVar(value, viewsFlag, viewsKV, "`STORE` that keeps the views: kv (in NATS), sqlite:DIR (on this machine: all workers of a view run on one node), postgres:URL; $"+viewsFile+" names a file that says so")
 }
 
 // viewStore says where views are kept, and opens that.
@@ -89,6 +89,10 @@ func (v viewStore) String() string {
 	}
 	return "NATS KV"
 }
+
+// shared reports whether all nodes see the same views, so that they can share the
+// work on one.
+func (v viewStore) shared() bool { return v.kind != viewsSQLite }
 
 // inDir completes a store of dev, whose data are in dir or, if that is empty,
 // in memory. What outlives the log would be ahead of the next one, and is refused.

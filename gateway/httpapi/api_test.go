@@ -79,8 +79,22 @@ func (f *fake) HistoryPage(ctx context.Context, id store.StreamID, after uint64)
 	return []gateway.Event{{Version: after + 1, Type: "opened"}}, after + 1, f.note(ctx, "history %s %d", id, after)
 }
 
+func (f *fake) Diff(ctx context.Context, id store.StreamID, from, to actor.At) (gateway.Difference, error) {
+	err := f.note(ctx, "diff %s %d %s to %d %s", id, from.Version, from.Time.Format(time.RFC3339), to.Version, to.Time.Format(time.RFC3339))
+	return gateway.Difference{Aggregate: id.Type, ID: id.ID, To: gateway.Moment{Version: 2, Position: 512}}, err
+}
+
+func (f *fake) ChangesPage(ctx context.Context, id store.StreamID, after uint64) ([]gateway.Changed, uint64, error) {
+	return []gateway.Changed{{Version: after + 1, Type: "opened"}}, after + 1, f.note(ctx, "changes %s %d", id, after)
+}
+
 func (f *fake) Get(ctx context.Context, view, key string, least store.Position) (projector.Document, error) {
 	err := f.note(ctx, "get %s %q %d", view, key, least)
+	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
+}
+
+func (f *fake) GetAt(ctx context.Context, view, key string, at projector.Moment) (projector.Document, error) {
+	err := f.note(ctx, "get %s %q at %d %s", view, key, at.Position, at.Time.Format(time.RFC3339))
 	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
 }
 
@@ -172,7 +186,9 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 			asked: `get totals "a b" 77`, position: "1024",
 			answer: `{"type":"io.annals.api.v1.document_response","key":"a b","position":1024,"document":{"n":1}}`,
 		},
-		"a document, by header": {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "78"}, asked: `get totals "a" 78`},
+		"a document at a position": {method: "GET", path: "/v1/views/totals/a?at_position=77", asked: `get totals "a" at 77 0001-01-01T00:00:00Z`, position: "1024"},
+		"a document at a time":     {method: "GET", path: "/v1/views/totals/a?at_time=2012-03-01T09:00:00Z", asked: `get totals "a" at 0 2012-03-01T09:00:00Z`},
+		"a document, by header":    {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "78"}, asked: `get totals "a" 78`},
 		"a page": {
 			method: "GET", path: "/v1/views/totals?cursor=x&limit=10&min_position=5", asked: `page totals "x" 10 5`,
 			answer: `{"type":"io.annals.api.v1.document_list_response","documents":[],"next":"more"}`,
@@ -189,6 +205,8 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 		},
 		"a live state":         {method: "GET", path: "/v1/aggregates/account/42?consistency=live", asked: `read account/42 false`},
 		"a linearizable state": {method: "GET", path: "/v1/aggregates/account/42?consistency=linearizable", asked: `read account/42 true`},
+		"changes":              {method: "GET", path: "/v1/aggregates/account/42/changes?after=7", asked: `changes account/42 7`},
+		"a difference":         {method: "GET", path: "/v1/aggregates/account/42/diff?from_version=3&to_time=2012-03-01T09:00:00Z", asked: `diff account/42 3 0001-01-01T00:00:00Z to 0 2012-03-01T09:00:00Z`},
 		"a history":            {method: "GET", path: "/v1/aggregates/account/42/history?after=7", asked: `history account/42 7`},
 		"projections":          {method: "GET", path: "/v1/projections", asked: `projections`},
 		"info":                 {method: "GET", path: "/v1/info", asked: `info`},

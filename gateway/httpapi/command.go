@@ -61,6 +61,11 @@ func commandOf(r *http.Request) (c gateway.Request, err error) {
 	if c.Body, err = bodyOf(r); err != nil {
 		return c, err
 	}
+	if text := r.Header.Get(gateway.HeaderSchema); text != "" {
+		if c.Schema, err = gateway.ParseSchema(text); err != nil {
+			return c, err
+		}
+	}
 	c.Options, err = optionsOf(r.Header)
 	return c, err
 }

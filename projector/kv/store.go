@@ -119,3 +119,6 @@ func (s *Store) Drop(ctx context.Context, model projector.Model) error {
 	}
 	return unavailable("drop bucket "+n.bucket, err)
 }
+
+// Shared implements [projector.Store]: every node reaches the buckets.
+func (s *Store) Shared() bool { return true }

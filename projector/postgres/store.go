@@ -205,3 +205,6 @@ func (s *Store) poolConfig() (*pgxpool.Config, error) {
 	}
 	return cfg, nil
 }
+
+// Shared implements [projector.Store]: every node reaches the database.
+func (s *Store) Shared() bool { return true }

@@ -183,3 +183,8 @@ func (s *Store) Close() error {
 	}
 	return nil
 }
+
+// Shared implements [projector.Store]. Each machine has files of its own, which no
+// other one sees: all workers of a view have to run on one node. Where the view moves,
+// the heir goes on from its own file, however old that is.
+func (s *Store) Shared() bool { return false }

@@ -20,9 +20,13 @@ type Lister interface {
 // fold of the log by the view's own definition. It waits at most until limit is
 // over, and returns every difference that is left then.
 func Views(ctx context.Context, b *Book, c Lister, limit time.Duration) ([]string, error) {
+	return ViewsOf(ctx, b, c, limit, fold.Loans()...)
+}
+
+// ViewsOf compares these views, likewise.
+func ViewsOf(ctx context.Context, b *Book, c Lister, limit time.Duration, all ...fold.View) ([]string, error) {
 	var differences []string
 	deadline := time.Now().Add(limit)
-	all := fold.Loans()
 	if err := fold.All(b.commits, all...); err != nil {
 		return nil, err
 	}

@@ -20,8 +20,8 @@ var mayImport = map[string][]string{
 	"store":           {},
 	"store/jetstream": {"store", "store/segment"},
 	"store/segment":   {"store"},
-	"store/archive":   {"store", "store/segment"},
 	"store/backup":    {"store", "store/segment"},
+	"store/archive":   {"store", "store/segment"},
 	"store/storetest": {"store"},
 	"store/exchange":  {"store"},
 	"store/migrate":   {"store"},
@@ -41,7 +41,7 @@ var mayImport = map[string][]string{
 	"gateway":         {"actor", "projector", "cluster", "store"},
 	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/archive", "store/backup", "store/exchange", "store/migrate", "store/jetstream", "store/segment"},
+	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
