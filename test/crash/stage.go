@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -79,14 +80,7 @@ func crashAll(ctx context.Context, o options, tell io.Writer) (total report, err
 	return total, os.RemoveAll(dir)
 }
 
-func (o options) tries(name string) bool {
-	for _, only := range o.only {
-		if only == name {
-			return true
-		}
-	}
-	return false
-}
+func (o options) tries(name string) bool { return slices.Contains(o.only, name) }
 
 // open starts the server, gives it its history, and finds out what copies come to.
 func (s *stage) open(ctx context.Context) (err error) {
