@@ -59,7 +59,7 @@ func (f *family) names(ctx context.Context) {
 func (f *family) toBeNamed() (Model, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.live == nil || !f.running[f.live.model] || f.entry.inPlace() {
+	if f.live == nil || f.running[f.live.model] == rests || f.entry.inPlace() {
 		return Model{}, f.changes()
 	}
 	return f.live.model, f.changes()
