@@ -83,6 +83,11 @@ bench: ## measure: execute, load and replay, each beside raw JetStream
 million: ## a million idle actors: how much memory they take
 	@go run ./test/million
 
+.PHONY: long
+long: ## a stream of a million events, before and after most of it is archived: how fast, how large
+	@go run ./test/long
+	@go run ./test/long -others 0
+
 .PHONY: powercut
 powercut: ## cut the power under load (root, Linux, loop devices): what is lost
 	@go run ./test/powercut

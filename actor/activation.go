@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/annals-go/annals/store"
 )
@@ -98,12 +99,14 @@ func openSnapshot(k *registered, snap *store.Snapshot) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{instance: k.newInstance(), recall: *r, head: snap.Head, position: snap.Position, time: snap.Time, epoch: snap.Epoch, snapshot: snap.Head.Version}
+	l := &live{instance: k.newInstance(), recall: *r, head: snap.Head, position: snap.Position, time: snap.Time, epoch: snap.Epoch, snapshot: snap.Head.Version, size: sizeOf(snap)}
 	return l, l.instance.decode(snap.State)
 }
 
 // catchUp folds the commits that follow l's head and returns how many events.
 func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream store.StreamID) (replayed int, err error) {
+	defer l.timed(time.Now(), s.config.SnapshotLoadTime)
+	left := trail{system: s, kind: k, stream: stream, ended: l.head.Version > 0}
 	for c, err := range s.config.Log.Read(ctx, stream, l.head) {
 		if err != nil {
 			return replayed, err
@@ -112,6 +115,7 @@ func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream sto
 			return replayed, s.reportPanic(named(err, stream, ""))
 		}
 		replayed += len(c.Events)
+		left.after(ctx, l)
 	}
 	return replayed, nil
 }
@@ -143,6 +147,7 @@ func (l *live) advance(c *store.Commit, k *registered) {
 		}
 		l.recent = append(l.recent, l.head)
 	}
+	l.grow(c)
 	l.recall.learn(c, k.names)
 	l.head, l.position, l.time, l.epoch = c.Head(), c.Last(), c.Time, c.Epoch
 }

@@ -25,7 +25,8 @@ type Aggregate[S, C, E any] struct {
 	// Evolve returns the state after an event. It never fails: what has happened
 	// cannot be refused. It owns the state it is given and may reuse its maps.
 	Evolve func(S, E) S
-	// Commands and Events give each type its permanent wire name.
+	// Commands and Events give each type its permanent wire name, and lead from older
+	// schemas to those of today: see [store.NewTypes].
 	Commands store.Types[C]
 	Events   store.Types[E]
 	// Merge says whether c may be decided although the events since the version
@@ -46,6 +47,12 @@ type Definition interface {
 	CommandNames() []string
 	// EventNames are the wire names of its events, sorted.
 	EventNames() []string
+	// OldCommandNames are the wire names that commands had, sorted: they are taken
+	// all the same.
+	OldCommandNames() []string
+	// Upcast appends to dst what this build would have stored instead of an event of
+	// the aggregate: see [store.Types.Upcast].
+	Upcast(dst []store.Event, codec store.Codec, e store.Event) ([]store.Event, error)
 
 	bind(codec store.Codec) (kind, error)
 }
@@ -58,6 +65,15 @@ func (a Aggregate[S, C, E]) CommandNames() []string { return a.Commands.Names() 
 
 // EventNames implements [Definition].
 func (a Aggregate[S, C, E]) EventNames() []string { return a.Events.Names() }
+
+// OldCommandNames implements [Definition].
+func (a Aggregate[S, C, E]) OldCommandNames() []string { return a.Commands.OldNames() }
+
+// Upcast implements [Definition].
+func (a Aggregate[S, C, E]) Upcast(dst []store.Event, codec store.Codec, e store.Event) (_ []store.Event, err error) {
+	defer contain("upcast", &err)
+	return a.Events.Upcast(dst, codec, e)
+}
 
 func (a Aggregate[S, C, E]) bind(codec store.Codec) (kind, error) {
 	if err := store.ValidateName("aggregate type", a.Type); err != nil {
@@ -79,9 +95,20 @@ func (a Aggregate[S, C, E]) bind(codec store.Codec) (kind, error) {
 type kind interface {
 	Definition
 	stateSchema() int
+	// storedNames are the wire names that stored events may have.
+	storedNames() []string
 	// decodeCommand decodes what came from outside; unknown fields are refused.
-	decodeCommand(codec store.Codec, name string, body []byte) (any, error)
-	decodeEvent(e store.Event) (any, error)
+	decodeCommand(codec store.Codec, name string, schema int, body []byte) (any, error)
+	// encodeCommand returns what a commit keeps of a decoded command.
+	encodeCommand(command any) (schema int, data []byte, err error)
+	// decodeKept decodes what a commit kept of a command.
+	decodeKept(c *store.Command) (any, error)
+	// decodeEvent returns what this build makes of a stored event.
+	decodeEvent(e store.Event) ([]any, error)
+	types(of TypeKind) []Type
+	// history calls yield with what this build makes of a stored event, in order.
+	// It reports whether yield wants more.
+	history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (more bool, err error)
 	merges() bool
 	merge(command any, since []store.Event) (bool, error)
 	newInstance() instance
@@ -109,26 +136,49 @@ type boundAggregate[S, C, E any] struct {
 
 func (b *boundAggregate[S, C, E]) stateSchema() int { return b.StateSchema }
 func (b *boundAggregate[S, C, E]) merges() bool     { return b.Merge != nil }
+func (b *boundAggregate[S, C, E]) storedNames() []string {
+	return append(b.Events.Names(), b.Events.OldNames()...)
+}
 
-func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, body []byte) (any, error) {
+func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, schema int, body []byte) (_ any, err error) {
 	if !b.Commands.Has(name) {
 		return nil, &store.UnknownTypeError{What: "command", Name: name}
 	}
-	return b.Commands.DecodeStrict(codec, name, body)
+	defer contain("upcast", &err)
+	return b.Commands.DecodeStrict(codec, name, schema, body)
 }
 
-func (b *boundAggregate[S, C, E]) decodeEvent(e store.Event) (any, error) {
-	return b.Events.Decode(b.codec, e.Type, e.Schema, e.Data)
+func (b *boundAggregate[S, C, E]) encodeCommand(command any) (schema int, data []byte, err error) {
+	defer contain("encode", &err)
+	_, schema, data, err = b.Commands.Encode(b.codec, command.(C))
+	return schema, data, err
+}
+
+func (b *boundAggregate[S, C, E]) history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (bool, error) {
+	values, err := b.decode(nil, store.Event{Type: r.Type, Schema: r.Schema, Data: r.Data})
+	if err != nil {
+		return false, err
+	}
+	for nth, v := range values {
+		if part := b.Events.Part(r, nth, v); !yield(store.WithData(part, any(v))) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// decode appends what this build makes of a stored event.
+func (b *boundAggregate[S, C, E]) decode(dst []E, e store.Event) (_ []E, err error) {
+	defer contain("upcast", &err)
+	return b.Events.DecodeAll(dst, b.codec, e.Type, e.Schema, e.Data)
 }
 
 func (b *boundAggregate[S, C, E]) merge(command any, since []store.Event) (ok bool, err error) {
 	events := make([]E, 0, len(since))
 	for _, stored := range since {
-		e, err := b.Events.Decode(b.codec, stored.Type, stored.Schema, stored.Data)
-		if err != nil {
+		if events, err = b.decode(events, stored); err != nil {
 			return false, err
 		}
-		events = append(events, e)
 	}
 	defer contain("merge", &err)
 	return b.Merge(command.(C), events), nil
@@ -142,6 +192,7 @@ type typedInstance[S, C, E any] struct {
 	aggregate *boundAggregate[S, C, E]
 	state     S
 	decided   []E
+	room      [1]E // for what replay decodes: usually one value of one event
 }
 
 func (i *typedInstance[S, C, E]) decide(command any, index int, dst []store.Event) (_ []store.Event, err error) {
@@ -180,12 +231,15 @@ func (i *typedInstance[S, C, E]) apply() (err error) {
 }
 
 func (i *typedInstance[S, C, E]) evolve(stored store.Event) (err error) {
-	e, err := i.aggregate.Events.Decode(i.aggregate.codec, stored.Type, stored.Schema, stored.Data)
+	events, err := i.aggregate.decode(i.room[:0], stored)
 	if err != nil {
 		return err
 	}
 	defer contain("evolve", &err)
-	i.state = i.aggregate.Evolve(i.state, e)
+	for _, e := range events {
+		i.state = i.aggregate.Evolve(i.state, e)
+	}
+	clear(i.room[:]) // an idle actor keeps no event
 	return nil
 }
 

@@ -18,6 +18,9 @@ type Command struct {
 	Body []byte
 	// Codec is how Body is encoded; nil means as the log encodes.
 	Codec store.Codec
+	// Schema is the version of the command's schema that Body is written in; 0 means
+	// the last one.
+	Schema int
 
 	// ID makes the command happen at most once: the same id again, with the
 	// same name and the same bytes, returns the first result. At most
@@ -35,6 +38,11 @@ type Command struct {
 	CausationID   string
 	Principal     string
 	Traceparent   string
+	// Corrects names the event that the command makes good, as
+	// [store.ParseCorrected] reads it; empty if it corrects none. An event of the
+	// same stream that is named by its version must be there; an id, or an event
+	// of another stream, is not looked for.
+	Corrects string
 
 	value any // the decoded command of a typed sender, in place of Body
 }

@@ -25,6 +25,12 @@ type Config struct {
 	// as a rejection, is checked against the log first, for one read. Leave it
 	// false where leases see to it that a stream has one owner.
 	Shared bool
+	// KeepCommands stores each command beside the events that it led to, so that
+	// its decision can be made again (package actor/trial). It is a setting of
+	// the namespace: pass what the log says. The price is the encoded command in
+	// each commit, which has to hold a command and its events together. Default
+	// false.
+	KeepCommands bool
 	// Leases say which partitions this system serves, and under which epoch.
 	// With them all partitions begin closed, see [System.Open]. Nil: the system
 	// serves alone, and everything is open.
@@ -43,8 +49,20 @@ type Config struct {
 	// minutes: an activation costs far more than the bytes it would save.
 	PassivateAfter time.Duration
 	// SnapshotEvery is how many events an actor stores between two snapshots,
-	// at most [MaxSnapshotEvery]. Default 100.
+	// at most [MaxSnapshotEvery]. Default 100. An actor whose snapshot has more
+	// than 64 KiB is saved every MaxSnapshotEvery events.
 	SnapshotEvery int
+	// SnapshotBytes is after how many bytes of events an actor is snapshotted
+	// however few they are, but not before they have as many bytes as its last
+	// snapshot. Default 1 MiB: some ten milliseconds of an activation. Negative:
+	// bytes are not counted.
+	SnapshotBytes int
+	// SnapshotLoadTime is how long the events since the snapshot may take to load
+	// and to fold when an actor is activated; if they take longer, and are at least
+	// eight, it is snapshotted after its first turn, so that the next activation does
+	// not pay for them again. Default 50 ms: what an activation may take. Negative:
+	// time is not measured.
+	SnapshotLoadTime time.Duration
 	// SnapshotSoon is after how many events an actor is snapshotted that has not
 	// been for a second, for systems whose actors others may have to activate:
 	// when a node dies, hundreds of its actors wake elsewhere at once, and each
@@ -73,6 +91,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxActors, 2_000_000)
 	setDefault(&c.PassivateAfter, 10*time.Minute)
 	setDefault(&c.SnapshotEvery, 100)
+	setDefault(&c.SnapshotBytes, 1<<20)
+	setDefault(&c.SnapshotLoadTime, 50*time.Millisecond)
 	setDefault(&c.AppendTimeout, 30*time.Second)
 	setDefault(&c.ActivateTimeout, 30*time.Second)
 	setDefault(&c.DrainTimeout, 20*time.Second)

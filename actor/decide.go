@@ -39,6 +39,9 @@ func (s *System) decideOne(a *actor, t *draft, r *request, o *outcome) error {
 	if err := s.checkExpected(a, t, r); err != nil {
 		return err
 	}
+	if err := t.checkCorrects(r); err != nil {
+		return err
+	}
 	live, before := a.live, len(t.commit.Events)
 	events, err := live.instance.decide(r.decoded, len(t.commit.Commands), t.commit.Events)
 	if err != nil {

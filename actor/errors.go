@@ -52,10 +52,11 @@ func (e *DuplicateBodyError) Error() string {
 // Unwrap makes the error match [ErrDuplicateBody].
 func (e *DuplicateBodyError) Unwrap() error { return ErrDuplicateBody }
 
-// PanicError is a panic in an aggregate's Decide, Evolve or Merge.
+// PanicError is a panic in an aggregate's Decide, Evolve or Merge, or in a step
+// from an older schema.
 type PanicError struct {
 	Stream store.StreamID
-	In     string // "decide", "evolve", "merge" or "encode"
+	In     string // "decide", "evolve", "merge", "encode" or "upcast"
 	Value  any
 	Stack  []byte
 }

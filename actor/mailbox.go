@@ -41,7 +41,9 @@ type live struct {
 	// snapshot is the version of the last snapshot that was asked for.
 	snapshot uint64
 	savedAt  time.Time // when that was
-	large    bool      // the last snapshot was
+	size     int       // of the last snapshot, in bytes
+	unsaved  int       // bytes of the events since then
+	slow     bool      // the events since then took long to load
 	// recent are the heads before the last commits, where the aggregate merges.
 	recent []store.Head
 }
@@ -63,6 +65,9 @@ type request struct {
 	command   Command
 	partition int // of its stream
 	decoded   any
+	kept      []byte     // the command as the commit keeps it; nil: it does not
+	schema    int        // of kept
+	corrects  uint64     // version in this stream; 0: none
 	key       commandKey // zero when the id was made up
 	bodyHash  uint64
 	deadline  time.Time // zero: none

@@ -27,7 +27,7 @@ func (s Sender[S, C, E]) Execute(ctx context.Context, id string, c C) (Result, e
 }
 
 // ExecuteWith is Execute with the id, expectation and metadata of with; its
-// stream, name, body and codec are not looked at.
+// stream, name, body, codec and schema are not looked at.
 func (s Sender[S, C, E]) ExecuteWith(ctx context.Context, id string, c C, with Command) (Result, error) {
 	name, known := s.aggregate.Commands.Name(c)
 	if !known {

@@ -16,8 +16,10 @@ const (
 	// saveHands is how many more are written at once where partitions are given
 	// away: then somebody waits for them.
 	saveHands = 32
-	// largeSnapshotBytes is from where snapshots are made as rarely as allowed.
-	largeSnapshotBytes = 64 << 10
+	// maxPendingBytes bounds how many bytes wait to be written, and
+	// minSnapshotWeight is what the smallest snapshot counts.
+	maxPendingBytes   = 256 << 20
+	minSnapshotWeight = 1 << 10
 	// worthSaving is how many events a passivated actor must have stored since
 	// its last snapshot: fewer are read about as fast as a snapshot.
 	worthSaving = 8
@@ -27,31 +29,16 @@ const (
 type save struct {
 	of       *actor
 	snapshot *store.Snapshot
+	mark     uint64 // see markAt
+	weight   int64
 }
 
 // snapshotIfDue asks for a snapshot, from between two turns: the state may
 // change in the next one, so it is encoded here and written elsewhere.
 func (s *System) snapshotIfDue(a *actor) {
-	if s.config.Snapshots == nil || a.live == nil {
-		return
-	}
-	every := uint64(s.config.SnapshotEvery)
-	if a.live.large {
-		every = MaxSnapshotEvery
-	}
-	if a.live.behind() >= every || s.dueSoon(a.live) {
+	if s.config.Snapshots != nil && a.live != nil && s.config.due(a.live) {
 		s.requestSave(a)
 	}
-}
-
-// soonPause is between two snapshots of an actor that are made early.
-const soonPause = time.Second
-
-// dueSoon reports whether a snapshot is worth its write because the actor may
-// have to be activated elsewhere at any moment.
-func (s *System) dueSoon(l *live) bool {
-	soon := uint64(s.config.SnapshotSoon)
-	return soon > 0 && l.behind() >= soon && !l.large && time.Since(l.savedAt) >= soonPause
 }
 
 // requestSave encodes the actor's state and queues it to be written. It
@@ -60,23 +47,37 @@ func (s *System) requestSave(a *actor) bool {
 	if !a.home.beginSave(a) {
 		return false // one at a time, so that an older one cannot come last
 	}
-	if snap := s.encode(a); snap != nil {
-		select {
-		case s.saves <- save{of: a, snapshot: snap}:
-			a.live.saved(snap)
-			return true
-		default:
+	weight := weightOf(a.live.size)
+	if s.room.TryAcquire(weight) {
+		if snap := s.encode(a); snap != nil {
+			select {
+			case s.saves <- save{of: a, snapshot: snap, mark: markAt(a.live.snapshot, snap.Head.Version), weight: weight}:
+				a.live.saved(snap)
+				return true
+			default:
+			}
 		}
+		s.room.Release(weight)
 	}
 	a.home.endSave(a)
 	return false
 }
 
+// weightOf is what a snapshot counts while it waits to be written: as much as
+// the one before it had, for what it will have is known too late.
+func weightOf(size int) int64 { return min(int64(size)+minSnapshotWeight, maxPendingBytes) }
+
 // saveNow encodes the actor's state and writes it. The caller owns the actor.
 func (s *System) saveNow(ctx context.Context, a *actor) {
+	weight := weightOf(a.live.size)
+	if s.room.Acquire(ctx, weight) != nil {
+		return // a snapshot is a cache
+	}
+	defer s.room.Release(weight)
 	if snap := s.encode(a); snap != nil {
+		mark := markAt(a.live.snapshot, snap.Head.Version)
 		a.live.saved(snap)
-		s.write(ctx, a, snap)
+		s.write(ctx, save{of: a, snapshot: snap, mark: mark})
 	}
 }
 
@@ -106,16 +107,18 @@ func (s *System) encode(a *actor) *store.Snapshot {
 	if err != nil {
 		a.kind.metrics.snapshotFailures.Inc()
 		s.config.Logger.Warn("state is not encoded", "stream", a.stream.String(), "version", a.live.head.Version, "err", named(err, a.stream, ""))
-		a.live.snapshot = a.live.head.Version // not before the next one is due
+		a.live.snapshot, a.live.unsaved, a.live.slow = a.live.head.Version, 0, false // not before the next one is due
 		return nil
 	}
 	return snap
 }
 
 func (l *live) saved(snap *store.Snapshot) {
-	l.snapshot, l.savedAt = snap.Head.Version, time.Now()
-	l.large = len(snap.State)+len(snap.Memory) > largeSnapshotBytes
+	l.snapshot, l.savedAt, l.size = snap.Head.Version, time.Now(), sizeOf(snap)
+	l.unsaved, l.slow = 0, false
 }
+
+func sizeOf(snap *store.Snapshot) int { return len(snap.State) + len(snap.Memory) }
 
 func (l *live) snapshotOf(a *actor) (*store.Snapshot, error) {
 	state, err := l.instance.encode()
@@ -146,15 +149,21 @@ func (s *System) writeQueued(ctx context.Context, done <-chan struct{}) {
 }
 
 func (s *System) writeOne(ctx context.Context, job save) {
-	s.write(ctx, job.of, job.snapshot)
+	s.write(ctx, job)
+	s.room.Release(job.weight)
 	job.of.home.endSave(job.of)
 }
 
-func (s *System) write(ctx context.Context, a *actor, snap *store.Snapshot) {
-	if err := s.config.Snapshots.Save(ctx, snap); err != nil {
+func (s *System) write(ctx context.Context, job save) {
+	a, snap := job.of, job.snapshot
+	err := s.config.Snapshots.Save(ctx, snap)
+	if err == nil {
+		err = s.keepPast(ctx, job.mark, snap)
+	}
+	if err != nil {
 		a.kind.metrics.snapshotFailures.Inc()
 		s.config.Logger.Warn("snapshot is not saved", "stream", a.stream.String(), "version", snap.Head.Version, "err", err)
 		return
 	}
-	a.kind.metrics.snapshotted(len(snap.State) + len(snap.Memory))
+	a.kind.metrics.snapshotted(sizeOf(snap))
 }

@@ -59,11 +59,11 @@ func (s *System) State(ctx context.Context, stream store.StreamID, at At) (State
 
 // foldTo folds from a snapshot that is not beyond at, or from the first event.
 func (s *System) foldTo(ctx context.Context, k *registered, stream store.StreamID, at At) (*live, error) {
-	l, err := s.fromSnapshot(ctx, k, stream)
+	l, err := s.startBefore(ctx, k, stream, at)
 	if err != nil {
 		return nil, err
 	}
-	if l != nil && at.covers(l) {
+	if l != nil {
 		err := s.foldOn(ctx, k, l, stream, at)
 		if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, ErrInternal) {
 			return l, err
@@ -79,6 +79,7 @@ func (at At) covers(l *live) bool {
 }
 
 func (s *System) foldOn(ctx context.Context, k *registered, l *live, stream store.StreamID, at At) error {
+	left := trail{system: s, kind: k, stream: stream, passed: l.head.Version}
 	for c, err := range s.config.Log.Read(ctx, stream, l.head) {
 		if err != nil {
 			return err
@@ -88,6 +89,9 @@ func (s *System) foldOn(ctx context.Context, k *registered, l *live, stream stor
 		}
 		if err := l.foldUntil(c, k, at.Version); err != nil {
 			return s.reportPanic(named(err, stream, ""))
+		}
+		if l.head.Sequence > 0 { // not amid a commit
+			left.after(ctx, l)
 		}
 	}
 	return nil
@@ -109,8 +113,9 @@ func (l *live) foldUntil(c *store.Commit, k *registered, version uint64) error {
 }
 
 // History yields the events of a stream that follow a version, 0 for all of
-// them, decoded and in order; Data is the E of the aggregate. The last pair has
-// the error, if any: those of [System.State], but for a stream without such
+// them, decoded and in order; Data is the E of the aggregate. An event that this
+// build splits is yielded part after part, all with its version, or not at all. The
+// last pair has the error, if any: those of [System.State], but for a stream without such
 // events, which yields nothing.
 func (s *System) History(ctx context.Context, stream store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error] {
 	return func(yield func(store.Recorded[any], error) bool) {
@@ -140,11 +145,11 @@ func (s *System) history(ctx context.Context, stream store.StreamID, after uint6
 			if raw.Version <= after {
 				continue
 			}
-			decoded, err := k.decodeEvent(store.Event{Type: raw.Type, Schema: raw.Schema, Data: raw.Data})
+			more, err := k.history(raw, yield)
 			if err != nil {
-				return stored(err, c, raw.Version)
+				return s.reportPanic(named(stored(err, c, raw.Version), stream, ""))
 			}
-			if !yield(store.WithData(raw, decoded)) {
+			if !more {
 				return nil
 			}
 		}

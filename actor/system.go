@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/annals-go/annals/store"
 )
@@ -19,7 +20,8 @@ type System struct {
 	table   []atomic.Pointer[partition] // by number
 	actors  atomic.Int64
 	saves   chan save
-	hands   chan struct{} // held while a partition that is given away saves an actor
+	room    *semaphore.Weighted // bytes of the snapshots that wait to be written
+	hands   chan struct{}       // held while a partition that is given away saves an actor
 	metrics *metrics
 
 	closed  atomic.Bool    // nothing is opened any more
@@ -50,6 +52,7 @@ func NewSystem(config Config) (*System, error) {
 		kinds:  make(map[string]*registered, len(config.Aggregates)),
 		table:  make([]atomic.Pointer[partition], config.Partitions),
 		saves:  make(chan save, maxPendingSaves),
+		room:   semaphore.NewWeighted(maxPendingBytes),
 		hands:  make(chan struct{}, saveHands),
 	}
 	s.metrics = newMetrics(s)
@@ -61,7 +64,7 @@ func NewSystem(config Config) (*System, error) {
 		if s.kinds[k.TypeName()] != nil {
 			return nil, fmt.Errorf("actor config: two aggregates of type %q", k.TypeName())
 		}
-		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.EventNames()), metrics: s.metrics.forKind(k.TypeName())}
+		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.storedNames()), metrics: s.metrics.forKind(k.TypeName())}
 	}
 	for i := range s.table {
 		s.table[i].Store(newPartition(i, config.atFirst()))
@@ -160,6 +163,14 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 	} else {
 		r.key, r.bodyHash = keyOf(c.ID), bodyHash(c.Name, c.Body)
 	}
+	if err = r.link(); err != nil {
+		return nil, err
+	}
+	if s.config.KeepCommands {
+		if r.schema, r.kept, err = k.encodeCommand(r.decoded); err != nil {
+			return nil, named(err, c.Stream, c.Name)
+		}
+	}
 	stored := r.stored()
 	if err := stored.Validate(); err != nil {
 		return nil, err
@@ -177,7 +188,11 @@ func (s *System) decode(k *registered, c *Command) (any, error) {
 	if codec == nil {
 		codec = s.config.Log.Codec()
 	}
-	return k.decodeCommand(codec, c.Name, c.Body)
+	v, err := k.decodeCommand(codec, c.Name, c.Schema, c.Body)
+	if err != nil {
+		return nil, s.reportPanic(named(err, c.Stream, c.Name))
+	}
+	return v, nil
 }
 
 func (s *System) kindOf(stream store.StreamID) (*registered, error) {

@@ -45,6 +45,9 @@ const (
 	CodeRefused Code = "REFUSED"
 	// CodeDamaged (500): what is stored is not what was written.
 	CodeDamaged Code = "DAMAGED"
+	// CodeArchived (500): it needs what was moved to an archive, and the node was
+	// started without that.
+	CodeArchived Code = "ARCHIVED"
 	// CodeAhead (500): the log lost its end; an operator must say how to go on.
 	CodeAhead Code = "AHEAD"
 	// CodeUnavailable (503, retryable): nobody could try: no owner, no log.
@@ -125,6 +128,7 @@ var rules = []rule{
 	{CodeSwitched, 409, true, projector.ErrSwitched},
 	{CodeViewTimeout, 504, true, projector.ErrTimeout},
 	{CodeUnknownView, 404, false, projector.ErrNoView},
+	{CodeArchived, 500, false, store.ErrArchived},
 	{CodeDamaged, 500, false, store.ErrDamaged},
 	{CodeAhead, 500, false, store.ErrAhead},
 	{CodeTooLarge, 413, false, store.ErrTooLarge},

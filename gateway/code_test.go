@@ -23,7 +23,7 @@ func TestCodesAreWhatIsDocumented(t *testing.T) {
 	want := map[gateway.Code]string{
 		"INVALID": "400", "UNKNOWN_TYPE": "404", "UNKNOWN_VIEW": "404", "NOT_FOUND": "404", "CONFLICT": "409",
 		"COMMAND_ID_REUSED": "409", "TOO_LARGE": "413", "REJECTED": "422", "BUSY": "429 again", "INTERNAL": "500",
-		"REFUSED": "500", "DAMAGED": "500", "AHEAD": "500", "UNAVAILABLE": "503 again", "UNKNOWN_OUTCOME": "503 again",
+		"REFUSED": "500", "ARCHIVED": "500", "DAMAGED": "500", "AHEAD": "500", "UNAVAILABLE": "503 again", "UNKNOWN_OUTCOME": "503 again",
 		"DEADLINE": "504 again", "VIEW_TIMEOUT": "504 again",
 		"NO_LETTER": "404", "CANDIDATE": "409", "NO_CANDIDATE": "409", "NO_PREVIOUS": "409", "PARITY": "409", "RETRY_UNFINISHED": "409 again",
 		"PAUSED": "503 again", "REBUILDING": "503 again", "SLOW_WATCHER": "429 again", "SWITCHED": "409 again",

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/annals-go/annals/actor"
@@ -41,9 +42,10 @@ func (g *Gateway) readCommand(r *request) (e errand, err error) {
 	if r.reply != "" { // nobody waits for an answer that nobody gets
 		e.views = h.waitViews
 	}
-	c.Body, c.Codec, c.ID = r.msg.Data, r.codec, h.commandID
+	c.Body, c.Codec, c.Schema, c.ID = r.msg.Data, r.codec, h.schema, h.commandID
 	c.Expected, c.HasExpected, c.OnConflict = h.expected, h.hasExpected, h.onConflict
 	c.CorrelationID, c.CausationID, c.Traceparent = h.correlationID, h.causationID, h.traceparent
+	c.Corrects = h.corrects
 	// Principal stays empty: it comes from the connection or from nowhere.
 	return e, nil
 }
@@ -64,10 +66,13 @@ func (g *Gateway) checkPayload(codec store.Codec, data []byte) error {
 
 // stored turns the complaint about an unknown type into what it means once the
 // names that the asker used are known: the log holds an event that this build
-// does not know.
+// does not know. The schema version of a command is the asker's own.
 func stored(err error) error {
-	if ruleOf(err).code == CodeUnknownType {
-		return fmt.Errorf("%w: %w", actor.ErrInternal, err)
+	if ruleOf(err).code != CodeUnknownType {
+		return err
 	}
-	return err
+	if unknown, ok := errors.AsType[*store.UnknownTypeError](err); ok && unknown.What == "command" {
+		return err
+	}
+	return fmt.Errorf("%w: %w", actor.ErrInternal, err)
 }

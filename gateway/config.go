@@ -33,6 +33,10 @@ type Actors interface {
 	Read(ctx context.Context, id store.StreamID, linearizable bool) (actor.State, error)
 	// History yields the events of a stream from its first.
 	History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[store.Recorded[any], error]
+	// Diff returns what became of a stream's state between two moments.
+	Diff(ctx context.Context, id store.StreamID, from, to actor.At) (actor.Difference, error)
+	// Changes yields what each event that follows a version changed in the state.
+	Changes(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[store.Recorded[[]actor.Change], error]
 	// Definitions are the aggregates that may be asked for.
 	Definitions() []actor.Definition
 }
@@ -41,6 +45,8 @@ type Actors interface {
 type Views interface {
 	// Get returns a document once the view has reached min.
 	Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error)
+	// GetAt returns a document as it was at a moment.
+	GetAt(ctx context.Context, view, key string, at projector.Moment) (projector.Document, error)
 	// List returns a page of a view once it has reached min.
 	List(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error)
 	// Wait returns once the view has reached p. The error matches

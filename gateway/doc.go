@@ -15,7 +15,7 @@
 // and keeps no state that a restart would miss. It publishes to reply subjects
 // and to other nodes, and to nothing else.
 //
-//	<ns>.cmd.<type>.<id>.<command>             a command; headers Annals-Command-Id, Annals-Expected-Version, Annals-Wait-Views …
+//	<ns>.cmd.<type>.<id>.<command>             a command; headers Annals-Command-Id, Annals-Schema, Annals-Expected-Version, Annals-Wait-Views …
 //	<ns>.qry.<view>.<key>                      one document; header Annals-Min-Position
 //	<ns>.qry.<view>                            a page of documents
 //	<ns>.watch.<view>.<key>, <ns>.watch.<view>  a stream of what changes

@@ -79,6 +79,8 @@ func (g *Gateway) queryService(query, watch handler) *service {
 
 // controlAnswers are the types of the answers to the control verbs.
 var controlAnswers = []struct{ verb, typ string }{
+	{"aggregate.changes", typeChanges},
+	{"aggregate.diff", typeDifference},
 	{"aggregate.get", typeAggregate},
 	{"aggregate.history", typeHistory},
 	{"info", typeInfo},
@@ -89,6 +91,8 @@ var controlAnswers = []struct{ verb, typ string }{
 // controls are the handlers of this node's control verbs, by path.
 func (g *Gateway) controls(base context.Context) map[string]handler {
 	all := map[string]handler{
+		pathControl + "aggregate.changes": g.reader(base, g.aggregateChanges),
+		pathControl + "aggregate.diff":    g.reader(base, g.aggregateDiff),
 		pathControl + "aggregate.get":     g.reader(base, g.aggregateGet),
 		pathControl + "aggregate.history": g.reader(base, g.aggregateHistory),
 		pathControl + "info":              g.reader(base, g.info),

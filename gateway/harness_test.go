@@ -260,6 +260,14 @@ func (f *fakeActors) Read(ctx context.Context, id store.StreamID, linearizable b
 	return f.read(ctx, id, linearizable)
 }
 
+func (f *fakeActors) Diff(context.Context, store.StreamID, actor.At, actor.At) (actor.Difference, error) {
+	return actor.Difference{}, store.ErrNotFound
+}
+
+func (f *fakeActors) Changes(context.Context, store.StreamID, uint64) iter.Seq2[store.Recorded[[]actor.Change], error] {
+	return func(func(store.Recorded[[]actor.Change], error) bool) {}
+}
+
 func (f *fakeActors) History(_ context.Context, id store.StreamID, _ uint64) iter.Seq2[store.Recorded[any], error] {
 	return f.history(id)
 }

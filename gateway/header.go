@@ -19,12 +19,18 @@ const (
 	// HeaderExpectedVersion is the version that the sender saw, in decimal; 0
 	// means that there is no event yet.
 	HeaderExpectedVersion = "Annals-Expected-Version"
+	// HeaderSchema is the version of the command's schema that the body is written
+	// in, in decimal. Without it the body is in the last one that the node knows.
+	HeaderSchema = "Annals-Schema"
 	// HeaderOnConflict is fail (default), retry or merge.
 	HeaderOnConflict = "Annals-On-Conflict"
 	// HeaderCorrelationID is common to all that one request set off.
 	HeaderCorrelationID = "Annals-Correlation-Id"
 	// HeaderCausationID is the id of what led to this command.
 	HeaderCausationID = "Annals-Causation-Id"
+	// HeaderCorrects names the event that the command makes good: its id, or
+	// type/id/version.
+	HeaderCorrects = "Annals-Corrects"
 	// HeaderDeadline is how long the asker waits, such as 500ms, or until when,
 	// in RFC 3339.
 	HeaderDeadline = "Annals-Deadline"
@@ -65,9 +71,11 @@ type headers struct {
 	commandID     string
 	correlationID string
 	causationID   string
+	corrects      string
 	traceparent   string
 	expected      uint64
 	hasExpected   bool
+	schema        int
 	onConflict    actor.Policy
 	minPosition   store.Position
 	waitViews     []string
@@ -89,9 +97,11 @@ var (
 	commandHeaders = map[string]headerReader{
 		"annals-command-id":       readCommandID,
 		"annals-expected-version": readExpectedVersion,
+		"annals-schema":           readSchema,
 		"annals-on-conflict":      readOnConflict,
 		"annals-correlation-id":   readCorrelationID,
 		"annals-causation-id":     readCausationID,
+		"annals-corrects":         readCorrects,
 		"annals-deadline":         readDeadline,
 		"annals-wait-views":       readWaitViews,
 	}

@@ -26,6 +26,12 @@ func readCausationID(h *headers, value string, _ time.Time) error {
 	return checkText(HeaderCausationID, value, store.MaxMetadataBytes)
 }
 
+func readCorrects(h *headers, value string, _ time.Time) error {
+	corrected, err := store.ParseCorrected(value)
+	h.corrects = corrected.String()
+	return err
+}
+
 // checkText refuses an empty value too: a variable that was not set would
 // otherwise silently turn exactly once into a new command each time.
 func checkText(name, value string, limit int) error {
@@ -46,6 +52,21 @@ func readExpectedVersion(h *headers, value string, _ time.Time) (err error) {
 	h.hasExpected = true
 	h.expected, err = readNumber(HeaderExpectedVersion, value)
 	return err
+}
+
+func readSchema(h *headers, value string, _ time.Time) (err error) {
+	h.schema, err = ParseSchema(value)
+	return err
+}
+
+// ParseSchema reads the value of [HeaderSchema]. The error is an
+// [*store.InvalidError].
+func ParseSchema(value string) (int, error) {
+	n, err := strconv.ParseUint(value, 10, 15)
+	if err != nil || n == 0 {
+		return 0, &store.InvalidError{What: "header " + HeaderSchema, Value: value, Reason: "not a decimal number from 1 to 32767"}
+	}
+	return int(n), nil
 }
 
 func readMinPosition(h *headers, value string, _ time.Time) error {

@@ -26,10 +26,11 @@ func (g *Gateway) aggregateHistory(ctx context.Context, r reading) (any, error) 
 	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
 		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
 	}
-	page := historyPage{after: ask.After, limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes}
+	page := historyPage{after: ask.After, limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes - correctionsBytes}
 	if err := page.fill(ctx, g.config.Actors, stream); err != nil {
 		return nil, stored(err)
 	}
+	page.corrections.link(stream, page.events)
 	if page.version == 0 && ask.After == 0 {
 		return nil, fmt.Errorf("%s: %w", stream, store.ErrNotFound)
 	}
@@ -47,10 +48,15 @@ type historyPage struct {
 	version uint64 // of the last event that was seen
 	next    uint64
 	events  []Event
+
+	corrections corrections
 }
 
 func (p *historyPage) fill(ctx context.Context, actors Actors, stream store.StreamID) error {
 	for e, err := range actors.History(ctx, stream, p.after) {
+		if err != nil && p.next != 0 {
+			return nil // the page is whole; who asks for the next one is told
+		}
 		if err != nil {
 			return err
 		}
@@ -58,46 +64,66 @@ func (p *historyPage) fill(ctx context.Context, actors Actors, stream store.Stre
 		if e.Version <= p.after {
 			continue
 		}
-		if more, err := p.add(e); !more {
-			return err
+		if p.next == 0 {
+			if err := p.add(e); err != nil {
+				return err
+			}
+		}
+		p.corrections.note(e)
+		if p.next != 0 && e.Version > p.next+correctionsAhead {
+			return nil
 		}
 	}
 	return nil
 }
 
-// add reports whether the event found its place.
-func (p *historyPage) add(recorded store.Recorded[any]) (bool, error) {
-	if len(p.events) == p.limit {
-		p.next = recorded.Version - 1
-		return false, nil
+// add puts the event on the page, or ends the page before its version: the next
+// page begins after a version, and would otherwise repeat parts of an event.
+func (p *historyPage) add(recorded store.Recorded[any]) error {
+	if len(p.events) >= p.limit && p.endBefore(recorded.Version) {
+		return nil
 	}
 	e, size, err := eventOf(recorded)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if size > p.room && len(p.events) > 0 {
-		p.next = recorded.Version - 1
-		return false, nil
+	if size > p.room && p.endBefore(recorded.Version) {
+		return nil
 	}
-	if size > p.room { // it alone fills more than an answer
+	if size > p.room { // its version alone fills more than an answer
 		e.Data, e.Omitted, size = nil, true, size-len(e.Data)
 	}
 	p.room -= size
 	p.events = append(p.events, e)
-	return true, nil
+	return nil
+}
+
+// endBefore ends the page before a version. It reports whether that left anything
+// in it; if not, nothing was done.
+func (p *historyPage) endBefore(version uint64) bool {
+	n := len(p.events)
+	for n > 0 && p.events[n-1].Version == version {
+		n--
+	}
+	if n == 0 {
+		return false
+	}
+	p.events, p.next = p.events[:n], version-1
+	return true
 }
 
 // eventOf returns the event as it is shown, and the bytes that takes.
 func eventOf(r store.Recorded[any]) (Event, int, error) {
-	data, err := json.Marshal(r.Data)
+	data, err := store.JSON.Marshal(r.Data) // with the fields that only an Unknown has
 	if err != nil {
 		return Event{}, 0, fmt.Errorf("%w: encode event %d of %s: %w", actor.ErrInternal, r.Version, r.Stream, err)
 	}
 	e := Event{
-		Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
+		Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
 		Command: EventCommand{
 			ID: r.Command.ID, Name: r.Command.Name, CorrelationID: r.Command.CorrelationID,
 			CausationID: r.Command.CausationID, Principal: r.Command.Principal, Traceparent: r.Command.Traceparent,
+			Corrects: r.Command.Corrects,
 		},
 	}
 	whole, err := json.Marshal(e)

@@ -144,7 +144,7 @@ func (m *metrics) aggregates(definitions []actor.Definition) map[string]*aggrega
 	all := make(map[string]*aggregate, len(definitions))
 	for _, d := range definitions {
 		a := &aggregate{definition: d, meters: map[string]*commandMeter{}}
-		for _, name := range d.CommandNames() {
+		for _, name := range append(d.CommandNames(), d.OldCommandNames()...) {
 			meter := m.meter(d.TypeName(), name)
 			a.meters[name] = &meter
 		}

@@ -25,8 +25,21 @@ func (g *Gateway) query(ctx context.Context, r reading) (any, error) {
 	})
 }
 
+// document answers one document, now or as it was.
 func (g *Gateway) document(ctx context.Context, r reading, view, key string) (any, error) {
-	d, err := g.config.Views.Get(ctx, view, key, r.headers.minPosition)
+	var ask documentRequest
+	if err := r.body(&ask); err != nil {
+		return nil, err
+	}
+	at := ask.moment()
+	if at == (projector.Moment{}) {
+		d, err := g.config.Views.Get(ctx, view, key, r.headers.minPosition)
+		return documentResponse{Type: typeDocument, Document: d}, err
+	}
+	if r.headers.minPosition > 0 {
+		return nil, &store.InvalidError{What: "header " + HeaderMinPosition, Reason: "the past does not wait for the view"}
+	}
+	d, err := g.config.Views.GetAt(ctx, view, key, at)
 	return documentResponse{Type: typeDocument, Document: d}, err
 }
 

@@ -46,6 +46,21 @@ func (f *fakeViews) Get(ctx context.Context, view, key string, min store.Positio
 	return d, nil
 }
 
+// GetAt has totals from position 10 on.
+func (f *fakeViews) GetAt(_ context.Context, view, key string, at projector.Moment) (projector.Document, error) {
+	switch {
+	case view == "reactions":
+		return projector.Document{}, fmt.Errorf("get from view %s: %w", view, projector.ErrNoDocuments)
+	case view != "totals":
+		return projector.Document{}, fmt.Errorf("%w: %s", projector.ErrNoView, view)
+	case at.Position > 100:
+		return projector.Document{}, &store.InvalidError{What: "position", Value: "101", Reason: "the log ends at position 100"}
+	case at.Time.IsZero() && at.Position < 10:
+		return projector.Document{}, fmt.Errorf("document %s: %w", key, store.ErrNotFound)
+	}
+	return projector.Document{Key: key, Position: 10, Document: json.RawMessage(fmt.Sprintf(`{"at":"%d %s"}`, at.Position, at.Time.Format(time.RFC3339)))}, nil
+}
+
 func (f *fakeViews) List(_ context.Context, view, cursor string, limit int, _ store.Position) ([]projector.Document, string, error) {
 	if view != "totals" {
 		return nil, "", fmt.Errorf("%w: %s", projector.ErrNoView, view)
@@ -137,6 +152,13 @@ func TestOutcomesOfQueries(t *testing.T) {
 		{"position of words", "bank.qry.totals.k=2F00001", "", []string{"Annals-Min-Position", "last"}, 400},
 		{"position ahead of the view", "bank.qry.totals.k=2F00001", "", []string{"Annals-Min-Position", "101", "Annals-Deadline", "30ms"}, 504},
 		{"deadline in the past", "bank.qry.totals.k=2F00001", "", []string{"Annals-Deadline", "-1s"}, 504},
+		{"past of an unknown view", "bank.qry.nothing.x", `{"at_position":12}`, nil, 404},
+		{"past of a view without documents", "bank.qry.reactions.x", `{"at_position":12}`, nil, 400},
+		{"past before the first event", "bank.qry.totals.x", `{"at_position":9}`, nil, 404},
+		{"past to come", "bank.qry.totals.x", `{"at_position":101}`, nil, 400},
+		{"past of a misspelt moment", "bank.qry.totals.x", `{"at_version":12}`, nil, 400},
+		{"past that waits", "bank.qry.totals.x", `{"at_position":12}`, []string{"Annals-Min-Position", "5"}, 400},
+		{"past by name of a day", "bank.qry.totals.x", `{"at_time":"yesterday"}`, nil, 400},
 		{"header of a command", "bank.qry.totals.k=2F00001", "", []string{"Annals-Expected-Version", "1"}, 400},
 		{"msgpack", "bank.qry.totals.k=2F00001", "", []string{"Content-Type", "application/msgpack"}, 400},
 		{"page of nothing", "bank.qry.totals", `{"limit":0}`, nil, 400},

@@ -23,6 +23,9 @@ type Request struct {
 	Body []byte
 	// Codec is how Body is encoded. Nil: the client's.
 	Codec store.Codec
+	// Schema is the version of the command's schema that Body is written in. 0: the
+	// last one that the node knows.
+	Schema int
 	Options
 }
 
@@ -40,6 +43,9 @@ type Options struct {
 	CorrelationID string
 	CausationID   string
 	Traceparent   string
+	// Corrects names the event that the command makes good, as
+	// [store.ParseCorrected] reads it; it is kept with the events.
+	Corrects string
 }
 
 // Send sends a command and returns what it did. While nobody responds, an
@@ -107,6 +113,13 @@ func (c *Client) commandMessage(r Request) (*nats.Msg, error) {
 		codec = c.config.Codec
 	}
 	header[HeaderContentType] = headerOf(codec)[HeaderContentType]
+	if r.Schema != 0 {
+		text := strconv.Itoa(r.Schema)
+		if _, err := ParseSchema(text); err != nil {
+			return nil, err
+		}
+		header[HeaderSchema] = []string{text}
+	}
 	return &nats.Msg{Subject: c.subjects.command(r.Stream.Type, token, r.Name), Header: header, Data: r.Body}, nil
 }
 
@@ -124,6 +137,7 @@ func (o *Options) header() (nats.Header, error) {
 		{HeaderCorrelationID, o.CorrelationID, store.MaxMetadataBytes},
 		{HeaderCausationID, o.CausationID, store.MaxMetadataBytes},
 		{HeaderTraceparent, o.Traceparent, store.MaxMetadataBytes},
+		{HeaderCorrects, o.Corrects, store.MaxMetadataBytes},
 	} {
 		if t.text == "" {
 			continue

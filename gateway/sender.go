@@ -23,7 +23,8 @@ func For[S, C, E any](c *Client, a actor.Aggregate[S, C, E]) Sender[C] {
 }
 
 // Send sends a command to the instance id, as [Client.Send] does, under an id
-// that is made up for this call.
+// that is made up for this call. It says in which schema version the command is
+// written, so that a node of a later build reads it as this one means it.
 func (s Sender[C]) Send(ctx context.Context, id string, command C) (actor.Result, error) {
 	return s.SendWith(ctx, id, command, Options{})
 }
@@ -40,6 +41,6 @@ func (s Sender[C]) SendWith(ctx context.Context, id string, command C, o Options
 }
 
 func (s Sender[C]) request(id string, command C, o Options) (Request, error) {
-	name, _, body, err := s.commands.Encode(s.client.config.Codec, command)
-	return Request{Stream: store.StreamID{Type: s.typeName, ID: id}, Name: name, Body: body, Codec: s.client.config.Codec, Options: o}, err
+	name, schema, body, err := s.commands.Encode(s.client.config.Codec, command)
+	return Request{Stream: store.StreamID{Type: s.typeName, ID: id}, Name: name, Body: body, Codec: s.client.config.Codec, Schema: schema, Options: o}, err
 }

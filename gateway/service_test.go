@@ -61,7 +61,7 @@ func TestServicesCanBeDiscovered(t *testing.T) {
 	}
 	want := map[string]string{
 		"bank.cmd.>": "annals-commands q", "bank.prt.>": "annals-commands owner", "bank.node.node-1.>": "annals-control q", "bank.qry.>": "annals-query q", "bank.ctl.info": "annals-control q",
-		"bank.ctl.aggregate.get": "annals-control q", "bank.ctl.aggregate.history": "annals-control q", "bank.ctl.projection.ls": "annals-control q", "bank.ctl.wait": "annals-control q",
+		"bank.ctl.aggregate.changes": "annals-control q", "bank.ctl.aggregate.diff": "annals-control q", "bank.ctl.aggregate.get": "annals-control q", "bank.ctl.aggregate.history": "annals-control q", "bank.ctl.projection.ls": "annals-control q", "bank.ctl.wait": "annals-control q",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("endpoints (-want +got):\n%s", diff)

@@ -139,7 +139,10 @@ type Event struct {
 	Version  uint64         `json:"version"`
 	Position store.Position `json:"position"`
 	ID       uuid.UUID      `json:"id"`
-	// Type is the event's wire name, Schema the version that it was stored in.
+	// Part tells apart what became of one stored event, from 0: all parts have its
+	// version, position and id.
+	Part int `json:"part,omitempty"`
+	// Type is the wire name of Data, Schema the version that the event was stored in.
 	Type   string `json:"type"`
 	Schema int    `json:"schema"`
 	// Time is when it was decided, in UTC.
@@ -149,6 +152,9 @@ type Event struct {
 	Data json.RawMessage `json:"data"`
 	// Omitted is set when Data is null because it is too large for an answer.
 	Omitted bool `json:"omitted,omitempty"`
+	// CorrectedBy are the versions, in the same stream, from which on later
+	// commands made the event good, as far as the answer looked ahead.
+	CorrectedBy []uint64 `json:"corrected_by,omitempty"`
 }
 
 // EventCommand is the command that an event answers.
@@ -159,6 +165,9 @@ type EventCommand struct {
 	CausationID   string `json:"causation_id,omitempty"`
 	Principal     string `json:"principal,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`
+	// Corrects names the event that the command made good: an id, or
+	// type/id/version.
+	Corrects string `json:"corrects,omitempty"`
 }
 
 // historyResponse is a page of a history. Next, if not 0, is the version after

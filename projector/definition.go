@@ -67,16 +67,27 @@ func (d Description) layout(model Model) Layout {
 	return Layout{Model: model, Indexes: d.indexes, Tables: d.tables}
 }
 
-// wants reports whether the view is to see events of that wire type.
+// wants reports whether the view may want to see what is stored under that wire type.
 func (d Description) wants(eventType string) bool { return d.only == nil || d.only[eventType] }
 
-// part is which share of a view's work is a worker's.
-type part struct{ nth, of int }
+// part is which share of a view's work is a worker's, or one document alone.
+type part struct {
+	nth, of int
+	only    string // the document's key; empty: all of the share
+}
+
+// isAll reports whether everything belongs to the part.
+func (p part) isAll() bool { return p.of == 1 && p.only == "" }
 
 func (w *worker) part() part { return part{nth: w.nth, of: w.p.desc.Workers} }
 
 // key reports whether the document under key is of this part.
-func (p part) key(key string) bool { return p.of == 1 || p.stream(store.StreamID{ID: key}) }
+func (p part) key(key string) bool {
+	if p.only != "" {
+		return key == p.only
+	}
+	return p.of == 1 || p.stream(store.StreamID{ID: key})
+}
 
 // stream reports whether the stream is of this part.
 func (p part) stream(s store.StreamID) bool { return p.of == 1 || s.Partition(p.of) == p.nth }
@@ -96,6 +107,7 @@ type common struct {
 	types          []string
 	known          []string // wire types of events
 	only           []string
+	origins        []string // wire types under which those of only may be stored
 	skip           []SkipEvent
 	workers        int
 	indexes, ddl   []string
@@ -112,9 +124,9 @@ func (c common) describe() Description {
 	}
 	if len(c.only) > 0 {
 		d.only = map[string]bool{}
-	}
-	for _, name := range c.only {
-		d.only[name] = true
+		for _, name := range c.origins {
+			d.only[name] = true
+		}
 	}
 	for _, s := range c.skip {
 		d.skip[eventAt{s.Stream, s.Version}] = s.Reason

@@ -13,7 +13,7 @@ import (
 // documentFolder is the folder of a document view. It holds decoded documents.
 type documentFolder[E, D any] struct {
 	view    Documents[E, D]
-	wire    wire[E]
+	wire    *wire[E]
 	part    part
 	cache   cache[D]
 	staged  []touching[E]
@@ -23,22 +23,33 @@ type documentFolder[E, D any] struct {
 
 // touching is a staged event and the documents it touches.
 type touching[E any] struct {
-	event  store.Recorded[E]
+	reading[E]
 	parked store.Position // see arrival
-	keys   []string
+	keys   []string       // each once if the event is split
+	// touched are the documents that each part of a split event touches.
+	touched [][]string
 }
 
 func (f *documentFolder[E, D]) stage(a arrival) (err error) {
-	event, err := f.wire.read(a)
+	read, err := f.wire.read(a)
 	if err != nil {
 		return err
 	}
-	defer f.wire.fault.contain(eventOf(event), &err)
-	keys, err := f.checkKeys(f.view.Keys(event))
-	if err != nil {
-		return f.wire.fault.handler(eventOf(event), err)
+	defer f.wire.fault.contain(eventOf(a.Recorded), &err)
+	s := touching[E]{reading: read, parked: a.parked}
+	for nth := range read.count() {
+		keys, err := f.checkKeys(f.view.Keys(read.nth(nth)))
+		if err != nil {
+			return f.wire.fault.handler(eventOf(a.Recorded), err)
+		}
+		if s.keys = keys; read.split {
+			s.touched = append(s.touched, keys)
+		}
 	}
-	f.staged = append(f.staged, touching[E]{event: event, parked: a.parked, keys: keys})
+	if read.split {
+		s.keys = slices.Compact(slices.Sorted(slices.Values(slices.Concat(s.touched...))))
+	}
+	f.staged = append(f.staged, s)
 	return nil
 }
 
@@ -55,7 +66,7 @@ func (f *documentFolder[E, D]) checkKeys(keys []string) ([]string, error) {
 			return nil, err
 		}
 	}
-	if f.part.of == 1 {
+	if f.part.isAll() {
 		return keys, nil
 	}
 	var mine []string // the definition's own slice stays as it is
@@ -124,9 +135,9 @@ func (f *documentFolder[E, D]) fits(keys []string, most room) bool {
 	return n <= most.documents
 }
 
-// apply folds one event into its documents. A document that has the event
-// already stays as it is: a torn commit left it ahead of the checkpoint, or Keys
-// named it twice.
+// apply folds one event into its documents, all parts of one that is split in one
+// step. A document that has the event already stays as it is: a torn commit left it
+// ahead of the checkpoint, or Keys named it twice.
 func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 	defer f.wire.fault.contain(eventOf(s.event), &err)
 	for _, key := range s.keys {
@@ -134,10 +145,11 @@ func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 		if d.has(s.event.Position, s.parked) {
 			continue
 		}
-		d.value = f.view.Fold(key, d.value, s.event)
 		d.folded(s.event.Position, s.parked)
-		if d.gone = f.view.Gone != nil && f.view.Gone(d.value); d.gone {
-			d.value = *new(D) // what comes next begins anew
+		for nth := range s.count() {
+			if !s.split || slices.Contains(s.touched[nth], key) {
+				f.foldInto(d, s.nth(nth))
+			}
 		}
 		if !d.changed {
 			d.changed = true
@@ -146,6 +158,13 @@ func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 		}
 	}
 	return nil
+}
+
+func (f *documentFolder[E, D]) foldInto(d *document[D], e store.Recorded[E]) {
+	d.value = f.view.Fold(d.key, d.value, e)
+	if d.gone = f.view.Gone != nil && f.view.Gone(d.value); d.gone {
+		d.value = *new(D) // what comes next begins anew
+	}
 }
 
 func (f *documentFolder[E, D]) pending() (changes, error) {

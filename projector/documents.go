@@ -21,9 +21,9 @@ type Documents[E, D any] struct {
 	// Events are the wire types of their events. An event of a followed type that
 	// is not among them parks its stream: nothing is skipped.
 	Events store.Types[E]
-	// Only are the wire types that the view wants to see. Events of others are
-	// passed over without being decoded, whether Events has them or not. Default
-	// none: all.
+	// Only are the wire types that the view wants to see, as Events names them
+	// today. Events that are not and do not become of these types are passed over
+	// without being decoded, whether Events has them or not. Default none: all.
 	Only []string
 	// Skip are events to leave out. Default none.
 	Skip []SkipEvent
@@ -40,7 +40,9 @@ type Documents[E, D any] struct {
 	Keys func(e store.Recorded[E]) []string
 	// Fold returns the document under key as it is after e. d is the document
 	// before e, D's zero value before its first event; Fold owns it and may reuse
-	// its maps and slices. The document is stored and served as encoding/json
+	// its maps and slices. Of an event that is split ([store.Split]) it gets one part
+	// after the other, and the document is stored with all of them or with none. The
+	// document is stored and served as encoding/json
 	// writes it, and must survive being read back.
 	Fold func(key string, d D, e store.Recorded[E]) D
 	// Gone reports whether a document that Fold returned is to be deleted. The
@@ -59,7 +61,7 @@ func (v Documents[E, D]) validate() error { return v.common().validate() }
 
 func (v Documents[E, D]) common() common {
 	c := common{
-		kind: ofDocuments, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(),
+		kind: ofDocuments, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
 		only: v.Only, skip: v.Skip, workers: v.Workers, indexes: v.Indexes,
 	}
 	switch {
@@ -75,8 +77,8 @@ func (v Documents[E, D]) folder(codec store.Codec, part part) folder {
 	return &documentFolder[E, D]{view: v, wire: v.wire(codec), part: part, cache: newCache[D]()}
 }
 
-func (v Documents[E, D]) wire(codec store.Codec) wire[E] {
-	return wire[E]{types: v.Events, codec: codec, fault: fault{view: v.Name}}
+func (v Documents[E, D]) wire(codec store.Codec) *wire[E] {
+	return newWire(v.Events, codec, v.Name, v.Only)
 }
 
 func (v Documents[E, D]) shower(codec store.Codec) shower { return v.wire(codec) }

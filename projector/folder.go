@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -88,56 +87,4 @@ func (f fault) contain(e EventError, err *error) {
 
 func eventOf[E any](e store.Recorded[E]) EventError {
 	return EventError{Stream: e.Stream, Version: e.Version, Position: e.Position, Type: e.Type}
-}
-
-// wire reads and shows events of a definition's types.
-type wire[E any] struct {
-	types store.Types[E]
-	codec store.Codec
-	fault fault
-}
-
-// read decodes the event. A decoder that panics is one more that cannot read it.
-func (w wire[E]) read(a arrival) (e store.Recorded[E], err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = w.fault.decode(eventOf(a.Recorded), &PanicError{Value: r, Stack: debug.Stack()})
-		}
-	}()
-	codec, schema, data := w.codec, a.Schema, a.Data
-	if a.edited != nil {
-		codec, schema, data = store.JSON, w.types.Schema(a.Type), a.edited
-	}
-	value, err := w.types.Decode(codec, a.Type, schema, data)
-	if err != nil {
-		return e, w.fault.decode(eventOf(a.Recorded), err)
-	}
-	return store.WithData(a.Recorded, value), nil
-}
-
-// show returns the event's data as JSON.
-func (w wire[E]) show(e store.Recorded[[]byte]) (data json.RawMessage, err error) {
-	value, err := w.read(arrival{Recorded: e})
-	if err != nil {
-		return nil, err
-	}
-	return store.JSON.Marshal(value.Data)
-}
-
-// accept reports whether data could stand in for those of an event.
-func (w wire[E]) accept(eventType string, data json.RawMessage) error {
-	if !w.types.Has(eventType) {
-		return fmt.Errorf("%w: %w", store.ErrInvalid, &store.UnknownTypeError{What: "event", Name: eventType})
-	}
-	if len(data) == 0 {
-		return &store.InvalidError{What: "data", Value: "", Reason: "they are empty"}
-	}
-	_, err := w.types.DecodeStrict(store.JSON, eventType, data)
-	return err
-}
-
-// shower is what every wire is, whatever its events.
-type shower interface {
-	show(e store.Recorded[[]byte]) (json.RawMessage, error)
-	accept(eventType string, data json.RawMessage) error
 }

@@ -19,6 +19,7 @@ type Group struct {
 	metrics  *metrics
 	families []*family
 	byName   map[string]*family
+	pasts    chan struct{} // held while a document of the past is folded
 	started  sync.Once
 }
 
@@ -28,7 +29,7 @@ func NewGroup(cfg Config) (*Group, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Group{cfg: cfg, byName: map[string]*family{}}
+	g := &Group{cfg: cfg, byName: map[string]*family{}, pasts: make(chan struct{}, maxPasts)}
 	for _, def := range cfg.Projections {
 		name := def.Describe().Name
 		if g.byName[name] == nil {

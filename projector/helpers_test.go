@@ -82,6 +82,20 @@ func newWriter(t testing.TB, log store.Log) *writer {
 // append stores one commit and returns the position of its last event.
 func (w *writer) append(stream store.StreamID, es ...event) store.Position {
 	w.t.Helper()
+	stored := make([]store.Event, len(es))
+	for i, e := range es {
+		name, schema, data, err := events.Encode(w.log.Codec(), e)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		stored[i] = store.Event{Type: name, Schema: schema, Data: data}
+	}
+	return w.store(stream, stored...)
+}
+
+// store appends a commit of events as they are, whoever may have encoded them.
+func (w *writer) store(stream store.StreamID, es ...store.Event) store.Position {
+	w.t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := &store.Commit{
@@ -90,13 +104,7 @@ func (w *writer) append(stream store.StreamID, es ...event) store.Position {
 		After:    w.heads[stream],
 		Time:     time.Now().UTC().Truncate(time.Microsecond),
 		Commands: []store.Command{{ID: uuid.NewString(), Name: "test"}},
-	}
-	for _, e := range es {
-		name, schema, data, err := events.Encode(w.log.Codec(), e)
-		if err != nil {
-			w.t.Fatal(err)
-		}
-		c.Events = append(c.Events, store.Event{Type: name, Schema: schema, Data: data})
+		Events:   es,
 	}
 	head, err := w.log.Append(context.Background(), c)
 	if err != nil {

@@ -82,8 +82,9 @@ func (g *Group) Retry(ctx context.Context, view, id string) (DeadLetter, error) 
 
 // Edit gives the event that a parked stream waits at other data, for this model
 // and from the next try on: JSON, as its type's fields are named. at is the event's
-// version, so that nobody edits another than they saw. The log keeps the event as
-// it is. by is who says so.
+// version, so that nobody edits another than they saw. The data are in the schema
+// that the event was stored in, in which [Group.LetterEvents] shows it. The log keeps
+// the event as it is. by is who says so.
 //
 // Errors beside those of [Group.Retry]: [store.ErrConflict] if the stream waits at
 // another event, [store.ErrInvalid] if the data are not of its type.
@@ -92,8 +93,8 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 		if err := l.waitsAt(at); err != nil {
 			return refusal{err}
 		}
-		if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(l.Event, data); err != nil {
-			return refusal{err}
+		if err := r.accepts(ctx, l, data); err != nil {
+			return err
 		}
 		edited := *l
 		edited.Edited, edited.By = slices.Clone(data), by
@@ -104,6 +105,24 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 		return err
 	})
 	return err
+}
+
+// accepts refuses data that could not stand in for those of the event that the
+// stream waits at.
+func (r *run) accepts(ctx context.Context, l *letter, data json.RawMessage) error {
+	q := r.w.queue(ctx, l, r.stored.Position)
+	defer q.stop()
+	next, _, err := q.peek(1)
+	if err != nil {
+		return err
+	}
+	if len(next) == 0 {
+		return refusal{fmt.Errorf("%w: %s waits at no event any more", ErrNoLetter, l.Stream)}
+	}
+	if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(next[0].event, data); err != nil {
+		return refusal{err}
+	}
+	return nil
 }
 
 // Skip leaves out the event that a parked stream waits at, records that with the

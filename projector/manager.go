@@ -45,6 +45,7 @@ func (f *family) manage(ctx context.Context) {
 	m := &manager{f: f, running: map[Model]*runner{}, tasks: map[string]bool{}}
 	ctx, stop := context.WithCancel(ctx)
 	m.ends.Go(func() { f.sample(ctx) })
+	m.ends.Go(func() { f.names(ctx) })
 	for failures := 0; ctx.Err() == nil && f.cfg.assigned(f.name); {
 		var again time.Duration
 		if err := m.step(ctx); err != nil && ctx.Err() == nil {

@@ -37,7 +37,8 @@ type Reaction[E any] struct {
 	// default 1. Another number needs a new version. Where the store
 	// is shared they may run in several groups, see [Config.Spread].
 	Workers int
-	// React is called for each event, again if it fails. An error or a panic that
+	// React is called for each event, again if it fails; of one that is split
+	// ([store.Split]) for each part, and again for all of them. An error or a panic that
 	// stays parks the event's stream; an error that matches [store.ErrUnavailable]
 	// has the worker wait instead. ctx ends when the worker is to stop.
 	React func(ctx context.Context, e store.Recorded[E]) error
@@ -52,7 +53,7 @@ func (v Reaction[E]) validate() error { return v.common().validate() }
 
 func (v Reaction[E]) common() common {
 	c := common{
-		kind: ofReactions, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(),
+		kind: ofReactions, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
 		only: v.Only, skip: v.Skip, workers: v.Workers, fromNow: v.From == FromNow,
 	}
 	if v.React == nil {
@@ -68,8 +69,8 @@ func (v Reaction[E]) folder(codec store.Codec, _ part) folder {
 	return &reactionFolder[E]{view: v, wire: v.wire(codec)}
 }
 
-func (v Reaction[E]) wire(codec store.Codec) wire[E] {
-	return wire[E]{types: v.Events, codec: codec, fault: fault{view: v.Name}}
+func (v Reaction[E]) wire(codec store.Codec) *wire[E] {
+	return newWire(v.Events, codec, v.Name, v.Only)
 }
 
 func (v Reaction[E]) shower(codec store.Codec) shower { return v.wire(codec) }
@@ -77,8 +78,8 @@ func (v Reaction[E]) shower(codec store.Codec) shower { return v.wire(codec) }
 // reactionFolder is the folder of a reaction: to apply an event is to react.
 type reactionFolder[E any] struct {
 	view   Reaction[E]
-	wire   wire[E]
-	staged []store.Recorded[E]
+	wire   *wire[E]
+	staged []reading[E]
 }
 
 func (f *reactionFolder[E]) stage(a arrival) error {
@@ -95,7 +96,7 @@ func (f *reactionFolder[E]) admit([]string, []Document) error { return nil }
 
 // fold stops when it is time to write, or to end: nobody knows how long reacting takes.
 func (f *reactionFolder[E]) fold(ctx context.Context, most room) (applied int, err error) {
-	for _, e := range f.staged {
+	for i := range f.staged {
 		if applied > 0 && !time.Now().Before(most.until) {
 			break
 		}
@@ -103,13 +104,22 @@ func (f *reactionFolder[E]) fold(ctx context.Context, most room) (applied int, e
 			err = errTold
 			break
 		}
-		if err = f.react(ctx, e); err != nil {
+		if err = f.reactAll(ctx, &f.staged[i]); err != nil {
 			break
 		}
 		applied++
 	}
 	f.staged = append(f.staged[:0], f.staged[applied:]...)
 	return applied, err
+}
+
+func (f *reactionFolder[E]) reactAll(ctx context.Context, r *reading[E]) error {
+	for nth := range r.count() {
+		if err := f.react(ctx, r.nth(nth)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (f *reactionFolder[E]) react(ctx context.Context, e store.Recorded[E]) (err error) {

@@ -36,7 +36,8 @@ type Tables[E any] struct {
 	// Tables are the statements that make the tables. They run once, when the model
 	// is created.
 	Tables []string
-	// Apply changes the tables. It is called for each event in the transaction that
+	// Apply changes the tables. It is called for each event, and each part of one that
+	// is split ([store.Split]), in the transaction that
 	// stores the checkpoint, and again if that has to be repeated; so it keeps
 	// nothing and does nothing else. An error or a panic rolls the transaction back
 	// and, if it stays, parks the event's stream; an error that matches
@@ -56,7 +57,7 @@ func (v Tables[E]) validate() error { return v.common().validate() }
 
 func (v Tables[E]) common() common {
 	c := common{
-		kind: ofTables, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(),
+		kind: ofTables, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
 		only: v.Only, skip: v.Skip, workers: v.Workers, ddl: v.Tables,
 	}
 	switch {
@@ -72,8 +73,8 @@ func (v Tables[E]) folder(codec store.Codec, _ part) folder {
 	return &tableFolder[E]{view: v, wire: v.wire(codec)}
 }
 
-func (v Tables[E]) wire(codec store.Codec) wire[E] {
-	return wire[E]{types: v.Events, codec: codec, fault: fault{view: v.Name}}
+func (v Tables[E]) wire(codec store.Codec) *wire[E] {
+	return newWire(v.Events, codec, v.Name, v.Only)
 }
 
 func (v Tables[E]) shower(codec store.Codec) shower { return v.wire(codec) }
@@ -113,9 +114,9 @@ func (v Tables[E]) answer(ctx context.Context, tx *sql.Tx, key string) (data jso
 // when they are written.
 type tableFolder[E any] struct {
 	view   Tables[E]
-	wire   wire[E]
-	staged []store.Recorded[E]
-	batch  []store.Recorded[E]
+	wire   *wire[E]
+	staged []reading[E]
+	batch  []reading[E]
 }
 
 func (f *tableFolder[E]) stage(a arrival) error {
@@ -145,9 +146,11 @@ func (f *tableFolder[E]) pending() (changes, error) {
 }
 
 func (f *tableFolder[E]) apply(ctx context.Context, tx *sql.Tx) error {
-	for _, e := range f.batch {
-		if err := f.one(ctx, tx, e); err != nil {
-			return err
+	for i := range f.batch {
+		for nth := range f.batch[i].count() {
+			if err := f.one(ctx, tx, f.batch[i].nth(nth)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

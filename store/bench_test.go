@@ -104,7 +104,7 @@ func BenchmarkTypes(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := types.DecodeStrict(codec, "submitted", data); err != nil {
+				if _, err := types.DecodeStrict(codec, "submitted", 0, data); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -88,6 +88,15 @@ type Command struct {
 	Principal string
 	// Traceparent is the W3C trace context.
 	Traceparent string
+	// Corrects names the event that the command makes good, as [Corrected] prints
+	// it; empty if it corrects none.
+	Corrects string
+	// Data is the command's encoded value, where a namespace keeps its commands;
+	// otherwise empty. It belongs to the commit.
+	Data []byte
+	// Schema is the version of the command's schema that Data is written in, from
+	// 1; 0 without Data.
+	Schema int
 }
 
 // Limits of the texts that travel with a command, in bytes.
@@ -127,7 +136,12 @@ type Recorded[E any] struct {
 	// ID is unique among all events: derived from stream, command and the
 	// event's index among that command's events, so a repeated decision makes
 	// the same ids.
-	ID   uuid.UUID
+	ID uuid.UUID
+	// Part tells the values apart that this build makes of one stored event, from
+	// 0: see [Split]. They have all else in common but Type and Data.
+	Part int
+	// Type is the event's wire name: as it was stored, or, once Data is decoded, that
+	// of Data.
 	Type string
 	// Schema is the version that the event was stored in.
 	Schema int
@@ -186,7 +200,7 @@ func eventID(s StreamID, command string, nth int) uuid.UUID {
 // WithData returns r with other data.
 func WithData[D, E any](r Recorded[D], data E) Recorded[E] {
 	return Recorded[E]{
-		Stream: r.Stream, Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type,
+		Stream: r.Stream, Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type,
 		Schema: r.Schema, Time: r.Time, Epoch: r.Epoch, Command: r.Command, Data: data,
 	}
 }

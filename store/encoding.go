@@ -50,6 +50,9 @@ func (c *Commit) dataBytes() int {
 	for i := range c.Events {
 		size += len(c.Events[i].Data)
 	}
+	for i := range c.Commands {
+		size += len(c.Commands[i].Data)
+	}
 	return size
 }
 

@@ -137,6 +137,14 @@ func TestEncodeCommitRefuses(t *testing.T) {
 		{"command id with NUL", store.ErrInvalid, func(c *store.Commit) { c.Commands[0].ID = "a\x00" }},
 		{"principal with a line break", store.ErrInvalid, func(c *store.Commit) { c.Commands[0].Principal = "a\nb" }},
 		{"correlation id too long", store.ErrTooLarge, func(c *store.Commit) { c.Commands[0].CorrelationID = long }},
+		{"correction of nothing", store.ErrInvalid, func(c *store.Commit) { c.Commands[0].Corrects = "application/1/0" }},
+		{"correction that is spelt otherwise", store.ErrInvalid, func(c *store.Commit) { c.Commands[0].Corrects = "application/1/07" }},
+		{"data without a schema", store.ErrInvalid, func(c *store.Commit) { c.Commands[0].Data = []byte{0x80} }},
+		{"a schema without data", store.ErrInvalid, func(c *store.Commit) { c.Commands[1].Schema = 1 }},
+		{"a schema out of range", store.ErrInvalid, func(c *store.Commit) { c.Commands[0].Data, c.Commands[0].Schema = []byte{0x80}, 1<<15+1 }},
+		{"data too large together", store.ErrTooLarge, func(c *store.Commit) {
+			c.Commands[0].Data, c.Commands[0].Schema = make([]byte, store.MaxCommitBytes), 1
+		}},
 		{"causation id too long", store.ErrTooLarge, func(c *store.Commit) { c.Commands[0].CausationID = long }},
 		{"principal too long", store.ErrTooLarge, func(c *store.Commit) { c.Commands[0].Principal = long }},
 		{"traceparent too long", store.ErrTooLarge, func(c *store.Commit) { c.Commands[0].Traceparent = long }},
@@ -288,7 +296,7 @@ func TestRecorded(t *testing.T) {
 		if e.Version != 301+uint64(i) || e.Position != store.PositionOf(sequence, i) || e.Stream != c.Stream || !e.Time.Equal(c.Time) {
 			t.Errorf("event %d: %+v", i, e)
 		}
-		if want := c.Commands[c.Events[i].Command]; e.Command != want {
+		if want := c.Commands[c.Events[i].Command]; !cmp.Equal(e.Command, want) {
 			t.Errorf("event %d answers %+v, want %+v", i, e.Command, want)
 		}
 		ids[e.ID] = true

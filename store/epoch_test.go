@@ -15,11 +15,12 @@ import (
 // epoch is one as leases give them: a revision that began at Unix milliseconds.
 const epoch = 1_767_225_600_123
 
-// fullCommits are a commit written without a lease and one written under one.
+// fullCommits are a commit written without a lease, one written under one, and
+// those that hold of their commands what a namespace may keep.
 func fullCommits(t testing.TB, codec store.Codec) []*store.Commit {
 	leased := fullCommit(t, codec)
 	leased.Epoch = epoch
-	return []*store.Commit{fullCommit(t, codec), leased}
+	return []*store.Commit{fullCommit(t, codec), leased, keptCommit(t, codec, 0), keptCommit(t, codec, epoch)}
 }
 
 func fullSnapshots() []*store.Snapshot {
@@ -129,7 +130,8 @@ func TestEpochHasOneLayout(t *testing.T) {
 		"a field more than there is":                       "\x9d\x01" + string(plain[2:]),
 		"a field less than there is":                       "\x9c\x02" + packed[2:],
 		"epoch zero":                                       packed[:at] + "\x00" + packed[at+1:],
-		"a layout that is not known":                       "\x9d\x03" + packed[2:],
+		"kept commands in the layout without":              "\x9d\x03" + packed[2:],
+		"a layout that is not known":                       "\x9d\x04" + packed[2:],
 	} {
 		if c, err := store.DecodeCommit(store.MsgPack, store.Sealed(store.MsgPack, []byte(bad)), sequence); !errors.Is(err, store.ErrDamaged) {
 			t.Errorf("%s: %+v, %v, want damage", name, c, err)
@@ -141,7 +143,7 @@ func TestEpochHasOneLayout(t *testing.T) {
 		"readable, no epoch in the layout with":    {`"epoch":1767225600123,`, ``},
 		"readable, epoch zero":                     {`"epoch":1767225600123,`, `"epoch":0,`},
 		"readable, negative":                       {`"epoch":1767225600123,`, `"epoch":-1,`},
-		"readable, a layout that is not known":     {`"format":2`, `"format":3`},
+		"readable, a layout that is not known":     {`"format":2`, `"format":4`},
 	} {
 		bad := strings.Replace(readable, change[0], change[1], 1)
 		if bad == readable {

@@ -31,7 +31,7 @@ func ExampleTypes() {
 	event, err := events.Decode(store.JSON, name, schema, data)
 	fmt.Printf("%#v %v\n", event, err)
 
-	_, err = events.DecodeStrict(store.JSON, "lit", []byte(`{"percent":40,"colour":"red"}`))
+	_, err = events.DecodeStrict(store.JSON, "lit", 0, []byte(`{"percent":40,"colour":"red"}`))
 	fmt.Println(err)
 	_, err = events.Decode(store.JSON, "smashed", 1, data)
 	fmt.Println(err)

@@ -41,6 +41,12 @@ func (m *Memory) Remove(sequence uint64) {
 	}
 }
 
+// WithoutArchive returns the log as one that was opened without an archive.
+func (m *Memory) WithoutArchive() *Memory {
+	m.config.Archive = nil
+	return m
+}
+
 // ForgeSnapshot stores bytes as the snapshot of a stream.
 func (m *Memory) ForgeSnapshot(id StreamID, data []byte) {
 	m.mu.Lock()
@@ -69,5 +75,6 @@ func FitsMsgPack(data []byte, v any) error {
 	if err := GuardMsgPack(data); err != nil {
 		return err
 	}
-	return MsgPack.(*msgpackCodec).shapes.check(data, v)
+	_, err := MsgPack.(*msgpackCodec).shapes.check(data, v)
+	return err
 }

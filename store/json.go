@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"sync"
 )
 
@@ -17,6 +18,7 @@ var JSON Codec = &jsonCodec{}
 type jsonCodec struct {
 	buffers sync.Pool
 	times   timeFields
+	keepers keepers
 }
 
 // Name implements [Codec].
@@ -38,6 +40,12 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 		return nil, unfit(v, err)
 	}
 	data := bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
+	if held, keeper := c.keepers.held(v); held != (Unknown{}) {
+		var err error
+		if data, err = keeper.addJSON(data, held); err != nil {
+			return nil, unfit(v, err)
+		}
+	}
 	if err := guardJSON(data); err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
@@ -60,6 +68,16 @@ func (c *jsonCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 		return unfit(v, err)
 	}
 	c.times.toUTC(v)
+	keeper := c.keepers.of(reflect.TypeOf(v).Elem())
+	if keeper == nil {
+		return nil
+	}
+	rest, _ := keeper.target(v)
+	kept, err := keeper.keepJSON(data)
+	if err != nil {
+		return unfit(v, err)
+	}
+	rest.Set(reflect.ValueOf(kept))
 	return nil
 }
 

@@ -42,6 +42,10 @@ type commandJSON struct {
 	CausationID   string `json:"causation_id,omitempty"`
 	Principal     string `json:"principal,omitempty"`
 	Traceparent   string `json:"traceparent,omitempty"`
+	Corrects      string `json:"corrects,omitempty"`
+	Schema        int    `json:"schema,omitempty"`
+
+	Data json.RawMessage `json:"data,omitempty"`
 }
 
 type eventJSON struct {
@@ -58,10 +62,8 @@ const (
 )
 
 func encodeCommitJSON(c *Commit) ([]byte, error) {
-	for i := range c.Events {
-		if err := embeddable(c.Events[i].Data); err != nil {
-			return nil, fmt.Errorf("data of %s: %w", c.Events[i].Type, err)
-		}
+	if err := c.embeddable(); err != nil {
+		return nil, err
 	}
 	var b bytes.Buffer
 	b.Grow(2 * c.packedBytes())
@@ -73,7 +75,25 @@ func encodeCommitJSON(c *Commit) ([]byte, error) {
 	return appendSumJSON(bytes.TrimSuffix(b.Bytes(), []byte("}\n"))), nil
 }
 
-// embeddable reports whether an event's data may stand in a commit's JSON.
+// embeddable reports whether all data of c may stand in its JSON.
+func (c *Commit) embeddable() error {
+	for i := range c.Events {
+		if err := embeddable(c.Events[i].Data); err != nil {
+			return fmt.Errorf("data of %s: %w", c.Events[i].Type, err)
+		}
+	}
+	for i := range c.Commands {
+		if len(c.Commands[i].Data) == 0 {
+			continue
+		}
+		if err := embeddable(c.Commands[i].Data); err != nil {
+			return fmt.Errorf("data of command %s: %w", c.Commands[i].Name, err)
+		}
+	}
+	return nil
+}
+
+// embeddable reports whether data may stand in a commit's JSON.
 func embeddable(data []byte) error {
 	if err := guardJSON(data); err != nil {
 		return err
@@ -86,7 +106,7 @@ func embeddable(data []byte) error {
 
 func (c *Commit) toJSON() *commitJSON {
 	j := &commitJSON{
-		Format:   formatOf(c.Epoch),
+		Format:   c.format(),
 		Type:     c.Stream.Type,
 		ID:       c.Stream.ID,
 		Commit:   c.ID,
@@ -100,6 +120,7 @@ func (c *Commit) toJSON() *commitJSON {
 		j.Commands[i] = commandJSON{
 			ID: m.ID, Name: m.Name, BodyHash: formatBodyHash(m.BodyHash), CorrelationID: m.CorrelationID,
 			CausationID: m.CausationID, Principal: m.Principal, Traceparent: m.Traceparent,
+			Corrects: m.Corrects, Schema: m.Schema, Data: m.Data,
 		}
 	}
 	for i, e := range c.Events {
@@ -119,10 +140,11 @@ func decodeCommitJSON(stored []byte) (*Commit, error) {
 	if err := json.Unmarshal(stored, &j); err != nil {
 		return nil, err
 	}
-	if j.Format != formatOf(j.Epoch) {
+	c, err := j.commit()
+	if err == nil && j.Format != c.format() {
 		return nil, errFormat
 	}
-	return j.commit()
+	return c, err
 }
 
 func (j *commitJSON) commit() (*Commit, error) {
@@ -146,6 +168,7 @@ func (j *commitJSON) commit() (*Commit, error) {
 		c.Commands[i] = Command{
 			ID: m.ID, Name: m.Name, BodyHash: bodyHash, CorrelationID: m.CorrelationID,
 			CausationID: m.CausationID, Principal: m.Principal, Traceparent: m.Traceparent,
+			Corrects: m.Corrects, Schema: m.Schema, Data: []byte(m.Data),
 		}
 	}
 	for i, e := range j.Events {

@@ -72,7 +72,7 @@ func TestDecodeCommitRefusesLayouts(t *testing.T) {
 		}
 	}
 	packed := store.Unsealed(store.MsgPack, mustEncode(t, store.MsgPack, fullCommit(t, store.MsgPack)))
-	packed[1] = 3
+	packed[1] = 4
 	if _, err := store.DecodeCommit(store.MsgPack, store.Sealed(store.MsgPack, packed), sequence); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "format") {
 		t.Errorf("another format: %v, want damage that says so", err)
 	}

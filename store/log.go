@@ -119,12 +119,16 @@ type Snapshot struct {
 // Snapshots keeps the last snapshot of each stream. All methods may be called
 // from many goroutines.
 type Snapshots interface {
-	// Save replaces the stream's snapshot. A snapshot over the limit of the
-	// store is refused with [ErrTooLarge]; every other error is [ErrUnavailable].
-	// s is not kept.
+	// Save replaces the stream's snapshot, in one step: who loads meanwhile gets
+	// the one before or this one. Of several that are saved at the same time one
+	// stays. A snapshot over the limit of the store is refused with [ErrTooLarge],
+	// and one that cannot be with [ErrInvalid]; every other error is
+	// [ErrUnavailable], and then a part of a large one may be stored, which is
+	// never loaded. s is not kept.
 	Save(ctx context.Context, s *Snapshot) error
 	// Load returns the stream's snapshot, which belongs to the caller. Errors:
-	// [ErrNotFound], [ErrDamaged] if the bytes are not what was saved,
+	// [ErrNotFound], [ErrDamaged] if the bytes are not what was saved, or not all
+	// are there, [ErrTooLarge] if it is over the limit of this store,
 	// [ErrUnavailable].
 	Load(ctx context.Context, id StreamID) (*Snapshot, error)
 	// Delete removes it. Deleting what is not there is no error.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"sync"
@@ -15,6 +16,12 @@ type MemoryConfig struct {
 	// Partitions is how many partitions streams are spread over. Default: 128,
 	// as in every log.
 	Partitions int
+	// Archive is what the log may be truncated to, and reads on in. Default: none;
+	// the log is never truncated.
+	Archive Archive
+	// SnapshotBytes is the largest snapshot that is kept, in bytes as it is
+	// stored. Default, and at most, [MaxSnapshotBytes].
+	SnapshotBytes int
 }
 
 // defaultPartitions is a number that no cluster has nodes for, and small enough
@@ -27,6 +34,9 @@ func (c MemoryConfig) withDefaults() MemoryConfig {
 	}
 	if c.Partitions <= 0 {
 		c.Partitions = defaultPartitions
+	}
+	if c.SnapshotBytes <= 0 {
+		c.SnapshotBytes = MaxSnapshotBytes
 	}
 	return c
 }
@@ -44,13 +54,15 @@ type Memory struct {
 	streams   map[StreamID]*memoryStream
 	types     map[string][]uint64 // the sequences of each aggregate type's commits
 	snapshots map[StreamID][]byte
-	feeds     map[string]*memoryFeed // the feeds that have a name
-	appended  chan struct{}          // closed at the next append; nil if nobody waits
+	pasts     map[StreamID]map[uint64][]byte // by mark
+	feeds     map[string]*memoryFeed         // the feeds that have a name
+	appended  chan struct{}                  // closed at the next append; nil if nobody waits
 }
 
 var (
 	_ Log       = (*Memory)(nil)
 	_ Snapshots = (*Memory)(nil)
+	_ Truncater = (*Memory)(nil)
 )
 
 // entry is one stored commit.
@@ -59,6 +71,8 @@ type entry struct {
 	stored []byte
 	last   Position
 	after  uint64 // the version that it follows
+
+	truncated bool // stored is in the archive
 }
 
 // NewMemory returns an empty log.
@@ -68,6 +82,7 @@ func NewMemory(config MemoryConfig) *Memory {
 		streams:   map[StreamID]*memoryStream{},
 		types:     map[string][]uint64{},
 		snapshots: map[StreamID][]byte{},
+		pasts:     map[StreamID]map[uint64][]byte{},
 		feeds:     map[string]*memoryFeed{},
 	}
 }
@@ -98,7 +113,7 @@ func (m *Memory) Append(ctx context.Context, c *Commit) (Head, error) {
 	}
 	head := c.After
 	if head != s.head {
-		if head, err = m.notNext(s, c, stored); err != nil {
+		if head, err = m.notNext(ctx, s, c, stored); err != nil {
 			return Head{}, err
 		}
 	} else {
@@ -133,8 +148,16 @@ func (m *Memory) add(s *memoryStream, stored []byte, hash Hash, events int) Head
 // notNext tells a commit that was stored already from one that came too late:
 // the commit that follows c.After is c itself, or it is not. It is called with
 // the lock.
-func (m *Memory) notNext(s *memoryStream, c *Commit, stored []byte) (Head, error) {
-	if next, ok := s.nextAfter(c.After.Sequence); ok && bytes.Equal(m.entries[next-1].stored, stored) {
+func (m *Memory) notNext(ctx context.Context, s *memoryStream, c *Commit, stored []byte) (Head, error) {
+	next, ok := s.nextAfter(c.After.Sequence)
+	own := ok && bytes.Equal(m.entries[next-1].stored, stored)
+	if ok && m.entries[next-1].truncated {
+		var err error
+		if own, err = m.archivedOwn(ctx, c, HashOf(stored)); err != nil {
+			return Head{}, &UnknownError{Stream: s.id, Reason: err}
+		}
+	}
+	if own {
 		return Head{
 			Version:  c.After.Version + uint64(len(c.Events)),
 			Sequence: next,
@@ -153,32 +176,42 @@ func (m *Memory) notNext(s *memoryStream, c *Commit, stored []byte) (Head, error
 // Read implements [Log].
 func (m *Memory) Read(ctx context.Context, id StreamID, after Head) iter.Seq2[*Commit, error] {
 	return func(yield func(*Commit, error) bool) {
-		if err := id.Validate(); err != nil {
-			yield(nil, err)
-			return
+		err := id.Validate()
+		if err == nil {
+			err = m.read(ctx, id, after, func(c *Commit) bool { return yield(c, nil) })
 		}
-		rest, err := m.tail(id, after)
-		if err != nil {
+		if err != nil && !errors.Is(err, errStopped) {
 			yield(nil, err)
-			return
-		}
-		head := after
-		for _, e := range rest {
-			if err := ctx.Err(); err != nil {
-				yield(nil, fmt.Errorf("read %s: %w: %w", id, ErrUnavailable, err))
-				return
-			}
-			c, err := DecodeNext(m.config.Codec, bytes.Clone(e.stored), e.last.Sequence(), id, head)
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if !yield(c, nil) {
-				return
-			}
-			head = c.Head()
 		}
 	}
+}
+
+// errStopped says that whoever reads wants no more.
+var errStopped = errors.New("stopped")
+
+func (m *Memory) read(ctx context.Context, id StreamID, head Head, yield func(*Commit) bool) error {
+	rest, err := m.tail(id, head)
+	if err != nil {
+		return err
+	}
+	rest, head, err = m.readArchived(ctx, id, head, rest, yield)
+	if err != nil {
+		return err
+	}
+	for _, e := range rest {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read %s: %w: %w", id, ErrUnavailable, err)
+		}
+		c, err := DecodeNext(m.config.Codec, bytes.Clone(e.stored), e.last.Sequence(), id, head)
+		if err != nil {
+			return err
+		}
+		if !yield(c) {
+			return errStopped
+		}
+		head = c.Head()
+	}
+	return nil
 }
 
 // tail returns the stream's entries after the head, which must be one that the

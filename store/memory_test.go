@@ -18,8 +18,11 @@ func TestMemory(t *testing.T) {
 }
 
 func openMemory(codec store.Codec) storetest.Store {
-	m := store.NewMemory(store.MemoryConfig{Codec: codec})
-	return openOver(m, m)
+	shelf := &storetest.Shelf{}
+	m := store.NewMemory(store.MemoryConfig{Codec: codec, Archive: shelf})
+	s := openOver(m, m)
+	s.Shelf = shelf
+	return s
 }
 
 // openOver opens a log that stands on m.
@@ -33,6 +36,8 @@ func openOver(m *store.Memory, log store.Log) storetest.Store {
 		Forge:         func(_ *testing.T, id store.StreamID, data []byte) { m.Forge(id, data) },
 		Flip:          func(_ *testing.T, c *store.Commit) { m.Flip(c.Sequence) },
 		Remove:        func(_ *testing.T, c *store.Commit) { m.Remove(c.Sequence) },
+		Truncate:      m.Truncate,
+		Bare:          func(*testing.T) store.Log { return m.WithoutArchive() },
 		ForgeSnapshot: func(_ *testing.T, id store.StreamID, data []byte) { m.ForgeSnapshot(id, data) },
 	}
 }

@@ -1,8 +1,9 @@
 package store
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -95,7 +96,7 @@ func (f *memoryFeed) Next(ctx context.Context, limit int) ([]*Commit, error) {
 			return nil, err
 		}
 		if len(batch) > 0 {
-			return f.decode(batch)
+			return f.decode(ctx, batch)
 		}
 		select {
 		case <-ctx.Done():
@@ -139,12 +140,12 @@ func (f *memoryFeed) wants(e entry) bool {
 	return len(f.types) == 0 || slices.Contains(f.types, e.stream.id.Type)
 }
 
-func (f *memoryFeed) decode(batch []entry) ([]*Commit, error) {
+func (f *memoryFeed) decode(ctx context.Context, batch []entry) ([]*Commit, error) {
 	commits := make([]*Commit, len(batch))
 	for i, e := range batch {
-		c, err := DecodeCommit(f.log.config.Codec, bytes.Clone(e.stored), e.last.Sequence())
+		c, err := f.log.commit(ctx, e)
 		if err != nil {
-			return nil, f.stopBefore(batch[0], e, err)
+			return nil, cmp.Or(ctx.Err(), f.stopBefore(batch[0], e, err))
 		}
 		commits[i] = c
 	}
@@ -153,14 +154,17 @@ func (f *memoryFeed) decode(batch []entry) ([]*Commit, error) {
 
 // stopBefore makes the feed fail in the same way for ever, rather than go on
 // with what comes after the damage.
-func (f *memoryFeed) stopBefore(first, damaged entry, cause error) error {
+func (f *memoryFeed) stopBefore(first, failed entry, cause error) error {
 	f.log.mu.Lock()
 	defer f.log.mu.Unlock()
 	f.after = first.last.Sequence() - 1
+	if !errors.Is(cause, ErrDamaged) {
+		return fmt.Errorf("feed: %w", cause)
+	}
 	return &DamageError{
-		Stream:   damaged.stream.id,
-		Version:  damaged.after + 1,
-		Sequence: damaged.last.Sequence(),
+		Stream:   failed.stream.id,
+		Version:  failed.after + 1,
+		Sequence: failed.last.Sequence(),
 		Reason:   cause.Error(),
 	}
 }

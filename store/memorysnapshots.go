@@ -11,7 +11,7 @@ func (m *Memory) Save(ctx context.Context, s *Snapshot) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("save snapshot of %s: %w: %w", s.Stream, ErrUnavailable, err)
 	}
-	stored, err := EncodeSnapshot(s)
+	stored, err := EncodeSnapshotWithin(m.config.SnapshotBytes, s)
 	if err != nil {
 		return err
 	}
@@ -43,5 +43,6 @@ func (m *Memory) Delete(ctx context.Context, id StreamID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.snapshots, id)
+	delete(m.pasts, id)
 	return nil
 }

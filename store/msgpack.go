@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -21,6 +22,7 @@ type msgpackCodec struct {
 	decoders sync.Pool
 	shapes   shapes
 	times    timeFields
+	keepers  keepers
 }
 
 type msgpackEncoder struct {
@@ -51,10 +53,17 @@ func (c *msgpackCodec) Marshal(v any) ([]byte, error) {
 	if err := e.encoder.Encode(v); err != nil {
 		return nil, unfit(v, err)
 	}
-	if err := GuardMsgPack(e.buffer.Bytes()); err != nil {
+	data := e.buffer.Bytes()
+	if held, keeper := c.keepers.held(v); held != (Unknown{}) {
+		var err error
+		if data, err = keeper.addMsgPack(data, held); err != nil {
+			return nil, unfit(v, err)
+		}
+	}
+	if err := GuardMsgPack(data); err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
-	return bytes.Clone(e.buffer.Bytes()), nil
+	return bytes.Clone(data), nil
 }
 
 func (c *msgpackCodec) release(e *msgpackEncoder) {
@@ -69,7 +78,8 @@ func (c *msgpackCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 		return err
 	}
 	defer recoverInto(&err, v)
-	if err := c.shapes.check(data, v); err != nil {
+	shape, err := c.shapes.check(data, v)
+	if err != nil {
 		return err
 	}
 	d, ok := c.decoders.Get().(*msgpackDecoder)
@@ -86,5 +96,10 @@ func (c *msgpackCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 	d.reader.Reset(nil)
 	c.decoders.Put(d)
 	c.times.toUTC(v)
+	if shape != nil && shape.keeper != nil {
+		if rest, ok := shape.keeper.target(v); ok {
+			rest.Set(reflect.ValueOf(shape.keeper.keepMsgPack(data)))
+		}
+	}
 	return nil
 }

@@ -33,13 +33,15 @@ func cutSum(b []byte) ([]byte, bool) {
 	return body, sum[0] == 0xce && binary.BigEndian.Uint32(sum[1:]) == crc32.Checksum(body, castagnoli)
 }
 
-// The layouts that this build knows, commits' and snapshots' alike: a number
-// that stands first. What was written without a lease is laid out as before
-// there were leases, so its bytes never change; with one there is a field more.
-// A build that does not know a layout refuses it.
+// The layouts that this build knows: a number that stands first. Each has a
+// field more than the one before. A new one is used only for what the older
+// ones cannot hold, so the bytes of everything else never change: what was
+// written without a lease is laid out as before there were leases. A build that
+// does not know a layout refuses it. Snapshots have the first two.
 const (
 	formatPlain  = 1
-	formatLeased = 2
+	formatLeased = 2 // an epoch, which is not 0
+	formatKept   = 3 // an epoch, and what a command may have besides: see keeps
 )
 
 func formatOf(epoch uint64) int {
@@ -49,16 +51,15 @@ func formatOf(epoch uint64) int {
 	return formatLeased
 }
 
-// appendFormat begins an array of fields elements, or of one more if there is
-// an epoch.
-func appendFormat(b []byte, fields int, epoch uint64) []byte {
-	format := formatOf(epoch)
+// appendFormat begins an array of as many elements as the plain layout has, or
+// as many more as the format has.
+func appendFormat(b []byte, fields, format int) []byte {
 	b = appendArray(b, fields+format-formatPlain)
 	return appendUint(b, uint64(format))
 }
 
-func appendEpoch(b []byte, epoch uint64) []byte {
-	if epoch == 0 {
+func appendEpoch(b []byte, format int, epoch uint64) []byte {
+	if format == formatPlain {
 		return b
 	}
 	return appendUint(b, epoch)
@@ -229,29 +230,27 @@ func (u *unpacker) fields(n int) {
 	}
 }
 
-// format reads what appendFormat wrote and reports whether there is an epoch.
-func (u *unpacker) format(fields int) (leased bool, err error) {
-	n, format := u.array(math.MaxUint8), u.uint()
-	if u.err == nil && format != formatPlain && format != formatLeased {
-		return false, errFormat
+// format reads what appendFormat wrote, up to the newest format that there is
+// of what is read.
+func (u *unpacker) format(fields, newest int) (format int, err error) {
+	n, number := u.array(math.MaxUint8), u.uint()
+	if u.err == nil && (number < formatPlain || number > uint64(newest)) {
+		return 0, errFormat
 	}
-	leased = format == formatLeased
-	if leased {
-		fields++
-	}
-	if n != fields {
+	format = int(number)
+	if n != fields+format-formatPlain {
 		u.fail()
 	}
-	return leased, u.err
+	return format, u.err
 }
 
 // epoch reads what appendEpoch wrote. There is one way to write none.
-func (u *unpacker) epoch(leased bool) uint64 {
-	if !leased {
+func (u *unpacker) epoch(format int) uint64 {
+	if format == formatPlain {
 		return 0
 	}
 	epoch := u.uint()
-	if epoch == 0 {
+	if epoch == 0 && format == formatLeased {
 		u.fail()
 	}
 	return epoch

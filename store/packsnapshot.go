@@ -2,23 +2,27 @@ package store
 
 import "fmt"
 
-// MaxSnapshotBytes is the largest snapshot as it is stored: below what a NATS
-// server takes in one message (1 MiB unless configured).
-const MaxSnapshotBytes = 768 << 10
+// MaxSnapshotBytes is the largest snapshot as it is stored, in bytes. A snapshot
+// store may be set to take less.
+const MaxSnapshotBytes = 64 << 20
 
 const snapshotFields = 12
 
 // EncodeSnapshot returns the bytes that a snapshot store keeps of s, which have
 // a check sum. They do not depend on the namespace's codec. The time is stored
 // in UTC, cut to the microsecond. Errors: [*InvalidError], [*TooLargeError].
-func EncodeSnapshot(s *Snapshot) ([]byte, error) {
+func EncodeSnapshot(s *Snapshot) ([]byte, error) { return EncodeSnapshotWithin(MaxSnapshotBytes, s) }
+
+// EncodeSnapshotWithin is EncodeSnapshot for a store that takes at most limit
+// bytes.
+func EncodeSnapshotWithin(limit int, s *Snapshot) ([]byte, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
 	const overhead = 128
 	size := overhead + len(s.Stream.Type) + len(s.Stream.ID) + len(s.State) + len(s.Memory)
-	if size > MaxSnapshotBytes {
-		return nil, &TooLargeError{What: "snapshot of " + s.Stream.String(), Size: size, Limit: MaxSnapshotBytes}
+	if limit = min(limit, MaxSnapshotBytes); size > limit {
+		return nil, &TooLargeError{What: "snapshot of " + s.Stream.String(), Size: size, Limit: limit}
 	}
 	return packSnapshot(make([]byte, 0, size), s), nil
 }
@@ -30,7 +34,8 @@ func EncodeSnapshot(s *Snapshot) ([]byte, error) {
 //
 // The epoch, if there is one, follows the microseconds.
 func packSnapshot(b []byte, s *Snapshot) []byte {
-	b = appendFormat(b, snapshotFields, s.Epoch)
+	format := formatOf(s.Epoch)
+	b = appendFormat(b, snapshotFields, format)
 	b = appendBytes(b, s.State)
 	b = appendBytes(b, s.Memory)
 	b = appendText(b, s.Stream.Type)
@@ -40,7 +45,7 @@ func packSnapshot(b []byte, s *Snapshot) []byte {
 	b = appendBytes(b, s.Head.Hash[:])
 	b = appendUint(b, uint64(s.Position))
 	b = appendInt64(b, s.Time.UnixMicro())
-	b = appendEpoch(b, s.Epoch)
+	b = appendEpoch(b, format, s.Epoch)
 	b = appendUint(b, uint64(s.Schema))
 	return appendSum(b)
 }
@@ -74,7 +79,7 @@ func unpackSnapshot(stored []byte) (*Snapshot, error) {
 		return nil, errSum
 	}
 	u := unpacker{data: body}
-	leased, err := u.format(snapshotFields)
+	format, err := u.format(snapshotFields, formatLeased)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +92,7 @@ func unpackSnapshot(stored []byte) (*Snapshot, error) {
 	u.exactly(s.Head.Hash[:])
 	s.Position = Position(u.uint())
 	s.Time = timeOf(u.int64())
-	s.Epoch = u.epoch(leased)
+	s.Epoch = u.epoch(format)
 	s.Schema = u.int(maxSchema)
 	return s, u.finish()
 }

@@ -45,6 +45,9 @@ var planted = map[string]struct {
 	"follows from beyond the end":   {"follow/ahead_of_the_log", below(followFromEnd)},
 	"delivers twice":                {"follow/from_the_beginning", below(followTwice)},
 	"delivers all types":            {"follow/some_types", below(followAllTypes)},
+	"history ends where it is lost": {"truncate/archive_that_lost_a_commit", archived(readToTheGap)},
+	"takes away for damaged":        {"truncate/archive_away", archived(takeAwayForDamaged)},
+	"truncates without a word":      {"truncate/never_the_last", truncateNothing},
 	"forgets a snapshot's epoch":    {"snapshots/epoch", snapshots(forgetSnapshotEpoch)},
 	"damage is not found":           {"snapshots/damaged", snapshots(hideDamage)},
 	"keeps the caller's snapshot":   {"snapshots/stays_the_caller's", snapshots(keepAsGiven)},
@@ -142,6 +145,53 @@ func snapshots(change func(store.Snapshots) store.Snapshots) func(*store.Memory)
 		s.Snapshots = change(m)
 		return s
 	}
+}
+
+// archived plants a fault in a log that can be truncated.
+func archived(change func(*altered)) func(*store.Memory) storetest.Store {
+	return func(*store.Memory) storetest.Store {
+		shelf := &storetest.Shelf{}
+		m := store.NewMemory(store.MemoryConfig{Archive: shelf})
+		s := openOver(m, alter(m, change))
+		s.Again, s.Shelf = nil, shelf
+		return s
+	}
+}
+
+// readToTheGap takes what is missing for the end.
+func readToTheGap(a *altered) {
+	read := a.read
+	a.read = func(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
+		return func(yield func(*store.Commit, error) bool) {
+			for c, err := range read(ctx, id, after) {
+				if errors.Is(err, store.ErrDamaged) || !yield(c, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func takeAwayForDamaged(a *altered) {
+	read := a.read
+	a.read = func(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
+		return func(yield func(*store.Commit, error) bool) {
+			for c, err := range read(ctx, id, after) {
+				if errors.Is(err, store.ErrUnavailable) {
+					err = &store.DamageError{Stream: id, Version: 1, Reason: err.Error()}
+				}
+				if !yield(c, err) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func truncateNothing(m *store.Memory) storetest.Store {
+	s := archived(func(*altered) {})(m)
+	s.Truncate = func(context.Context, store.StreamID, store.Head) error { return nil }
+	return s
 }
 
 func endOf(ctx context.Context, log store.Log, id store.StreamID) *store.Commit {

@@ -8,33 +8,55 @@ import (
 )
 
 // Types says which Go types the wire names of an application's events, or of
-// its commands, stand for. T is the sealed interface that all of them
-// implement. It is made once and never changes; the zero value knows no names.
+// its commands, stand for, and how what was written in an older schema becomes
+// one of them. T is the sealed interface that all of them implement. It is made
+// once and never changes; the zero value knows no names.
 type Types[T any] struct {
-	byName map[string]*wireType
-	byType map[reflect.Type]*wireType
+	byName map[string]*wireType[T]
+	byType map[reflect.Type]*wireType[T]
+	// stepped says that values may be stored under other names than they have.
+	stepped bool
 }
 
-type wireType struct {
+// wireType is what a wire name stands for.
+type wireType[T any] struct {
 	name   string
-	goType reflect.Type
+	goType reflect.Type // that is written; nil if the name is only read any more
+	// schemas are the versions that can be read, the first at index 0.
+	schemas []schema[T]
+}
+
+// schema is how one version of a wire type's data is read.
+type schema[T any] struct {
+	goType  reflect.Type
+	becomes string          // wire name of what it becomes; "" if that is for split to say
+	upcasts []func(any) any // one after the other, to the type that is written or that split takes
+	split   func(any) []T   // nil: there is one value
 }
 
 // firstSchema is the version of a type's schema before it was ever changed.
 const firstSchema = 1
 
-// NewTypes takes the zero value of a struct type for each wire name:
+// NewTypes takes the zero value of a struct type for each wire name, and the
+// steps that lead there from older schemas:
 //
-//	store.NewTypes(map[string]Event{"opened": Opened{}, "closed": Closed{}})
+//	store.NewTypes(map[string]Event{"opened": Opened{}, "closed": Closed{}},
+//		store.Upcast("opened", 1, func(o OpenedV1) Opened { … }))
 //
 // It panics on what only a programmer can get wrong: a bad name, a value that
-// is not a struct, one Go type under two names.
-func NewTypes[T any](types map[string]T) Types[T] {
-	t := Types[T]{byName: map[string]*wireType{}, byType: map[reflect.Type]*wireType{}}
+// is not a struct, one Go type under two names, and steps that do not lead from
+// the first version of each name to a type of the table; the text names the
+// chain and where it breaks.
+func NewTypes[T any](types map[string]T, steps ...Step) Types[T] {
+	t := Types[T]{byName: map[string]*wireType[T]{}, byType: map[reflect.Type]*wireType[T]{}}
 	for _, name := range slices.Sorted(maps.Keys(types)) {
 		if err := t.add(name, reflect.TypeOf(types[name])); err != nil {
 			panic("store: " + err.Error())
 		}
+	}
+	t.stepped = len(steps) > 0
+	if err := t.connect(steps); err != nil {
+		panic("store: " + err.Error())
 	}
 	return t
 }
@@ -49,15 +71,43 @@ func (t Types[T]) add(name string, goType reflect.Type) error {
 	if other, ok := t.byType[goType]; ok {
 		return fmt.Errorf("%v has the wire names %q and %q", goType, other.name, name)
 	}
-	w := &wireType{name: name, goType: goType}
+	w := &wireType[T]{name: name, goType: goType}
 	t.byName[name], t.byType[goType] = w, w
-	return nil
+	return checkUnknown(goType)
 }
 
-// Names returns the wire names, sorted.
-func (t Types[T]) Names() []string { return slices.Sorted(maps.Keys(t.byName)) }
+// Names returns the wire names that are written, sorted.
+func (t Types[T]) Names() []string {
+	return t.namesThat(func(w *wireType[T]) bool { return w.goType != nil })
+}
 
-// Has reports whether name is a wire name of these types.
+// OldNames returns the wire names that are only read any more, sorted: those
+// that a [Rename] or a [Split] has put an end to.
+func (t Types[T]) OldNames() []string {
+	return t.namesThat(func(w *wireType[T]) bool { return w.goType == nil })
+}
+
+// Origins returns the wire names under which values may be stored that become
+// values of the given names, sorted: these themselves, older names of theirs, and
+// all names of which a version is split.
+func (t Types[T]) Origins(names ...string) []string {
+	return t.namesThat(func(w *wireType[T]) bool {
+		return slices.ContainsFunc(w.schemas, func(s schema[T]) bool { return s.split != nil || slices.Contains(names, s.becomes) })
+	})
+}
+
+func (t Types[T]) namesThat(fits func(*wireType[T]) bool) []string {
+	var names []string
+	for name, w := range t.byName {
+		if fits(w) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Has reports whether values under that wire name can be read.
 func (t Types[T]) Has(name string) bool { return t.byName[name] != nil }
 
 // Name returns the wire name of v's type. The string is shared: asking
@@ -70,62 +120,27 @@ func (t Types[T]) Name(v T) (string, bool) {
 	return w.name, true
 }
 
-// Schema returns the schema version that values of the name are written in, 0
-// if there is no such name.
+// Schema returns the schema version that values of the name are written in, or
+// were written in last; 0 if there is no such name.
 func (t Types[T]) Schema(name string) int {
-	if !t.Has(name) {
+	w := t.byName[name]
+	if w == nil {
 		return 0
 	}
-	return firstSchema
+	return len(w.schemas)
 }
 
 // Encode returns v's wire name, the version of its schema, and its encoding by
 // c. The error is an [*UnknownTypeError] if v's type has no name here, and
 // otherwise the codec's.
 func (t Types[T]) Encode(c Codec, v T) (name string, schema int, data []byte, err error) {
-	name, ok := t.Name(v)
-	if !ok {
+	w := t.byType[reflect.TypeOf(v)]
+	if w == nil {
 		return "", 0, nil, &UnknownTypeError{What: "Go", Name: fmt.Sprintf("%T", v)}
 	}
 	data, err = c.Marshal(v)
 	if err != nil {
-		return "", 0, nil, fmt.Errorf("encode %s: %w", name, err)
+		return "", 0, nil, fmt.Errorf("encode %s: %w", w.name, err)
 	}
-	return name, firstSchema, data, nil
-}
-
-// Decode reads a stored event: the inverse of Encode. Fields that the type no
-// longer has are passed over, those that the data do not have are zero. The
-// error is an [*UnknownTypeError] for a name or schema version that is not
-// known, and otherwise the codec's.
-func (t Types[T]) Decode(c Codec, name string, schema int, data []byte) (T, error) {
-	w := t.byName[name]
-	if w == nil || schema != firstSchema {
-		var none T
-		return none, &UnknownTypeError{What: "event", Name: name, Schema: schema}
-	}
-	return decodeAs[T](c, w, data, false)
-}
-
-// DecodeStrict reads a command that comes from outside: fields that the type
-// does not have are refused; no data at all are the zero value.
-func (t Types[T]) DecodeStrict(c Codec, name string, data []byte) (T, error) {
-	w := t.byName[name]
-	if w == nil {
-		var none T
-		return none, &UnknownTypeError{What: "command", Name: name}
-	}
-	if len(data) == 0 {
-		return reflect.Zero(w.goType).Interface().(T), nil
-	}
-	return decodeAs[T](c, w, data, true)
-}
-
-func decodeAs[T any](c Codec, w *wireType, data []byte, strict bool) (T, error) {
-	v := reflect.New(w.goType)
-	if err := c.Unmarshal(data, v.Interface(), strict); err != nil {
-		var none T
-		return none, fmt.Errorf("decode %s: %w", w.name, err)
-	}
-	return v.Elem().Interface().(T), nil
+	return w.name, len(w.schemas), data, nil
 }

@@ -68,7 +68,7 @@ func TestTypesRoundTrip(t *testing.T) {
 			if err != nil || got != want {
 				t.Errorf("%s in schema %d: %#v, %v, want %#v", name, schema, got, err, want)
 			}
-			got, err = types.DecodeStrict(c, name, data)
+			got, err = types.DecodeStrict(c, name, 0, data)
 			if err != nil || got != want {
 				t.Errorf("%s, strictly: %#v, %v, want %#v", name, got, err, want)
 			}
@@ -83,16 +83,16 @@ func TestTypesDecode(t *testing.T) {
 		if got, err := types.Decode(c, "opened", 1, wide); err != nil || got != (opened{Owner: "ann"}) {
 			t.Errorf("an event with a field of later: %#v, %v", got, err)
 		}
-		if got, err := types.DecodeStrict(c, "opened", wide); !errors.Is(err, store.ErrInvalid) || got != nil {
+		if got, err := types.DecodeStrict(c, "opened", 0, wide); !errors.Is(err, store.ErrInvalid) || got != nil {
 			t.Errorf("a command with a field too many: %#v, %v, want it invalid", got, err)
 		}
-		if got, err := types.DecodeStrict(c, "opened", nil); err != nil || got != (opened{}) {
+		if got, err := types.DecodeStrict(c, "opened", 0, nil); err != nil || got != (opened{}) {
 			t.Errorf("a command without a body: %#v, %v, want the zero value", got, err)
 		}
 		if got, err := types.Decode(c, "opened", 1, nil); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("an event without data: %#v, %v, want it invalid", got, err)
 		}
-		if _, err := types.DecodeStrict(c, "opened", []byte("\xdd\xff\xff\xff\xff")); !errors.Is(err, store.ErrInvalid) {
+		if _, err := types.DecodeStrict(c, "opened", 0, []byte("\xdd\xff\xff\xff\xff")); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("a bomb: %v, want it invalid", err)
 		}
 	})
@@ -103,7 +103,7 @@ func TestTypesUnknown(t *testing.T) {
 	types, empty := accountEvents(), []byte("\x80")
 	_, byName := types.Decode(store.MsgPack, "renamed", 1, empty)
 	_, bySchema := types.Decode(store.MsgPack, "opened", 999, empty)
-	_, command := types.DecodeStrict(store.MsgPack, "renamed", empty)
+	_, command := types.DecodeStrict(store.MsgPack, "renamed", 0, empty)
 	for err, want := range map[error]store.UnknownTypeError{
 		byName:   {What: "event", Name: "renamed", Schema: 1},
 		bySchema: {What: "event", Name: "opened", Schema: 999},
@@ -162,7 +162,7 @@ func FuzzTypesDecode(f *testing.F) {
 			if err != nil || again != name || version != schema {
 				t.Fatalf("%#v has name %q and schema %d, %v; was %q, %d", v, again, version, err, name, schema)
 			}
-			if back, err := types.DecodeStrict(c, name, encoded); err != nil || !reflect.DeepEqual(back, v) {
+			if back, err := types.DecodeStrict(c, name, 0, encoded); err != nil || !reflect.DeepEqual(back, v) {
 				t.Fatalf("%#v became %#v, %v", v, back, err)
 			}
 		}

@@ -37,7 +37,10 @@ func (c *Command) Validate() error {
 	if err := validateText("principal", c.Principal, MaxMetadataBytes); err != nil {
 		return err
 	}
-	return validateText("traceparent", c.Traceparent, MaxMetadataBytes)
+	if err := validateText("traceparent", c.Traceparent, MaxMetadataBytes); err != nil {
+		return err
+	}
+	return validateCorrects(c.Corrects)
 }
 
 func validateText(what, text string, limit int) error {
@@ -114,7 +117,21 @@ func (c *Commit) faultOfShape() string {
 	case c.Time.Before(earliest) || c.Time.After(latest):
 		return "its time is not within the years 1 to 9999"
 	}
+	if reason := c.faultOfCommands(); reason != "" {
+		return reason
+	}
 	return c.faultOfEvents()
+}
+
+// faultOfCommands checks that what is kept of a command says how to read it.
+func (c *Commit) faultOfCommands() string {
+	for i := range c.Commands {
+		m := &c.Commands[i]
+		if (len(m.Data) == 0) != (m.Schema == 0) || m.Schema < 0 || m.Schema > maxSchema {
+			return "a command has data and no schema version, or the reverse"
+		}
+	}
+	return ""
 }
 
 // The times that RFC 3339 can print.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,11 +20,12 @@ func newAggregate(s *Session) *cobra.Command {
 		Short:   "Look at aggregates: state and history, now and then",
 		Example: `{{name}} aggregate types
 {{name}} aggregate get TYPE ID
-{{name}} aggregate history TYPE ID --at 2006-01-02T15:04`,
+{{name}} aggregate history TYPE ID --at 2006-01-02T15:04
+{{name}} aggregate diff TYPE ID 3 7`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newAggregateGet(s), newAggregateHistory(s), newAggregateTypes(s))
+	cmd.AddCommand(newAggregateGet(s), newAggregateHistory(s), newAggregateDiff(s), newAggregateTypes(s))
 	return cmd
 }
 
@@ -85,11 +87,13 @@ func (s *Session) printState(state gateway.State) error {
 
 func newAggregateHistory(s *Session) *cobra.Command {
 	var at string
+	var changes bool
 	cmd := &cobra.Command{
 		Use:   "history TYPE ID",
 		Short: "Show what happened to one aggregate",
 		Example: `{{name}} aggregate history TYPE ID
 {{name}} aggregate history TYPE ID --at 3
+{{name}} aggregate history TYPE ID --changes
 {{name}} aggregate history TYPE ID --jq .type`,
 		Args:              args(2, 2),
 		ValidArgsFunction: completeTypes(s),
@@ -102,14 +106,19 @@ func newAggregateHistory(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := s.printHistory(cmd.Context(), client, stream, when); err != nil {
+			show := s.printHistory
+			if changes {
+				show = s.printChanges
+			}
+			if err := show(cmd.Context(), client, stream, when); err != nil {
 				return s.aggregateFailure(cmd.Context(), client, stream, when, err)
 			}
 			return nil
 		},
 	}
 	cmd.Flags().StringVar(&at, "at", "", atHelp)
-	perCall(cmd, "at")
+	cmd.Flags().BoolVar(&changes, "changes", false, changesHelp)
+	perCall(cmd, "at", "changes")
 	return cmd
 }
 
@@ -125,7 +134,7 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 		}
 		found = true
 		if !s.JSON() {
-			g.add(e.Version, e.Type, s.when(e.Time), e.Command.Name, e.Position, s.shortened(e.Data, 78))
+			g.add(e.Version, e.Type, s.when(e.Time), withCorrections(stream, e), e.Position, s.shortened(e.Data, 78))
 			continue
 		}
 		if err := s.Print(eventLine{Stream: stream.String(), Event: e}); err != nil {
@@ -139,6 +148,19 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 		return nil
 	}
 	return g.render("")
+}
+
+// withCorrections names the command of an event, what it made good, and what
+// made the event good.
+func withCorrections(stream store.StreamID, e gateway.Event) string {
+	notes := []string{e.Command.Name}
+	if e.Command.Corrects != "" {
+		notes = append(notes, "corrects "+strings.TrimPrefix(e.Command.Corrects, stream.String()+"/"))
+	}
+	for _, version := range e.CorrectedBy {
+		notes = append(notes, fmt.Sprintf("corrected by %d", version))
+	}
+	return strings.Join(notes, ", ")
 }
 
 // since says, in a message, that a point of time was asked for.

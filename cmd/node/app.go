@@ -13,6 +13,7 @@ import (
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/migrate"
 )
 
 // App is an application: what a node runs, and what is called what.
@@ -29,6 +30,9 @@ type App struct {
 	Aggregates []actor.Definition
 	// Projections are kept up to date by dev and node.
 	Projections []projector.Definition
+	// Transform is what becomes of each commit when a log is copied with schema
+	// migrate. Default: [Upcast] with the aggregates, which one of its own may call.
+	Transform migrate.Transform
 	// Commands makes the application's own commands. They stand beside the
 	// built-in ones, and find connection and output by the session; {{name}} in
 	// their examples becomes the name. They have no persistent pre-run. May be

@@ -14,6 +14,9 @@ import (
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/exchange"
+	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/migrate"
 )
 
 // Codes of the failures that the command line itself finds. The others are the
@@ -45,6 +48,19 @@ const (
 	codeStillParked gateway.Code = "STILL_PARKED"
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
+
+	codeSchema      gateway.Code = "SCHEMA_FAILS"
+	codeTurned      gateway.Code = "DECIDES_OTHERWISE"
+	codeOtherEvents gateway.Code = "OTHER_EVENTS"
+	codeFileOrder   gateway.Code = "FILE_ORDER"
+	codeFileCodec   gateway.Code = "FILE_CODEC"
+	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
+	codeMoved       gateway.Code = "STILL_WRITTEN"
+
+	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
+	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
+	codeServed        gateway.Code = "SERVED"
+	codeUnfinished    gateway.Code = "NOT_COMPLETE"
 )
 
 // exitDegraded is the exit code of a check that found something.
@@ -97,6 +113,31 @@ var kinds = []kind{
 		code: gateway.CodeBusy, exit: exitUnavailable, errs: []error{actor.ErrBusy},
 		meaning: "too many commands wait for this aggregate; this one was not executed",
 		advice:  "send it again a little later",
+	},
+	{
+		code: codeOtherEvents, exit: exitConflict, errs: []error{exchange.ErrOtherEvents},
+		meaning: "a stream of the file is in the namespace with other events; nothing was added to it",
+		advice:  "import into a namespace without this stream: --ns NAMESPACE",
+	},
+	{
+		code: codeFileOrder, exit: exitFailure, errs: []error{exchange.ErrOrder},
+		meaning: "a line of the file does not follow the one before it: something is missing, comes twice or was moved",
+		advice:  "import the file as it was exported, whole and in order",
+	},
+	{
+		code: codeFileCodec, exit: exitFailure, errs: []error{exchange.ErrEncoding},
+		meaning: "the file comes from a namespace with another codec, and cannot be stored in this one for certain",
+		advice:  "import into a namespace with the codec of the file",
+	},
+	{
+		code: codeDiverged, exit: exitConflict, errs: []error{migrate.ErrDiverged},
+		meaning: "the new namespace holds something else than this build makes of the old one; nothing was added to it",
+		advice:  "go on with the build that began the migration, or migrate into another namespace",
+	},
+	{
+		code: codeMoved, exit: exitConflict, errs: []error{migrate.ErrMoved},
+		meaning: "the namespace that is being migrated is still written to",
+		advice:  "stop the nodes of the old namespace, then repeat the migration: what is copied stays copied",
 	},
 	{
 		code: gateway.CodeConflict, exit: exitConflict, errs: []error{store.ErrConflict},
@@ -154,6 +195,11 @@ var kinds = []kind{
 		advice:  "list the views: {{name}} view ls",
 	},
 	{
+		code: gateway.CodeArchived, exit: exitFailure, errs: []error{store.ErrArchived},
+		meaning: "it needs events that were moved to an archive, which this process was not told of",
+		advice:  "name the archive, of nodes and commands alike: --archive DIR, or --archive nats:BUCKET",
+	},
+	{
 		code: gateway.CodeDamaged, exit: exitFailure, errs: []error{store.ErrDamaged},
 		meaning: "stored data are not what was written; the stream is not served",
 		advice:  "restore the namespace from a backup; nothing is repaired silently",
@@ -193,6 +239,15 @@ var kinds = []kind{
 		code: gateway.CodeUnknownType, exit: exitNotFound, errs: []error{store.ErrUnknownType},
 		meaning: "the running system does not know this aggregate, command or event type",
 		advice:  "list what it knows: {{name}} aggregate types",
+	},
+	{
+		code: codeUnfinished, exit: exitConflict, errs: []error{jetstream.ErrUnfinished},
+		meaning: "the namespace is being filled by a restore or a migration that has not come to its end",
+		advice:  "repeat what fills it: it goes on where it stopped; or delete the namespace's streams and begin again",
+	},
+	{
+		code: codeServed, exit: exitConflict, meaning: "a node serves the namespace that is to be filled",
+		advice: "stop the nodes first, or restore to another namespace",
 	},
 	{
 		code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid, cluster.ErrInvalid},
@@ -293,8 +348,24 @@ var kinds = []kind{
 		advice:  "begin again: {{name}} view watch VIEW",
 	},
 	{
+		code: codeArchiveFaulty, exit: exitFailure, meaning: "the files of an archive are not what was written",
+		advice: "restore them from a copy, then: {{name}} archive verify",
+	},
+	{
+		code: codeArchiveLeft, exit: exitDegraded, meaning: "streams were not archived, for a replay does not give their snapshots",
+		advice: "see which: {{name}} archive run --json; find out why before their old events are moved",
+	},
+	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",
 		advice: "build it again: {{name}} projection rebuild VIEW --online --parity none",
+	},
+	{
+		code: codeSchema, exit: exitFailure, meaning: "this build cannot read, or cannot fold, something that is stored",
+		advice: "do not deploy it; it needs the types that are stored, or upcasters from them: {{name}} schema check",
+	},
+	{
+		code: codeTurned, exit: exitDegraded, meaning: "this build would have decided something otherwise, or folds another state",
+		advice: "read the differences, and deploy if they are meant; raise StateSchema if the fold was meant to change",
 	},
 	{code: codeInterrupted, exit: exitInterrupted, meaning: "a signal ended the command"},
 	{code: codeFailure, exit: exitFailure, meaning: "something else failed; the message says what"},

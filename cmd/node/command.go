@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ func newCommand(s *Session) *cobra.Command {
 }
 
 func newCommandSend(s *Session) *cobra.Command {
-	var id string
+	var id, corrects string
 	var expected uint64
 	var waitFor []string
 	cmd := &cobra.Command{
@@ -44,11 +45,15 @@ command sent twice under the same --id takes effect once, and gets the first
 result both times.
 
 With --wait-for it waits until the views have what the command did. If one is late
-the command took effect all the same: the result is printed, and the exit code is 5.`,
+the command took effect all the same: the result is printed, and the exit code is 5.
+
+With --corrects the command says which event it makes good; aggregate history shows
+the link at both of them.`,
 		Example: `{{name}} command send TYPE ID COMMAND
 {{name}} command send TYPE ID COMMAND '{"field": "value"}' --id invoice-7
 {{name}} command send TYPE ID COMMAND - --expected-version 3 < body.json
-{{name}} command send TYPE ID COMMAND --wait-for VIEW,VIEW`,
+{{name}} command send TYPE ID COMMAND --wait-for VIEW,VIEW
+{{name}} command send TYPE ID COMMAND '{"field": "value"}' --corrects 3`,
 		Args:              args(3, 4),
 		ValidArgsFunction: completeCommands(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,6 +62,9 @@ the command took effect all the same: the result is printed, and the exit code i
 				return err
 			}
 			r := gateway.Request{Stream: stream, Name: args[2], Codec: store.JSON, Options: gateway.Options{ID: id}}
+			if r.Corrects, err = parseCorrects(stream, corrects); err != nil {
+				return err
+			}
 			if cmd.Flags().Changed("expected-version") {
 				r.Expected, r.HasExpected = expected, true
 			}
@@ -71,9 +79,26 @@ the command took effect all the same: the result is printed, and the exit code i
 	cmd.Flags().StringVar(&id, "id", "", "command `ID`; a repetition takes effect once (default: made up)")
 	cmd.Flags().Uint64Var(&expected, "expected-version", 0, "refuse unless the aggregate is at this `VERSION`; 0: it has no events")
 	cmd.Flags().StringSliceVar(&waitFor, "wait-for", nil, "wait until these `VIEW`s have what the command did")
-	perCall(cmd, "id", "expected-version", "wait-for")
+	cmd.Flags().StringVar(&corrects, "corrects", "", "the `EVENT` that this makes good: its version here, its id, or TYPE/ID/VERSION")
+	perCall(cmd, "id", "expected-version", "wait-for", "corrects")
 	_ = cmd.RegisterFlagCompletionFunc("wait-for", completeAnyViews(s))
 	return cmd
+}
+
+// parseCorrects reads the flag --corrects. A number is a version of the stream
+// that the command is for.
+func parseCorrects(stream store.StreamID, text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if _, err := strconv.ParseUint(text, 10, 64); err == nil {
+		text = stream.String() + "/" + text
+	}
+	corrected, err := store.ParseCorrected(text)
+	if err != nil {
+		return "", Usage("--corrects: %v", err)
+	}
+	return corrected.String(), nil
 }
 
 // body returns the body that an argument names.

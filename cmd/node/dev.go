@@ -24,6 +24,7 @@ type devFlags struct {
 	sync, name       string
 	nodes            int
 	views            string
+	keepCommands     bool
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -64,6 +65,7 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.StringVar(&f.sync, "sync", string(embedded.SyncBarrier), "`MODE` in which data reach the disk before they are acknowledged: barrier (shared syncs), always (one sync each), none (a power cut loses data)")
 	flags.StringVar(&f.name, "name", "dev", "`NAME` of the node; with --nodes the names are NAME-1, NAME-2, …")
 	flags.IntVar(&f.nodes, "nodes", 1, "run `N` nodes, 1 to 7; several run on three servers, which sync always")
+	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	addViewsFlag(cmd, &f.views)
 	return cmd
 }
@@ -77,13 +79,14 @@ type devConfig struct {
 	name       string
 	nodes      int
 	views      viewStore
+	keep       bool // commands
 }
 
 const maxDevNodes = 7
 
 func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err error) {
 	chosen := func(flag string) bool { return cmd.Flags().Changed(flag) }
-	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name, nodes: f.nodes}
+	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name, nodes: f.nodes, keep: f.keepCommands}
 	if c.nats, err = parseAddress("nats", f.nats, chosen("nats")); err != nil {
 		return c, err
 	}

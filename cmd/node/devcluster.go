@@ -44,7 +44,7 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 			logger:  s.logger.With("node", name),
 			node:    cluster.Node{Name: name, Version: version(s.app), Roles: cluster.AllRoles()},
 			dial:    func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return d.servers.Connect(opts...) },
-			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == ""},
+			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == "", KeepCommands: config.keep},
 			store:   config.views,
 			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, d.web.metrics),
 		})

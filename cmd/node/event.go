@@ -9,13 +9,14 @@ import (
 func newEvent(s *Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "event",
-		Short: "Watch the log",
+		Short: "Watch the log, and take events out and in",
 		Example: `{{name}} event tail -f
-{{name}} event tail --from 0 --json`,
+{{name}} event tail --from 0 --json
+{{name}} event export events.jsonl`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newEventTail(s))
+	cmd.AddCommand(newEventTail(s), newEventExport(s), newEventImport(s))
 	return cmd
 }
 

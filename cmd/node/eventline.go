@@ -31,6 +31,7 @@ func (s *Session) eventPrinter(codec store.Codec) func(store.Recorded[[]byte]) e
 			Command: gateway.EventCommand{
 				ID: e.Command.ID, Name: e.Command.Name, CorrelationID: e.Command.CorrelationID,
 				CausationID: e.Command.CausationID, Principal: e.Command.Principal, Traceparent: e.Command.Traceparent,
+				Corrects: e.Command.Corrects,
 			},
 			Data: data,
 		}})

@@ -14,6 +14,7 @@ import (
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
 )
 
@@ -40,6 +41,7 @@ type member struct {
 	metrics prometheus.Registerer
 
 	conn     *nats.Conn
+	archive  *archive.Archive // nil: none
 	events   *jetstream.Log
 	cluster  *cluster.Cluster     // nil when alone
 	assigned projector.Assignment // the views and workers that run here; not asked when alone
@@ -54,7 +56,7 @@ type member struct {
 func (m *member) parts() []part {
 	parts := []part{
 		{name: "connection", open: m.openConnection, close: m.closeConnection},
-		{name: "log", open: m.openLog, close: func() error { return m.events.Close() }},
+		{name: "log", open: m.openLog, close: m.closeLog},
 		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
 		{name: "views", open: m.openViews, run: m.runViews, close: func() error { return m.release() }},
 		{
@@ -103,6 +105,12 @@ func (m *member) closeConnection() error {
 // what it may serve.
 func (m *member) openLog(ctx context.Context) (err error) {
 	m.log.Conn, m.log.Namespace, m.log.Logger = m.conn, m.session.Namespace(), m.logger
+	if m.archive, err = m.session.openArchive(ctx, m.conn, m.session.flags.archive, m.log.Replicas); err != nil {
+		return err
+	}
+	if m.archive != nil {
+		m.log.Archive = m.archive
+	}
 	if m.events, err = jetstream.Open(ctx, m.log); err != nil || m.alone {
 		return err
 	}
@@ -118,13 +126,20 @@ func (m *member) openLog(ctx context.Context) (err error) {
 	return err
 }
 
+func (m *member) closeLog() error {
+	if m.archive != nil {
+		_ = m.archive.Close() // it was only read
+	}
+	return m.events.Close()
+}
+
 // snapshotSoon keeps short what an heir has to read, for one small write in
 // eight commits of an actor that is not busy.
 const snapshotSoon = 8
 
 func (m *member) openActors(context.Context) (err error) {
 	config := actor.Config{
-		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates,
+		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates, KeepCommands: m.events.KeepsCommands(),
 		Partitions: m.events.Partitions(), Logger: m.logger, Registerer: m.metrics,
 	}
 	if !m.alone {

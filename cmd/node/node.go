@@ -26,7 +26,11 @@ type nodeFlags struct {
 	monitor              []string
 	views                string
 	api                  bool
+	keepCommands         bool
 }
+
+// keepCommandsHelp is that of a flag of dev and node.
+const keepCommandsHelp = "keep commands beside their events, for whatif, from now on; a namespace that does, does for good"
 
 func newNode(s *Session) *cobra.Command {
 	var f nodeFlags
@@ -72,6 +76,7 @@ A node refuses to start where it cannot keep what --durability promises:
 	flags.StringVar(&f.durability, "durability", string(replicatedSync), "the `PROMISE` to keep: "+strings.Join(promiseNames(), ", "))
 	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas, such as http://n1:8222")
 	addViewsFlag(cmd, &f.views)
+	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	flags.BoolVar(&f.api, "api", false, "serve commands and queries over HTTP too, below /v1/, to whoever reaches --http: it asks nobody who they are")
 	return cmd
 }
@@ -87,6 +92,7 @@ type nodeConfig struct {
 	monitor    []string
 	views      viewStore
 	api        bool
+	keep       bool // commands
 }
 
 func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err error) {
@@ -100,7 +106,7 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 		return c, err
 	}
 	c.promise, c.partitions, c.logStreams, c.replicas = promise(f.durability), f.partitions, f.logStreams, f.replicas
-	c.api = f.api
+	c.api, c.keep = f.api, f.keepCommands
 	if !slices.Contains(promises, c.promise) {
 		return c, Usage("--durability %q: want %s", f.durability, strings.Join(promiseNames(), ", "))
 	}

@@ -33,6 +33,7 @@ func newProduction(s *Session, config nodeConfig) *production {
 		dial: p.dial, check: p.check,
 		log: jetstream.Config{
 			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
+			KeepCommands: config.keep,
 		},
 		store: config.views,
 	}

@@ -19,6 +19,9 @@ func openToRead(ctx context.Context, s *Session) (*jetstream.Log, error) {
 		return nil, err
 	}
 	config.Logger = s.Logger()
+	if err := s.addArchive(ctx, &config, s.flags.archive); err != nil {
+		return nil, err
+	}
 	return jetstream.Open(ctx, config)
 }
 

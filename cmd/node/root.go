@@ -15,6 +15,7 @@ type globalFlags struct {
 	creds, nkey             string
 	tlsCert, tlsKey, tlsCA  string
 	namespace               string
+	archive                 string
 	timeout                 time.Duration
 	json                    bool
 	jq                      string
@@ -57,7 +58,7 @@ func newRoot(s *Session) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	s.addGlobalFlags(root)
 	root.AddCommand(
-		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s),
+		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newArchive(s), newBackup(s),
 		newGenerate(s), newErrors(s), newVersion(s))
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)
@@ -76,6 +77,7 @@ func (s *Session) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&f.tlsKey, "tlskey", "", "`FILE` with the client's TLS key")
 	flags.StringVar(&f.tlsCA, "tlsca", "", "`FILE` with the TLS authorities to trust")
 	flags.StringVar(&f.namespace, "ns", s.app.Name, "`NAMESPACE` to work on")
+	flags.StringVar(&f.archive, "archive", "", "`PLACE` that long streams were archived to: DIR or nats:BUCKET")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest time for one request")
 	flags.BoolVar(&f.json, "json", false, "print data as JSON, one object a line")
 	flags.StringVar(&f.jq, "jq", "", "filter the JSON data with this jq `EXPR`ession")

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store/archive"
 )
 
 // Session is what a command of the command line works with: the global flags,
@@ -21,6 +22,7 @@ type Session struct {
 	logger  *slog.Logger
 	filter  *filter // of --jq; nil: none
 	conns   []*nats.Conn
+	archive *archive.Archive // that a command opened; nil: none
 	// prepared is set once the command line was understood.
 	prepared bool
 }
@@ -84,6 +86,9 @@ func (s *Session) Client(ctx context.Context) (*gateway.Client, error) {
 }
 
 func (s *Session) close() {
+	if s.archive != nil {
+		_ = s.archive.Close() // it was only read, or its run is over
+	}
 	for _, nc := range s.conns {
 		nc.Close()
 	}

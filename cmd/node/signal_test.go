@@ -16,9 +16,12 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"bank":   func() { node.Main(bank) },
-		"vault":  func() { node.Main(vault) },
-		"annals": func() { node.Main(node.App{Name: "annals"}) },
+		"bank":      func() { node.Main(bank) },
+		"laterbank": func() { node.Main(laterBank) },
+		"strict":    func() { node.Main(strictBank) },
+		"broken":    func() { node.Main(brokenBank) },
+		"vault":     func() { node.Main(vault) },
+		"annals":    func() { node.Main(node.App{Name: "annals"}) },
 	})
 }
 

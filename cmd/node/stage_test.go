@@ -120,6 +120,10 @@ func (st *stage) Get(context.Context, string, string, store.Position) (projector
 	return projector.Document{}, store.ErrNotFound
 }
 
+func (st *stage) GetAt(context.Context, string, string, projector.Moment) (projector.Document, error) {
+	return projector.Document{}, store.ErrNotFound
+}
+
 func (st *stage) List(context.Context, string, string, int, store.Position) ([]projector.Document, string, error) {
 	return nil, "", nil
 }
@@ -271,6 +275,14 @@ func (stagedActors) State(context.Context, store.StreamID, actor.At) (actor.Stat
 
 func (stagedActors) Read(context.Context, store.StreamID, bool) (actor.State, error) {
 	return actor.State{}, store.ErrNotFound
+}
+
+func (stagedActors) Diff(context.Context, store.StreamID, actor.At, actor.At) (actor.Difference, error) {
+	return actor.Difference{}, store.ErrNotFound
+}
+
+func (stagedActors) Changes(context.Context, store.StreamID, uint64) iter.Seq2[store.Recorded[[]actor.Change], error] {
+	return func(func(store.Recorded[[]actor.Change], error) bool) {}
 }
 
 func (stagedActors) History(context.Context, store.StreamID, uint64) iter.Seq2[store.Recorded[any], error] {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -32,20 +33,34 @@ func newView(s *Session) *cobra.Command {
 
 func newViewGet(s *Session) *cobra.Command {
 	var min uint64
+	var at string
 	cmd := &cobra.Command{
 		Use:   "get VIEW KEY",
-		Short: "Show one document of a view",
+		Short: "Show one document of a view, now or as it was",
+		Long: `With --at the document is folded from the log, up to a position or a time. That takes
+as long as the log is long that the view follows; --timeout bounds it.`,
 		Example: `{{name}} view get VIEW KEY
 {{name}} view get VIEW KEY --min-position 1024    with what was just written
+{{name}} view get VIEW KEY --at 90m --timeout 30s
 {{name}} view get VIEW KEY --jq .document`,
 		Args:              args(2, 2),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			when, err := parsePast(at, time.Now())
+			if err != nil {
+				return err
+			}
+			if at != "" && min > 0 {
+				return Usage("--min-position waits for the view, --at is answered from the log; want one of them")
+			}
 			client, err := s.Client(cmd.Context())
 			if err != nil {
 				return err
 			}
 			doc, err := request(cmd.Context(), s, func(ctx context.Context) (projector.Document, error) {
+				if at != "" {
+					return client.GetAt(ctx, args[0], args[1], when)
+				}
 				return client.Get(ctx, args[0], args[1], store.Position(min))
 			})
 			if err != nil {
@@ -60,6 +75,8 @@ func newViewGet(s *Session) *cobra.Command {
 		},
 	}
 	addMinPosition(cmd, &min)
+	cmd.Flags().StringVar(&at, "at", "", "as it was at `POSITION|TIME`; "+timeHelp)
+	perCall(cmd, "at")
 	return cmd
 }
 

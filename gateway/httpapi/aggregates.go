@@ -22,7 +22,7 @@ func (a *api) state(ctx context.Context, r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	at, err := atOf(r)
+	at, err := atOf(r, "at")
 	if err != nil {
 		return answer{}, err
 	}

@@ -28,8 +28,14 @@ type Client interface {
 	Read(ctx context.Context, id store.StreamID, linearizable bool) (gateway.State, error)
 	// HistoryPage returns events that follow a version.
 	HistoryPage(ctx context.Context, id store.StreamID, after uint64) (events []gateway.Event, next uint64, err error)
+	// Diff returns what became of an aggregate between two moments.
+	Diff(ctx context.Context, id store.StreamID, from, to actor.At) (gateway.Difference, error)
+	// ChangesPage returns what the events that follow a version changed.
+	ChangesPage(ctx context.Context, id store.StreamID, after uint64) (events []gateway.Changed, next uint64, err error)
 	// Get returns a document.
 	Get(ctx context.Context, view, key string, min store.Position) (projector.Document, error)
+	// GetAt returns a document as it was.
+	GetAt(ctx context.Context, view, key string, at projector.Moment) (projector.Document, error)
 	// Page returns documents that follow a cursor.
 	Page(ctx context.Context, view, cursor string, limit int, min store.Position) (docs []projector.Document, next string, err error)
 	// Watch yields documents as they change.
@@ -118,7 +124,9 @@ func New(config Config) (http.Handler, error) {
 		"POST /v1/wait":                               {a.wait, nil},
 		"GET /v1/aggregates/{aggregate}/{id}":         {a.state, []string{"at_version", "at_time", "consistency"}},
 		"GET /v1/aggregates/{aggregate}/{id}/history": {a.history, []string{"after"}},
-		"GET /v1/views/{view}/{key}":                  {a.document, []string{"min_position"}},
+		"GET /v1/aggregates/{aggregate}/{id}/changes": {a.changes, []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/diff":    {a.diff, []string{"from_version", "from_time", "to_version", "to_time"}},
+		"GET /v1/views/{view}/{key}":                  {a.document, []string{"min_position", "at_position", "at_time"}},
 		"GET /v1/views/{view}":                        {a.page, []string{"cursor", "limit", "min_position"}},
 		"GET /v1/projections":                         {a.projections, nil},
 		"GET /v1/info":                                {a.info, nil},

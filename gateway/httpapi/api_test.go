@@ -53,7 +53,11 @@ func (f *fake) questions() []string {
 }
 
 func (f *fake) Send(ctx context.Context, r gateway.Request) (actor.Result, error) {
-	err := f.note(ctx, "send %s %s %s %s %+v", r.Stream, r.Name, r.Codec.Name(), r.Body, r.Options)
+	name := r.Name
+	if r.Schema > 0 {
+		name += fmt.Sprintf(" v%d", r.Schema)
+	}
+	err := f.note(ctx, "send %s %s %s %s %+v", r.Stream, name, r.Codec.Name(), r.Body, r.Options)
 	return actor.Result{Version: 3, Position: 1024, Events: []string{"opened"}}, err
 }
 
@@ -79,8 +83,22 @@ func (f *fake) HistoryPage(ctx context.Context, id store.StreamID, after uint64)
 	return []gateway.Event{{Version: after + 1, Type: "opened"}}, after + 1, f.note(ctx, "history %s %d", id, after)
 }
 
+func (f *fake) Diff(ctx context.Context, id store.StreamID, from, to actor.At) (gateway.Difference, error) {
+	err := f.note(ctx, "diff %s %d %s to %d %s", id, from.Version, from.Time.Format(time.RFC3339), to.Version, to.Time.Format(time.RFC3339))
+	return gateway.Difference{Aggregate: id.Type, ID: id.ID, To: gateway.Moment{Version: 2, Position: 512}}, err
+}
+
+func (f *fake) ChangesPage(ctx context.Context, id store.StreamID, after uint64) ([]gateway.Changed, uint64, error) {
+	return []gateway.Changed{{Version: after + 1, Type: "opened"}}, after + 1, f.note(ctx, "changes %s %d", id, after)
+}
+
 func (f *fake) Get(ctx context.Context, view, key string, least store.Position) (projector.Document, error) {
 	err := f.note(ctx, "get %s %q %d", view, key, least)
+	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
+}
+
+func (f *fake) GetAt(ctx context.Context, view, key string, at projector.Moment) (projector.Document, error) {
+	err := f.note(ctx, "get %s %q at %d %s", view, key, at.Position, at.Time.Format(time.RFC3339))
 	return projector.Document{Key: key, Position: 1024, Document: json.RawMessage(`{"n":1}`)}, err
 }
 
@@ -151,15 +169,15 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 	}{
 		"a command": {
 			method: "POST", path: "/v1/commands/account/42/open", body: `{"limit":5}`,
-			headers: append(inJSON, "Annals-Command-Id", "c1", "Annals-Expected-Version", "2", "Annals-On-Conflict", "retry", "Annals-Correlation-Id", "r"),
-			asked:   `send account/42 open json {"limit":5} {ID:c1 Expected:2 HasExpected:true OnConflict:1 CorrelationID:r CausationID: Traceparent:}`,
+			headers: append(inJSON, "Annals-Command-Id", "c1", "Annals-Expected-Version", "2", "Annals-On-Conflict", "retry", "Annals-Correlation-Id", "r", "Annals-Corrects", "account/7/1"),
+			asked:   `send account/42 open json {"limit":5} {ID:c1 Expected:2 HasExpected:true OnConflict:1 CorrelationID:r CausationID: Traceparent: Corrects:account/7/1}`,
 			answer: `{"type":"io.annals.api.v1.command_response","aggregate":"account","id":"42","version":3,"position":1024,` +
 				`"events":["opened"],"duplicate":false}`,
 			position: "1024",
 		},
 		"a command with its id as others call it": {
-			method: "POST", path: "/v1/commands/account/a%2Fb/open", headers: []string{"Content-Type", "application/msgpack", "Idempotency-Key", "c2"},
-			asked: `send account/a/b open msgpack  {ID:c2 Expected:0 HasExpected:false OnConflict:0 CorrelationID: CausationID: Traceparent:}`,
+			method: "POST", path: "/v1/commands/account/a%2Fb/open", headers: []string{"Content-Type", "application/msgpack", "Idempotency-Key", "c2", "Annals-Schema", "7"},
+			asked: `send account/a/b open v7 msgpack  {ID:c2 Expected:0 HasExpected:false OnConflict:0 CorrelationID: CausationID: Traceparent: Corrects:}`,
 		},
 		"a command that waits": {
 			method: "POST", path: "/v1/commands/account/42/open?wait_for=names", headers: append(inJSON, "Annals-Wait-Views", "totals"),
@@ -172,7 +190,9 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 			asked: `get totals "a b" 77`, position: "1024",
 			answer: `{"type":"io.annals.api.v1.document_response","key":"a b","position":1024,"document":{"n":1}}`,
 		},
-		"a document, by header": {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "78"}, asked: `get totals "a" 78`},
+		"a document at a position": {method: "GET", path: "/v1/views/totals/a?at_position=77", asked: `get totals "a" at 77 0001-01-01T00:00:00Z`, position: "1024"},
+		"a document at a time":     {method: "GET", path: "/v1/views/totals/a?at_time=2012-03-01T09:00:00Z", asked: `get totals "a" at 0 2012-03-01T09:00:00Z`},
+		"a document, by header":    {method: "GET", path: "/v1/views/totals/a", headers: []string{"Annals-Min-Position", "78"}, asked: `get totals "a" 78`},
 		"a page": {
 			method: "GET", path: "/v1/views/totals?cursor=x&limit=10&min_position=5", asked: `page totals "x" 10 5`,
 			answer: `{"type":"io.annals.api.v1.document_list_response","documents":[],"next":"more"}`,
@@ -189,6 +209,8 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 		},
 		"a live state":         {method: "GET", path: "/v1/aggregates/account/42?consistency=live", asked: `read account/42 false`},
 		"a linearizable state": {method: "GET", path: "/v1/aggregates/account/42?consistency=linearizable", asked: `read account/42 true`},
+		"changes":              {method: "GET", path: "/v1/aggregates/account/42/changes?after=7", asked: `changes account/42 7`},
+		"a difference":         {method: "GET", path: "/v1/aggregates/account/42/diff?from_version=3&to_time=2012-03-01T09:00:00Z", asked: `diff account/42 3 0001-01-01T00:00:00Z to 0 2012-03-01T09:00:00Z`},
 		"a history":            {method: "GET", path: "/v1/aggregates/account/42/history?after=7", asked: `history account/42 7`},
 		"projections":          {method: "GET", path: "/v1/projections", asked: `projections`},
 		"info":                 {method: "GET", path: "/v1/info", asked: `info`},
@@ -263,6 +285,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"another type":           {method: "POST", path: "/v1/commands/Ac%20count/42/open", headers: inJSON, code: gateway.CodeInvalid},
 		"a large body":           {method: "POST", path: "/v1/commands/account/42/open", body: `{"limit":5000000000000}`, headers: inJSON, code: gateway.CodeTooLarge},
 		"a bad version":          {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-Expected-Version", "-1"), code: gateway.CodeInvalid},
+		"a bad schema":           {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-Schema", "0"), code: gateway.CodeInvalid},
 		"a bad policy":           {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-On-Conflict", "hope"), code: gateway.CodeInvalid},
 		"a bad wait":             {method: "POST", path: "/v1/wait", body: `[]`, headers: inJSON, code: gateway.CodeInvalid},
 		"a bad position":         {method: "GET", path: "/v1/views/totals/a?min_position=x", code: gateway.CodeInvalid},

@@ -61,6 +61,11 @@ func commandOf(r *http.Request) (c gateway.Request, err error) {
 	if c.Body, err = bodyOf(r); err != nil {
 		return c, err
 	}
+	if text := r.Header.Get(gateway.HeaderSchema); text != "" {
+		if c.Schema, err = gateway.ParseSchema(text); err != nil {
+			return c, err
+		}
+	}
 	c.Options, err = optionsOf(r.Header)
 	return c, err
 }
@@ -73,6 +78,7 @@ func optionsOf(h http.Header) (o gateway.Options, err error) {
 		CorrelationID: h.Get(gateway.HeaderCorrelationID),
 		CausationID:   h.Get(gateway.HeaderCausationID),
 		Traceparent:   h.Get(gateway.HeaderTraceparent),
+		Corrects:      h.Get(gateway.HeaderCorrects),
 	}
 	if o.ID == "" {
 		o.ID = h.Get("Idempotency-Key")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
@@ -84,17 +85,36 @@ func streamOf(r *http.Request) (store.StreamID, error) {
 	return id, id.Validate()
 }
 
-// atOf reads at_version and at_time.
-func atOf(r *http.Request) (at actor.At, err error) {
-	if at.Version, err = number(r, "at_version"); err != nil {
+// atOf reads at_version and at_time, or what else comes before the underscore.
+func atOf(r *http.Request, prefix string) (at actor.At, err error) {
+	if at.Version, err = number(r, prefix+"_version"); err != nil {
 		return at, err
 	}
-	if text := r.URL.Query().Get("at_time"); text != "" {
-		if at.Time, err = time.Parse(time.RFC3339Nano, text); err != nil {
-			return at, &store.InvalidError{What: "parameter at_time", Value: text, Reason: "want a time of RFC 3339"}
-		}
+	at.Time, err = timeOf(r, prefix+"_time")
+	return at, err
+}
+
+// momentOf reads at_position and at_time; the zero moment is now.
+func momentOf(r *http.Request) (at projector.Moment, err error) {
+	position, err := number(r, "at_position")
+	if err == nil {
+		at.Position = store.Position(position)
+		at.Time, err = timeOf(r, "at_time")
 	}
-	return at, nil
+	return at, err
+}
+
+// timeOf reads a parameter; the zero time if there is none.
+func timeOf(r *http.Request, name string) (time.Time, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return t, &store.InvalidError{What: "parameter " + name, Value: text, Reason: "want a time of RFC 3339"}
+	}
+	return t, nil
 }
 
 // codecOf is how the body is encoded. A body must say so: a page of another

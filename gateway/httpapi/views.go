@@ -20,8 +20,23 @@ func (a *api) document(ctx context.Context, r *http.Request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	d, err := a.Client.Get(ctx, r.PathValue("view"), r.PathValue("key"), least)
+	at, err := momentOf(r)
+	if err != nil {
+		return answer{}, err
+	}
+	d, err := a.documentAt(ctx, r, least, at)
 	return answer{body: documentAnswer{Type: "io.annals.api.v1.document_response", Document: d}, position: d.Position}, err
+}
+
+func (a *api) documentAt(ctx context.Context, r *http.Request, least store.Position, at projector.Moment) (projector.Document, error) {
+	view, key := r.PathValue("view"), r.PathValue("key")
+	switch {
+	case at == projector.Moment{}:
+		return a.Client.Get(ctx, view, key, least)
+	case least > 0:
+		return projector.Document{}, &store.InvalidError{What: "parameter min_position", Reason: "the past does not wait for the view: leave it out"}
+	}
+	return a.Client.GetAt(ctx, view, key, at)
 }
 
 type pageAnswer struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/test/replay"
 )
 
 // BenchmarkCatchUp brings a view of one worker from nothing to the end of a log
@@ -45,10 +46,10 @@ func benchCatchUp(b *testing.B, log *jetstream.Log, cfg kv.Config, name string, 
 		run++
 		view := viewBy(fmt.Sprintf("%s-%d-%d", name, b.N, run), key)
 		busy -= processorTime(b)
-		built += replay(b, log, s, view, tip)
+		built += replay.View(b, log, s, view, tip)
 		now := processorTime(b)
 		busy += now
-		plain += bare(b, cfg.Conn, "ANNALS_bench_events", events)
+		plain += replay.Bare(b, cfg.Conn, "ANNALS_bench_events", events)
 		plainBusy += processorTime(b) - now
 		if err := s.Drop(b.Context(), projector.Model{View: view.Name, Version: 1}); err != nil {
 			b.Fatal(err)

@@ -10,13 +10,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/test/replay"
 )
 
 // The domain of the tests on a real log: steps of work.
@@ -113,52 +113,6 @@ func openLog(t testing.TB, conn *nats.Conn, namespace string, barrier func(conte
 	return log
 }
 
-// replay builds a view and returns how long that took.
-func replay(t testing.TB, log store.Log, kept projector.Store, view projector.Definition, upTo store.Position) time.Duration {
-	t.Helper()
-	g, err := projector.NewGroup(projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	ended := make(chan error)
-	began := time.Now()
-	go func() { ended <- g.Run(ctx) }()
-	if err := g.Wait(ctx, view.Describe().Name, upTo); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(began)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	return took
-}
-
-// bare reads the same stream with a plain pull consumer, and does nothing with it.
-func bare(t testing.TB, conn *nats.Conn, stream string, messages int) time.Duration {
-	t.Helper()
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	consumer, err := js.CreateConsumer(context.Background(), stream, natsjs.ConsumerConfig{AckPolicy: natsjs.AckNonePolicy, MemoryStorage: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for read := 0; read < messages; {
-		batch, err := consumer.Fetch(2000, natsjs.FetchMaxWait(5*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range batch.Messages() {
-			read++
-		}
-	}
-	return time.Since(began)
-}
-
 func BenchmarkReplay(b *testing.B) {
 	const streams, each = 20_000, 5
 	server, err := embedded.Start(embedded.Config{Dir: b.TempDir(), Logger: quiet})
@@ -188,14 +142,10 @@ func BenchmarkReplay(b *testing.B) {
 			for b.Loop() {
 				run++
 				view := viewBy(fmt.Sprintf("v-%d", run), c.key)
-				plain += bare(b, conn, "ANNALS_bench_events", streams*each)
-				built += replay(b, log, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory, Barrier: c.barrier}), view, tip)
+				plain += replay.Bare(b, conn, "ANNALS_bench_events", streams*each)
+				built += replay.View(b, log, kv.New(kv.Config{Conn: conn, Namespace: "bench", InMemory: c.memory, Barrier: c.barrier}), view, tip)
 			}
-			rate := func(d time.Duration) float64 { return float64(b.N*streams*each) / d.Seconds() }
-			b.ReportMetric(rate(built), "events/s")
-			b.ReportMetric(rate(plain), "bare/s")
-			b.ReportMetric(rate(built)/rate(plain), "of-bare")
-			b.ReportMetric(0, "ns/op")
+			replay.Report(b, b.N*streams*each, built, plain)
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/projector"
@@ -18,6 +17,7 @@ import (
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	server "github.com/annals-go/annals/test/postgres"
+	"github.com/annals-go/annals/test/replay"
 )
 
 // The domain of the tests on a log: steps of work.
@@ -128,52 +128,6 @@ func openLog(t testing.TB) (*jetstream.Log, *nats.Conn) {
 	return log, conn
 }
 
-// replay builds a view and returns how long that took.
-func replay(t testing.TB, log store.Log, kept projector.Store, view projector.Definition, upTo store.Position) time.Duration {
-	t.Helper()
-	g, err := projector.NewGroup(projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	ended := make(chan error)
-	began := time.Now()
-	go func() { ended <- g.Run(ctx) }()
-	if err := g.Wait(ctx, view.Describe().Name, upTo); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(began)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	return took
-}
-
-// bare reads the same stream with a plain pull consumer, and does nothing with it.
-func bare(t testing.TB, conn *nats.Conn, stream string, messages int) time.Duration {
-	t.Helper()
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	consumer, err := js.CreateConsumer(context.Background(), stream, natsjs.ConsumerConfig{AckPolicy: natsjs.AckNonePolicy, MemoryStorage: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for read := 0; read < messages; {
-		batch, err := consumer.Fetch(2000, natsjs.FetchMaxWait(5*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range batch.Messages() {
-			read++
-		}
-	}
-	return time.Since(began)
-}
-
 // streamsFlag is small, so that the benchmark runs along with others; the loan
 // example's history has 13,110 streams, a million events are 50,000.
 var streamsFlag = flag.Int("streams", 2000, "how many streams of 20 events BenchmarkReplay has")
@@ -197,14 +151,10 @@ func BenchmarkReplay(b *testing.B) {
 			s := openWith(b, postgres.Config{URL: kept.URL(), Namespace: namespace()})
 			for b.Loop() {
 				run++
-				plain += bare(b, conn, "ANNALS_bench_events", streams*each)
-				built += replay(b, log, s, tallies(fmt.Sprintf("v-%d", run), byStream), tip)
+				plain += replay.Bare(b, conn, "ANNALS_bench_events", streams*each)
+				built += replay.View(b, log, s, tallies(fmt.Sprintf("v-%d", run), byStream), tip)
 			}
-			rate := func(d time.Duration) float64 { return float64(b.N*streams*each) / d.Seconds() }
-			b.ReportMetric(rate(built), "events/s")
-			b.ReportMetric(rate(plain), "bare/s")
-			b.ReportMetric(rate(built)/rate(plain), "of-bare")
-			b.ReportMetric(0, "ns/op")
+			replay.Report(b, b.N*streams*each, built, plain)
 		})
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/sqlite"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/test/replay"
 )
 
 // A group is stopped in the middle of catching up and its store closed, again
@@ -34,7 +35,7 @@ func TestExactlyOnce(t *testing.T) {
 		runFor(t, log, dir, view, time.Duration(r.IntN(40_000))*time.Microsecond)
 	}
 	kept := openStore(t, dir)
-	replay(t, log, kept, view, tip)
+	replay.View(t, log, kept, view, tip)
 	v := openView(t, kept, projector.Layout{Model: projector.Model{View: "employees", Version: 1}})
 	docs, proof := plainFold(t, log, view, tip)
 	c := load(t, v)

@@ -13,13 +13,13 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
-	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/sqlite"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/test/replay"
 )
 
 var replayed = flag.Int("replay-documents", 13_110, "documents of BenchmarkReplay, with 20 events each")
@@ -168,53 +168,6 @@ func (w *work) step(log store.Log, r *rand.Rand) (err error) {
 	return err
 }
 
-// replay builds a view and returns how long that took.
-func replay(t testing.TB, log store.Log, kept projector.Store, view projector.Definition, upTo store.Position) time.Duration {
-	t.Helper()
-	g, err := projector.NewGroup(projector.Config{Log: log, Store: kept, Projections: []projector.Definition{view}, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	ended := make(chan error)
-	began := time.Now()
-	go func() { ended <- g.Run(ctx) }()
-	if err := g.Wait(ctx, view.Describe().Name, upTo); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(began)
-	cancel()
-	if err := <-ended; err != nil {
-		t.Fatal(err)
-	}
-	return took
-}
-
-// bare reads the same stream with a plain pull consumer, and does nothing with it.
-func bare(t testing.TB, conn *nats.Conn, stream string, messages int) time.Duration {
-	t.Helper()
-	js, err := natsjs.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began := time.Now()
-	consumer, err := js.CreateConsumer(context.Background(), stream, natsjs.ConsumerConfig{AckPolicy: natsjs.AckNonePolicy, MemoryStorage: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for read := 0; read < messages; {
-		batch, err := consumer.Fetch(2000, natsjs.FetchMaxWait(5*time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range batch.Messages() {
-			read++
-		}
-	}
-	return time.Since(began)
-}
-
 // timed says where the time of a replay goes.
 type timed struct {
 	projector.Store
@@ -263,20 +216,16 @@ func BenchmarkReplay(b *testing.B) {
 			run := 0
 			for b.Loop() {
 				run++
-				plain += bare(b, conn, "ANNALS_app_events", streams*each)
+				plain += replay.Bare(b, conn, "ANNALS_app_events", streams*each)
 				before := cpuTime()
-				built += replay(b, log, measured, viewOf(fmt.Sprintf("v-%d", run), byStream), tip)
+				built += replay.View(b, log, measured, viewOf(fmt.Sprintf("v-%d", run), byStream), tip)
 				spent += cpuTime() - before
 			}
-			rate := func(d time.Duration) float64 { return float64(b.N*streams*each) / d.Seconds() }
-			b.ReportMetric(rate(built), "events/s")
-			b.ReportMetric(rate(plain), "bare/s")
-			b.ReportMetric(rate(built)/rate(plain), "of-bare")
+			replay.Report(b, b.N*streams*each, built, plain)
 			b.ReportMetric(float64(spent.Microseconds())/float64(b.N*streams*each), "cpu-us/event")
 			b.ReportMetric(measured.gets.Seconds()/built.Seconds(), "in-get")
 			b.ReportMetric(measured.commits.Seconds()/built.Seconds(), "in-commit")
 			b.ReportMetric(float64(measured.documents)/float64(b.N*streams*each), "documents/event")
-			b.ReportMetric(0, "ns/op")
 		})
 	}
 }

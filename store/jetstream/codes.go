@@ -90,6 +90,20 @@ func (e *apiError) Is(target error) bool {
 	return target == store.ErrUnavailable && (e.Code == 503 || e.ErrCode == codeStoreFailed)
 }
 
+// readAPIError returns the error in an answer of the server's API, or nil.
+func readAPIError(data []byte) error {
+	var body struct {
+		Error *apiError `json:"error"`
+	}
+	if err := json.Unmarshal(data, &body); err != nil {
+		return fmt.Errorf("unreadable answer: %w", err)
+	}
+	if body.Error != nil {
+		return body.Error
+	}
+	return nil
+}
+
 // readAnswer reads what the server answered to a publish.
 func readAnswer(m *nats.Msg) answer {
 	if len(m.Data) == 0 {

@@ -32,17 +32,37 @@ type Config struct {
 	// Codec encodes the values in commits. Default [store.MsgPack]. Fixed when
 	// the namespace is created, and a mismatch refuses to open.
 	Codec store.Codec
+	// KeepCommands makes the namespace keep the commands beside the events that
+	// they led to, so that decisions can be made again; whoever appends asks
+	// [Log.KeepsCommands]. Default false: as the namespace has it. It may be
+	// switched on for a namespace that exists, for what is appended from then on
+	// by those who open it afterwards, and not off.
+	KeepCommands bool
 	// Replicas is the number of servers that hold each message, 1 to 5. Default
 	// 1. A namespace with fewer refuses to open, one with more does not.
 	Replicas int
 	// InMemory keeps everything in the server's memory only, for data that may
 	// be thrown away. Default false: files.
 	InMemory bool
+	// FilledFrom says that the namespace is to be filled with a history from
+	// elsewhere, by a [Loader], and from what: "backup 20260102T030405Z". Open then
+	// marks the namespace, which must be empty or have the same mark, and whoever
+	// opens it without is refused with an [*UnfinishedError] until [Log.Finish].
+	// Default empty: a namespace like any other.
+	FilledFrom string
+	// SnapshotBytes is the largest snapshot that is saved or loaded, in bytes as
+	// it is stored: loading one takes about three times as much memory for a moment.
+	// Default, and at most, [store.MaxSnapshotBytes], 64 MiB.
+	SnapshotBytes int
 	// Barrier returns when everything that the server had acknowledged before
 	// the call has reached the disk. One call may serve many that wait. Default
 	// nil: an acknowledgement is as durable as it gets, which is true of
 	// replicated streams and of servers that sync each write.
 	Barrier func(context.Context) error
+	// Archive holds the commits that were taken out of the log. Default nil: a log
+	// that was truncated is read as far as it goes, and what is missing is a
+	// [*store.ArchivedError].
+	Archive store.Archive
 	// Logger receives what an operator may act on. Default [slog.Default].
 	Logger *slog.Logger
 }
@@ -67,6 +87,9 @@ func (c Config) withDefaults() Config {
 	if c.Replicas == 0 {
 		c.Replicas = 1
 	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = store.MaxSnapshotBytes
+	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -88,6 +111,9 @@ func (c Config) validate() error {
 	}
 	if c.Replicas < 1 || c.Replicas > maxReplicas {
 		return outOfRange("number of replicas", c.Replicas, maxReplicas)
+	}
+	if c.SnapshotBytes < 1 || c.SnapshotBytes > store.MaxSnapshotBytes {
+		return outOfRange("snapshot bytes", c.SnapshotBytes, store.MaxSnapshotBytes)
 	}
 	return nil
 }

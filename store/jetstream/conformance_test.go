@@ -2,9 +2,11 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
@@ -36,6 +38,8 @@ func TestConformance(t *testing.T) {
 // openStore opens a log that can be disturbed, and what harms it otherwise.
 func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	t.Helper()
+	shelf := &storetest.Shelf{}
+	cfg.Archive = shelf
 	l := open(t, servers, cfg)
 	if l.names.sourced() {
 		t.Cleanup(func() { demolish(t, l) })
@@ -44,18 +48,59 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	return storetest.Store{
 		Log:       l,
 		Snapshots: l.Snapshots(),
-		Again: func(t *testing.T) store.Log {
-			return open(t, servers, Config{
-				Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
-				LogStreams: l.cfg.LogStreams,
-			})
+		Again:     func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
+		Shelf:     shelf,
+		Truncate: func(ctx context.Context, id store.StreamID, below store.Head) error {
+			err := l.Truncate(ctx, id, below)
+			eventually(t, "all servers have the same", func() bool { return servers.agree(t, l) })
+			return err
 		},
+		Bare:          func(t *testing.T) store.Log { return again(t, servers, l, nil) },
 		Faults:        disturb(l),
 		Forge:         v.forge,
 		Flip:          v.flip,
 		Remove:        v.remove,
 		ForgeSnapshot: v.forgeSnapshot,
+		TearSnapshot:  v.tearSnapshot,
+
+		SnapshotsAgain: l.Snapshots(),
 	}
+}
+
+// again opens the namespace of a log once more.
+func again(t *testing.T, servers *fixture, l *Log, archive store.Archive) *Log {
+	t.Helper()
+	return open(t, servers, Config{
+		Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
+		LogStreams: l.cfg.LogStreams, Archive: archive,
+	})
+}
+
+// agree reports whether all servers hold the same messages of a log: one that is
+// behind still has what was truncated.
+func (f *fixture) agree(t *testing.T, l *Log) bool {
+	t.Helper()
+	counts := map[string][]uint64{}
+	for _, s := range f.servers {
+		info, err := s.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, account := range info.AccountDetails {
+			for _, stream := range account.Streams {
+				counts[stream.Name] = append(counts[stream.Name], stream.State.Msgs, stream.State.LastSeq)
+			}
+		}
+	}
+	for _, k := range l.names.all() {
+		of := counts[k.name]
+		for i := 2; i < len(of); i++ {
+			if of[i] != of[i-2] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // demolish deletes what a log is kept in, so that hundreds of streams do not burden
@@ -108,6 +153,38 @@ func (v *vandal) forgeSnapshot(t *testing.T, id store.StreamID, data []byte) {
 	if _, err := v.js.Publish(context.Background(), v.log.names.key(id, token), data); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// tearSnapshot removes the second part of a snapshot that is kept in parts.
+func (v *vandal) tearSnapshot(t *testing.T, id store.StreamID) {
+	t.Helper()
+	s := v.log.Snapshots().(*snapshots)
+	at, err := s.placeOf(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.look(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, split, err := store.DecodeSnapshotParts(id, m.data)
+	if err != nil || !split {
+		t.Fatalf("the snapshot of %s is not in parts: %v", id, err)
+	}
+	part := at.part(p.Generation, 1)
+	if err := s.purge(t.Context(), part); err != nil {
+		t.Fatal(err)
+	}
+	// A replica may have it a moment longer, and answer for it.
+	missed := 0
+	eventually(t, "the part is gone everywhere", func() bool {
+		if _, err := v.log.fetchNear(t.Context(), v.log.names.snapshots.directGet, lastOn(part)); errors.Is(err, errNone) {
+			missed++
+		} else {
+			missed = 0
+		}
+		return missed > 20
+	})
 }
 
 func (v *vandal) flip(t *testing.T, c *store.Commit) {

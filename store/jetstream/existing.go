@@ -42,6 +42,7 @@ func Existing(ctx context.Context, conn *nats.Conn, namespace string) (Config, e
 
 func (c *Config) readSettings(has natsjs.StreamConfig) (err error) {
 	c.InMemory, c.Replicas = has.Storage == natsjs.MemoryStorage, has.Replicas
+	c.KeepCommands = has.Metadata[metaKeep] == keepsCommands
 	if c.Partitions, err = strconv.Atoi(has.Metadata[metaPartitions]); err != nil {
 		return &store.InvalidError{What: "number of partitions of stream " + has.Name, Value: has.Metadata[metaPartitions], Reason: "not a number"}
 	}

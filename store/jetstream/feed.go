@@ -2,7 +2,6 @@ package jetstream
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ type feed struct {
 	progress progress
 	lineage  lineage // of a sourced order
 
+	end     uint64  // of the log when the feed began
 	passed  bool    // a commit of another type came since the last return
 	ready   []taken // not yet returned
 	failure error   // what every further Next returns
@@ -68,7 +68,9 @@ func (d *feed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
 		batch[i] = t.commit
 	}
 	d.ready = slices.Delete(d.ready, 0, n)
-	d.progress.add(last.mark)
+	if last.mark.reply != "" {
+		d.progress.add(last.mark)
+	}
 	if reply, ok := d.progress.overdue(); ok {
 		d.acknowledge(reply)
 	}
@@ -82,6 +84,12 @@ func (d *feed) fill(ctx context.Context, limit int) error {
 	}
 	for len(d.ready) < limit && d.failure == nil {
 		d.failIf(d.refill(limit))
+		if d.held != nil {
+			if err := d.bridge(ctx, limit); err != nil {
+				return err
+			}
+			continue
+		}
 		if m := d.arrived(); m != nil {
 			d.take(ctx, m)
 			continue
@@ -109,24 +117,33 @@ func (d *feed) fill(ctx context.Context, limit int) error {
 // take adds the commit of a message to what is ready.
 func (d *feed) take(ctx context.Context, m *nats.Msg) {
 	at, fresh, err := d.receive(ctx, m)
-	local := at.sequence
-	if err == nil && fresh && d.log.names.sourced() {
-		_, local, err = d.lineage.take(at.sequence, m.Header.Get(sourceHeader))
-	}
 	switch {
-	case errors.Is(err, store.ErrDamaged):
-		d.failure = fmt.Errorf("feed: %w", err)
 	case err != nil:
 		_ = d.fail(err)
-	case fresh && d.wants(m.Subject):
-		d.add(ctx, m, at, local)
 	case fresh:
-		d.passOver(m, at)
+		d.sort(ctx, m, at)
 	}
 }
 
-func (d *feed) wants(subject string) bool {
-	return len(d.types) == 0 || slices.Contains(d.types, d.log.names.typeOf(subject))
+// sort takes the message that is next.
+func (d *feed) sort(ctx context.Context, m *nats.Msg, at delivery) {
+	local := at.sequence
+	if d.log.names.sourced() {
+		var err error
+		if _, local, err = d.lineage.take(at.sequence, m.Header.Get(sourceHeader)); err != nil {
+			d.failure = fmt.Errorf("feed: %w", err)
+			return
+		}
+	}
+	if !d.wants(d.log.names.typeOf(m.Subject)) {
+		d.passOver(m, at)
+		return
+	}
+	d.add(ctx, m, at, local)
+}
+
+func (d *feed) wants(aggregate string) bool {
+	return len(d.types) == 0 || slices.Contains(d.types, aggregate)
 }
 
 // passOver acknowledges a commit of another type when many stand unacknowledged:
@@ -181,7 +198,18 @@ func (d *feed) acknowledge(reply string) {
 }
 
 // Pending implements [store.Feed].
-func (d *feed) Pending() uint64 { return d.pending + uint64(len(d.ready)) }
+// The server does not count what was truncated; what lay between the feed and the
+// log's end when it began is known besides.
+func (d *feed) Pending() uint64 {
+	pending := d.pending
+	if d.held != nil {
+		pending = d.held.at.pending + d.held.at.sequence - d.sequence
+	}
+	if d.end > d.sequence {
+		pending = max(pending, d.end-d.sequence)
+	}
+	return pending + uint64(len(d.ready))
+}
 
 // Close implements [store.Feed]. A consumer with a name stays for operators to
 // see how far it came; one without is deleted.

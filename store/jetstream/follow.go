@@ -50,6 +50,7 @@ func (l *Log) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("follow: %w", unavailable(err))
 	}
+	feed.end = end
 	if err := feed.attach(ctx, l.consumerConfig(f, feed.pulls.group)); err != nil {
 		feed.unsubscribe()
 		return nil, fmt.Errorf("follow: %w", unavailable(err))

@@ -13,6 +13,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/storetest"
 )
 
 func mustFollow(t *testing.T, l *Log, f store.Follow) store.Feed {
@@ -303,11 +304,14 @@ func TestFeedNoticesGaps(t *testing.T) {
 		{"the server passes over one", []d{{1, 1}, {3, 2}}, []uint64{1}, store.ErrDamaged},
 		{"the server passes over the first", []d{{2, 1}}, nil, store.ErrDamaged},
 	} {
-		l := &Log{cfg: Config{}.withDefaults(), names: newNames("ns", defaultPartitions, 1)}
+		l := &Log{cfg: Config{Archive: &storetest.Shelf{}}.withDefaults(), names: newNames("ns", defaultPartitions, 1)}
 		f := &feed{line: line{log: l}}
 		for _, d := range c.deliveries {
 			if f.failure == nil {
 				f.take(context.Background(), deliver(t, l, d.sequence, d.number))
+			}
+			if f.held != nil && f.failure == nil {
+				_ = f.bridge(context.Background(), 1)
 			}
 		}
 		var ready []uint64

@@ -48,11 +48,16 @@ func (r *reading) forward(ctx context.Context, end *message) error {
 // step yields the one next commit, as the leader has it.
 func (r *reading) step(ctx context.Context, end *message) error {
 	m, err := r.log.fetchFirmly(ctx, r.from.leaderGet, nextOn(r.subject, r.start()))
-	if errors.Is(err, errNone) || err == nil && m.local > end.local {
+	switch {
+	case errors.Is(err, errNone):
 		return r.missing(end)
-	}
-	if err != nil {
+	case err != nil:
 		return err
+	case m.local > end.local:
+		return r.overtaken(ctx, end)
+	}
+	if before, gap := r.gapBefore(m); gap {
+		return r.readArchived(ctx, before, m)
 	}
 	return r.emit(m)
 }

@@ -8,16 +8,16 @@ import (
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
-
-	"github.com/annals-go/annals/store"
 )
 
 // line is what a pull consumer of the order delivers: every message from where
 // it begins, in order, or an error. It belongs to one goroutine.
 //
 // It notices a gap by the consumer's own count of deliveries, which must not
-// skip a number, and by the order's sequence, which must grow by one. A delivery
-// that is a repetition counts as one, but brings nothing.
+// skip a number. Where the order's sequence grows by more than one, the log was
+// truncated, or the server cannot read what it holds: the message is held until
+// whoever reads has taken what lies between from the archive. A delivery that is
+// a repetition counts as one, but brings nothing.
 type line struct {
 	log      *Log
 	consumer string
@@ -26,6 +26,7 @@ type line struct {
 	lost     <-chan struct{}
 	pulls    pulls
 
+	held       *held         // what came beyond the next sequence
 	deliveries uint64        // consumer's number of the last delivery
 	sequence   uint64        // of the last message taken
 	pending    uint64        // how many were to come after it
@@ -116,9 +117,8 @@ func (d *line) receive(ctx context.Context, m *nats.Msg) (at delivery, fresh boo
 		return at, false, nil // delivered again
 	}
 	if at.sequence != d.sequence+1 {
-		// Nothing is ever deleted from the log and the consumer has no filter: the
-		// server passes over what it cannot read.
-		return at, false, fmt.Errorf("%w: the server does not deliver the commits at sequences %d to %d", store.ErrDamaged, d.sequence+1, at.sequence-1)
+		d.held = &held{m, at}
+		return at, false, nil
 	}
 	d.sequence, d.pending = at.sequence, at.pending
 	return at, true, nil

@@ -17,6 +17,7 @@ type Log struct {
 	cfg      Config
 	names    names
 	replicas int
+	keeps    bool // the commands
 
 	inbox   *inbox
 	link    *link
@@ -53,13 +54,16 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open log of %s: %w", cfg.Namespace, err)
 	}
-	l.replicas = made.replicas
+	l.replicas, l.keeps = made.replicas, made.keeps
 	if l.inbox, err = newInbox(cfg.Conn); err != nil {
 		return nil, fmt.Errorf("open log of %s: %w: %w", cfg.Namespace, store.ErrUnavailable, err)
 	}
 	l.link = newLink(cfg.Conn, l.inbox)
 	if made.created {
 		l.spread(ctx)
+	}
+	if made.truncated && cfg.Archive == nil {
+		cfg.Logger.Warn("the log was truncated to an archive, and is opened without it", "namespace", cfg.Namespace)
 	}
 	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
 		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)

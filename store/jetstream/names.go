@@ -20,7 +20,9 @@ type names struct {
 
 	events string // "<ns>.evt."
 	keys   string // "$KV.<bucket>."
-	keyGet string // answered by the bucket's leader only
+	// snapshots is the stream of the bucket, bucketPurge removes from it.
+	snapshots   kept
+	bucketPurge string
 }
 
 // kept is a stream on the server, and what to ask for what it keeps.
@@ -31,6 +33,7 @@ type kept struct {
 	info      string
 	pull      string // "$JS.API.CONSUMER.MSG.NEXT.<stream>."
 	stepDown  string
+	purge     string
 }
 
 func keptIn(stream string) kept {
@@ -41,6 +44,7 @@ func keptIn(stream string) kept {
 		info:      "$JS.API.STREAM.INFO." + stream,
 		pull:      "$JS.API.CONSUMER.MSG.NEXT." + stream + ".",
 		stepDown:  "$JS.API.STREAM.LEADER.STEPDOWN." + stream,
+		purge:     "$JS.API.STREAM.PURGE." + stream,
 	}
 }
 
@@ -53,7 +57,9 @@ func newNames(namespace string, partitions, logStreams int) names {
 		bucket:     bucket,
 		events:     namespace + ".evt.",
 		keys:       "$KV." + bucket + ".",
-		keyGet:     "$JS.API.STREAM.MSG.GET.KV_" + bucket,
+
+		snapshots:   keptIn("KV_" + bucket),
+		bucketPurge: "$JS.API.STREAM.PURGE.KV_" + bucket,
 	}
 	if logStreams == 1 {
 		n.streams = []kept{n.order}

@@ -24,6 +24,9 @@ const provideAtOnce = 8
 type provided struct {
 	replicas int  // of the order
 	created  bool // the order was not there
+	keeps    bool // commands, in what is appended
+
+	truncated bool // something of it is in an archive
 }
 
 // provision makes sure that streams and bucket of the namespace are there and
@@ -41,11 +44,22 @@ func provision(ctx context.Context, cfg Config, n *names) (got provided, err err
 		}
 	}
 	err = patiently(ctx, func(ctx context.Context) error {
-		got.replicas, err = provisionStream(ctx, js, orderConfig(cfg, n), &got.created)
+		has, err := provisionStream(ctx, js, orderConfig(cfg, n), &got.created)
+		got.replicas, got.keeps = has.Replicas, has.Metadata[metaKeep] == keepsCommands
+		got.truncated = has.Metadata[metaTruncated] != ""
 		return err
 	})
+	if err == nil {
+		err = patiently(ctx, func(ctx context.Context) error { return checkMark(ctx, js, cfg, n) })
+	}
 	if err != nil {
 		return got, err
+	}
+	if cfg.KeepCommands && !got.keeps {
+		if err := patiently(ctx, func(ctx context.Context) error { return switchOn(ctx, js, n.order.name) }); err != nil {
+			return got, err
+		}
+		got.keeps = true
 	}
 	return got, patiently(ctx, func(ctx context.Context) error {
 		return provisionSnapshots(ctx, js, cfg, n)
@@ -107,7 +121,7 @@ func existing(ctx context.Context, js natsjs.JetStream, want natsjs.StreamConfig
 
 // provisionStream looks before it creates: a namespace that exists needs no
 // right to create one. Whoever created it, what is there is verified.
-func provisionStream(ctx context.Context, js natsjs.JetStream, want natsjs.StreamConfig, created *bool) (replicas int, err error) {
+func provisionStream(ctx context.Context, js natsjs.JetStream, want natsjs.StreamConfig, created *bool) (has natsjs.StreamConfig, err error) {
 	stream, err := js.Stream(ctx, want.Name)
 	if errors.Is(err, natsjs.ErrStreamNotFound) {
 		stream, err = js.CreateStream(ctx, want)
@@ -117,10 +131,10 @@ func provisionStream(ctx context.Context, js natsjs.JetStream, want natsjs.Strea
 		}
 	}
 	if err != nil {
-		return 0, err
+		return has, err
 	}
-	has := stream.CachedInfo().Config
-	return has.Replicas, verify(want, has)
+	has = stream.CachedInfo().Config
+	return has, verify(want, has)
 }
 
 // provisionSnapshots creates the bucket if it is not there. A snapshot is a

@@ -89,6 +89,9 @@ func (l *Log) readerConfig(first uint64, group string) natsjs.ConsumerConfig {
 
 // take waits for one message and notes its place.
 func (r *orderReader) take(ctx context.Context, d *line) error {
+	if d.held != nil {
+		return r.bridge(ctx, d)
+	}
 	if err := d.refill(maxPull); err != nil {
 		return err
 	}
@@ -108,11 +111,39 @@ func (r *orderReader) take(ctx context.Context, d *line) error {
 
 func (r *orderReader) note(at delivery, m *nats.Msg) error {
 	stream, local, err := r.lineage.take(at.sequence, m.Header.Get(sourceHeader))
-	if err != nil {
+	if err == nil {
+		r.place(at.sequence, stream, local)
+	}
+	return err
+}
+
+// bridge notes the places of what was truncated, and then that of the message
+// that is held. Without the archive it forgets what came before and begins anew.
+func (r *orderReader) bridge(ctx context.Context, d *line) error {
+	log := r.order.log
+	err := d.readArchived(ctx, func(c *store.Commit) error {
+		stream := log.names.streamOf(c.Stream)
+		if err := r.lineage.count(c.Sequence, stream, c.Local); err != nil {
+			return err
+		}
+		r.place(c.Sequence, stream, c.Local)
+		return nil
+	})
+	if err != nil && !errors.Is(err, store.ErrArchived) {
 		return err
 	}
-	r.next = at.sequence + 1
-	r.order.log.durable.see(at.sequence)
-	r.order.streams[stream].add(local, at.sequence)
-	return nil
+	m, at := d.release()
+	if err != nil {
+		r.lineage = newLineage(&log.names, at.sequence)
+		for i := range r.order.streams {
+			r.order.streams[i].forget()
+		}
+	}
+	return r.note(at, m)
+}
+
+func (r *orderReader) place(place uint64, stream int, local uint64) {
+	r.next = place + 1
+	r.order.log.durable.see(place)
+	r.order.streams[stream].add(local, place)
 }

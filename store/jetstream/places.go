@@ -39,6 +39,13 @@ func (p *places) add(local, place uint64) {
 	}
 }
 
+// forget makes the next place that is noted the first. Who waits looks again in time.
+func (p *places) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.known = nil
+}
+
 // whereabouts is what is known of a message of a log stream.
 type whereabouts int
 

@@ -62,6 +62,7 @@ type reading struct {
 	yield   func(*store.Commit, error) bool
 
 	leaderOnly bool // a replica did not have what it should
+	guessed    bool // next is a guess, and nothing was found there yet
 }
 
 func (l *Log) newReading(id store.StreamID, token string, after store.Head, yield func(*store.Commit, error) bool) *reading {
@@ -214,7 +215,7 @@ func (r *reading) emit(m *message) error {
 
 func (r *reading) deliver(c *store.Commit, place uint64) error {
 	c.Sequence = place
-	r.head = c.Head()
+	r.head, r.guessed = c.Head(), false
 	if !r.yield(c, nil) {
 		return errStopped
 	}

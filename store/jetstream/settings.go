@@ -18,6 +18,9 @@ const (
 	metaCodec      = "annals.codec"
 	metaFormat     = "annals.format"
 	metaLogStreams = "annals.log_streams" // absent if there is one
+	// metaKeep is the order's only, and absent where commands are not kept. It
+	// may be added later, and changes what is appended from then on.
+	metaKeep = "annals.keep_commands"
 
 	kindEvents    = "events"     // the order
 	kindLogStream = "log-stream" // what it sources
@@ -70,6 +73,12 @@ func (e *SettingsError) Unwrap() error { return store.ErrInvalid }
 func orderConfig(cfg Config, n *names) natsjs.StreamConfig {
 	c := eventsConfig(cfg, n.order.name, kindEvents)
 	c.Description = "Annals: the events of " + cfg.Namespace
+	if cfg.FilledFrom != "" {
+		c.Metadata[metaFilledFrom] = cfg.FilledFrom
+	}
+	if cfg.KeepCommands {
+		c.Metadata[metaKeep] = keepsCommands
+	}
 	if !n.sourced() {
 		c.Subjects = n.subjects(0)
 		return c
@@ -122,7 +131,7 @@ func snapshotsConfig(cfg Config, n *names) natsjs.KeyValueConfig {
 		Bucket:       n.bucket,
 		Description:  "Annals: the snapshots of " + cfg.Namespace,
 		History:      1,
-		MaxValueSize: store.MaxSnapshotBytes + maxHeaderBytes,
+		MaxValueSize: maxPartBytes + maxHeaderBytes,
 		Storage:      storage(cfg),
 		Replicas:     cfg.Replicas,
 	}
@@ -142,6 +151,9 @@ func verify(want, has natsjs.StreamConfig) error {
 	var d differences
 	for _, key := range []string{metaKind, metaFormat, metaPartitions, metaLogStreams, metaCodec} {
 		d.equal("metadata "+key, quote(has.Metadata[key]), quote(want.Metadata[key]))
+	}
+	if kept, said := has.Metadata[metaKeep]; said {
+		d.equal("metadata "+metaKeep, quote(kept), quote(keepsCommands))
 	}
 	d.equal("subjects", quote(has.Subjects...), quote(want.Subjects...))
 	d.equal("sources", quote(sources(has)...), quote(sources(want)...))

@@ -41,6 +41,7 @@ func TestOpenVerifies(t *testing.T) {
 		{"metadata annals.format", func(c *natsjs.StreamConfig) { c.Metadata[metaFormat] = "2" }},
 		{"metadata annals.partitions", func(c *natsjs.StreamConfig) { c.Metadata[metaPartitions] = "64" }},
 		{"metadata annals.codec", func(c *natsjs.StreamConfig) { c.Metadata[metaCodec] = "json" }},
+		{"metadata annals.keep_commands", func(c *natsjs.StreamConfig) { c.Metadata[metaKeep] = "yes" }},
 		{"subjects", func(c *natsjs.StreamConfig) { c.Subjects = append(c.Subjects, c.Name+".more") }},
 		{"retention", func(c *natsjs.StreamConfig) { c.Retention = natsjs.InterestPolicy }},
 		{"discard", func(c *natsjs.StreamConfig) { c.Discard = natsjs.DiscardOld }},
@@ -204,5 +205,36 @@ func TestExisting(t *testing.T) {
 	}
 	if _, err := Existing(t.Context(), l.cfg.Conn, "a.b"); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("no namespace at all: %v", err)
+	}
+}
+
+// Keeping commands is a setting of the namespace that can be switched on later:
+// whoever opens it afterwards keeps them, whatever its own configuration says.
+func TestKeepCommands(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]Config{"one log stream": {}, "several": {LogStreams: 3}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			before := open(t, &single, c)
+			c.Namespace = before.cfg.Namespace
+			head := appendTo(t, before, stream("1"), store.Head{}, 1)
+			with := c
+			with.KeepCommands = true
+			switched, after := open(t, &single, with), open(t, &single, c)
+			if before.KeepsCommands() || !switched.KeepsCommands() || !after.KeepsCommands() {
+				t.Errorf("kept: %v before, %v when switched on, %v after", before.KeepsCommands(), switched.KeepsCommands(), after.KeepsCommands())
+			}
+			appendTo(t, after, stream("1"), head, 1)
+			has, err := Existing(t.Context(), before.cfg.Conn, c.Namespace)
+			if err != nil || !has.KeepCommands {
+				t.Errorf("what exists: %+v, %v", has, err)
+			}
+			for range 2 { // whoever says so again changes nothing
+				again := open(t, &single, with)
+				if got, err := readAll(again, stream("1"), store.Head{}); err != nil || len(got) != 2 {
+					t.Errorf("the namespace has %v, %v", got, err)
+				}
+			}
+		})
 	}
 }

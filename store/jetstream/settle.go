@@ -32,7 +32,31 @@ func (a *appending) settle(ctx context.Context) (uint64, error) {
 	if bytes.Equal(first.data, a.message.Data) {
 		return first.sequence, nil
 	}
+	if sequence, err := a.archived(ctx, first); sequence > 0 || err != nil {
+		return sequence, err
+	}
 	return 0, a.conflict(last)
+}
+
+// archived looks into the archive if what followed the expectation was truncated:
+// first, the first that the log has behind it, follows another. It returns 0 and
+// nil if the commit was not stored.
+func (a *appending) archived(ctx context.Context, first *message) (uint64, error) {
+	c, err := store.DecodeCommit(a.log.cfg.Codec, first.data, first.local)
+	if err != nil || c.After.Sequence <= a.commit.After.Sequence {
+		return 0, nil //nolint:nilerr // conflict names the damage if it matters
+	}
+	own, hash := uint64(0), store.HashOf(a.message.Data)
+	_, err = store.ReadArchived(ctx, a.log.cfg.Archive, a.commit.Stream, a.commit.After, c.After, func(found *store.Commit) error {
+		if found.Hash == hash {
+			own = found.Local
+		}
+		return errStopped
+	})
+	if errors.Is(err, errStopped) {
+		return own, nil
+	}
+	return 0, a.giveUp(err)
 }
 
 // tooShort judges a stream that ends before the head that the commit follows.

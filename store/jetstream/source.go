@@ -22,9 +22,9 @@ func readSource(header string) (stream string, local uint64, err error) {
 // lineage checks that the order has the commits of each log stream in their
 // order, each once. The server promises that; a log that rests on it looks.
 //
-// Nothing is ever deleted from either, so that the places of a prefix are as
-// many as the log streams' messages in it: the last sequences seen of all log
-// streams add up to the place. That holds for what came before the lineage
+// What was truncated is read from the archive and counted, too, so that the places
+// of a prefix are as many as the log streams' messages in it: the last sequences
+// seen of all log streams add up to the place. That holds for what came before the lineage
 // began, too, as soon as each log stream was seen once.
 type lineage struct {
 	names  *names
@@ -54,6 +54,11 @@ func (g *lineage) take(place uint64, header string) (stream int, local uint64, e
 	if !ok {
 		return 0, 0, g.broken(place, "it is of "+name)
 	}
+	return stream, local, g.count(place, stream, local)
+}
+
+// count checks the message of a log stream at the next place.
+func (g *lineage) count(place uint64, stream int, local uint64) error {
 	before := g.last[stream]
 	switch {
 	case before == 0 && g.unseen > 0:
@@ -62,13 +67,13 @@ func (g *lineage) take(place uint64, header string) (stream int, local uint64, e
 	case local == before+1:
 		g.sum++
 	default:
-		return 0, 0, g.broken(place, fmt.Sprintf("message %d of %s follows its message %d", local, name, before))
+		return g.broken(place, fmt.Sprintf("message %d of %s follows its message %d", local, g.names.streams[stream].name, before))
 	}
 	g.last[stream] = local
 	if g.sum > place || g.unseen == 0 && g.sum < place {
-		return 0, 0, g.broken(place, fmt.Sprintf("%d messages should come before it", g.sum-1))
+		return g.broken(place, fmt.Sprintf("%d messages should come before it", g.sum-1))
 	}
-	return stream, local, nil
+	return nil
 }
 
 func (g *lineage) broken(place uint64, reason string) error {

@@ -33,18 +33,14 @@ func (l *Log) Tip(ctx context.Context, types ...string) (store.Position, error) 
 }
 
 func (l *Log) tip(ctx context.Context, types []string) (store.Position, error) {
-	end, err := l.lastSequence(ctx)
-	if end == 0 || err != nil {
-		return 0, err
-	}
-	m, err := l.fetchFirmly(ctx, l.names.order.leaderGet, at(end))
+	end, m, err := l.lastMessage(ctx)
 	switch {
+	case end == 0 || err != nil && !errors.Is(err, errNone):
+		return 0, err
 	case err == nil && (len(types) == 0 || slices.Contains(types, l.names.streamID(m.subject).Type)):
 		return l.lastPosition(ctx, m)
 	case errors.Is(err, errNone):
 		return 0, l.unreadableEnd(end)
-	case err != nil:
-		return 0, err
 	}
 	var tip store.Position
 	for _, t := range types {
@@ -57,8 +53,23 @@ func (l *Log) tip(ctx context.Context, types []string) (store.Position, error) {
 	return tip, nil
 }
 
-// unreadableEnd says why the server has no message where the log ends: nothing
-// is ever deleted from the log, so it cannot read what it holds. Of several
+// lastMessage returns where the log ends, and the message there; errNone if the
+// server has none. The last commit of a stream is never truncated, but between the
+// two questions it may have become another one.
+func (l *Log) lastMessage(ctx context.Context) (end uint64, m *message, err error) {
+	for before := uint64(0); ; before = end {
+		if end, err = l.lastSequence(ctx); end == 0 || err != nil {
+			return 0, nil, err
+		}
+		m, err = l.fetchFirmly(ctx, l.names.order.leaderGet, at(end))
+		if !errors.Is(err, errNone) || end <= before {
+			return end, m, err
+		}
+	}
+}
+
+// unreadableEnd says why the server has no message where the log ends: the last
+// is never truncated, so it cannot read what it holds. Of several
 // servers another may have answered, which is behind.
 func (l *Log) unreadableEnd(sequence uint64) error {
 	kind := store.ErrDamaged

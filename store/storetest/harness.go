@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"testing"
 
 	"github.com/annals-go/annals/store"
@@ -33,8 +34,22 @@ type Store struct {
 	Flip func(t *testing.T, c *store.Commit)
 	// Remove takes a stored commit out of the log. Nothing is appended afterwards.
 	Remove func(t *testing.T, c *store.Commit)
+	// Shelf is the archive that Log and Again's logs were opened with, empty, and
+	// Truncate truncates to it. Nil: the log cannot be truncated.
+	Shelf    *Shelf
+	Truncate func(ctx context.Context, id store.StreamID, below store.Head) error
+	// Bare opens the same namespace without the archive; Log is not used
+	// afterwards.
+	Bare func(t *testing.T) store.Log
+
 	// ForgeSnapshot stores data as the snapshot of the stream.
 	ForgeSnapshot func(t *testing.T, id store.StreamID, data []byte)
+	// TearSnapshot takes away a piece of the snapshot of the stream, which is of
+	// some MiB, as a writer leaves it that dies. Nil: it is stored in one piece.
+	TearSnapshot func(t *testing.T, id store.StreamID)
+	// SnapshotsAgain are the same snapshots as another node has them. Nil: rivals
+	// share Snapshots.
+	SnapshotsAgain store.Snapshots
 }
 
 // Faults disturbs the publishes by which appends are made. A publish is one

@@ -25,7 +25,9 @@ func Run(t *testing.T, h Harness) {
 		{"ids", idCases},
 		{"tip", tipCases},
 		{"follow", followCases},
+		{"truncate", truncateCases},
 		{"snapshots", snapshotCases},
+		{"past snapshots", pastCases},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

@@ -22,6 +22,9 @@ var snapshotCases = []testCase{
 	{"damaged", "bytes that are not what was saved are damage, never a snapshot", snapshotDamaged},
 	{"of another stream", "the snapshot of another stream in a stream's place is damage", snapshotOfOther},
 	{"too large", "a snapshot over the limit is refused as too large, the one before stays, and the store stays usable", snapshotTooLarge},
+	{"any size", "a state of no byte, of 1 MiB and of 5 MiB comes back as it was saved, whichever was there before", snapshotAnySize},
+	{"torn", "a large snapshot of which something is missing is damage, and the next one takes its place", snapshotTorn},
+	{"two writers", "who loads while two writers replace a snapshot gets one that was saved, whole", snapshotTwoWriters},
 	{"invalid", "a snapshot that rests on nothing is refused", snapshotInvalid},
 	{"stays the caller's", "what the caller does to a snapshot reaches neither the store nor other callers", snapshotNotKept},
 	{"old snapshot and tail", "folding what follows an old snapshot onto it gives the state of a full replay", snapshotAndTail},
@@ -179,10 +182,8 @@ func snapshotTooLarge(t *testing.T, s Store) {
 		wantError(t, "save", kept.Save(contextOf(t), large), store.ErrTooLarge)
 		wantSnapshot(t, kept, before)
 	}
-	almost := snapshotOf(account("1"), 3)
-	almost.State = make([]byte, store.MaxSnapshotBytes-1024)
-	mustSave(t, kept, almost)
-	wantSnapshot(t, kept, almost)
+	mustSave(t, kept, sizedSnapshot(account("1"), 3, 1<<20))
+	wantSnapshot(t, kept, sizedSnapshot(account("1"), 3, 1<<20))
 }
 
 func snapshotInvalid(t *testing.T, s Store) {

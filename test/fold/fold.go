@@ -59,11 +59,17 @@ func (p *plain[E, D]) Name() string { return p.view.Name }
 
 // Apply implements [View].
 func (p *plain[E, D]) Apply(raw store.Recorded[[]byte]) error {
-	data, err := p.view.Events.Decode(store.MsgPack, raw.Type, raw.Schema, raw.Data)
+	values, err := p.view.Events.DecodeAll(nil, store.MsgPack, raw.Type, raw.Schema, raw.Data)
 	if err != nil {
 		return err
 	}
-	e := store.WithData(raw, data)
+	for nth, v := range values {
+		p.apply(p.view.Events.Part(raw, nth, v))
+	}
+	return nil
+}
+
+func (p *plain[E, D]) apply(e store.Recorded[E]) {
 	for _, key := range p.view.Keys(e) {
 		d := p.docs[key]
 		if d == nil {
@@ -72,7 +78,6 @@ func (p *plain[E, D]) Apply(raw store.Recorded[[]byte]) error {
 		}
 		d.value, d.position = p.view.Fold(key, d.value, e), e.Position
 	}
-	return nil
 }
 
 // Documents implements [View].

@@ -1,0 +1,210 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/archive"
+)
+
+// archiving is what archive run is told.
+type archiving struct {
+	keep, below uint64
+	to          string
+	streams     []store.StreamID
+	types       []string
+}
+
+func newArchiveRun(s *Session) *cobra.Command {
+	var a archiving
+	cmd := &cobra.Command{
+		Use:   "run [TYPE [ID...]]",
+		Short: "Archive the old events of streams",
+		Long: `Of each stream, of all, of a type or of those named, the events before the last
+--keep, or below version --below, go into files at --to. What goes stands before a
+snapshot that a replay by this binary has proved: streams without one, or with one
+that a replay does not give, are left and named. The last event always stays.
+
+The files are read back and compared with the log before anything is taken out of
+it. A run that was interrupted is taken up by the next one.
+
+Tell every node of the archive first (--archive): until then it cannot read what
+is moved. The servers give the disk space back when they compact, within two sync
+intervals (four minutes, unless configured).`,
+		Example: `{{name}} archive run TYPE --keep 1000 --to DIR
+{{name}} archive run TYPE ID --below 990001 --to nats:BUCKET --yes
+{{name}} archive run --keep 1000 --to DIR --json`,
+		Args: args(0, -1),
+	}
+	agreed := addConsent(cmd)
+	cmd.Flags().Uint64Var(&a.keep, "keep", 0, "leave the last `N` events of each stream in the log, and those of their commit")
+	cmd.Flags().Uint64Var(&a.below, "below", 0, "archive events below this `VERSION`")
+	cmd.Flags().StringVar(&a.to, "to", "", "`PLACE` to archive to: DIR or nats:BUCKET (default: that of --archive)")
+	perCall(cmd, "keep", "below")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := a.check(cmd, s, args); err != nil {
+			return err
+		}
+		ok, err := s.agree(cmd.Context(), agreed, s.Namespace(), "move %s to %s, out of the log of %s", a.what(), a.to, s.Namespace())
+		if !ok {
+			return err
+		}
+		return a.run(cmd.Context(), s)
+	}
+	return cmd
+}
+
+func (a *archiving) check(cmd *cobra.Command, s *Session, args []string) error {
+	if a.to = cmp.Or(a.to, s.flags.archive); a.to == "" {
+		return Usage("where to? name a directory or a bucket: --to DIR, --to nats:BUCKET")
+	}
+	keeps, cuts := cmd.Flags().Changed("keep"), cmd.Flags().Changed("below")
+	if keeps == cuts {
+		return Usage("say what stays: --keep N events of each stream, or what goes: --below VERSION")
+	}
+	if keeps && a.keep == 0 || cuts && a.below < 2 {
+		return Usage("the last event of a stream always stays: --keep wants 1 or more, --below 2 or more")
+	}
+	if len(s.app.Aggregates) == 0 {
+		u := Usage("%s knows no aggregates: it cannot tell whether a snapshot is right", s.app.Name)
+		u.Fix = "run this with the application's own binary"
+		return u
+	}
+	for _, d := range s.app.Aggregates {
+		a.types = append(a.types, d.TypeName())
+	}
+	if len(args) == 0 {
+		return nil
+	}
+	if f := unknownAggregate(s, args[0]); f != nil {
+		return f
+	}
+	a.types = args[:1]
+	for _, id := range args[1:] {
+		stream := store.StreamID{Type: args[0], ID: id}
+		if err := stream.Validate(); err != nil {
+			return Usage("%v", err)
+		}
+		a.streams = append(a.streams, stream)
+	}
+	return nil
+}
+
+// unknownAggregate returns the failure for an aggregate that the application does
+// not have, or nil.
+func unknownAggregate(s *Session, name string) error {
+	var known []string
+	for _, d := range s.app.Aggregates {
+		if known = append(known, d.TypeName()); d.TypeName() == name {
+			return nil
+		}
+	}
+	f := &Failure{Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("%s has no aggregate %q", s.app.Name, name)}
+	if near := nearest(name, known); near != "" {
+		f.Fix = "did you mean: " + near
+	}
+	return f
+}
+
+// what says what would be moved.
+func (a *archiving) what() string {
+	which := "every stream of " + fmt.Sprint(a.types)
+	if len(a.streams) > 0 {
+		which = fmt.Sprint(a.streams)
+	}
+	if a.below > 0 {
+		return fmt.Sprintf("the events below version %d of %s", a.below, which)
+	}
+	return fmt.Sprintf("all but the last %d events of %s", a.keep, which)
+}
+
+func (a *archiving) run(ctx context.Context, s *Session) error {
+	log, err := openArchived(ctx, s, a.to)
+	if err != nil {
+		return err
+	}
+	system, err := actor.NewSystem(actor.Config{
+		Log: log, Snapshots: log.Snapshots(), Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
+		Logger: slog.New(slog.DiscardHandler), // what it would say of a snapshot the report says
+	})
+	if err != nil {
+		return err
+	}
+	c := &cutter{archiving: a, system: system}
+	p := s.progress()
+	report, err := s.archive.Run(ctx, archive.Job{
+		Log: log, Types: a.types, Streams: a.streams, Cut: c.cut,
+		Progress: func(at archive.Progress) { p.show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) },
+	})
+	p.end()
+	if err != nil {
+		return err
+	}
+	return cmp.Or(s.printArchived(report), c.unproved())
+}
+
+// cutter decides where streams are cut.
+type cutter struct {
+	*archiving
+	system *actor.System
+	faulty int // streams whose snapshot a replay does not give
+}
+
+func (c *cutter) cut(ctx context.Context, id store.StreamID, version uint64) (store.Head, error) {
+	limit := c.below
+	if limit > 0 {
+		limit = min(limit, version) - 1
+	} else if version > c.keep {
+		limit = version - c.keep
+	}
+	if limit == 0 {
+		return store.Head{}, nil
+	}
+	proof, err := c.system.Prove(ctx, id, limit)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return store.Head{}, fmt.Errorf("%w: it has no snapshot that this build can use", archive.ErrNotCut)
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrAhead):
+		c.faulty++
+		return store.Head{}, fmt.Errorf("%w: %w", archive.ErrNotCut, err)
+	}
+	return proof.Cut, err
+}
+
+// unproved is the failure if a snapshot or a stream is not what it should be.
+func (c *cutter) unproved() error {
+	if c.faulty == 0 {
+		return nil
+	}
+	return &Failure{
+		Code: codeArchiveLeft, Exit: exitDegraded, What: plural(c.faulty, "stream") + " left as they are: a replay does not give their snapshots",
+		Fix: "see which in the report; a snapshot is made again when its actor is",
+	}
+}
+
+func (s *Session) printArchived(r archive.Report) error {
+	if s.JSON() {
+		return s.Print(r)
+	}
+	for _, l := range r.Left {
+		fmt.Fprintf(s.Out(), "left: %s: %s\n", printable(l.Stream.String()), printable(l.Reason))
+	}
+	if more := r.LeftCount - len(r.Left); more > 0 {
+		fmt.Fprintf(s.Out(), "left: %s more\n", humanize.Comma(int64(more)))
+	}
+	if r.Run.Name == "" {
+		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of %s\n", plural(r.Looked, "stream"), plural(r.Truncated, "stream's archived events"))
+		return err
+	}
+	_, err := fmt.Fprintf(s.Out(), "archived %s events of %s in %s; the log is relieved of them\n",
+		humanize.Comma(int64(r.Run.Events)), plural(r.Run.Streams, "stream"), humanize.IBytes(uint64(r.Run.Size)))
+	return err
+}

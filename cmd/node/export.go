@@ -1,0 +1,141 @@
+package node
+
+import (
+	"bufio"
+	"context"
+	"os"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/exchange"
+)
+
+// exporting is what the flags of event export say.
+type exporting struct {
+	cloudEvents bool
+	types       []string
+	after, to   uint64
+}
+
+func newEventExport(s *Session) *cobra.Command {
+	var e exporting
+	cmd := &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write the events, one JSON object a line",
+		Long: `Write the events with all that is known about them, one JSON object a line, in
+the order of the log, to FILE or to standard output. The values are JSON whatever
+the namespace stores; where JSON alone does not say enough to store the same
+again, the stored bytes stand beside them as "packed". With --cloudevents the
+lines are CloudEvents 1.0 in structured mode. {{name}} event import takes both
+back.`,
+		Example: `{{name}} event export events.jsonl
+{{name}} event export --type TYPE | jq -c .data
+{{name}} event export --cloudevents --after 1048576 | gzip > events.jsonl.gz`,
+		Args: args(0, 1),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			return s.export(cmd.Context(), &e, path(given))
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&e.cloudEvents, "cloudevents", false, "write CloudEvents")
+	flags.StringSliceVar(&e.types, "type", nil, "only events of this aggregate `TYPE`; may be given several times")
+	flags.Uint64Var(&e.after, "after", 0, "begin after this `POSITION`; a commit that has an event beyond it comes whole")
+	flags.Uint64Var(&e.to, "to", 0, "end with the commit that holds this `POSITION` (default: the end of the log)")
+	perCall(cmd, "cloudevents", "type", "after", "to")
+	return cmd
+}
+
+// path is the file that is named, "-" for standard input or output.
+func path(given []string) string {
+	if len(given) == 0 {
+		return "-"
+	}
+	return given[0]
+}
+
+func (e *exporting) form() exchange.Form {
+	if e.cloudEvents {
+		return exchange.CloudEvents
+	}
+	return exchange.JSONLines
+}
+
+func (s *Session) export(ctx context.Context, e *exporting, path string) error {
+	for _, typ := range e.types {
+		if err := store.ValidateName("aggregate type", typ); err != nil {
+			return Usage("--type: %v", err)
+		}
+	}
+	if s.filter != nil {
+		f := Usage("--jq does not go with event export")
+		f.Fix = "pipe the lines to jq"
+		return f
+	}
+	log, err := openToRead(ctx, s)
+	if err != nil {
+		return err
+	}
+	tip, err := request(ctx, s, func(ctx context.Context) (store.Position, error) { return log.Tip(ctx, e.types...) })
+	if err != nil {
+		return err
+	}
+	config := exchange.ExportConfig{
+		Log: log, Namespace: s.Namespace(), Form: e.form(), Types: e.types, After: store.Position(e.after), To: store.Position(e.to),
+	}
+	progress := s.progress()
+	if path != "-" || !isTerminal(s.Out()) {
+		config.Progress = func(c exchange.Count) {
+			progress.show("%s events, position %d of %d", humanize.Comma(int64(c.Events)), c.Position, tip)
+		}
+	}
+	count, err := s.exportTo(ctx, config, path)
+	progress.end()
+	if err == nil {
+		s.Logger().Debug("events exported", "events", count.Events, "commits", count.Commits)
+	}
+	return err
+}
+
+// exportTo writes to a file that has its name once it is whole, or to standard
+// output.
+func (s *Session) exportTo(ctx context.Context, config exchange.ExportConfig, path string) (count exchange.Count, err error) {
+	if path == "-" {
+		return exportLines(ctx, config, bufio.NewWriter(s.Out()))
+	}
+	draft := path + ".part"
+	file, err := os.Create(draft)
+	if err != nil {
+		return count, err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(draft) // it is not whole
+		}
+	}()
+	count, err = exportLines(ctx, config, bufio.NewWriter(file))
+	if err == nil {
+		err = file.Sync()
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(draft, path)
+	}
+	return count, err
+}
+
+func exportLines(ctx context.Context, config exchange.ExportConfig, out *bufio.Writer) (exchange.Count, error) {
+	count, err := exchange.Export(ctx, config, func(line []byte) error {
+		if _, err := out.Write(line); err != nil {
+			return err
+		}
+		return out.WriteByte('\n')
+	})
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
+	return count, err
+}

@@ -1,0 +1,151 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/exchange"
+	"github.com/annals-go/annals/store/jetstream"
+)
+
+// importing is what the flags of event import say.
+type importing struct {
+	exporting
+	atOnce   int
+	dryRun   bool
+	create   bool
+	replicas int
+}
+
+func newEventImport(s *Session) *cobra.Command {
+	i := importing{atOnce: 64, replicas: 1}
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Put exported events into the log",
+		Long: `Put events that {{name}} event export wrote into the log of the namespace: the
+same streams with the same versions, ids and times. A stream that holds other
+events is refused. What a line says is checked; the first that is wrong ends the
+import and is named. What stands before it is stored, and the same import again
+goes on there. FILE - reads standard input. With --create a namespace that is not
+there is made.`,
+		Example: `{{name}} event import events.jsonl --dry-run
+{{name}} event import events.jsonl --ns copy --create
+gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
+		Args: args(1, 1),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			return s.importEvents(cmd.Context(), &i, given[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&i.cloudEvents, "cloudevents", false, "the lines are CloudEvents")
+	flags.IntVar(&i.atOnce, "in-flight", i.atOnce, "how many streams are stored at once; with 1 the order between streams is that of the file")
+	flags.BoolVar(&i.dryRun, "dry-run", false, "check the file, and store nothing")
+	flags.BoolVar(&i.create, "create", false, "make the namespace if it is not there")
+	flags.IntVar(&i.replicas, "replicas", i.replicas, "`COPIES` of the data of a namespace that is made")
+	perCall(cmd, "cloudevents", "in-flight", "dry-run", "create", "replicas")
+	return cmd
+}
+
+func (s *Session) importEvents(ctx context.Context, i *importing, path string) error {
+	file, size, err := openInput(s, path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	log, err := s.openToImport(ctx, i)
+	if err != nil {
+		return err
+	}
+	in, progress := &countedReader{Reader: file}, s.progress()
+	count, err := exchange.Import(ctx, exchange.ImportConfig{
+		Log: log, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun,
+		Progress: func(c exchange.Count) {
+			progress.show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
+		},
+	}, in)
+	progress.end()
+	if err != nil {
+		return err
+	}
+	return s.printImport(i, count)
+}
+
+func (s *Session) openToImport(ctx context.Context, i *importing) (*jetstream.Log, error) {
+	if !i.create || i.dryRun {
+		return openToRead(ctx, s)
+	}
+	nc, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config, err := jetstream.Existing(ctx, nc, s.Namespace())
+	if errors.Is(err, store.ErrNotFound) {
+		config, err = jetstream.Config{Conn: nc, Namespace: s.Namespace(), Replicas: i.replicas}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	config.Logger = s.Logger()
+	return jetstream.Open(ctx, config)
+}
+
+func (s *Session) printImport(i *importing, count exchange.Count) error {
+	if s.JSON() {
+		return s.Print(count)
+	}
+	verb := "stored, or there already"
+	if i.dryRun {
+		verb = "as they should be; nothing was stored"
+	}
+	_, err := fmt.Fprintf(s.Out(), "%s events in %s commits of %s streams: %s\n",
+		humanize.Comma(int64(count.Events)), humanize.Comma(int64(count.Commits)), humanize.Comma(int64(count.Streams)), verb)
+	return err
+}
+
+// openInput opens a file, or standard input for "-", and returns its size, 0 if
+// that is not known.
+func openInput(s *Session, path string) (io.ReadCloser, int64, error) {
+	if path == "-" {
+		return io.NopCloser(s.In()), 0, nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, 0, &Failure{Code: codeUsage, Exit: exitUsage, What: "cannot read " + path, Why: err.Error(), Err: err}
+	}
+	info, err := file.Stat()
+	if err != nil || info.IsDir() {
+		_ = file.Close() // it was only read
+		return nil, 0, Usage("cannot read %s: it is no file", path)
+	}
+	return file, info.Size(), nil
+}
+
+// countedReader knows how much of a file has been read.
+type countedReader struct {
+	io.Reader
+	read atomic.Int64
+}
+
+// Read implements [io.Reader].
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.read.Add(int64(n))
+	return n, err
+}
+
+// share is the part that has been read, in words; nothing if the size is not
+// known.
+func (r *countedReader) share(size int64) string {
+	if size == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d%% of the file", 100*r.read.Load()/size)
+}

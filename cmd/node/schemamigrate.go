@@ -1,0 +1,169 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/migrate"
+)
+
+// Upcast returns the transformation that schema migrate has unless the
+// application has its own: each event becomes what this build would have stored
+// instead of it. An aggregate type that is not among the given ends it with
+// [store.ErrUnknownType].
+func Upcast(aggregates ...actor.Definition) migrate.Transform {
+	of := map[string]actor.Definition{}
+	for _, a := range aggregates {
+		of[a.TypeName()] = a
+	}
+	return migrate.Events(func(dst []store.Event, codec store.Codec, stream store.StreamID, e store.Event) ([]store.Event, error) {
+		a := of[stream.Type]
+		if a == nil {
+			return nil, &store.UnknownTypeError{What: "aggregate", Name: stream.Type}
+		}
+		return a.Upcast(dst, codec, e)
+	})
+}
+
+// migrating is what the arguments of schema migrate say.
+type migrating struct {
+	from, to string
+	dryRun   bool
+}
+
+func newSchemaMigrate(s *Session) *cobra.Command {
+	var m migrating
+	cmd := &cobra.Command{
+		Use:   "migrate OLD NEW",
+		Short: "Copy a namespace into a new one, with every event in its schema of this build",
+		Long: `Copy the log of the namespace OLD into the new namespace NEW, through the
+upcasting of this build or the application's own transformation. The order, the
+times and the ids of commands are kept; versions count what is left. OLD is only
+read, and nothing may be written to it meanwhile: stop its nodes first. NEW is
+made like OLD, with one log stream, and is not served before it is whole. A
+migration that was interrupted goes on when the same command is given again. At
+the end both logs are read once more and compared with what was copied.`,
+		Example: `{{name}} schema migrate {{name}} {{name}}-2 --dry-run
+{{name}} schema migrate {{name}} {{name}}-2`,
+		Args: args(2, 2),
+		RunE: func(cmd *cobra.Command, given []string) error {
+			m.from, m.to = given[0], given[1]
+			return s.migrate(cmd.Context(), &m)
+		},
+	}
+	cmd.Flags().BoolVar(&m.dryRun, "dry-run", false, "transform every event, say what would come of it, and store nothing")
+	perCall(cmd, "dry-run")
+	return cmd
+}
+
+func (s *Session) migrate(ctx context.Context, m *migrating) error {
+	for _, namespace := range []string{m.from, m.to} {
+		if err := store.ValidateName("namespace", namespace); err != nil {
+			return Usage("%v", err)
+		}
+	}
+	if m.from == m.to {
+		return Usage("a namespace is not migrated into itself: %s", m.from)
+	}
+	s.flags.namespace = m.from // which what follows speaks of
+	from, err := openToRead(ctx, s)
+	if err != nil {
+		return err
+	}
+	config := migrate.Config{From: from, Transform: s.app.Transform, Progress: s.migrationProgress()}
+	if config.Transform == nil {
+		config.Transform = Upcast(s.app.Aggregates...)
+	}
+	if m.dryRun {
+		config.DryRun = true
+		return s.runMigration(ctx, m, config, func(context.Context) error { return nil })
+	}
+	to, err := s.openToMigrate(ctx, m)
+	if err != nil {
+		return err
+	}
+	loader, err := to.Loader(ctx)
+	if err != nil {
+		return err
+	}
+	defer loader.Close()
+	config.To, config.Loader = to, loader
+	return s.runMigration(ctx, m, config, to.Finish)
+}
+
+// openToMigrate opens the new namespace, and makes it like the old one.
+func (s *Session) openToMigrate(ctx context.Context, m *migrating) (*jetstream.Log, error) {
+	config, err := s.existing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config.Namespace, config.LogStreams, config.Logger = m.to, 1, s.Logger()
+	config.FilledFrom = "namespace " + m.from
+	return jetstream.Open(ctx, config)
+}
+
+// migrated is what schema migrate prints.
+type migrated struct {
+	From   string `json:"from_namespace"`
+	To     string `json:"to_namespace"`
+	DryRun bool   `json:"dry_run,omitempty"`
+	migrate.Report
+	Seconds float64 `json:"seconds"`
+}
+
+func (s *Session) runMigration(ctx context.Context, m *migrating, config migrate.Config, finish func(context.Context) error) error {
+	began := time.Now()
+	migration, err := migrate.New(config)
+	if err != nil {
+		return err
+	}
+	report, err := migration.Run(ctx)
+	s.progress().end()
+	if err == nil {
+		err = finish(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	return s.printMigrated(migrated{m.from, m.to, m.dryRun, report, time.Since(began).Round(time.Millisecond).Seconds()})
+}
+
+func (s *Session) printMigrated(m migrated) error {
+	if s.JSON() {
+		return s.Print(m)
+	}
+	what, compared := "copied", "both logs were read again and are what was copied"
+	if m.DryRun {
+		what, compared = "would be copied", "nothing was stored"
+	}
+	_, err := fmt.Fprintf(s.Out(), "%s events of %s streams %s from %s, %s events to %s; %s commits changed, %s without events left out, %s there already; %s\n",
+		comma(m.Report.From.Events), humanize.Comma(int64(m.Streams)), what, m.From, comma(m.Report.To.Events), m.To,
+		comma(m.Changed), comma(m.Dropped), comma(m.Found), compared)
+	return err
+}
+
+func comma(n uint64) string { return humanize.Comma(int64(n)) }
+
+// migrationProgress draws how far a migration is, with the time that is left.
+func (s *Session) migrationProgress() func(migrate.Progress) {
+	line, began := s.progress(), time.Now()
+	return func(p migrate.Progress) {
+		if p.Verifying {
+			line.show("comparing both logs")
+			return
+		}
+		left := ""
+		if done := p.Position.Sequence(); done > 0 {
+			rest := float64(p.Tip.Sequence()-done) / float64(done)
+			left = ", " + (time.Duration(rest * float64(time.Since(began)))).Round(time.Second).String() + " left"
+		}
+		line.show("%s events, position %d of %d, %s commits stored%s", comma(p.Events), p.Position, p.Tip, comma(p.Stored), left)
+	}
+}

@@ -1,0 +1,126 @@
+package projector
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime/debug"
+	"slices"
+
+	"github.com/annals-go/annals/store"
+)
+
+// wire reads and shows events of a definition's types.
+type wire[E any] struct {
+	types store.Types[E]
+	codec store.Codec
+	fault fault
+	only  []string // wire names of the values that the view wants; nil: all
+	room  []E      // for what is decoded: usually one value
+}
+
+func newWire[E any](types store.Types[E], codec store.Codec, view string, only []string) *wire[E] {
+	return &wire[E]{types: types, codec: codec, fault: fault{view: view}, only: only, room: make([]E, 0, 1)}
+}
+
+// reading is a stored event as a view sees it: one value, or the parts of one that
+// is split in this build, of which the view may want none.
+type reading[E any] struct {
+	event store.Recorded[E] // the only value; without data if the event is split
+	parts []store.Recorded[E]
+	split bool
+}
+
+// count is how many values the view sees.
+func (r *reading[E]) count() int {
+	if r.split {
+		return len(r.parts)
+	}
+	return 1
+}
+
+// nth is one of them.
+func (r *reading[E]) nth(i int) store.Recorded[E] {
+	if r.split {
+		return r.parts[i]
+	}
+	return r.event
+}
+
+// read decodes the event. A decoder or a step that panics is one more that cannot
+// read it.
+func (w *wire[E]) read(a arrival) (r reading[E], err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = w.fault.decode(eventOf(a.Recorded), &PanicError{Value: cause, Stack: debug.Stack()})
+		}
+	}()
+	codec, schema, data := w.codec, a.Schema, a.Data
+	if a.edited != nil {
+		codec, schema, data = store.JSON, w.editedSchema(a.Recorded), a.edited
+	}
+	values, err := w.types.DecodeAll(w.room[:0], codec, a.Type, schema, data)
+	if err != nil {
+		return r, w.fault.decode(eventOf(a.Recorded), err)
+	}
+	if len(values) == 1 {
+		if r.event = w.types.Part(a.Recorded, 0, values[0]); w.wants(r.event.Type) {
+			return r, nil
+		}
+	}
+	return w.split(a.Recorded, values), nil
+}
+
+func (w *wire[E]) split(raw store.Recorded[[]byte], values []E) reading[E] {
+	r := reading[E]{event: store.WithData(raw, *new(E)), split: true}
+	for nth, v := range values {
+		if part := w.types.Part(raw, nth, v); w.wants(part.Type) {
+			r.parts = append(r.parts, part)
+		}
+	}
+	return r
+}
+
+func (w *wire[E]) wants(name string) bool { return len(w.only) == 0 || slices.Contains(w.only, name) }
+
+// editedSchema is the version in which edited data stand in for those of an event:
+// its own, so that they are read alike by any build that reads the event; the last one
+// where this build does not know that.
+func (w *wire[E]) editedSchema(e store.Recorded[[]byte]) int {
+	if last := w.types.Schema(e.Type); e.Schema < 1 || e.Schema > last {
+		return last
+	}
+	return e.Schema
+}
+
+// show returns the event's data as JSON, in the schema that they are stored in.
+func (w *wire[E]) show(e store.Recorded[[]byte]) (data json.RawMessage, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = w.fault.decode(eventOf(e), &PanicError{Value: cause, Stack: debug.Stack()})
+		}
+	}()
+	value, err := w.types.AsStored(w.codec, e.Type, e.Schema, e.Data, false)
+	if err != nil {
+		return nil, w.fault.decode(eventOf(e), err)
+	}
+	return store.JSON.Marshal(value)
+}
+
+// accept reports whether data could stand in for those of an event.
+func (w *wire[E]) accept(e store.Recorded[[]byte], data json.RawMessage) error {
+	if !w.types.Has(e.Type) {
+		return fmt.Errorf("%w: %w", store.ErrInvalid, &store.UnknownTypeError{What: "event", Name: e.Type})
+	}
+	if len(data) == 0 {
+		return &store.InvalidError{What: "data", Value: "", Reason: "they are empty"}
+	}
+	_, err := w.types.AsStored(store.JSON, e.Type, w.editedSchema(e), data, true)
+	return err
+}
+
+// shower is what every wire is, whatever its events.
+type shower interface {
+	show(e store.Recorded[[]byte]) (json.RawMessage, error)
+	accept(e store.Recorded[[]byte], data json.RawMessage) error
+	check(e store.Recorded[[]byte]) error
+}

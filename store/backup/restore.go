@@ -1,0 +1,201 @@
+package backup
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Target is where a backup is restored to: an empty namespace, or one in which
+// this restore was interrupted, that nobody else writes to.
+type Target struct {
+	// Loader stores the commits. Required.
+	Loader Loader
+	// Log reads what was stored, to compare. Required.
+	Log store.Log
+	// Snapshots takes the snapshots. Default nil: they are not restored.
+	Snapshots store.Snapshots
+	// Tables take their values, by name; a table that is not here is not restored.
+	Tables []Table
+}
+
+// Loader stores commits at the places that they name.
+type Loader interface {
+	// End returns the sequence of the last commit that was given or found.
+	End() uint64
+	// Load stores the next commit, perhaps later. c is not kept.
+	Load(ctx context.Context, c *store.Commit) error
+	// Flush returns when all that were given are stored.
+	Flush(ctx context.Context) error
+}
+
+// Until says how far a backup is restored. The zero Until: all of it.
+type Until struct {
+	// Position: the commit that holds it is the last, whole.
+	Position store.Position
+	// Time: the log ends before the first commit that was decided later. Nodes'
+	// clocks differ; nothing that is restored was decided after it.
+	Time time.Time
+	// Progress is told now and then how far it is, by the goroutine that called.
+	// Default nil.
+	Progress func(Progress)
+}
+
+// Restored says what a restore has made.
+type Restored struct {
+	Sequence  uint64         `json:"sequence"`
+	Position  store.Position `json:"position"`
+	Commits   uint64         `json:"commits"`
+	Events    uint64         `json:"events"`
+	Streams   int            `json:"streams"`
+	Snapshots uint64         `json:"snapshots"`
+	// Found is how many commits an interrupted restore had stored before.
+	Found uint64 `json:"found"`
+}
+
+// Restore stores the backup in a namespace: each commit at its sequence, with its
+// very bytes, so that positions, hashes and versions are what they were. It goes on
+// where an interrupted restore of the same backup stopped. All of the backup is
+// verified as it is read, and all of the log, read back, compared with it; then
+// come the snapshots and tables. The namespace is complete when Restore has
+// returned nil. Errors: [store.ErrDamaged] names the place in the backup or in what
+// was stored, others are those of log and vault.
+func (b *Backup) Restore(ctx context.Context, t Target, u Until) (Restored, error) {
+	r := &restoring{backup: b, target: t, until: u, walk: newWalk(), found: t.Loader.End()}
+	err := r.run(ctx)
+	if err != nil {
+		err = fmt.Errorf("restore backup %s: %w", b.Manifest().ID, err)
+	}
+	w := r.walk
+	return Restored{
+		Sequence: w.sequence, Position: w.position, Commits: w.commits, Events: w.events, Streams: len(w.heads), Snapshots: r.snapshots, Found: r.found,
+	}, err
+}
+
+type restoring struct {
+	backup    *Backup
+	target    Target
+	until     Until
+	walk      *walk
+	found     uint64
+	snapshots uint64
+}
+
+func (r *restoring) run(ctx context.Context) error {
+	if m := r.backup.Manifest(); r.until.Position > m.Position {
+		return &store.InvalidError{What: "position", Value: fmt.Sprint(uint64(r.until.Position)), Reason: fmt.Sprintf("the backup ends at %d", m.Position)}
+	}
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	if err := r.compare(ctx); err != nil {
+		return err
+	}
+	if err := r.restoreSnapshots(ctx); err != nil {
+		return err
+	}
+	return r.restoreTables(ctx)
+}
+
+// load stores what the target does not have yet. What it has is read from the
+// backup too, to check it and to know the heads.
+func (r *restoring) load(ctx context.Context) error {
+	total := r.backup.Manifest().Sequence
+	if r.until.Position > 0 {
+		total = min(total, r.until.Position.Sequence())
+	}
+	for c, err := range r.backup.Commits(ctx, 0, 0) {
+		if err != nil {
+			return err
+		}
+		if r.past(c) {
+			break
+		}
+		if err := r.walk.take(c); err != nil {
+			return err
+		}
+		if c.Sequence > r.found {
+			if err := r.target.Loader.Load(ctx, c); err != nil {
+				return err
+			}
+		}
+		if r.until.Progress != nil && c.Sequence%feedBatch == 0 {
+			r.until.Progress(Progress{Done: c.Sequence, Total: total})
+		}
+	}
+	if r.walk.sequence < r.found {
+		return fmt.Errorf("%w: the namespace has %d commits, the restore ends after %d", store.ErrConflict, r.found, r.walk.sequence)
+	}
+	return r.target.Loader.Flush(ctx)
+}
+
+// past reports whether c is beyond what is restored.
+func (r *restoring) past(c *store.Commit) bool {
+	u := r.until
+	return u.Position > 0 && c.Sequence > u.Position.Sequence() || !u.Time.IsZero() && c.Time.After(u.Time)
+}
+
+// compare reads the restored log and compares it with what the backup had.
+func (r *restoring) compare(ctx context.Context) error {
+	again := newWalk()
+	if err := follow(ctx, r.target.Log, 0, r.walk.position, again.take); err != nil {
+		return fmt.Errorf("read what was stored: %w", err)
+	}
+	if again.chain != r.walk.chain || again.commits != r.walk.commits {
+		return fmt.Errorf("%w: what was stored is not what the backup has: %d commits of %d, running hash %s of %s",
+			store.ErrDamaged, again.commits, r.walk.commits, again.chain, r.walk.chain)
+	}
+	return nil
+}
+
+// restoreSnapshots saves the snapshots that are made of what was restored. A
+// snapshot that does not fit the log is left out: it is a cache.
+func (r *restoring) restoreSnapshots(ctx context.Context) error {
+	if r.target.Snapshots == nil {
+		return nil
+	}
+	m := r.backup.Manifest()
+	for v, err := range r.backup.values(ctx, m, m.Snapshots) {
+		if err != nil {
+			return err
+		}
+		s, err := store.DecodeSnapshot(v.Data)
+		if err != nil {
+			return &FileError{File: m.file(m.Snapshots.Name), Reason: err}
+		}
+		if s.Position > r.walk.position {
+			continue
+		}
+		if err := r.target.Snapshots.Save(ctx, s); err != nil && !errors.Is(err, store.ErrTooLarge) {
+			return err
+		}
+		r.snapshots++
+	}
+	return nil
+}
+
+func (r *restoring) restoreTables(ctx context.Context) error {
+	m := r.backup.Manifest()
+	for v, err := range r.backup.values(ctx, m, m.Tables) {
+		if err != nil {
+			return err
+		}
+		var at tableKey
+		if err := json.Unmarshal([]byte(v.Key), &at); err != nil {
+			return &FileError{File: m.file(m.Tables.Name), Reason: fmt.Errorf("%w: %w", store.ErrDamaged, err)}
+		}
+		for _, t := range r.target.Tables {
+			if t.Name() != at.Table {
+				continue
+			}
+			if err := t.Restore(ctx, at.Key, v.Data); err != nil {
+				return fmt.Errorf("table %s: %w", at.Table, err)
+			}
+		}
+	}
+	return nil
+}
