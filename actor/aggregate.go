@@ -102,6 +102,11 @@ type kind interface {
 	decodeCommand(codec store.Codec, name string, schema int, body []byte) (command any, today string, err error)
 	// encodeCommand returns what a commit keeps of a decoded command.
 	encodeCommand(command any) (schema int, data []byte, err error)
+	// decodeKept decodes what a commit kept of a command.
+	decodeKept(c *store.Command) (any, error)
+	// decodeEvent returns what this build makes of a stored event.
+	decodeEvent(e store.Event) ([]any, error)
+	types(of TypeKind) []Type
 	// history calls yield with what this build makes of a stored event, in order.
 	// It reports whether yield wants more.
 	history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (more bool, err error)

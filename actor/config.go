@@ -26,7 +26,7 @@ type Config struct {
 	// false where leases see to it that a stream has one owner.
 	Shared bool
 	// KeepCommands stores each command beside the events that it led to, so that
-	// its decision can be made again (package actor/check). It is a setting of
+	// its decision can be made again (package actor/trial). It is a setting of
 	// the namespace: pass what the log says. The price is the encoded command in
 	// each commit, which has to hold a command and its events together. Default
 	// false.

@@ -156,7 +156,7 @@ func TestMetadataReachTheLogAndNatsHeadersDoNot(t *testing.T) {
 	trace := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	m := request(t, b.conn, "bank.cmd.account.a.open", `{"owner":"Ann"}`,
 		"Annals-Command-Id", "c-1", "Annals-Correlation-Id", "order 7", "Annals-Causation-Id", "mail", "traceparent", trace,
-		"Nats-Rollup", "all", "Nats-TTL", "1s", "Nats-Expected-Last-Sequence", "99", "Nats-Msg-Id", "x", "X-Anything", "y")
+		"Annals-Corrects", "account/other/007", "Nats-Rollup", "all", "Nats-TTL", "1s", "Nats-Expected-Last-Sequence", "99", "Nats-Msg-Id", "x", "X-Anything", "y")
 	if status(t, m) != 200 {
 		t.Fatalf("%s", m.Data)
 	}
@@ -166,7 +166,7 @@ func TestMetadataReachTheLogAndNatsHeadersDoNot(t *testing.T) {
 		}
 		c := e.Command
 		c.BodyHash = 0
-		want := store.Command{ID: "c-1", Name: "open", CorrelationID: "order 7", CausationID: "mail", Traceparent: trace}
+		want := store.Command{ID: "c-1", Name: "open", CorrelationID: "order 7", CausationID: "mail", Traceparent: trace, Corrects: "account/other/7"}
 		if diff := cmp.Diff(want, c); diff != "" {
 			t.Errorf("stored command (-want +got):\n%s", diff)
 		}

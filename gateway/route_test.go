@@ -62,7 +62,7 @@ func TestACommandIsPassedOnToItsOwner(t *testing.T) {
 	headers := []string{
 		"annals-command-id", "c-1", "Annals-Expected-Version", "7", "Annals-On-Conflict", "retry", "Annals-Correlation-Id", "x",
 		"Annals-Causation-Id", "y", "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-		"annals-deadline", "1m", "Nats-Msg-Id", "z", "X-Foreign", "w",
+		"annals-deadline", "1m", "Nats-Msg-Id", "z", "X-Foreign", "w", "Annals-Corrects", "account/other/3",
 	}
 	body := `{"owner":"Ann"}`
 	m := request(t, nc, "bank.node.b.prt.3.cmd.account.a.open", body, headers...)

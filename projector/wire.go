@@ -122,4 +122,5 @@ func (w *wire[E]) accept(e store.Recorded[[]byte], data json.RawMessage) error {
 type shower interface {
 	show(e store.Recorded[[]byte]) (json.RawMessage, error)
 	accept(e store.Recorded[[]byte], data json.RawMessage) error
+	check(e store.Recorded[[]byte]) error
 }

@@ -153,14 +153,14 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 // withCorrections names the command of an event, what it made good, and what
 // made the event good.
 func withCorrections(stream store.StreamID, e gateway.Event) string {
-	text := e.Command.Name
+	notes := []string{e.Command.Name}
 	if e.Command.Corrects != "" {
-		text += ", corrects " + strings.TrimPrefix(e.Command.Corrects, stream.String()+"/")
+		notes = append(notes, "corrects "+strings.TrimPrefix(e.Command.Corrects, stream.String()+"/"))
 	}
 	for _, version := range e.CorrectedBy {
-		text += fmt.Sprintf(", corrected by %d", version)
+		notes = append(notes, fmt.Sprintf("corrected by %d", version))
 	}
-	return text
+	return strings.Join(notes, ", ")
 }
 
 // since says, in a message, that a point of time was asked for.

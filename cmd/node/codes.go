@@ -48,6 +48,8 @@ const (
 	codeCancelled   gateway.Code = "REBUILD_GONE"
 	codeDiffers     gateway.Code = "DIFFERS"
 
+	codeSchema      gateway.Code = "SCHEMA_FAILS"
+	codeTurned      gateway.Code = "DECIDES_OTHERWISE"
 	codeOtherEvents gateway.Code = "OTHER_EVENTS"
 	codeFileOrder   gateway.Code = "FILE_ORDER"
 	codeFileCodec   gateway.Code = "FILE_CODEC"
@@ -344,6 +346,14 @@ var kinds = []kind{
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",
 		advice: "build it again: {{name}} projection rebuild VIEW --online --parity none",
+	},
+	{
+		code: codeSchema, exit: exitFailure, meaning: "this build cannot read, or cannot fold, something that is stored",
+		advice: "do not deploy it; it needs the types that are stored, or upcasters from them: {{name}} schema check",
+	},
+	{
+		code: codeTurned, exit: exitDegraded, meaning: "this build would have decided something otherwise, or folds another state",
+		advice: "read the differences, and deploy if they are meant; raise StateSchema if the fold was meant to change",
 	},
 	{code: codeInterrupted, exit: exitInterrupted, meaning: "a signal ended the command"},
 	{code: codeFailure, exit: exitFailure, meaning: "something else failed; the message says what"},

@@ -18,6 +18,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bank":      func() { node.Main(bank) },
 		"laterbank": func() { node.Main(laterBank) },
+		"strict":    func() { node.Main(strictBank) },
+		"broken":    func() { node.Main(brokenBank) },
 		"vault":     func() { node.Main(vault) },
 		"annals":    func() { node.Main(node.App{Name: "annals"}) },
 	})

@@ -169,8 +169,8 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 	}{
 		"a command": {
 			method: "POST", path: "/v1/commands/account/42/open", body: `{"limit":5}`,
-			headers: append(inJSON, "Annals-Command-Id", "c1", "Annals-Expected-Version", "2", "Annals-On-Conflict", "retry", "Annals-Correlation-Id", "r"),
-			asked:   `send account/42 open json {"limit":5} {ID:c1 Expected:2 HasExpected:true OnConflict:1 CorrelationID:r CausationID: Traceparent: Corrects:}`,
+			headers: append(inJSON, "Annals-Command-Id", "c1", "Annals-Expected-Version", "2", "Annals-On-Conflict", "retry", "Annals-Correlation-Id", "r", "Annals-Corrects", "account/7/1"),
+			asked:   `send account/42 open json {"limit":5} {ID:c1 Expected:2 HasExpected:true OnConflict:1 CorrelationID:r CausationID: Traceparent: Corrects:account/7/1}`,
 			answer: `{"type":"io.annals.api.v1.command_response","aggregate":"account","id":"42","version":3,"position":1024,` +
 				`"events":["opened"],"duplicate":false}`,
 			position: "1024",

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/annals-go/annals/store"
 )
 
@@ -13,6 +15,7 @@ var readCases = []testCase{
 	{"after a head", "reading after any head of the stream yields exactly what followed it", readAfterEachHead},
 	{"after an old head", "what is read after the head of an old snapshot, folded onto it, is the whole stream", readAfterOldHead},
 	{"long stream", "a stream longer than any batch is read whole and in order", readLong},
+	{"kept commands", "what a commit keeps of its commands, and what they correct, comes back, beside commits without", readKept},
 	{"stopped early", "a reader may stop at any commit", readStopped},
 	{"head beyond the end", "a head beyond the stream's end is an error of its own kind: the log lost its end", readAhead},
 	{"head with another hash", "a head whose sequence is right and whose hash is not is damage, in the middle and at the end", readWrongHash},
@@ -37,6 +40,29 @@ func readAfterEachHead(t *testing.T, s Store) {
 	for i, c := range w.stored {
 		wantCommits(t, "what follows a head", mustRead(t, s.Log, w.id, c.Head()), w.stored[i+1:])
 	}
+}
+
+func readKept(t *testing.T, s Store) {
+	w := newWriter(s.Log, account("1"))
+	for i, change := range []func(*store.Command){
+		func(*store.Command) {},
+		func(c *store.Command) { c.Data, c.Schema = dataOf(t, s.Log, deposited{Note: "<&>"}), 3 },
+		func(c *store.Command) { c.Corrects = w.id.String() + "/1" },
+		func(c *store.Command) {
+			c.Data, c.Schema, c.Corrects = dataOf(t, s.Log, deposited{}), 1, uuid.NewString()
+		},
+		func(*store.Command) {},
+	} {
+		c := w.next(t, 2)
+		c.Epoch = uint64(i)
+		change(&c.Commands[0])
+		head, err := s.Log.Append(contextOf(t), c)
+		if err != nil {
+			t.Fatalf("append commit %d: %v", i, err)
+		}
+		w.took(t, c, head)
+	}
+	w.check(t)
 }
 
 func readAfterOldHead(t *testing.T, s Store) {

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 
 	"actor":           {"store"},
 	"actor/actortest": {"actor", "store"},
+	"actor/trial":     {"actor", "store"},
 
 	"projector":               {"store"},
 	"projector/kv":            {"projector", "store"},
@@ -41,7 +42,7 @@ var mayImport = map[string][]string{
 	"gateway":         {"actor", "projector", "cluster", "store"},
 	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate"},
+	"cmd/node":              {"actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
