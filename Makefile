@@ -116,6 +116,10 @@ rebuild: ## build views again under load, on each store (needs PostgreSQL): what
 restore: ## lose the data, restore them from a backup, flip bits (Linux): what differs, what is not found
 	@go run ./test/restore
 
+.PHONY: crash
+crash: ## kill migrations, backups, restores and archivings at random moments (Linux): what is wrong afterwards
+	@go run ./test/crash
+
 .PHONY: cover
 cover: ## how much of the code the tests reach
 	@mkdir -p .tmp

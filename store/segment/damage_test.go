@@ -16,7 +16,7 @@ import (
 // anything but that it is damage.
 func TestVerifyFindsEveryByte(t *testing.T) {
 	t.Parallel()
-	file, _ := written(t, store.MsgPack, history(t, store.MsgPack, 20, 3))
+	file, _ := written(t, store.MsgPack, history(t, store.MsgPack, 5, 2))
 	for at := range file {
 		flipped := bytes.Clone(file)
 		flipped[at] ^= 1 << (at % 8)
@@ -36,7 +36,7 @@ func verify(ctx context.Context, file []byte) error {
 
 func TestTruncatedFile(t *testing.T) {
 	t.Parallel()
-	file, _ := written(t, store.MsgPack, history(t, store.MsgPack, 20, 3))
+	file, _ := written(t, store.MsgPack, history(t, store.MsgPack, 5, 2))
 	for n := range file {
 		if err := verify(t.Context(), file[:n]); !errors.Is(err, store.ErrDamaged) {
 			t.Fatalf("%d of %d bytes: %v", n, len(file), err)
