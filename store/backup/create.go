@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -72,11 +71,6 @@ type creation struct {
 }
 
 func (c *creation) run(ctx context.Context) (err error) {
-	random := make([]byte, 3)
-	if _, err := rand.Read(random); err != nil {
-		return err
-	}
-	c.manifest.ID = newID(c.manifest.Created, random)
 	if err := c.begin(ctx); err != nil {
 		return err
 	}
@@ -119,8 +113,8 @@ func (c *creation) begin(ctx context.Context) error {
 			}
 		}
 	}
-	if len(complete) == 0 || c.options.Full {
-		return nil
+	if m.ID, err = newID(m.Created, complete); err != nil || len(complete) == 0 || c.options.Full {
+		return err
 	}
 	parent, err := read(ctx, c.vault, m.Namespace, complete[len(complete)-1])
 	if err != nil {

@@ -3,6 +3,7 @@ package backup
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -225,6 +226,18 @@ func List(ctx context.Context, v segment.Vault, namespace string) ([]Listed, err
 // idLayout makes ids that sort by time.
 const idLayout = "20060102T150405.000Z"
 
-func newID(now time.Time, random []byte) string {
-	return now.UTC().Format(idLayout) + "-" + hex.EncodeToString(random)
+// newID returns an id that sorts after those that there are, even where the clock
+// was set back: the last backup is the one to go on from.
+func newID(now time.Time, before []string) (string, error) {
+	random := make([]byte, 3)
+	if _, err := rand.Read(random); err != nil {
+		return "", err
+	}
+	if len(before) > 0 {
+		text, _, _ := strings.Cut(before[len(before)-1], "-")
+		if last, err := time.Parse(idLayout, text); err == nil && !now.After(last) {
+			now = last.Add(time.Millisecond)
+		}
+	}
+	return now.UTC().Format(idLayout) + "-" + hex.EncodeToString(random), nil
 }
