@@ -177,7 +177,7 @@ func (p *progress) commits(verb string) func(backup.Progress) {
 		drawn = time.Now()
 		share := min(1, float64(now.Done)/float64(now.Total))
 		rate := float64(now.Done) / max(time.Since(began).Seconds(), 0.001)
-		p.show("%s %3.0f %%  %s of %s commits %s, %s a second", bar(now.Done, now.Total), 100*share,
+		p.show("%s %3.0f %%  %s of %s commits %s, %s a second", bar(share), 100*share,
 			humanize.Comma(int64(now.Done)), humanize.Comma(int64(now.Total)), verb, humanize.Comma(int64(rate)))
 	}
 }
