@@ -106,6 +106,7 @@ func openSnapshot(k *registered, snap *store.Snapshot) (*live, error) {
 // catchUp folds the commits that follow l's head and returns how many events.
 func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream store.StreamID) (replayed int, err error) {
 	defer l.timed(time.Now(), s.config.SnapshotLoadTime)
+	left := trail{system: s, kind: k, stream: stream, ended: l.head.Version > 0}
 	for c, err := range s.config.Log.Read(ctx, stream, l.head) {
 		if err != nil {
 			return replayed, err
@@ -114,6 +115,7 @@ func (s *System) catchUp(ctx context.Context, k *registered, l *live, stream sto
 			return replayed, s.reportPanic(named(err, stream, ""))
 		}
 		replayed += len(c.Events)
+		left.after(ctx, l)
 	}
 	return replayed, nil
 }

@@ -67,17 +67,25 @@ func (s *System) changes(ctx context.Context, stream store.StreamID, after uint6
 	if err != nil {
 		return err
 	}
-	l, err := s.fromSnapshot(ctx, k, stream)
+	l, err := s.changesFrom(ctx, k, stream, after)
 	if err != nil {
 		return err
 	}
-	if l != nil && l.head.Version <= after {
+	if l != nil {
 		told := &telling{live: l, after: after, yield: yield}
 		if err = s.tell(ctx, stream, told); !errors.Is(err, store.ErrDamaged) || told.begun {
 			return err // else a replay tells whether it is the snapshot
 		}
 	}
 	return s.tell(ctx, stream, &telling{live: &live{instance: k.newInstance()}, after: after, yield: yield})
+}
+
+// changesFrom returns a state to begin with, nil for that before the first event.
+func (s *System) changesFrom(ctx context.Context, k *registered, stream store.StreamID, after uint64) (*live, error) {
+	if after == 0 {
+		return nil, nil
+	}
+	return s.startBefore(ctx, k, stream, At{Version: after})
 }
 
 // telling follows a state through the events of its stream.

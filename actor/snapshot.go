@@ -29,6 +29,7 @@ const (
 type save struct {
 	of       *actor
 	snapshot *store.Snapshot
+	mark     uint64 // see markAt
 	weight   int64
 }
 
@@ -50,7 +51,7 @@ func (s *System) requestSave(a *actor) bool {
 	if s.room.TryAcquire(weight) {
 		if snap := s.encode(a); snap != nil {
 			select {
-			case s.saves <- save{of: a, snapshot: snap, weight: weight}:
+			case s.saves <- save{of: a, snapshot: snap, mark: markAt(a.live.snapshot, snap.Head.Version), weight: weight}:
 				a.live.saved(snap)
 				return true
 			default:
@@ -74,8 +75,9 @@ func (s *System) saveNow(ctx context.Context, a *actor) {
 	}
 	defer s.room.Release(weight)
 	if snap := s.encode(a); snap != nil {
+		mark := markAt(a.live.snapshot, snap.Head.Version)
 		a.live.saved(snap)
-		s.write(ctx, a, snap)
+		s.write(ctx, save{of: a, snapshot: snap, mark: mark})
 	}
 }
 
@@ -147,13 +149,18 @@ func (s *System) writeQueued(ctx context.Context, done <-chan struct{}) {
 }
 
 func (s *System) writeOne(ctx context.Context, job save) {
-	s.write(ctx, job.of, job.snapshot)
+	s.write(ctx, job)
 	s.room.Release(job.weight)
 	job.of.home.endSave(job.of)
 }
 
-func (s *System) write(ctx context.Context, a *actor, snap *store.Snapshot) {
-	if err := s.config.Snapshots.Save(ctx, snap); err != nil {
+func (s *System) write(ctx context.Context, job save) {
+	a, snap := job.of, job.snapshot
+	err := s.config.Snapshots.Save(ctx, snap)
+	if err == nil {
+		err = s.keepPast(ctx, job.mark, snap)
+	}
+	if err != nil {
 		a.kind.metrics.snapshotFailures.Inc()
 		s.config.Logger.Warn("snapshot is not saved", "stream", a.stream.String(), "version", snap.Head.Version, "err", err)
 		return

@@ -59,11 +59,11 @@ func (s *System) State(ctx context.Context, stream store.StreamID, at At) (State
 
 // foldTo folds from a snapshot that is not beyond at, or from the first event.
 func (s *System) foldTo(ctx context.Context, k *registered, stream store.StreamID, at At) (*live, error) {
-	l, err := s.fromSnapshot(ctx, k, stream)
+	l, err := s.startBefore(ctx, k, stream, at)
 	if err != nil {
 		return nil, err
 	}
-	if l != nil && at.covers(l) {
+	if l != nil {
 		err := s.foldOn(ctx, k, l, stream, at)
 		if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, ErrInternal) {
 			return l, err
@@ -79,6 +79,7 @@ func (at At) covers(l *live) bool {
 }
 
 func (s *System) foldOn(ctx context.Context, k *registered, l *live, stream store.StreamID, at At) error {
+	left := trail{system: s, kind: k, stream: stream, passed: l.head.Version}
 	for c, err := range s.config.Log.Read(ctx, stream, l.head) {
 		if err != nil {
 			return err
@@ -88,6 +89,9 @@ func (s *System) foldOn(ctx context.Context, k *registered, l *live, stream stor
 		}
 		if err := l.foldUntil(c, k, at.Version); err != nil {
 			return s.reportPanic(named(err, stream, ""))
+		}
+		if l.head.Sequence > 0 { // not amid a commit
+			left.after(ctx, l)
 		}
 	}
 	return nil

@@ -169,24 +169,25 @@ func TestPastsThatAreRefused(t *testing.T) {
 	}
 	cancel()
 	for name, c := range map[string]struct {
-		ctx       context.Context
 		view, key string
 		at        projector.Moment
 		want      error
 	}{
-		"no view":             {t.Context(), "nothing", "a", here, projector.ErrNoView},
-		"no documents":        {t.Context(), "reaction", "a", here, projector.ErrNoDocuments},
-		"no key":              {t.Context(), "sums", "", here, store.ErrInvalid},
-		"no moment":           {t.Context(), "sums", "a", projector.Moment{}, store.ErrInvalid},
-		"two moments":         {t.Context(), "sums", "a", projector.Moment{Position: 1, Time: time.Now()}, store.ErrInvalid},
-		"a position to come":  {t.Context(), "sums", "a", projector.Moment{Position: position + 1}, store.ErrInvalid},
-		"no such document":    {t.Context(), "sums", "b", here, store.ErrNotFound},
-		"no time left":        {ended, "sums", "a", projector.Moment{Time: time.Now()}, context.Canceled},
-		"before its creation": {t.Context(), "sums", "a", projector.Moment{Time: time.Unix(1, 0)}, store.ErrNotFound},
+		"no view":             {"nothing", "a", here, projector.ErrNoView},
+		"no documents":        {"reaction", "a", here, projector.ErrNoDocuments},
+		"no key":              {"sums", "", here, store.ErrInvalid},
+		"no moment":           {"sums", "a", projector.Moment{}, store.ErrInvalid},
+		"two moments":         {"sums", "a", projector.Moment{Position: 1, Time: time.Now()}, store.ErrInvalid},
+		"a position to come":  {"sums", "a", projector.Moment{Position: position + 1}, store.ErrInvalid},
+		"no such document":    {"sums", "b", here, store.ErrNotFound},
+		"before its creation": {"sums", "a", projector.Moment{Time: time.Unix(1, 0)}, store.ErrNotFound},
 	} {
-		if d, err := g.GetAt(c.ctx, c.view, c.key, c.at); !errors.Is(err, c.want) {
+		if d, err := g.GetAt(t.Context(), c.view, c.key, c.at); !errors.Is(err, c.want) {
 			t.Errorf("%s: %+v, %v, want %v", name, d, err, c.want)
 		}
+	}
+	if _, err := g.GetAt(ended, "sums", "a", projector.Moment{Time: time.Now()}); !errors.Is(err, context.Canceled) {
+		t.Errorf("no time left: %v", err)
 	}
 }
 

@@ -54,8 +54,9 @@ type Memory struct {
 	streams   map[StreamID]*memoryStream
 	types     map[string][]uint64 // the sequences of each aggregate type's commits
 	snapshots map[StreamID][]byte
-	feeds     map[string]*memoryFeed // the feeds that have a name
-	appended  chan struct{}          // closed at the next append; nil if nobody waits
+	pasts     map[StreamID]map[uint64][]byte // by mark
+	feeds     map[string]*memoryFeed         // the feeds that have a name
+	appended  chan struct{}                  // closed at the next append; nil if nobody waits
 }
 
 var (
@@ -81,6 +82,7 @@ func NewMemory(config MemoryConfig) *Memory {
 		streams:   map[StreamID]*memoryStream{},
 		types:     map[string][]uint64{},
 		snapshots: map[StreamID][]byte{},
+		pasts:     map[StreamID]map[uint64][]byte{},
 		feeds:     map[string]*memoryFeed{},
 	}
 }

@@ -43,5 +43,6 @@ func (m *Memory) Delete(ctx context.Context, id StreamID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.snapshots, id)
+	delete(m.pasts, id)
 	return nil
 }

@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -138,9 +139,20 @@ func (v *vandal) tearSnapshot(t *testing.T, id store.StreamID) {
 	if err != nil || !split {
 		t.Fatalf("the snapshot of %s is not in parts: %v", id, err)
 	}
-	if err := s.purge(t.Context(), at.part(p.Generation, 1)); err != nil {
+	part := at.part(p.Generation, 1)
+	if err := s.purge(t.Context(), part); err != nil {
 		t.Fatal(err)
 	}
+	// A replica may have it a moment longer, and answer for it.
+	missed := 0
+	eventually(t, "the part is gone everywhere", func() bool {
+		if _, err := v.log.fetchNear(t.Context(), v.log.names.snapshots.directGet, lastOn(part)); errors.Is(err, errNone) {
+			missed++
+		} else {
+			missed = 0
+		}
+		return missed > 20
+	})
 }
 
 func (v *vandal) flip(t *testing.T, c *store.Commit) {

@@ -217,7 +217,7 @@ func (s *snapshots) abandoned(ctx context.Context, at place) (generations []stri
 	seen := map[string]bool{}
 	for subject := range state.Subjects {
 		generation, _, _ := strings.Cut(strings.TrimPrefix(subject, at.key+"."), ".")
-		if !seen[generation] && isAbandoned(generation, time.Now()) {
+		if generation != pasts && !seen[generation] && isAbandoned(generation, time.Now()) {
 			generations = append(generations, generation)
 		}
 		seen[generation] = true

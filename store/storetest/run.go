@@ -27,6 +27,7 @@ func Run(t *testing.T, h Harness) {
 		{"follow", followCases},
 		{"truncate", truncateCases},
 		{"snapshots", snapshotCases},
+		{"past snapshots", pastCases},
 	}
 	for _, g := range groups {
 		t.Run(g.name, func(t *testing.T) {

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/loans/application"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
+)
+
+const (
+	longStream = 10_000
+	longAsk    = 9_900
+	longLimit  = 100 * time.Millisecond
+)
+
+// TestPastOfALongStream: a version near the end of a stream of 10,000 events,
+// each a commit of its own, is there in less than 100 ms, over NATS, from a node
+// of its own process that keeps its data in files. The stream's snapshot is of
+// later, so it is of no use; another application's events lie in between.
+func TestPastOfALongStream(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := startProcess(t, dir)
+	log := openLog(t, p.url)
+	want := workOn(t, log, "1", longStream)
+	client := connectClient(t, p.url)
+	id := store.StreamID{Type: application.Applications.Type, ID: "1"}
+	if s, err := client.Read(t.Context(), id, false); err != nil || s.Version != longStream {
+		t.Fatalf("the actor is at %+v, %v", s, err)
+	}
+	p.stop() // in good order, so that a snapshot is written if it was not yet
+	p = startProcess(t, dir)
+	client = connectClient(t, p.url)
+	took := make([]time.Duration, 21)
+	for i := range took {
+		began := time.Now()
+		s, err := client.State(t.Context(), id, actor.At{Version: longAsk})
+		took[i] = time.Since(began)
+		if err != nil || s.Version != longAsk {
+			t.Fatalf("version %d: %+v, %v", longAsk, s, err)
+		}
+		if got := string(s.State); got != want[longAsk] {
+			t.Fatalf("version %d: %s, want %s", longAsk, got, want[longAsk])
+		}
+	}
+	slices.Sort(took)
+	t.Logf("version %d of %d: median %v, fastest %v, slowest %v", longAsk, longStream, took[len(took)/2], took[0], took[len(took)-1])
+	if took[len(took)/2] > longLimit {
+		t.Errorf("the median of %d is %v, want at most %v", len(took), took[len(took)/2], longLimit)
+	}
+}
+
+// workOn appends n events of one application, each as a commit, with one of
+// another in between every third time. It returns the state in JSON at each
+// version.
+func workOn(t *testing.T, log *jetstream.Log, id string, n int) (states []string) {
+	t.Helper()
+	state, head, other := application.Application{}, store.Head{}, store.Head{}
+	states = []string{""}
+	for i := range n {
+		e := application.Event(application.Submitted{Amount: 1000})
+		if i > 0 {
+			e = application.WorkScheduled{Item: fmt.Sprintf("W_%d", i%7)}
+		}
+		state = state.Evolve(e)
+		shown, err := json.Marshal(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		states = append(states, string(shown))
+		head = appendEvent(t, log, id, head, e)
+		if i%3 == 0 {
+			other = appendEvent(t, log, "other", other, e)
+		}
+	}
+	return states
+}
+
+func appendEvent(t *testing.T, log *jetstream.Log, id string, after store.Head, e application.Event) store.Head {
+	t.Helper()
+	name, schema, data, err := application.Applications.Events.Encode(log.Codec(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, err := log.Append(t.Context(), &store.Commit{
+		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, ID: uuid.New(), After: after, Time: time.Now().UTC(),
+		Commands: []store.Command{{ID: uuid.NewString(), Name: "work"}},
+		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return head
+}
