@@ -86,6 +86,7 @@ million: ## a million idle actors: how much memory they take
 .PHONY: long
 long: ## a stream of a million events, before and after most of it is archived: how fast, how large
 	@go run ./test/long
+	@go run ./test/long -others 0
 
 .PHONY: powercut
 powercut: ## cut the power under load (root, Linux, loop devices): what is lost

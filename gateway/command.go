@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/annals-go/annals/actor"
@@ -65,10 +66,13 @@ func (g *Gateway) checkPayload(codec store.Codec, data []byte) error {
 
 // stored turns the complaint about an unknown type into what it means once the
 // names that the asker used are known: the log holds an event that this build
-// does not know.
+// does not know. The schema version of a command is the asker's own.
 func stored(err error) error {
-	if ruleOf(err).code == CodeUnknownType {
-		return fmt.Errorf("%w: %w", actor.ErrInternal, err)
+	if ruleOf(err).code != CodeUnknownType {
+		return err
 	}
-	return err
+	if unknown, ok := errors.AsType[*store.UnknownTypeError](err); ok && unknown.What == "command" {
+		return err
+	}
+	return fmt.Errorf("%w: %w", actor.ErrInternal, err)
 }

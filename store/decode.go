@@ -43,8 +43,9 @@ func (t Types[T]) DecodeStrict(c Codec, name string, schema int, data []byte) (T
 // Part returns v as the nth of the values that DecodeAll made of r.
 func (t Types[T]) Part(r Recorded[[]byte], nth int, v T) Recorded[T] {
 	part := WithData(r, v)
-	part.Part = nth
-	part.Type, _ = t.Name(v)
+	if part.Part = nth; t.stepped {
+		part.Type, _ = t.Name(v)
+	}
 	return part
 }
 

@@ -75,5 +75,6 @@ func FitsMsgPack(data []byte, v any) error {
 	if err := GuardMsgPack(data); err != nil {
 		return err
 	}
-	return MsgPack.(*msgpackCodec).shapes.check(data, v)
+	_, err := MsgPack.(*msgpackCodec).shapes.check(data, v)
+	return err
 }

@@ -68,10 +68,11 @@ func (c *jsonCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 		return unfit(v, err)
 	}
 	c.times.toUTC(v)
-	keeper, rest := c.keepers.target(v)
+	keeper := c.keepers.of(reflect.TypeOf(v).Elem())
 	if keeper == nil {
 		return nil
 	}
+	rest, _ := keeper.target(v)
 	kept, err := keeper.keepJSON(data)
 	if err != nil {
 		return unfit(v, err)

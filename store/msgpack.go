@@ -78,7 +78,8 @@ func (c *msgpackCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 		return err
 	}
 	defer recoverInto(&err, v)
-	if err := c.shapes.check(data, v); err != nil {
+	shape, err := c.shapes.check(data, v)
+	if err != nil {
 		return err
 	}
 	d, ok := c.decoders.Get().(*msgpackDecoder)
@@ -95,8 +96,10 @@ func (c *msgpackCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 	d.reader.Reset(nil)
 	c.decoders.Put(d)
 	c.times.toUTC(v)
-	if keeper, rest := c.keepers.target(v); keeper != nil {
-		rest.Set(reflect.ValueOf(keeper.keepMsgPack(data)))
+	if shape != nil && shape.keeper != nil {
+		if rest, ok := shape.keeper.target(v); ok {
+			rest.Set(reflect.ValueOf(shape.keeper.keepMsgPack(data)))
+		}
 	}
 	return nil
 }

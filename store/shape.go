@@ -33,25 +33,27 @@ type shape struct {
 	fields  []*field // of a struct, in order
 	byName  map[string]*field
 	asArray bool // fields come without their names
+	keeper  *keeper
 }
 
 // check reports whether data, which has passed [GuardMsgPack], fits what v
-// points to. The error is an [*InvalidError] that names the place.
+// points to, and returns its shape. The error is an [*InvalidError] that names the
+// place.
 //
 // Without it the decoder makes -1 of a number over the largest, and 2 of 258 in
 // a byte; it fills a struct from a list by position; it takes bytes for text
 // that is not UTF-8; and where it wants a map and finds a timestamp, it reads
 // the timestamp as a map, of any length, past the guard.
-func (s *shapes) check(data []byte, v any) error {
+func (s *shapes) check(data []byte, v any) (*shape, error) {
 	t := reflect.TypeOf(v)
 	if t == nil || t.Kind() != reflect.Pointer {
-		return nil // which the decoder refuses
+		return nil, nil // which the decoder refuses
 	}
-	w := shapeWalk{wireReader{data: data}}
-	if m := w.value(s.of(t.Elem())); m != nil {
-		return m.invalid()
+	w, found := shapeWalk{wireReader{data: data}}, s.of(t.Elem())
+	if m := w.value(found); m != nil {
+		return nil, m.invalid()
 	}
-	return nil
+	return found, nil
 }
 
 func (s *shapes) of(t reflect.Type) *shape {
@@ -148,7 +150,7 @@ func (m shapeMaker) fillStruct(s *shape, t reflect.Type) {
 		f.shape = m.of(f.goType)
 	}
 	s.takes, s.want = wireMap, "want a map of fields"
-	s.fields, s.byName, s.asArray = found.list, found.byName, found.asArray
+	s.fields, s.byName, s.asArray, s.keeper = found.list, found.byName, found.asArray, newKeeper(t)
 	if s.asArray {
 		s.takes |= wireArray
 		return

@@ -14,6 +14,8 @@ import (
 type Types[T any] struct {
 	byName map[string]*wireType[T]
 	byType map[reflect.Type]*wireType[T]
+	// stepped says that values may be stored under other names than they have.
+	stepped bool
 }
 
 // wireType is what a wire name stands for.
@@ -52,6 +54,7 @@ func NewTypes[T any](types map[string]T, steps ...Step) Types[T] {
 			panic("store: " + err.Error())
 		}
 	}
+	t.stepped = len(steps) > 0
 	if err := t.connect(steps); err != nil {
 		panic("store: " + err.Error())
 	}

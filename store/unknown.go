@@ -72,17 +72,14 @@ func (k *keepers) held(v any) (Unknown, *keeper) {
 	return value.Field(keeper.index).Interface().(Unknown), keeper
 }
 
-// target returns the keeper of what v points to, and the field to fill.
-func (k *keepers) target(v any) (*keeper, reflect.Value) {
-	t := reflect.TypeOf(v)
-	if t == nil || t.Kind() != reflect.Pointer {
-		return nil, reflect.Value{}
+// target returns the field to fill in what v points to, if that is a struct and not
+// another pointer.
+func (k *keeper) target(v any) (reflect.Value, bool) {
+	value := reflect.ValueOf(v).Elem()
+	if value.Kind() != reflect.Struct {
+		return reflect.Value{}, false
 	}
-	keeper := k.of(t.Elem())
-	if keeper == nil {
-		return nil, reflect.Value{}
-	}
-	return keeper, reflect.ValueOf(v).Elem().Field(keeper.index)
+	return value.Field(k.index), true
 }
 
 func newKeeper(t reflect.Type) *keeper {

@@ -41,6 +41,17 @@ func (s *Specification[S, C, E]) Given(events ...E) *Specification[S, C, E] {
 	return s
 }
 
+// GivenStored tells what has happened before as an older build stored it: the wire
+// name, the schema version, and the data in JSON.
+func (s *Specification[S, C, E]) GivenStored(name string, schema int, data string) *Specification[S, C, E] {
+	s.t.Helper()
+	events, err := s.aggregate.Events.DecodeAll(nil, store.JSON, name, schema, []byte(data))
+	if err != nil {
+		s.t.Fatalf("given event %s of schema version %d: %v", name, schema, err)
+	}
+	return s.Given(events...)
+}
+
 // When sends a command. What it decides becomes part of the history when the
 // next Given or When follows.
 func (s *Specification[S, C, E]) When(command C) *Specification[S, C, E] {

@@ -66,8 +66,12 @@ var registers = actor.Aggregate[register, command, event]{
 		return r
 	},
 	Commands: store.NewTypes(map[string]command{"set": set{}, "forget": forget{}, "mutate": mutate{}}),
-	Events:   store.NewTypes(map[string]event{"was-set": wasSet{}, "lossy": lossy{}}),
+	Events: store.NewTypes(map[string]event{"was-set": wasSet{}, "lossy": lossy{}},
+		store.Split("was-set-to-both", 1, func(b wasSetToBoth) []event { return []event{wasSet{b.First}, wasSet{b.Then}} })),
 }
+
+// wasSetToBoth was one event once.
+type wasSetToBoth struct{ First, Then int }
 
 type specification = actortest.Specification[register, command, event]
 
@@ -78,6 +82,8 @@ func TestSpecificationThatHolds(t *testing.T) {
 	actortest.For(t, registers).Given(wasSet{1}).When(set{1}).ThenNothing()
 	actortest.For(t, registers).Given(wasSet{1}).When(set{2}).Then(wasSet{2}).
 		When(set{2}).ThenNothing().
+		ThenState(register{Values: []int{1, 2}})
+	actortest.For(t, registers).GivenStored("was-set-to-both", 1, `{"First":1,"Then":2}`).When(set{2}).ThenNothing().
 		ThenState(register{Values: []int{1, 2}})
 }
 
@@ -96,6 +102,7 @@ func TestSpecificationThatFails(t *testing.T) {
 		"Then without When":          {func(s *specification) { s.Given(wasSet{1}).Then(wasSet{1}) }, "a Then without a When"},
 		"event without a name":       {func(s *specification) { s.When(set{-1}) }, "stray"},
 		"given event without a name": {func(s *specification) { s.Given(stray{}) }, "stray"},
+		"stored event unknown":       {func(s *specification) { s.GivenStored("was-set", 2, `{}`) }, `unknown event type "was-set" in schema version 2`},
 		"event that loses a field":   {func(s *specification) { s.When(set{-2}) }, "is another after being stored"},
 		"command that loses a field": {func(s *specification) { s.When(forget{note: "lost"}) }, "is another after being sent"},
 		"command without a name":     {func(s *specification) { s.When(unnamed{}) }, "unnamed"},

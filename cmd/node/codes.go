@@ -15,6 +15,7 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
+	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/migrate"
 )
 
@@ -58,6 +59,8 @@ const (
 
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
+	codeServed        gateway.Code = "SERVED"
+	codeUnfinished    gateway.Code = "NOT_COMPLETE"
 )
 
 // exitDegraded is the exit code of a check that found something.
@@ -236,6 +239,15 @@ var kinds = []kind{
 		code: gateway.CodeUnknownType, exit: exitNotFound, errs: []error{store.ErrUnknownType},
 		meaning: "the running system does not know this aggregate, command or event type",
 		advice:  "list what it knows: {{name}} aggregate types",
+	},
+	{
+		code: codeUnfinished, exit: exitConflict, errs: []error{jetstream.ErrUnfinished},
+		meaning: "the namespace is being filled by a restore or a migration that has not come to its end",
+		advice:  "repeat what fills it: it goes on where it stopped; or delete the namespace's streams and begin again",
+	},
+	{
+		code: codeServed, exit: exitConflict, meaning: "a node serves the namespace that is to be filled",
+		advice: "stop the nodes first, or restore to another namespace",
 	},
 	{
 		code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid, cluster.ErrInvalid},

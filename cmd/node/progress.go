@@ -1,6 +1,9 @@
 package node
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // progress is a line on the terminal that is written again and again. Where no
 // person watches it is nothing.
@@ -26,4 +29,12 @@ func (p *progress) end() {
 		fmt.Fprint(p.session.Err(), "\r\x1b[K")
 		p.drawn = false
 	}
+}
+
+const barWidth = 30
+
+// bar draws a share of 0 to 1.
+func bar(share float64) string {
+	full := int(max(0, min(1, share)) * barWidth)
+	return strings.Repeat("█", full) + strings.Repeat("░", barWidth-full)
 }

@@ -96,18 +96,8 @@ func progressOf(p *progress) func(trial.Progress) {
 		if at.Pass > 1 {
 			text += fmt.Sprintf(", pass %d", at.Pass)
 		}
-		p.show("%s  %s", bar(at.At.Sequence(), at.End.Sequence()), text)
+		p.show("%s  %s", bar(float64(at.At.Sequence())/max(1, float64(at.End.Sequence()))), text)
 	}
-}
-
-// bar draws how much of a whole is done.
-func bar(done, all uint64) string {
-	const width = 30
-	filled := width
-	if all > 0 {
-		filled = int(min(done, all) * width / all)
-	}
-	return fmt.Sprintf("[%-*s]", width, "=============================="[:filled])
 }
 
 func (s *Session) printReport(r trial.Report) error {

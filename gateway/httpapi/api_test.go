@@ -53,7 +53,11 @@ func (f *fake) questions() []string {
 }
 
 func (f *fake) Send(ctx context.Context, r gateway.Request) (actor.Result, error) {
-	err := f.note(ctx, "send %s %s %s %s %+v", r.Stream, r.Name, r.Codec.Name(), r.Body, r.Options)
+	name := r.Name
+	if r.Schema > 0 {
+		name += fmt.Sprintf(" v%d", r.Schema)
+	}
+	err := f.note(ctx, "send %s %s %s %s %+v", r.Stream, name, r.Codec.Name(), r.Body, r.Options)
 	return actor.Result{Version: 3, Position: 1024, Events: []string{"opened"}}, err
 }
 
@@ -172,8 +176,8 @@ func TestWhatIsAskedAndAnswered(t *testing.T) {
 			position: "1024",
 		},
 		"a command with its id as others call it": {
-			method: "POST", path: "/v1/commands/account/a%2Fb/open", headers: []string{"Content-Type", "application/msgpack", "Idempotency-Key", "c2"},
-			asked: `send account/a/b open msgpack  {ID:c2 Expected:0 HasExpected:false OnConflict:0 CorrelationID: CausationID: Traceparent: Corrects:}`,
+			method: "POST", path: "/v1/commands/account/a%2Fb/open", headers: []string{"Content-Type", "application/msgpack", "Idempotency-Key", "c2", "Annals-Schema", "7"},
+			asked: `send account/a/b open v7 msgpack  {ID:c2 Expected:0 HasExpected:false OnConflict:0 CorrelationID: CausationID: Traceparent: Corrects:}`,
 		},
 		"a command that waits": {
 			method: "POST", path: "/v1/commands/account/42/open?wait_for=names", headers: append(inJSON, "Annals-Wait-Views", "totals"),
@@ -281,6 +285,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"another type":           {method: "POST", path: "/v1/commands/Ac%20count/42/open", headers: inJSON, code: gateway.CodeInvalid},
 		"a large body":           {method: "POST", path: "/v1/commands/account/42/open", body: `{"limit":5000000000000}`, headers: inJSON, code: gateway.CodeTooLarge},
 		"a bad version":          {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-Expected-Version", "-1"), code: gateway.CodeInvalid},
+		"a bad schema":           {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-Schema", "0"), code: gateway.CodeInvalid},
 		"a bad policy":           {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-On-Conflict", "hope"), code: gateway.CodeInvalid},
 		"a bad wait":             {method: "POST", path: "/v1/wait", body: `[]`, headers: inJSON, code: gateway.CodeInvalid},
 		"a bad position":         {method: "GET", path: "/v1/views/totals/a?min_position=x", code: gateway.CodeInvalid},

@@ -34,8 +34,12 @@ func placesOf(bucket string) places {
 // registryOf is the bucket of a namespace's registry. A key in it is the name of
 // a view, the value its entry as JSON.
 func registryOf(namespace string) places {
-	return placesOf(fmt.Sprintf("ANNALS_%s_projections", namespace))
+	return placesOf(RegistryBucket(namespace))
 }
+
+// RegistryBucket returns the name of the bucket that a namespace's registry is
+// kept in.
+func RegistryBucket(namespace string) string { return fmt.Sprintf("ANNALS_%s_projections", namespace) }
 
 // names are those of a read model's bucket and what is in it. A key is one of
 //

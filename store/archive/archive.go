@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -85,8 +86,19 @@ func (a *Archive) refresh(ctx context.Context, seen *catalogue) (bool, error) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.catalogue, a.windows = fresh, nil
+	if a.catalogue == seen { // else somebody was quicker, and may have seen more
+		a.catalogue, a.windows = fresh, nil
+	}
 	return true, nil
+}
+
+// failed says of an error that it is the archive's. What is neither damage nor
+// ctx's is a file that cannot be read now.
+func (a *Archive) failed(err error) error {
+	if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return fmt.Errorf("archive %s: %w", a, err)
 }
 
 // Stream implements [store.Archive].
@@ -94,7 +106,7 @@ func (a *Archive) Stream(ctx context.Context, id store.StreamID, after store.Hea
 	return func(yield func(*store.Commit, error) bool) {
 		err := a.stream(ctx, id, after, func(c *store.Commit) bool { return yield(c, nil) })
 		if err != nil {
-			yield(nil, fmt.Errorf("archive %s: %w", a, err))
+			yield(nil, a.failed(err))
 		}
 	}
 }

@@ -22,7 +22,8 @@ type Job struct {
 	Log Log
 	// Types are the aggregate types whose streams are looked at. Default: all.
 	Types []string
-	// Streams are the only streams that are looked at. Default: all of the types.
+	// Streams are the only streams that are looked at, whatever Types says.
+	// Default: all of the types.
 	Streams []store.StreamID
 	// Cut says up to which head a stream that ends at version may go into the
 	// archive: one before its last commit, and not beyond a snapshot that was found
@@ -101,12 +102,23 @@ func (a *Archive) Run(ctx context.Context, j Job) (Report, error) {
 	if j.Progress == nil {
 		j.Progress = func(Progress) {}
 	}
+	if len(j.Streams) > 0 {
+		j.Types = typesOf(j.Streams)
+	}
 	run := &job{Job: j, archive: a, chosen: map[store.StreamID]*chosen{}}
 	err := run.run(ctx)
 	if err != nil {
 		err = fmt.Errorf("archive to %s: %w", a, err)
 	}
 	return run.report, err
+}
+
+func typesOf(streams []store.StreamID) (types []string) {
+	for _, id := range streams {
+		types = append(types, id.Type)
+	}
+	slices.Sort(types)
+	return slices.Compact(types)
 }
 
 func (j *job) run(ctx context.Context) error {

@@ -41,7 +41,7 @@ func (a *Archive) Between(ctx context.Context, after, before uint64) iter.Seq2[*
 	return func(yield func(*store.Commit, error) bool) {
 		err := a.between(ctx, after, before, func(c *store.Commit) bool { return yield(c, nil) })
 		if err != nil {
-			yield(nil, fmt.Errorf("archive %s: %w", a, err))
+			yield(nil, a.failed(err))
 		}
 	}
 }
@@ -80,10 +80,23 @@ func (a *Archive) between(ctx context.Context, after, before uint64, yield func(
 	return nil
 }
 
+func dataBytes(c *store.Commit) (size int) {
+	for i := range c.Events {
+		size += len(c.Events[i].Data)
+	}
+	for i := range c.Commands {
+		size += len(c.Commands[i].Data)
+	}
+	return size
+}
+
 // own returns a commit that the caller may change.
 func own(c *store.Commit) *store.Commit {
 	mine := *c
 	mine.Commands = slices.Clone(c.Commands)
+	for i := range mine.Commands {
+		mine.Commands[i].Data = slices.Clone(mine.Commands[i].Data)
+	}
 	mine.Events = slices.Clone(c.Events)
 	for i := range mine.Events {
 		mine.Events[i].Data = slices.Clone(mine.Events[i].Data)
@@ -131,9 +144,7 @@ func (a *Archive) readWindow(ctx context.Context, c *catalogue, after uint64) (*
 			return w, nil
 		}
 		w.commits = append(w.commits, commit)
-		for i := range commit.Events {
-			size += len(commit.Events[i].Data)
-		}
+		size += dataBytes(commit)
 		if len(w.commits) == windowLen || size >= windowBytes {
 			w.last = commit.Sequence
 			return w, nil

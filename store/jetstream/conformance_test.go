@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/nats-io/nats-server/v2/server"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
@@ -45,11 +46,15 @@ func openStore(t *testing.T, servers *fixture, cfg Config) storetest.Store {
 	}
 	v := &vandal{log: l, js: mustJetStream(t, l)}
 	return storetest.Store{
-		Log:           l,
-		Snapshots:     l.Snapshots(),
-		Again:         func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
-		Shelf:         shelf,
-		Truncate:      l.Truncate,
+		Log:       l,
+		Snapshots: l.Snapshots(),
+		Again:     func(t *testing.T) store.Log { return again(t, servers, l, shelf) },
+		Shelf:     shelf,
+		Truncate: func(ctx context.Context, id store.StreamID, below store.Head) error {
+			err := l.Truncate(ctx, id, below)
+			eventually(t, "all servers have the same", func() bool { return servers.agree(t, l) })
+			return err
+		},
 		Bare:          func(t *testing.T) store.Log { return again(t, servers, l, nil) },
 		Faults:        disturb(l),
 		Forge:         v.forge,
@@ -69,6 +74,33 @@ func again(t *testing.T, servers *fixture, l *Log, archive store.Archive) *Log {
 		Namespace: l.cfg.Namespace, Codec: l.cfg.Codec, InMemory: l.cfg.InMemory, Partitions: l.cfg.Partitions,
 		LogStreams: l.cfg.LogStreams, Archive: archive,
 	})
+}
+
+// agree reports whether all servers hold the same messages of a log: one that is
+// behind still has what was truncated.
+func (f *fixture) agree(t *testing.T, l *Log) bool {
+	t.Helper()
+	counts := map[string][]uint64{}
+	for _, s := range f.servers {
+		info, err := s.Jsz(&server.JSzOptions{Accounts: true, Streams: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, account := range info.AccountDetails {
+			for _, stream := range account.Streams {
+				counts[stream.Name] = append(counts[stream.Name], stream.State.Msgs, stream.State.LastSeq)
+			}
+		}
+	}
+	for _, k := range l.names.all() {
+		of := counts[k.name]
+		for i := 2; i < len(of); i++ {
+			if of[i] != of[i-2] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // demolish deletes what a log is kept in, so that hundreds of streams do not burden

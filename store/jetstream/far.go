@@ -90,11 +90,29 @@ func (l *Log) seek(ctx context.Context, c *store.Commit, token string, local uin
 		}
 		return false
 	})
-	if err := r.far(ctx, &message{local: local}); !errors.Is(err, errStopped) {
+	err = r.far(ctx, &message{local: local})
+	if errors.Is(err, errNotThere) || place == 0 && errors.Is(err, errStopped) {
+		return l.seekArchived(ctx, c, local)
+	}
+	if !errors.Is(err, errStopped) {
 		return 0, err
 	}
-	if place == 0 {
+	return place, nil
+}
+
+// seekArchived is seek for a commit that was truncated.
+func (l *Log) seekArchived(ctx context.Context, c *store.Commit, local uint64) (uint64, error) {
+	if l.cfg.Archive == nil {
 		return 0, errNotThere
 	}
-	return place, nil
+	for found, err := range l.cfg.Archive.Stream(ctx, c.Stream, c.After) {
+		if err != nil {
+			return 0, err
+		}
+		if found.Local == local {
+			return found.Sequence, nil
+		}
+		break
+	}
+	return 0, errNotThere
 }

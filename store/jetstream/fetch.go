@@ -89,13 +89,17 @@ func (l *Log) request(ctx context.Context, subject string, data []byte) (*nats.M
 
 // exchange sends a message once and returns the first answer to it.
 func (l *Log) exchange(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	return l.exchangeWithin(ctx, requestWait, m)
+}
+
+func (l *Log) exchangeWithin(ctx context.Context, most time.Duration, m *nats.Msg) (*nats.Msg, error) {
 	c := l.inbox.open()
 	defer l.inbox.close(c)
 	m.Reply = c.reply
 	if err := l.cfg.Conn.PublishMsg(m); err != nil {
 		return nil, err
 	}
-	got, err := c.wait(ctx, requestWait)
+	got, err := c.wait(ctx, most)
 	if err == nil && len(got.Data) == 0 && got.Header.Get(statusHeader) == statusNoResponders {
 		err = nats.ErrNoResponders
 	}
@@ -159,7 +163,11 @@ func (l *Log) fetchFirmly(ctx context.Context, leader string, request []byte) (m
 
 // firmly repeats ask while nobody can answer, within the patience of a read.
 func (l *Log) firmly(ctx context.Context, ask func(context.Context) error) error {
-	patience, cancel := context.WithTimeout(ctx, readPatience)
+	return l.firmlyFor(ctx, readPatience, ask)
+}
+
+func (l *Log) firmlyFor(ctx context.Context, most time.Duration, ask func(context.Context) error) error {
+	patience, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	for try := 0; ; try++ {
 		if ctx.Err() != nil {

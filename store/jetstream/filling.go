@@ -15,9 +15,12 @@ import (
 // complete: its value says from what.
 const metaFilledFrom = "annals.filled_from"
 
+// ErrUnfinished: the namespace is being filled and is not complete.
+var ErrUnfinished = errors.New("not complete")
+
 // UnfinishedError says that a namespace is being filled, by a restore or a
 // migration, and is not complete: whoever served it would serve a part of the
-// history, and take the rest's places. It matches [store.ErrInvalid].
+// history, and take the rest's places. It matches [ErrUnfinished] and [store.ErrInvalid].
 type UnfinishedError struct {
 	Namespace string
 	// From says what it is filled from, as [Config] FilledFrom did.
@@ -28,8 +31,8 @@ func (e *UnfinishedError) Error() string {
 	return fmt.Sprintf("namespace %s is being filled from %s and is not complete: repeat what fills it, which goes on where it stopped", e.Namespace, e.From)
 }
 
-// Unwrap makes the error match [store.ErrInvalid].
-func (e *UnfinishedError) Unwrap() error { return store.ErrInvalid }
+// Unwrap makes the error match [ErrUnfinished] and [store.ErrInvalid].
+func (e *UnfinishedError) Unwrap() []error { return []error{ErrUnfinished, store.ErrInvalid} }
 
 // checkMark compares the mark of a namespace with what the configuration says, and
 // marks an empty namespace that is to be filled.

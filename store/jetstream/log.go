@@ -62,6 +62,9 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if made.created {
 		l.spread(ctx)
 	}
+	if made.truncated && cfg.Archive == nil {
+		cfg.Logger.Warn("the log was truncated to an archive, and is opened without it", "namespace", cfg.Namespace)
+	}
 	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
 		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)
 	}

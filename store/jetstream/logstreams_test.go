@@ -12,6 +12,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/storetest"
 )
 
 // several is a small namespace with several log streams.
@@ -101,9 +102,31 @@ func TestWhereCommitsAre(t *testing.T) {
 // log remembered places: all of it, or all but the last of it.
 func TestForgottenPlaces(t *testing.T) {
 	t.Parallel()
+	for name, truncated := range map[string]int{"whole": 0, "truncated": 9, "all but the last truncated": 15} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			forgetPlaces(t, truncated)
+		})
+	}
+}
+
+// forgetPlaces truncates every second stream by so many commits first.
+func forgetPlaces(t *testing.T, truncated int) {
+	t.Helper()
 	const streams, rounds = 6, 16
-	l := open(t, &single, several)
+	shelf := &storetest.Shelf{}
+	config := several
+	config.Archive = shelf
+	l := open(t, &single, config)
 	all := spreadOut(t, l, streams, rounds)
+	for i := 0; i < streams && truncated > 0; i += 2 {
+		id := stream(fmt.Sprint(i))
+		commits := ofStream(all, id)
+		shelf.Put(commits[:truncated]...)
+		if err := l.Truncate(t.Context(), id, commits[truncated-1].Head()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for what, change := range map[string]func(l *Log){
 		"all are remembered": func(*Log) {},
 		"none is":            func(l *Log) { l.order.warm = 0 },
@@ -129,6 +152,7 @@ func TestForgottenPlaces(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			l := openAgain(t, &single, l)
+			l.cfg.Archive = shelf
 			change(l)
 			for i := range streams {
 				id := stream(fmt.Sprint(i))

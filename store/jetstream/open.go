@@ -25,6 +25,8 @@ type provided struct {
 	replicas int  // of the order
 	created  bool // the order was not there
 	keeps    bool // commands, in what is appended
+
+	truncated bool // something of it is in an archive
 }
 
 // provision makes sure that streams and bucket of the namespace are there and
@@ -44,6 +46,7 @@ func provision(ctx context.Context, cfg Config, n *names) (got provided, err err
 	err = patiently(ctx, func(ctx context.Context) error {
 		has, err := provisionStream(ctx, js, orderConfig(cfg, n), &got.created)
 		got.replicas, got.keeps = has.Replicas, has.Metadata[metaKeep] == keepsCommands
+		got.truncated = has.Metadata[metaTruncated] != ""
 		return err
 	})
 	if err == nil {

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
@@ -18,6 +20,13 @@ const metaTruncated = "annals.truncated"
 // purgeLen is how many sequences one purge goes over. The server answers nothing
 // else of the stream meanwhile.
 const purgeLen = 1 << 16
+
+// purgeWait is how long one purge may take until it is asked for again, which
+// then has less to do; purgePatience how often that may be.
+const (
+	purgeWait     = 20 * time.Second
+	purgePatience = 2 * time.Minute
+)
 
 var _ store.Truncater = (*Log)(nil)
 
@@ -117,7 +126,7 @@ func (t *truncation) purge(ctx context.Context, k *kept, first, last uint64) err
 	for next := first; next <= last; {
 		next = min(next+purgeLen, last+1)
 		request := fmt.Appendf(nil, `{"filter":%q,"seq":%d}`, t.subject, next)
-		err := t.log.firmly(ctx, func(ctx context.Context) error { return t.log.command(ctx, k.purge, request) })
+		err := t.log.firmlyFor(ctx, purgePatience, func(ctx context.Context) error { return t.log.command(ctx, k.purge, request) })
 		if err != nil {
 			return err
 		}
@@ -127,7 +136,7 @@ func (t *truncation) purge(ctx context.Context, k *kept, first, last uint64) err
 
 // command sends a request that is answered by success or an error.
 func (l *Log) command(ctx context.Context, subject string, request []byte) error {
-	m, err := l.request(ctx, subject, request)
+	m, err := l.exchangeWithin(ctx, purgeWait, &nats.Msg{Subject: subject, Data: request})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,6 @@
 //
 // It exits with 1 when anything reads otherwise than before, when an activation
 // takes 50 ms or more in the middle, or when the directory did not become smaller
-// by nearly the archived share. It takes some minutes, most of which it waits for
+// by the archived share, but for the marks that the server keeps. It takes some minutes, most of which it waits for
 // the server to compact its files.
 package main

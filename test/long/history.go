@@ -12,12 +12,8 @@ import (
 	"github.com/annals-go/annals/test/bank"
 )
 
-const (
-	// otherEvery is how many commits of the long stream stand between two of
-	// others, late how many follow the snapshot.
-	otherEvery = 50
-	late       = 99
-)
+// late is how many events follow the snapshot.
+const late = 99
 
 // write fills the namespace with the history, but for the last events.
 func (t *trial) write(ctx context.Context) error {
@@ -40,7 +36,7 @@ func (t *trial) write(ctx context.Context) error {
 		return err
 	}
 	for n := range t.out.Events - late {
-		if n%otherEvery == 0 {
+		if t.others > 0 && n%t.others == 0 {
 			t.out.Others++
 			if err := add(store.StreamID{Type: long.Type, ID: fmt.Sprint("other-", n%17_000)}); err != nil {
 				return err

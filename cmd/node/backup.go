@@ -1,0 +1,185 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store/backup"
+)
+
+func newBackup(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "backup",
+		Short: "Keep copies of the log, verify them and the log, and restore",
+		Long: `A backup has every commit of the namespace as it is stored, the snapshots, and
+which models of the views there are. It does not have what the views contain,
+which follows from the log, and no keys.
+
+` + backupPlace,
+		Example: `{{name}} backup create ./backups
+{{name}} backup verify ./backups --live
+{{name}} backup restore ./backups --data ./data`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(newBackupCreate(s), newBackupList(s), newBackupVerify(s), newBackupRestore(s))
+	return cmd
+}
+
+// dataFlag lets a command work on the directory of dev or of a single server
+// while that does not run.
+func dataFlag(cmd *cobra.Command, data *string) {
+	cmd.Flags().StringVar(data, "data", "", "work on the data in `DIR`, which no other process uses, instead of on a NATS server")
+}
+
+func newBackupCreate(s *Session) *cobra.Command {
+	var o backup.Options
+	var data string
+	cmd := &cobra.Command{
+		Use:   "create WHERE",
+		Short: "Back up what is new since the last backup, or all of it",
+		Long: `It goes on from the last backup in WHERE and ends where the log ends when it
+begins; the system runs on. The log must still have what the last backup ended
+with: one that has lost its end is refused.
+
+` + backupPlace,
+		Example: `{{name}} backup create ./backups
+{{name}} backup create ./backups --full
+{{name}} backup create nats:BACKUPS --json`,
+		Args: args(1, 1),
+	}
+	cmd.Flags().BoolVar(&o.Full, "full", false, "make one that needs no other")
+	dataFlag(cmd, &data)
+	perCall(cmd, "full", "data")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error { return s.createBackup(cmd.Context(), args[0], data, o) }
+	return cmd
+}
+
+func (s *Session) createBackup(ctx context.Context, where, data string, o backup.Options) error {
+	at, err := s.openSite(ctx, data)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	log, config, err := s.openLog(ctx, at)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	vault, err := vaultIn(ctx, at.conn, where, config.Replicas)
+	if err != nil {
+		return err
+	}
+	line := s.progress()
+	o.Progress = line.commits("backed up")
+	source := backup.Source{Log: log, LogStreams: config.LogStreams, Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)}}
+	m, err := backup.Create(ctx, vault, s.Namespace(), source, o)
+	line.end()
+	if err != nil {
+		return err
+	}
+	if s.JSON() {
+		return s.Print(describeBackup(m))
+	}
+	_, err = fmt.Fprintf(s.Out(), "backup %s: %s commits, %s, up to position %d%s\n",
+		m.ID, humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
+	return err
+}
+
+func goesOn(m *backup.Manifest) string {
+	if m.Full() {
+		return ""
+	}
+	return ", after " + m.Parent
+}
+
+// describedBackup is what --json prints of a backup.
+type describedBackup struct {
+	ID       string    `json:"id"`
+	Parent   string    `json:"parent,omitempty"`
+	Created  time.Time `json:"created"`
+	Commits  uint64    `json:"commits"`
+	Events   uint64    `json:"events"`
+	Sequence uint64    `json:"sequence"`
+	Position uint64    `json:"position"`
+	Time     time.Time `json:"time,omitzero"`
+	Bytes    int64     `json:"bytes"`
+	Sum      string    `json:"sum,omitempty"`
+	Damage   string    `json:"damage,omitempty"`
+}
+
+func describeBackup(m *backup.Manifest) describedBackup {
+	return describedBackup{
+		ID: m.ID, Parent: m.Parent, Created: m.Created, Commits: m.Commits, Events: m.Events,
+		Sequence: m.Sequence, Position: uint64(m.Position), Time: m.Time, Bytes: m.Size(), Sum: m.Sum().String(),
+	}
+}
+
+func newBackupList(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "ls WHERE",
+		Short: "List the backups, oldest first",
+		Example: `{{name}} backup ls ./backups
+{{name}} backup ls nats:BACKUPS --json`,
+		Args: args(1, 1),
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		vault, closed, err := s.vault(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		defer closed()
+		all, err := backup.List(ctx, vault, s.Namespace())
+		if err != nil {
+			return err
+		}
+		if s.JSON() {
+			for _, l := range all {
+				if err := s.Print(describeListed(l)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		g := s.grid("BACKUP", "MADE", "COMMITS", "SIZE", "POSITION", "AFTER")
+		for _, l := range all {
+			if l.Manifest == nil {
+				g.add(l.ID, "", "", "", "", painted(s.style(s.Out()).bad("damaged: "+printable(l.Err.Error()))))
+				continue
+			}
+			m := l.Manifest
+			g.add(m.ID, s.when(m.Created), humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, m.Parent)
+		}
+		return g.render(fmt.Sprintf("no backup of %s; make one with: %s backup create %s", s.Namespace(), s.app.Name, args[0]))
+	}
+	return cmd
+}
+
+func describeListed(l backup.Listed) describedBackup {
+	if l.Manifest == nil {
+		return describedBackup{ID: l.ID, Damage: l.Err.Error()}
+	}
+	return describeBackup(l.Manifest)
+}
+
+// commits returns a function that draws how many commits are done.
+func (p *progress) commits(verb string) func(backup.Progress) {
+	began, drawn := time.Now(), time.Time{}
+	return func(now backup.Progress) {
+		if now.Total == 0 || time.Since(drawn) < drawEvery {
+			return
+		}
+		drawn = time.Now()
+		share := min(1, float64(now.Done)/float64(now.Total))
+		rate := float64(now.Done) / max(time.Since(began).Seconds(), 0.001)
+		p.show("%s %3.0f %%  %s of %s commits %s, %s a second", bar(share), 100*share,
+			humanize.Comma(int64(now.Done)), humanize.Comma(int64(now.Total)), verb, humanize.Comma(int64(rate)))
+	}
+}
+
+const drawEvery = 100 * time.Millisecond

@@ -1,0 +1,163 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/backup"
+	"github.com/annals-go/annals/store/jetstream"
+)
+
+// restoreFlags are what restore is told.
+type restoreFlags struct {
+	from, data, time string
+	position         uint64
+	replicas         int
+}
+
+func newBackupRestore(s *Session) *cobra.Command {
+	var f restoreFlags
+	cmd := &cobra.Command{
+		Use:   "restore WHERE [ID]",
+		Short: "Make a namespace of a backup, the last one or ID",
+		Long: `The namespace must not be there, or be empty: everything gets the place that it
+had, so that positions, versions and hashes are what they were. What is restored
+is read back and compared. Until all is there no node serves the namespace; a
+restore that was interrupted goes on when the same command is given again.
+
+No node may serve the namespace meanwhile: stop them, or use --data with dev's
+directory.
+
+` + backupPlace,
+		Example: `{{name}} backup restore ./backups --data ./data
+{{name}} backup restore ./backups -s nats://n1:4222 --replicas 3
+{{name}} backup restore ./backups --ns copy --from-ns {{name}} --to-time 2026-01-02T15:04
+{{name}} backup restore ./backups --to-position 268435456`,
+		Args: args(1, 2),
+	}
+	cmd.Flags().StringVar(&f.from, "from-ns", "", "the `NAMESPACE` that was backed up (default: that of --ns)")
+	cmd.Flags().Uint64Var(&f.position, "to-position", 0, "end with the commit that holds this `POSITION`")
+	cmd.Flags().StringVar(&f.time, "to-time", "", "end before the first commit later than this `TIME`: 2006-01-02T15:04, RFC 3339, or a duration back such as 90m")
+	cmd.Flags().IntVar(&f.replicas, "replicas", 1, "keep so many copies: 3 in production")
+	dataFlag(cmd, &f.data)
+	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		until, err := f.until()
+		if err != nil {
+			return err
+		}
+		return s.restoreBackup(cmd.Context(), args[0], argument(args, 1), f, until)
+	}
+	return cmd
+}
+
+func (f *restoreFlags) until() (u backup.Until, err error) {
+	u.Position = store.Position(f.position)
+	if f.time == "" {
+		return u, nil
+	}
+	at, err := parseAt(f.time, time.Now())
+	if err != nil || at.Time.IsZero() {
+		return u, Usage("--to-time %q: want a time such as 2006-01-02T15:04, or a duration back such as 90m", f.time)
+	}
+	u.Time = at.Time
+	return u, nil
+}
+
+// name says what fills the namespace: the same restore goes on, another is
+// refused.
+func (f *restoreFlags) name(b *backup.Backup, u backup.Until) string {
+	name := "backup " + b.Manifest().ID
+	if u.Position > 0 {
+		name += fmt.Sprintf(" up to position %d", u.Position)
+	}
+	if f.time != "" {
+		name += " up to " + f.time
+	}
+	return name
+}
+
+func (s *Session) restoreBackup(ctx context.Context, where, id string, f restoreFlags, until backup.Until) error {
+	at, err := s.openSite(ctx, f.data)
+	if err != nil {
+		return err
+	}
+	defer at.close()
+	vault, err := vaultIn(ctx, at.conn, where, f.replicas)
+	if err != nil {
+		return err
+	}
+	b, err := backup.Open(ctx, vault, cmp.Or(f.from, s.Namespace()), id)
+	if err != nil {
+		return err
+	}
+	if f.data == "" {
+		if err := s.refuseServed(ctx); err != nil {
+			return err
+		}
+	}
+	codec, err := b.Codec()
+	if err != nil {
+		return err
+	}
+	m := b.Manifest()
+	config := jetstream.Config{
+		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas,
+		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
+	}
+	restored, err := s.fill(ctx, config, b, until)
+	if err != nil {
+		return err
+	}
+	if s.JSON() {
+		return s.Print(restored)
+	}
+	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d\n", printable(s.Namespace()),
+		humanize.Comma(int64(restored.Commits)), humanize.Comma(int64(restored.Streams)), humanize.Comma(int64(restored.Snapshots)), restored.Position)
+	return err
+}
+
+// fill restores the backup into the namespace, and says that it is complete.
+func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until) (r backup.Restored, err error) {
+	log, err := jetstream.Open(ctx, config)
+	if err != nil {
+		return r, err
+	}
+	defer log.Close()
+	loader, err := log.Loader(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer loader.Close()
+	line := s.progress()
+	until.Progress = line.commits("restored")
+	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
+	r, err = b.Restore(ctx, target, until)
+	line.end()
+	if err != nil {
+		return r, err
+	}
+	return r, log.Finish(ctx)
+}
+
+// refuseServed refuses to fill a namespace that a node serves: it would go on to
+// serve what it had.
+func (s *Session) refuseServed(ctx context.Context) error {
+	client, err := s.Client(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := request(ctx, s, client.Info); err != nil {
+		return nil //nolint:nilerr // nobody serves it, which is right
+	}
+	return &Failure{
+		Code: codeServed, Exit: exitConflict, What: "a node serves namespace " + s.Namespace(),
+		Why: "it would not see what is restored under it", Fix: "stop the nodes first, or restore to another namespace with --ns and --from-ns",
+	}
+}
