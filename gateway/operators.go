@@ -17,8 +17,9 @@ import (
 type Operators interface {
 	// DeadLetters returns the streams that are parked for the view's models.
 	DeadLetters(ctx context.Context, view string) ([]projector.DeadLetter, error)
-	// LetterEvents returns the first events, at most limit, that wait in a dead letter.
+	// Letter returns a dead letter, also where only the worker is that parked it.
 	Letter(ctx context.Context, view, id string) (projector.DeadLetter, error)
+	// LetterEvents returns the first events, at most limit, that wait in a dead letter.
 	LetterEvents(ctx context.Context, view, id string, limit int) ([]projector.LetterEvent, error)
 	// Retry applies what waits. The zero DeadLetter: the stream is not parked any more.
 	Retry(ctx context.Context, view, id string) (projector.DeadLetter, error)

@@ -11,7 +11,7 @@
 // Of several groups on one log and one store, in as many processes, each runs
 // the views that it is assigned ([Config.Assigned], [Assignment]). Who assigns is
 // none of its business: what two groups write at once is kept apart by the
-// checkpoint.
+// checkpoint. With [Config.Spread] they share the workers of a view as well.
 //
 // A view may have several models: the live one that is served, a candidate that
 // is built beside it, the previous one for a roll-back. The [Registry] says which

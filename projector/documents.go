@@ -28,7 +28,8 @@ type Documents[E, D any] struct {
 	// Skip are events to leave out. Default none.
 	Skip []SkipEvent
 	// Workers is how many workers share the documents, by their keys. Each reads
-	// all events. 1 to 64; default 1. Another number needs a rebuild.
+	// all events. 1 to 64; default 1. Another number needs a rebuild. Where the store
+	// is shared they may run in several groups, see [Config.Spread].
 	Workers int
 	// Indexes are the members of documents that the store is to index, where it
 	// can: names joined by dots. Default none.

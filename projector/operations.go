@@ -213,8 +213,8 @@ func (g *Group) Retire(ctx context.Context, view string) error {
 // Pause stops bringing the view up to date, here and wherever it runs, also
 // after a restart, until [Group.Resume]. What there is may be read; who wants more
 // gets [ErrPaused]. When it returns nil all workers have stopped, on whatever node
-// they were, or can write nothing any more. Pausing twice is no error, and is how to
-// make sure after one.
+// they were, or can write nothing any more; if that is not sure, the error matches
+// [store.ErrUnknown]. Pausing twice is no error, and is how to make sure.
 func (g *Group) Pause(ctx context.Context, view string) error {
 	if err := g.setPaused(ctx, view, true); err != nil {
 		return err

@@ -34,7 +34,8 @@ type Reaction[E any] struct {
 	Version int
 	// Workers is how many workers share the events, by their streams: the events of
 	// one stream come in order, those of several workers side by side. 1 to 64;
-	// default 1. Another number needs a new version.
+	// default 1. Another number needs a new version. Where the store
+	// is shared they may run in several groups, see [Config.Spread].
 	Workers int
 	// React is called for each event, again if it fails; of one that is split
 	// ([store.Split]) for each part, and again for all of them. An error or a panic that

@@ -21,16 +21,21 @@ const sealTries = 50
 // which the registry has to say already: nobody here, and nobody elsewhere, also not
 // who has not heard of it.
 func (f *family) standStill(ctx context.Context) error {
-	if err := f.awaitStill(ctx); err != nil {
-		return err
+	err := f.awaitStill(ctx)
+	if err == nil && f.cfg.Spread {
+		pause(ctx, stillGrace)
+		err = f.seal(ctx)
 	}
-	if !f.cfg.Spread {
-		return nil
+	if err != nil {
+		return fmt.Errorf("%w: view %s is paused, but a worker may not have stopped yet: %w", store.ErrUnknown, f.name, err)
 	}
-	pause(ctx, stillGrace)
+	return nil
+}
+
+func (f *family) seal(ctx context.Context) error {
 	for _, p := range f.all() {
 		if err := p.seal(ctx); err != nil {
-			return fmt.Errorf("%w: view %s is paused, but a worker may not have stopped yet: %w", store.ErrUnknown, f.name, err)
+			return err
 		}
 	}
 	return nil

@@ -3,6 +3,8 @@ package projector
 import (
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -12,7 +14,7 @@ import (
 // somebody does, more and more seldom.
 const (
 	lookNow   = time.Second
-	lookFirst = 10 * time.Millisecond
+	lookFirst = 5 * time.Millisecond
 	lookSoon  = 100 * time.Millisecond
 )
 
@@ -71,31 +73,49 @@ func (o *observer) look(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, w := range o.workers {
-		if err := o.lookAt(ctx, v, w); err != nil {
-			return err
-		}
+	errs := make([]error, len(o.workers))
+	var moved atomic.Bool
+	var looking sync.WaitGroup
+	for i, w := range o.workers {
+		looking.Go(func() {
+			fresh, err := o.lookAt(ctx, v, w)
+			errs[i] = err
+			if fresh {
+				moved.Store(true)
+			}
+		})
+	}
+	looking.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	o.view = v
+	if moved.Load() {
+		o.every = 0 // the next step will not be long
+	}
 	return nil
 }
 
-// lookAt takes in one worker's checkpoint. Where the log may be another than before,
-// which no look was between, the checkpoint's own commit is compared.
-func (o *observer) lookAt(ctx context.Context, v View, w *worker) error {
+// lookAt takes in one worker's checkpoint, and reports whether it is another than
+// before. Where no look was for some time, and the log may have become another one, the
+// commit that the checkpoint names is compared. What else the worker keeps is read once
+// a second at most: nobody waits for that.
+func (o *observer) lookAt(ctx context.Context, v View, w *worker) (fresh bool, err error) {
 	s, err := w.read(ctx, v)
 	if err == nil && o.view == nil && !o.isPassive() {
 		err = w.compare(ctx, s.Checkpoint)
 	}
 	if err != nil {
 		w.reject(err)
-		return err
+		return false, err
 	}
-	if s.fresh {
-		o.every = 0 // it moves: the next step will not be long
+	if !w.recallable(s.Checkpoint, time.Now()) {
+		return w.attended(v, s), nil
 	}
-	w.attended(v, s)
-	return nil
+	if err := s.recall(ctx, v); err != nil {
+		return false, err
+	}
+	return w.attended(v, s), nil
 }
 
 func (o *observer) isPassive() bool {
@@ -145,30 +165,50 @@ func (o *observer) isWaitedFor() bool {
 // seen is what a worker has stored, and how far the log was after that.
 type seen struct {
 	Checkpoint
-	remembered
-	fresh bool // the checkpoint is not the one that was known; if it is, nothing was remembered anew
 	head  store.Position
+	notes *remembered // nil: they were not read
 }
 
-// read reads what the worker has stored.
+// read reads the worker's checkpoint, and sees that it is not ahead of the log. That is
+// asked once a second at most as long as the checkpoint is not beyond what the log is
+// known to have.
 func (w *worker) read(ctx context.Context, v View) (s seen, err error) {
 	if s.Checkpoint, err = v.Load(ctx, w.name); err != nil {
 		return s, err
 	}
-	if s.head, err = (&run{w: w}).head(ctx, max(s.Position, s.Furthest)); err != nil {
+	has := max(s.Position, s.Furthest)
+	w.p.mu.Lock()
+	s.head = w.p.head()
+	known := w.view != nil && has <= s.head && time.Since(w.askedAt) < lookNow
+	w.p.mu.Unlock()
+	if known {
+		return s, nil
+	}
+	if s.head, err = (&run{w: w}).head(ctx, has); err != nil {
 		return s, err
 	}
 	w.p.mu.Lock()
-	s.fresh = w.view == nil || w.stored.Revision != s.Revision
-	w.p.mu.Unlock()
-	if !s.fresh {
-		return s, nil
+	defer w.p.mu.Unlock()
+	w.askedAt = time.Now()
+	return s, nil
+}
+
+// recall reads the notes beside the checkpoint.
+func (s *seen) recall(ctx context.Context, v View) error {
+	notes, err := v.Notes(ctx, s.Worker)
+	if err != nil {
+		return err
 	}
-	notes, err := v.Notes(ctx, w.name)
-	if err == nil {
-		s.remembered, err = recall(notes)
-	}
-	return s, err
+	m, err := recall(notes)
+	s.notes = &m
+	return err
+}
+
+// recallable reports whether it is time to read the notes beside that checkpoint.
+func (w *worker) recallable(c Checkpoint, now time.Time) bool {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	return w.view == nil || w.recalledOf != c.Revision && now.Sub(w.recalledAt) >= lookNow
 }
 
 // readAway reads what the workers of a model have stored that are elsewhere.
@@ -184,6 +224,9 @@ func (p *projection) readAway(ctx context.Context) error {
 			return nil // it is not open yet
 		}
 		s, err := w.read(ctx, v)
+		if err == nil {
+			err = s.recall(ctx, v)
+		}
 		if err != nil {
 			return err
 		}
@@ -212,6 +255,10 @@ type observed struct {
 	goalAt time.Time
 	told   uint64 // the revision that those who watch documents were told of, at toldAt
 	toldAt time.Time
+
+	askedAt    time.Time // when the log was asked last
+	recalledOf uint64    // the revision at which the notes were read, at recalledAt
+	recalledAt time.Time
 }
 
 // A worker that is only looked at is live while it reaches what the log had within
@@ -222,18 +269,19 @@ const (
 )
 
 // attended takes in what the worker has stored, unless that is older than what is
-// known. A checkpoint goes back if the view was rewound, and then nothing beyond it
-// is covered.
-func (w *worker) attended(v View, s seen) {
+// known, and reports whether it is news. A checkpoint goes back if the view was rewound,
+// and then nothing beyond it is covered.
+func (w *worker) attended(v View, s seen) (fresh bool) {
 	p := w.p
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := s.Checkpoint
 	if w.view != nil && c.Revision < w.stored.Revision {
-		return
+		return false
 	}
-	if s.fresh {
-		w.remembered = s.remembered
+	fresh = w.view == nil || c.Revision != w.stored.Revision
+	if s.notes != nil {
+		w.remembered, w.recalledOf, w.recalledAt = *s.notes, c.Revision, time.Now()
 	}
 	if w.view == nil || c.Position < w.stored.Position {
 		w.covered = c.Position
@@ -246,6 +294,7 @@ func (w *worker) attended(v View, s seen) {
 	p.sawHead(s.head)
 	p.moved()
 	p.noted()
+	return fresh
 }
 
 // tell has those who watch documents read them again when the worker has written.

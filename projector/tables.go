@@ -30,7 +30,8 @@ type Tables[E any] struct {
 	Skip    []SkipEvent
 	// Workers is how many workers share the events, by their streams: the events of
 	// one stream come in order, those of several workers side by side. 1 to 64;
-	// default 1. Another number needs a rebuild.
+	// default 1. Another number needs a rebuild. Where the store is shared they may
+	// run in several groups, see [Config.Spread].
 	Workers int
 	// Tables are the statements that make the tables. They run once, when the model
 	// is created.

@@ -32,6 +32,9 @@ func (g *Group) Verify(ctx context.Context, view string, documents bool) (Verifi
 	if documents && p.isHeld() {
 		return Verification{}, fmt.Errorf("view %s: %w: documents are compared while it goes on", view, ErrPaused)
 	}
+	if err := p.readAway(ctx); err != nil {
+		return Verification{}, err
+	}
 	outcome := Verification{Model: p.model}
 	var stored []Checkpoint
 	for _, w := range p.workers {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -156,6 +157,16 @@ func (st *stage) DeadLetters(_ context.Context, view string) ([]projector.DeadLe
 		return nil, fmt.Errorf("%w: its store is away", store.ErrUnavailable)
 	}
 	return nil, fmt.Errorf("%w: %q", projector.ErrNoView, view)
+}
+
+func (st *stage) Letter(ctx context.Context, view, id string) (projector.DeadLetter, error) {
+	all, err := st.DeadLetters(ctx, view)
+	for _, l := range all {
+		if l.ID == id {
+			return l, nil
+		}
+	}
+	return projector.DeadLetter{}, cmp.Or(err, fmt.Errorf("%w: %q of view %s", projector.ErrNoLetter, id, view))
 }
 
 func (st *stage) LetterEvents(_ context.Context, _, _ string, limit int) ([]projector.LetterEvent, error) {

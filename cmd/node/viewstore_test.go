@@ -3,10 +3,16 @@ package node
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/projector/postgres"
+	"github.com/annals-go/annals/projector/sqlite"
 )
 
 func TestParseViewStore(t *testing.T) {
@@ -104,5 +110,32 @@ func TestViewStoreFromAFile(t *testing.T) {
 		if (err != nil) != c.refused || err == nil && v.kind != c.kind {
 			t.Errorf("file %q, flag %q: %+v, %v", c.file, c.flag, v, err)
 		}
+	}
+}
+
+// A node that spreads the workers of a view over a store that is not shared would not
+// start, and one that does not share a shared one does more than it has to.
+func TestOnlySharedStoresAreSpread(t *testing.T) {
+	t.Parallel()
+	s := sqlite.New(sqlite.Config{Dir: t.TempDir(), Namespace: "app"})
+	t.Cleanup(func() { _ = s.Close() })
+	p := postgres.New(postgres.Config{URL: "postgres://db.example/app", Namespace: "app"})
+	t.Cleanup(func() { _ = p.Close() })
+	for kind, kept := range map[string]projector.Store{viewsKV: kv.New(kv.Config{Namespace: "app"}), viewsSQLite: s, viewsPostgres: p} {
+		if says := (viewStore{kind: kind}).shared(); says != kept.Shared() || says != (kind != viewsSQLite) {
+			t.Errorf("%s: shared is %v, the store says %v", kind, says, kept.Shared())
+		}
+	}
+}
+
+// A view is named once, however many versions of it there are.
+func TestViewNames(t *testing.T) {
+	t.Parallel()
+	view := func(name string, version int) projector.Definition {
+		return projector.Documents[any, int]{Name: name, Version: version}
+	}
+	app := App{Projections: []projector.Definition{view("b", 1), view("a", 1), view("b", 2)}}
+	if names := app.viewNames(); !slices.Equal(names, []string{"b", "a"}) {
+		t.Errorf("views: %v", names)
 	}
 }

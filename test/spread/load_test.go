@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,9 +34,9 @@ type load struct {
 	clients  []*gateway.Client
 	commands atomic.Int64
 	reads    atomic.Int64
-	slowest  atomic.Int64 // of the reads, in nanoseconds
 
 	mu       sync.Mutex
+	took     []time.Duration // by the reads
 	failures []string
 	quiet    bool // reads wait for nothing: the view is paused
 }
@@ -90,9 +91,7 @@ func (l *load) read(c *gateway.Client, id string, at store.Position, least int) 
 	d, err := get(ctx, c, id, at)
 	took := time.Since(began)
 	l.reads.Add(1)
-	for slowest := l.slowest.Load(); took > time.Duration(slowest) && !l.slowest.CompareAndSwap(slowest, int64(took)); {
-		slowest = l.slowest.Load()
-	}
+	l.note(took)
 	if err != nil {
 		l.fail("read of %s at %d, after %s: %v", id, at, took, err)
 		return
@@ -116,6 +115,25 @@ func get(ctx context.Context, c *gateway.Client, id string, at store.Position) (
 
 func tallyOf(doc json.RawMessage) (t tally, err error) {
 	return t, json.Unmarshal(doc, &t)
+}
+
+func (l *load) note(took time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.took = append(l.took, took)
+}
+
+// times are the median of what reads took since the last call, and the most.
+func (l *load) times() (median, most time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.took) == 0 {
+		return 0, 0
+	}
+	slices.Sort(l.took)
+	median, most = l.took[len(l.took)/2], l.took[len(l.took)-1]
+	l.took = nil
+	return median, most
 }
 
 func (l *load) fail(format string, args ...any) {
