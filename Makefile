@@ -112,6 +112,10 @@ views: ## kill the projector while it catches up, on each store (needs PostgreSQ
 rebuild: ## build views again under load, on each store (needs PostgreSQL): what fails, what is stale
 	@go run ./test/rebuild
 
+.PHONY: crash
+crash: ## kill migrations, backups, restores and archivings at random moments (Linux): what is wrong afterwards
+	@go run ./test/crash
+
 .PHONY: cover
 cover: ## how much of the code the tests reach
 	@mkdir -p .tmp

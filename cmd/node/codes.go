@@ -59,8 +59,9 @@ const (
 
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
-	codeServed        gateway.Code = "SERVED"
-	codeUnfinished    gateway.Code = "NOT_COMPLETE"
+
+	codeServed     gateway.Code = "SERVED"
+	codeUnfinished gateway.Code = "NOT_COMPLETE"
 )
 
 // exitDegraded is the exit code of a check that found something.

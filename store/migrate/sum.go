@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 
 	"github.com/annals-go/annals/store"
 )
@@ -45,6 +46,18 @@ func SumOf(ctx context.Context, log store.Log, to store.Position) (Sum, error) {
 	var s Sum
 	err := each(ctx, log, 0, to, func(c *store.Commit) error { s.add(c); return nil })
 	return s, err
+}
+
+// SumAll takes commits in order, such as those of a backup, to the first error.
+func SumAll(commits iter.Seq2[*store.Commit, error]) (Sum, error) {
+	var s Sum
+	for c, err := range commits {
+		if err != nil {
+			return s, err
+		}
+		s.add(c)
+	}
+	return s, nil
 }
 
 // each passes the commits after a position up to another.
