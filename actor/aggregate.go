@@ -98,7 +98,8 @@ type kind interface {
 	// storedNames are the wire names that stored events may have.
 	storedNames() []string
 	// decodeCommand decodes what came from outside; unknown fields are refused.
-	decodeCommand(codec store.Codec, name string, schema int, body []byte) (any, error)
+	// It returns the command's name of today, too.
+	decodeCommand(codec store.Codec, name string, schema int, body []byte) (command any, today string, err error)
 	// encodeCommand returns what a commit keeps of a decoded command.
 	encodeCommand(command any) (schema int, data []byte, err error)
 	// decodeKept decodes what a commit kept of a command.
@@ -140,12 +141,17 @@ func (b *boundAggregate[S, C, E]) storedNames() []string {
 	return append(b.Events.Names(), b.Events.OldNames()...)
 }
 
-func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, schema int, body []byte) (_ any, err error) {
+func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, schema int, body []byte) (_ any, today string, err error) {
 	if !b.Commands.Has(name) {
-		return nil, &store.UnknownTypeError{What: "command", Name: name}
+		return nil, "", &store.UnknownTypeError{What: "command", Name: name}
 	}
 	defer contain("upcast", &err)
-	return b.Commands.DecodeStrict(codec, name, schema, body)
+	c, err := b.Commands.DecodeStrict(codec, name, schema, body)
+	if err != nil {
+		return nil, "", err
+	}
+	today, _ = b.Commands.Name(c)
+	return c, today, nil
 }
 
 func (b *boundAggregate[S, C, E]) encodeCommand(command any) (schema int, data []byte, err error) {

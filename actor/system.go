@@ -155,7 +155,7 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 		return nil, err
 	}
 	r := &request{command: c, partition: c.Stream.Partition(len(s.table))}
-	if r.decoded, err = s.decode(k, &c); err != nil {
+	if r.decoded, r.command.Name, err = s.decode(k, &c); err != nil {
 		return nil, err
 	}
 	if c.ID == "" {
@@ -180,19 +180,20 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 	return r, nil
 }
 
-func (s *System) decode(k *registered, c *Command) (any, error) {
+// decode returns the command and the name that it has in this build: it is stored
+// under that, with the schema that belongs to it.
+func (s *System) decode(k *registered, c *Command) (decoded any, name string, err error) {
 	if c.value != nil {
-		return c.value, nil
+		return c.value, c.Name, nil
 	}
 	codec := c.Codec
 	if codec == nil {
 		codec = s.config.Log.Codec()
 	}
-	v, err := k.decodeCommand(codec, c.Name, c.Schema, c.Body)
-	if err != nil {
-		return nil, s.reportPanic(named(err, c.Stream, c.Name))
+	if decoded, name, err = k.decodeCommand(codec, c.Name, c.Schema, c.Body); err != nil {
+		return nil, "", s.reportPanic(named(err, c.Stream, c.Name))
 	}
-	return v, nil
+	return decoded, name, nil
 }
 
 func (s *System) kindOf(stream store.StreamID) (*registered, error) {

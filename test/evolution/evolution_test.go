@@ -232,6 +232,7 @@ func checkHistory(t *testing.T, system *actor.System, s *story) {
 			}
 			steps = append(steps, Step{Version: e.Version, Part: e.Part, Name: e.Type})
 			state = e.Data.(Event).evolveV3(state)
+			s.parcels[name].at = append(s.parcels[name].at, e.Position)
 		}
 		if diff := cmp.Diff(s.parcels[name].steps, steps); diff != "" {
 			t.Fatalf("history of %s (-want +got):\n%s", name, diff)
@@ -266,6 +267,7 @@ func checkViews(t *testing.T, w world, s *story) {
 			tracks[name] = p.track
 		}
 		compare(t, g, "tracks", tracks)
+		checkPast(t, g, s)
 	}, Places, Arrivals, Tracks)
 	again.project(t, &projector.Memory{}, func(g *projector.Group) { compare(t, g, "places", s.places) }, Places)
 
@@ -288,6 +290,33 @@ func checkViews(t *testing.T, w world, s *story) {
 			}
 		}
 	}, Steps, notices.Reaction())
+}
+
+// checkPast compares tracks as they were after each event of one parcel: both parts
+// of a move are there, or neither.
+func checkPast(t *testing.T, g *projector.Group, s *story) {
+	t.Helper()
+	p := s.parcels[s.names[0]]
+	for i, at := range p.at {
+		d, err := g.GetAt(t.Context(), "tracks", s.names[0], projector.Moment{Position: at})
+		var got Track
+		if err == nil {
+			err = json.Unmarshal(d.Document, &got)
+		}
+		end := i + 1
+		for end < len(p.at) && p.at[end] == at {
+			end++
+		}
+		want := 0
+		for _, step := range p.steps[:end] {
+			if want++; step.Name == "handed-over" {
+				want++ // and the hand
+			}
+		}
+		if err != nil || len(got.Steps) != want {
+			t.Fatalf("after position %d the track is %+v, %v, want %d steps", at, got, err, want)
+		}
+	}
 }
 
 // withoutIDs also compares them: an event has one, whatever it is split into.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/annals-go/annals/store"
 )
 
 // places are where parcels go.
@@ -25,6 +27,8 @@ type parcel struct {
 	state State
 	steps []Step // without ids
 	track Track
+	// at are the positions of the steps, once they were read.
+	at []store.Position
 }
 
 // story makes up what is asked, and knows what has to come of it.
