@@ -98,9 +98,6 @@ func (p *changesPage) add(recorded store.Recorded[[]actor.Change]) (bool, error)
 func changedOf(r store.Recorded[[]actor.Change]) Changed {
 	return Changed{
 		Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type, Schema: r.Schema, Time: r.Time, Changes: nonNil(r.Data),
-		Command: EventCommand{
-			ID: r.Command.ID, Name: r.Command.Name, CorrelationID: r.Command.CorrelationID,
-			CausationID: r.Command.CausationID, Principal: r.Command.Principal, Traceparent: r.Command.Traceparent,
-		},
+		Command: commandOf(r.Command),
 	}
 }

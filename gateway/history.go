@@ -120,12 +120,16 @@ func eventOf(r store.Recorded[any]) (Event, int, error) {
 	}
 	e := Event{
 		Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
-		Command: EventCommand{
-			ID: r.Command.ID, Name: r.Command.Name, CorrelationID: r.Command.CorrelationID,
-			CausationID: r.Command.CausationID, Principal: r.Command.Principal, Traceparent: r.Command.Traceparent,
-			Corrects: r.Command.Corrects,
-		},
+		Command: commandOf(r.Command),
 	}
 	whole, err := json.Marshal(e)
 	return e, len(whole) + 1, err
+}
+
+func commandOf(c store.Command) EventCommand {
+	return EventCommand{
+		ID: c.ID, Name: c.Name, CorrelationID: c.CorrelationID,
+		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent,
+		Corrects: c.Corrects,
+	}
 }

@@ -24,7 +24,7 @@ type standing struct {
 	State    application.Application
 }
 
-func openLog(t *testing.T, url string) *jetstream.Log {
+func openLog(t testing.TB, url string) *jetstream.Log {
 	t.Helper()
 	conn, err := nats.Connect(url)
 	if err != nil {

@@ -104,7 +104,7 @@ func checkStatesAtATime(t *testing.T, path string) {
 	t.Logf("%d applications with %d events, %d moments compared: %d amid the events, %d before the first, 0 mismatches", len(chosen), stored, moments, partly, before)
 }
 
-func connectClient(t *testing.T, url string) *gateway.Client {
+func connectClient(t testing.TB, url string) *gateway.Client {
 	t.Helper()
 	conn, err := nats.Connect(url)
 	if err != nil {

@@ -31,7 +31,7 @@ type loansProcess struct {
 }
 
 // startProcess runs "loans dev --data dir" until the test ends, stop or kill.
-func startProcess(t *testing.T, dir string) *loansProcess {
+func startProcess(t testing.TB, dir string) *loansProcess {
 	t.Helper()
 	path, err := exec.LookPath("loans")
 	if err != nil {
