@@ -195,6 +195,7 @@ Flags of every command: see {{.Root.Name}} --help
 func finish(cmd *cobra.Command, name string) {
 	cmd.SetHelpTemplate(helpTemplate)
 	cmd.DisableFlagsInUseLine = cmd.HasSubCommands()
+	cmd.Long = withName(cmd.Long, name)
 	if cmd.Example != "" {
 		lines := strings.Split(withName(cmd.Example, name), "\n")
 		for i, line := range lines {

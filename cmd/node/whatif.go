@@ -63,7 +63,6 @@ the last line is the summary.`,
 		},
 	}
 	addStates(cmd, &states)
-	cmd.Long = withName(cmd.Long, s.app.Name)
 	return cmd
 }
 
