@@ -38,7 +38,7 @@ func parse(args []string, tell io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("restore", flag.ContinueOnError)
 	f.SetOutput(tell)
-	f.IntVar(&o.applications, "applications", 1_500, "applications of the history")
+	f.IntVar(&o.applications, "applications", 13_087, "applications of the history: as many as the bank had")
 	f.IntVar(&o.flips, "flips", 3, "bits to flip in block files of a stopped server; as many in those of a running one, but one")
 	f.Uint64Var(&o.seed, "seed", rand.Uint64N(1<<32), "seed of what is random, to do a run again")
 	f.StringVar(&o.dir, "dir", "", "where to put the data (default: the temporary directory)")
