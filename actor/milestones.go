@@ -39,26 +39,31 @@ func markAt(before, version uint64) uint64 {
 	return 0
 }
 
-// keepPast keeps a snapshot under a mark, and drops those that lie closer to
-// each other than they should by now.
+// keepPast keeps a snapshot under a mark, unless others lie further apart by now,
+// and drops those that lie closer than they should.
 func (s *System) keepPast(ctx context.Context, mark uint64, snap *store.Snapshot) error {
 	kept, ok := s.config.Snapshots.(store.PastSnapshots)
 	if !ok || mark == 0 {
 		return nil
-	}
-	past := *snap
-	past.Memory = nil // nobody sends commands to the past
-	if err := kept.SavePast(ctx, mark, &past); err != nil {
-		if errors.Is(err, store.ErrTooLarge) {
-			return nil // then there are none
-		}
-		return err
 	}
 	marks, err := kept.Pasts(ctx, snap.Stream)
 	if err != nil {
 		return err
 	}
 	step := stepAt(snap.Head.Version)
+	if n := len(marks); n > 0 { // a fold of the past does not know how long the stream is
+		step = max(step, stepAt(marks[n-1]))
+	}
+	if mark%step == 0 {
+		past := *snap
+		past.Memory = nil // nobody sends commands to the past
+		if err := kept.SavePast(ctx, mark, &past); err != nil {
+			if errors.Is(err, store.ErrTooLarge) {
+				return nil // then there are none
+			}
+			return err
+		}
+	}
 	for _, m := range marks {
 		if m%step == 0 {
 			continue

@@ -70,6 +70,35 @@ func TestPastSnapshotsLieEvenly(t *testing.T) {
 	})
 }
 
+// A fold that ends long before the stream does leaves no more behind than the stream
+// may have.
+func TestPastSnapshotsOfAPartAreFew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		defer b.stop()
+		b.lengthen(t, "a", 40_200)
+		want := b.marks(t, "a")
+		for _, mark := range want[:len(want)-1] {
+			if err := b.memory.DropPast(t.Context(), stream("a"), mark); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := b.system.State(t.Context(), stream("a"), actor.At{Version: 39_999}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.marks(t, "a"); !slices.Equal(got, want) {
+			t.Errorf("after a fold of a part: %v, want %v", got, want)
+		}
+		if _, err := b.system.State(t.Context(), stream("a"), actor.At{Version: 3900}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.marks(t, "a"); !slices.Equal(got, want) {
+			t.Errorf("after a fold of a short part: %v, want %v", got, want)
+		}
+	})
+}
+
 // A state of the past is the same from wherever the fold begins, and that is not
 // far away.
 func TestStateOfALongPast(t *testing.T) {
