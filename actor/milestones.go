@@ -17,7 +17,7 @@ const (
 	markEvery = 1000
 	// maxMarks bounds how many there are.
 	maxMarks = 16
-	// markWait bounds what a fold spends on leaving one behind.
+	// markWait bounds what a fold spends on leaving them behind: somebody waits for it.
 	markWait = 2 * time.Second
 )
 
@@ -81,6 +81,7 @@ type trail struct {
 	kind   *registered
 	stream store.StreamID
 	passed uint64 // version up to which there is nothing to leave
+	spent  time.Duration
 	ended  bool
 }
 
@@ -92,14 +93,17 @@ func (t *trail) after(ctx context.Context, l *live) {
 	if t.ended || mark == 0 || t.system.config.Snapshots == nil {
 		return
 	}
+	began := time.Now()
 	state, err := l.instance.encode()
 	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, markWait)
+		ctx, cancel := context.WithTimeout(ctx, markWait-t.spent)
 		defer cancel()
 		err = t.system.keepPast(ctx, mark, &store.Snapshot{
 			Stream: t.stream, Head: l.head, Position: l.position, Time: l.time, Epoch: l.epoch, Schema: t.kind.stateSchema(), State: state,
 		})
 	}
+	t.spent += time.Since(began)
+	t.ended = t.spent >= markWait
 	if err != nil {
 		t.ended = true
 		t.system.config.Logger.Debug("past snapshot is not saved", "stream", t.stream.String(), "version", l.head.Version, "err", err)

@@ -174,3 +174,35 @@ func TestAFoldLeavesPastSnapshotsBehind(t *testing.T) {
 		}
 	})
 }
+
+// slowPasts takes its time for each past snapshot.
+type slowPasts struct {
+	store.PastSnapshots
+	saved int
+}
+
+func (s *slowPasts) SavePast(ctx context.Context, mark uint64, snap *store.Snapshot) error {
+	s.saved++
+	time.Sleep(1500 * time.Millisecond)
+	return s.PastSnapshots.SavePast(ctx, mark, snap)
+}
+
+// An activation is for a command that waits: it spends little on the past, however
+// slowly that is stored.
+func TestAnActivationDoesNotWaitForThePast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := store.NewMemory(store.MemoryConfig{})
+		first := newBenchOn(t, memory, func(c *actor.Config) { c.Snapshots = nil })
+		first.lengthen(t, "a", 30_000)
+		first.stop()
+		slow := &slowPasts{PastSnapshots: memory}
+		b := newBenchOn(t, memory, func(c *actor.Config) { c.Snapshots = slow })
+		defer b.stop()
+		began := time.Now()
+		b.must(t, "a", deposit{Cents: 1})
+		if took := time.Since(began); took > 5*time.Second || slow.saved == 0 {
+			t.Errorf("the activation took %s, with %d past snapshots", took, slow.saved)
+		}
+	})
+}

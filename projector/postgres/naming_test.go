@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -77,6 +78,41 @@ func TestNameOfTables(t *testing.T) {
 		if got := asked(t, client, `SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = '`+schema+`'::regnamespace AND relkind = 'v'`); got != want {
 			t.Errorf("version %d has %q under its name, want %q", build+1, got, want)
 		}
+	}
+}
+
+// What others made from the view's name is not taken away with an old model: the model
+// stays while the name stands for it.
+func TestDropLeavesWhatWasMadeFromTheName(t *testing.T) {
+	t.Parallel()
+	url, ns := server.Shared(t).URL(), namespace()
+	s := openWith(t, postgres.Config{URL: url, Namespace: ns})
+	client := connect(t, url)
+	models := make([]projector.Model, 2)
+	for i, table := range []string{`CREATE TABLE staff (name text, n int)`, `CREATE TABLE staff (n bigint)`} {
+		models[i] = projector.Model{View: totals.View, Version: i + 1}
+		viewOf(t, s, projector.Layout{Model: models[i], Tables: []string{table}})
+	}
+	name(t, s, models[0])
+	made := `public.` + pgx.Identifier{ns}.Sanitize()
+	if _, err := client.Exec(t.Context(), `CREATE VIEW `+made+` AS SELECT name FROM `+pgx.Identifier{ns + "_" + totals.View, "staff"}.Sanitize()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Name(t.Context(), models[1]); err == nil {
+		t.Fatal("a name from which a view is made was dropped")
+	}
+	if err := s.Drop(t.Context(), models[0]); !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), ns+"_"+totals.View+".staff") {
+		t.Errorf("drop of a model for which a name stands: %v", err)
+	}
+	if got := asked(t, client, `SELECT count(name)::text FROM `+made); got != "0" {
+		t.Errorf("the view made from the name counts %s", got)
+	}
+	if _, err := client.Exec(t.Context(), `DROP VIEW `+made); err != nil {
+		t.Fatal(err)
+	}
+	name(t, s, models[1])
+	if err := s.Drop(t.Context(), models[0]); err != nil {
+		t.Errorf("drop of a model that has no name any more: %v", err)
 	}
 }
 
