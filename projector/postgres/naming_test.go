@@ -147,3 +147,41 @@ func asked(t *testing.T, client *pgx.Conn, query string) (answer string) {
 	}
 	return answer
 }
+
+// A view that is built again in place keeps what others made from its name: the model
+// before goes when the name has gone on.
+func TestRebuildInPlaceKeepsWhatWasMadeFromTheName(t *testing.T) {
+	t.Parallel()
+	url, ns := server.Shared(t).URL(), namespace()
+	log := store.NewMemory(store.MemoryConfig{})
+	view := tallies("steps", func(store.Recorded[event]) string { return "all" })
+	g, err := projector.NewGroup(projector.Config{
+		Log: log, Store: openWith(t, postgres.Config{URL: url, Namespace: ns}), Projections: []projector.Definition{view}, Logger: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runUntilEnd(t, g)
+	client := connect(t, url)
+	comment := `SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = '` + ns + `_steps' UNION ALL SELECT '' LIMIT 1`
+	named := func(model string) {
+		t.Helper()
+		waitFor(t, func() bool { return strings.Contains(asked(t, client, comment), " "+model+" ") })
+	}
+	named("steps_v1")
+	made := `public.` + pgx.Identifier{ns}.Sanitize()
+	if _, err := client.Exec(t.Context(), `CREATE VIEW `+made+` AS SELECT count(*)::text AS n FROM `+pgx.Identifier{ns + "_steps", "documents"}.Sanitize()); err != nil {
+		t.Fatal(err)
+	}
+	built, err := g.Rebuild(t.Context(), "steps", projector.Rebuild{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named(built.String())
+	waitFor(t, func() bool {
+		return asked(t, client, `SELECT count(*)::text FROM pg_namespace WHERE nspname = '`+ns+`_steps_v1'`) == "0"
+	})
+	if got := asked(t, client, `SELECT n FROM `+made); got != "0" {
+		t.Errorf("the view made from the name counts %s", got)
+	}
+}
