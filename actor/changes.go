@@ -103,7 +103,7 @@ func (s *System) tell(ctx context.Context, stream store.StreamID, t *telling) er
 			err = ctx.Err()
 		}
 		if err == nil {
-			err = t.commit(c)
+			err = t.commit(ctx, c)
 		}
 		if err != nil {
 			return s.reportPanic(named(err, stream, ""))
@@ -112,9 +112,13 @@ func (s *System) tell(ctx context.Context, stream store.StreamID, t *telling) er
 	return nil
 }
 
-func (t *telling) commit(c *store.Commit) error {
+// commit looks at ctx for each event that is told: that may take long.
+func (t *telling) commit(ctx context.Context, c *store.Commit) error {
 	for r := range c.Recorded() {
 		told := r.Version > t.after
+		if told && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err := t.begin(told); err != nil {
 			return err
 		}

@@ -324,3 +324,30 @@ func varied(r *rand.Rand, tree any) any {
 	}
 	return randomTree(r, 1)
 }
+
+// Each event costs as much as the state is large, and a commit may have a thousand of
+// them: who has gone is not waited for.
+func TestChangesEndWithTheirAsker(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	defer b.stop()
+	b.must(t, "a", open{Owner: "Ann"})
+	b.must(t, "a", scatter{N: 50})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	told := 0
+	for e, err := range b.system.Changes(ctx, stream("a"), 1) {
+		if err != nil {
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("after the end: %v", err)
+			}
+			break
+		}
+		if told++; e.Version == 3 {
+			cancel()
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d events were told, want the 2 before the end", told)
+	}
+}

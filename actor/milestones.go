@@ -17,7 +17,7 @@ const (
 	markEvery = 1000
 	// maxMarks bounds how many there are.
 	maxMarks = 16
-	// markWait bounds what a fold spends on leaving one behind.
+	// markWait bounds what a fold spends on leaving them behind: somebody waits for it.
 	markWait = 2 * time.Second
 )
 
@@ -39,26 +39,31 @@ func markAt(before, version uint64) uint64 {
 	return 0
 }
 
-// keepPast keeps a snapshot under a mark, and drops those that lie closer to
-// each other than they should by now.
+// keepPast keeps a snapshot under a mark, unless others lie further apart by now,
+// and drops those that lie closer than they should.
 func (s *System) keepPast(ctx context.Context, mark uint64, snap *store.Snapshot) error {
 	kept, ok := s.config.Snapshots.(store.PastSnapshots)
 	if !ok || mark == 0 {
 		return nil
-	}
-	past := *snap
-	past.Memory = nil // nobody sends commands to the past
-	if err := kept.SavePast(ctx, mark, &past); err != nil {
-		if errors.Is(err, store.ErrTooLarge) {
-			return nil // then there are none
-		}
-		return err
 	}
 	marks, err := kept.Pasts(ctx, snap.Stream)
 	if err != nil {
 		return err
 	}
 	step := stepAt(snap.Head.Version)
+	if n := len(marks); n > 0 { // a fold of the past does not know how long the stream is
+		step = max(step, stepAt(marks[n-1]))
+	}
+	if mark%step == 0 {
+		past := *snap
+		past.Memory = nil // nobody sends commands to the past
+		if err := kept.SavePast(ctx, mark, &past); err != nil {
+			if errors.Is(err, store.ErrTooLarge) {
+				return nil // then there are none
+			}
+			return err
+		}
+	}
 	for _, m := range marks {
 		if m%step == 0 {
 			continue
@@ -76,6 +81,7 @@ type trail struct {
 	kind   *registered
 	stream store.StreamID
 	passed uint64 // version up to which there is nothing to leave
+	spent  time.Duration
 	ended  bool
 }
 
@@ -87,14 +93,17 @@ func (t *trail) after(ctx context.Context, l *live) {
 	if t.ended || mark == 0 || t.system.config.Snapshots == nil {
 		return
 	}
+	began := time.Now()
 	state, err := l.instance.encode()
 	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, markWait)
+		ctx, cancel := context.WithTimeout(ctx, markWait-t.spent)
 		defer cancel()
 		err = t.system.keepPast(ctx, mark, &store.Snapshot{
 			Stream: t.stream, Head: l.head, Position: l.position, Time: l.time, Epoch: l.epoch, Schema: t.kind.stateSchema(), State: state,
 		})
 	}
+	t.spent += time.Since(began)
+	t.ended = t.spent >= markWait
 	if err != nil {
 		t.ended = true
 		t.system.config.Logger.Debug("past snapshot is not saved", "stream", t.stream.String(), "version", l.head.Version, "err", err)

@@ -70,6 +70,35 @@ func TestPastSnapshotsLieEvenly(t *testing.T) {
 	})
 }
 
+// A fold that ends long before the stream does leaves no more behind than the stream
+// may have.
+func TestPastSnapshotsOfAPartAreFew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, nil)
+		defer b.stop()
+		b.lengthen(t, "a", 40_200)
+		want := b.marks(t, "a")
+		for _, mark := range want[:len(want)-1] {
+			if err := b.memory.DropPast(t.Context(), stream("a"), mark); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := b.system.State(t.Context(), stream("a"), actor.At{Version: 39_999}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.marks(t, "a"); !slices.Equal(got, want) {
+			t.Errorf("after a fold of a part: %v, want %v", got, want)
+		}
+		if _, err := b.system.State(t.Context(), stream("a"), actor.At{Version: 3900}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.marks(t, "a"); !slices.Equal(got, want) {
+			t.Errorf("after a fold of a short part: %v, want %v", got, want)
+		}
+	})
+}
+
 // A state of the past is the same from wherever the fold begins, and that is not
 // far away.
 func TestStateOfALongPast(t *testing.T) {
@@ -142,6 +171,38 @@ func TestAFoldLeavesPastSnapshotsBehind(t *testing.T) {
 		b.must(t, "a", deposit{Cents: 1})
 		if got := b.marks(t, "a"); !slices.Equal(got, []uint64{1000, 2000, 3000}) {
 			t.Errorf("after an activation: %v", got)
+		}
+	})
+}
+
+// slowPasts takes its time for each past snapshot.
+type slowPasts struct {
+	store.PastSnapshots
+	saved int
+}
+
+func (s *slowPasts) SavePast(ctx context.Context, mark uint64, snap *store.Snapshot) error {
+	s.saved++
+	time.Sleep(1500 * time.Millisecond)
+	return s.PastSnapshots.SavePast(ctx, mark, snap)
+}
+
+// An activation is for a command that waits: it spends little on the past, however
+// slowly that is stored.
+func TestAnActivationDoesNotWaitForThePast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := store.NewMemory(store.MemoryConfig{})
+		first := newBenchOn(t, memory, func(c *actor.Config) { c.Snapshots = nil })
+		first.lengthen(t, "a", 30_000)
+		first.stop()
+		slow := &slowPasts{PastSnapshots: memory}
+		b := newBenchOn(t, memory, func(c *actor.Config) { c.Snapshots = slow })
+		defer b.stop()
+		began := time.Now()
+		b.must(t, "a", deposit{Cents: 1})
+		if took := time.Since(began); took > 5*time.Second || slow.saved == 0 {
+			t.Errorf("the activation took %s, with %d past snapshots", took, slow.saved)
 		}
 	})
 }

@@ -17,6 +17,7 @@ func (g *Gateway) withShares(ctx context.Context, models, own []projector.Status
 	ctx, cancel := context.WithTimeout(ctx, min(patienceOf(ctx), maxAskAround))
 	defer cancel()
 	asks := map[string]func() []projector.Share{} // by node
+	said := sharesOf(own)                         // copied before answers of others overwrite them
 	var wait sync.WaitGroup
 	for i := range models {
 		m := &models[i]
@@ -28,7 +29,7 @@ func (g *Gateway) withShares(ctx context.Context, models, own []projector.Status
 				continue
 			}
 			if here {
-				tell(s, sharesOf(own))
+				tell(s, said)
 				continue
 			}
 			if asks[node] == nil {

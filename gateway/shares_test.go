@@ -170,3 +170,48 @@ func TestSharesAreToldByTheirNodes(t *testing.T) {
 		}
 	}
 }
+
+// homeViews has a third worker beside the first one.
+type homeViews struct{ spreadViews }
+
+func (v homeViews) Status(ctx context.Context) []projector.Status {
+	all := v.spreadViews.Status(ctx)
+	if len(all[0].Shares) == 2 {
+		all[0].Shares = append(all[0].Shares, projector.Share{Model: "totals_v1", Worker: 2, State: projector.StateCatchingUp})
+	}
+	return all
+}
+
+// While another node is asked, what is known here is told. The race detector sees to
+// it that the two do not meet.
+func TestSharesHereAndThere(t *testing.T) {
+	t.Parallel()
+	s, r := startServer(t), newRoster("a")
+	r.run("totals", "a")
+	r.run(secondDuty, "b")
+	r.run("totals.v1.2", "a")
+	for _, name := range []string{"a", "b"} {
+		views := newWandering(name, "totals")
+		views.run("totals", name == "a")
+		v := spreadViews{wandering: views}
+		if name == "b" {
+			v.works = projector.StateFailed
+		}
+		startNode(t, s, r, name, &fakeActors{}, func(c *gateway.Config) { c.Views = homeViews{v} })
+	}
+	client := newClient(t, connect(t, s))
+	want := []projector.Share{
+		{Model: "totals_v1", Node: "a", State: projector.StateLive},
+		{Model: "totals_v1", Worker: 1, Node: "b", State: projector.StateFailed, Error: "it hurts"},
+		{Model: "totals_v1", Worker: 2, Node: "a", State: projector.StateCatchingUp},
+	}
+	for i := range 6 {
+		all, err := client.Projections(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("list: %+v, %v", all, err)
+		}
+		if diff := cmp.Diff(want, all[0].Shares); diff != "" {
+			t.Errorf("list %d (-want +got):\n%s", i, diff)
+		}
+	}
+}

@@ -42,9 +42,10 @@ const maxPasts = 4
 // not changed since it is the one that is stored; otherwise the log is read from
 // its beginning, for this one key, until ctx ends at the latest.
 //
-// Events on the skip list and those that operators had skipped are left out, and
-// an event that the definition cannot apply takes its stream with it, as it does in
-// the view; data that an operator had edited are folded as the log has them.
+// Events on the skip list and those that operators had skipped are left out, and so is
+// what waits in a dead letter now; an event that the definition cannot apply takes its
+// stream with it, as it does in the view; data that an operator had edited are folded as
+// the log has them.
 //
 // Errors: those of [Group.Get], [store.ErrInvalid] for a moment that is none or a
 // position beyond the log's end, [ErrBusy] if four such reads are under way.
@@ -116,6 +117,9 @@ func (p *projection) foldUpTo(ctx context.Context, key string, at Moment) (Docum
 	if p.def == nil {
 		return Document{}, fmt.Errorf("%w: the definition, version %d, is not here", store.ErrUnavailable, p.model.Version)
 	}
+	if err := p.readAway(ctx); err != nil {
+		return Document{}, err
+	}
 	past := p.newPast(key)
 	upTo := at.Position
 	if upTo == 0 {
@@ -141,21 +145,29 @@ type past struct {
 	p      *projection
 	key    string
 	skip   map[eventAt]bool
-	parked map[store.StreamID]bool
+	parked map[store.StreamID]uint64 // the version from which on the document has nothing of the stream
 	folder folder
 	last   Document // as it is after the events so far
 }
 
+// newPast takes over what the worker to which the document belongs left out: another
+// one may have applied that to documents of its own.
 func (p *projection) newPast(key string) *past {
-	past := &past{p: p, key: key, skip: map[eventAt]bool{}, parked: map[store.StreamID]bool{}, last: Document{Key: key}}
+	past := &past{p: p, key: key, skip: map[eventAt]bool{}, parked: map[store.StreamID]uint64{}, last: Document{Key: key}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at := range p.desc.skip {
 		past.skip[at] = true
 	}
 	for _, w := range p.workers {
+		if !w.part().key(key) {
+			continue
+		}
 		for at := range w.skipped {
 			past.skip[at] = true
+		}
+		for stream, l := range w.letters {
+			past.parked[stream] = l.At
 		}
 	}
 	return past
@@ -165,7 +177,7 @@ func (t *past) take(ctx context.Context, e store.Recorded[[]byte]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if t.parked[e.Stream] || !t.p.desc.wants(e.Type) || t.skip[eventAt{e.Stream, e.Version}] {
+	if at, waits := t.parked[e.Stream]; waits && e.Version >= at || !t.p.desc.wants(e.Type) || t.skip[eventAt{e.Stream, e.Version}] {
 		return nil
 	}
 	err := t.fold(ctx, e)
@@ -173,10 +185,10 @@ func (t *past) take(ctx context.Context, e store.Recorded[[]byte]) error {
 	if !errors.As(err, &stopped) {
 		return err
 	}
-	if len(t.parked) == t.p.cfg.MaxParked {
+	if len(t.parked) >= t.p.cfg.MaxParked {
 		return fmt.Errorf("%w: %d, and then: %w", ErrTooManyParked, len(t.parked), stopped)
 	}
-	t.parked[e.Stream] = true
+	t.parked[e.Stream] = e.Version
 	t.folder = nil // it may have changed the document half
 	return nil
 }

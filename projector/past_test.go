@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -234,4 +235,67 @@ func TestPastsAreBounded(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The past of a document is what its own worker made of the log: what another worker
+// skipped it has applied, and where a stream is parked it has nothing of it.
+func TestPastIsThatOfTheDocumentsWorker(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 3} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { pastOfWorkers(t, workers) })
+		})
+	}
+}
+
+func pastOfWorkers(t *testing.T, workers int) {
+	f := newFixture(t)
+	view := histories(never, workers)
+	fold := view.Fold
+	view.Fold = func(key string, h history, e store.Recorded[event]) history {
+		if key == e.Stream.ID && e.Version == 2 {
+			panic("it is ill")
+		}
+		return fold(key, h, e)
+	}
+	g := f.group(t, view)
+	defer running(t, g)()
+	var last store.Position
+	var streams []store.StreamID
+	for i := range 9 {
+		streams = append(streams, counter(fmt.Sprintf("s-%d", i)))
+		last = f.writer.append(streams[i], added{1}, added{2}, added{3})
+	}
+	if err := g.Wait(soon(t), "histories", last); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		keys := []string{"shared by all"}
+		for i, s := range streams {
+			keys = append(keys, s.ID, fmt.Sprintf("shared %d", i))
+		}
+		for _, key := range keys {
+			now, err := g.Get(soon(t), "histories", key, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			then, err := g.GetAt(soon(t), "histories", key, projector.Moment{Time: time.Now()})
+			if err != nil || string(then.Document) != string(now.Document) {
+				t.Errorf("%s: %q folded from the log: %s, %v; the view has %s", when, key, then.Document, err, now.Document)
+			}
+		}
+	}
+	check("parked")
+	letters, err := g.DeadLetters(soon(t), "histories")
+	if err != nil || len(letters) != 9 {
+		t.Fatal(letters, err)
+	}
+	for _, l := range letters[:5] {
+		if _, err := g.Skip(soon(t), "histories", l.ID, l.At, "it is ill", "me"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("skipped")
 }

@@ -49,9 +49,31 @@ func (r *run) beginNow(ctx context.Context, head store.Position) error {
 	if !r.w.p.desc.fromNow || r.stored.Revision > 0 {
 		return nil
 	}
+	begin, err := r.w.begin(ctx, r.view, head)
+	if err != nil {
+		return err
+	}
 	next := r.stored
-	next.From, next.Position = head, head
+	next.From, next.Position = begin, begin
 	return r.commit(ctx, next, changes{})
+}
+
+// begin is where a worker without a checkpoint begins if its view begins at the log's
+// head: where another one has begun before, for what came since then concerns the view.
+func (w *worker) begin(ctx context.Context, v View, head store.Position) (store.Position, error) {
+	for _, other := range w.p.workers {
+		if other == w {
+			continue
+		}
+		c, err := v.Load(ctx, other.name)
+		if err != nil {
+			return 0, err
+		}
+		if c.Revision > 0 {
+			head = min(head, c.From)
+		}
+	}
+	return head, nil
 }
 
 // recall reads which streams are parked.

@@ -35,10 +35,8 @@ func (g *Group) Rewind(ctx context.Context, view string, to store.Position) erro
 		return err
 	}
 	defer release()
-	for _, w := range p.workers {
-		if err := w.rewind(ctx, to); err != nil {
-			return fmt.Errorf("rewind view %s: %w", view, err)
-		}
+	if err := p.rewind(ctx, to); err != nil {
+		return fmt.Errorf("rewind view %s: %w", view, err)
 	}
 	f.logger.Warn("view rewound", "model", p.model.String(), "position", uint64(to))
 	return nil
@@ -77,14 +75,22 @@ func (f *family) halt(ctx context.Context, m Model) (release func(), err error) 
 	}
 }
 
+// rewind asks all workers first, so that none is rewound if one is not to be.
+func (p *projection) rewind(ctx context.Context, to store.Position) error {
+	v, err := p.cfg.Store.Open(ctx, p.desc.layout(p.model))
+	for i := 0; err == nil && i < len(p.workers); i++ {
+		_, err = p.workers[i].rewindable(ctx, v, to)
+	}
+	for i := 0; err == nil && i < len(p.workers); i++ {
+		err = p.workers[i].rewind(ctx, v, to)
+	}
+	return err
+}
+
 // rewind writes the checkpoint that the worker had after the event at position
 // to. It does not run here. Where it may run elsewhere, its writes and these refuse
 // each other, until this one was the faster; it goes on from there.
-func (w *worker) rewind(ctx context.Context, to store.Position) error {
-	v, err := w.p.cfg.Store.Open(ctx, w.p.desc.layout(w.p.model))
-	if err != nil {
-		return err
-	}
+func (w *worker) rewind(ctx context.Context, v View, to store.Position) error {
 	c, err := w.rewindable(ctx, v, to)
 	if err != nil {
 		return err

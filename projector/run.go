@@ -3,6 +3,7 @@ package projector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -41,6 +42,7 @@ type run struct {
 	notes   []Note        // to store with the next write
 	flushAt time.Time     // when what is folded has to be written; zero if nothing waits
 	rested  time.Time     // when the view may write again while live
+	lookAt  time.Time     // when it is looked at whether the checkpoint was moved; zero: never
 	took    time.Duration // by the last commit
 	resumed bool          // what an earlier attempt left undone is finished
 	refused bool          // the last write failed: what became of it is not known
@@ -84,6 +86,9 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 	}
 	r.live = head <= r.stored.Position
 	w.resumed(r.view, r.stored, head)
+	if w.remote() {
+		r.lookAt = time.Now().Add(lookNow)
+	}
 	if err := r.obey(ctx); err != nil {
 		return r.ended(ctx, err)
 	}
@@ -136,6 +141,10 @@ func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 			if err := r.flush(ctx); err != nil {
 				return nil, err
 			}
+		case r.looks():
+			if err := r.lookAgain(ctx); err != nil {
+				return nil, err
+			}
 		case !errors.Is(err, context.Canceled):
 			return nil, err
 		}
@@ -150,11 +159,32 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 		ctx, cancel = context.WithDeadline(ctx, r.flushAt)
 		defer cancel()
 	}
+	if !r.lookAt.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, r.lookAt)
+		defer cancel()
+	}
 	if !r.isAhead() { // otherwise orders wait, and the loop would spin
 		r.w.wakeWith(cancel)
 		defer r.w.wakeWith(nil)
 	}
 	return r.feed.Next(ctx, r.w.p.cfg.BatchCommits)
+}
+
+// looks reports whether it is time to see that the checkpoint is still this worker's.
+func (r *run) looks() bool { return !r.lookAt.IsZero() && !time.Now().Before(r.lookAt) }
+
+// lookAgain ends the attempt if somebody else moved the checkpoint: a worker that has
+// nothing to write is refused nothing, and would not learn that its view was rewound.
+func (r *run) lookAgain(ctx context.Context) error {
+	c, err := r.view.Load(ctx, r.w.name)
+	if err != nil {
+		return err
+	}
+	if c.Revision > r.stored.Revision {
+		return fmt.Errorf("view %s: its checkpoint was moved: %w", r.w.p.desc.Name, ErrFenced)
+	}
+	r.lookAt = time.Now().Add(lookNow)
+	return nil
 }
 
 // isAhead reports whether documents in the store may have events that the

@@ -89,7 +89,7 @@ func (w *worker) seal(ctx context.Context, v View) (err error) {
 			return nil // where it would begin is not known here
 		}
 		if c.Revision == 0 {
-			if c, err = w.firstCheckpoint(ctx, c); err != nil {
+			if c, err = w.firstCheckpoint(ctx, v, c); err != nil {
 				return err
 			}
 		}
@@ -101,13 +101,16 @@ func (w *worker) seal(ctx context.Context, v View) (err error) {
 }
 
 // firstCheckpoint is what the worker would begin with.
-func (w *worker) firstCheckpoint(ctx context.Context, c Checkpoint) (Checkpoint, error) {
+func (w *worker) firstCheckpoint(ctx context.Context, v View, c Checkpoint) (Checkpoint, error) {
 	d := w.p.desc
 	c.Version, c.Types, c.Workers = d.Version, d.Types, d.Workers
 	if !d.fromNow {
 		return c, nil
 	}
 	head, err := w.p.cfg.Log.Tip(ctx, d.Types...)
+	if err == nil {
+		head, err = w.begin(ctx, v, head)
+	}
 	c.From, c.Position = head, head
 	return c, err
 }

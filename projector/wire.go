@@ -114,8 +114,42 @@ func (w *wire[E]) accept(e store.Recorded[[]byte], data json.RawMessage) error {
 	if len(data) == 0 {
 		return &store.InvalidError{What: "data", Value: "", Reason: "they are empty"}
 	}
+	err := w.strictly(e, data)
+	if rest := w.withoutKept(e, data); err != nil && rest != nil {
+		err = w.strictly(e, rest)
+	}
+	return err
+}
+
+func (w *wire[E]) strictly(e store.Recorded[[]byte], data json.RawMessage) error {
 	_, err := w.types.AsStored(store.JSON, e.Type, w.editedSchema(e), data, true)
 	return err
+}
+
+// withoutKept returns data without the fields that the type does not have and keeps
+// ([store.Unknown]), as far as the event has them: whoever edits was shown them. nil if
+// there are none.
+func (w *wire[E]) withoutKept(e store.Recorded[[]byte], data json.RawMessage) json.RawMessage {
+	shown, err := w.show(e)
+	var has, edited map[string]json.RawMessage
+	if err != nil || json.Unmarshal(shown, &has) != nil || json.Unmarshal(data, &edited) != nil {
+		return nil
+	}
+	kept := false
+	for name, value := range edited {
+		alone, err := json.Marshal(map[string]json.RawMessage{name: value})
+		if _, there := has[name]; !there || err != nil || w.strictly(e, alone) == nil {
+			continue
+		}
+		if _, err := w.types.AsStored(store.JSON, e.Type, w.editedSchema(e), alone, false); err == nil {
+			delete(edited, name)
+			kept = true
+		}
+	}
+	if rest, err := json.Marshal(edited); kept && err == nil {
+		return rest
+	}
+	return nil
 }
 
 // shower is what every wire is, whatever its events.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -80,6 +81,41 @@ func TestNameOfTables(t *testing.T) {
 	}
 }
 
+// What others made from the view's name is not taken away with an old model: the model
+// stays while the name stands for it.
+func TestDropLeavesWhatWasMadeFromTheName(t *testing.T) {
+	t.Parallel()
+	url, ns := server.Shared(t).URL(), namespace()
+	s := openWith(t, postgres.Config{URL: url, Namespace: ns})
+	client := connect(t, url)
+	models := make([]projector.Model, 2)
+	for i, table := range []string{`CREATE TABLE staff (name text, n int)`, `CREATE TABLE staff (n bigint)`} {
+		models[i] = projector.Model{View: totals.View, Version: i + 1}
+		viewOf(t, s, projector.Layout{Model: models[i], Tables: []string{table}})
+	}
+	name(t, s, models[0])
+	made := `public.` + pgx.Identifier{ns}.Sanitize()
+	if _, err := client.Exec(t.Context(), `CREATE VIEW `+made+` AS SELECT name FROM `+pgx.Identifier{ns + "_" + totals.View, "staff"}.Sanitize()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Name(t.Context(), models[1]); err == nil {
+		t.Fatal("a name from which a view is made was dropped")
+	}
+	if err := s.Drop(t.Context(), models[0]); !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), ns+"_"+totals.View+".staff") {
+		t.Errorf("drop of a model for which a name stands: %v", err)
+	}
+	if got := asked(t, client, `SELECT count(name)::text FROM `+made); got != "0" {
+		t.Errorf("the view made from the name counts %s", got)
+	}
+	if _, err := client.Exec(t.Context(), `DROP VIEW `+made); err != nil {
+		t.Fatal(err)
+	}
+	name(t, s, models[1])
+	if err := s.Drop(t.Context(), models[0]); err != nil {
+		t.Errorf("drop of a model that has no name any more: %v", err)
+	}
+}
+
 func TestNameLeavesOtherSchemasAlone(t *testing.T) {
 	t.Parallel()
 	url, ns := server.Shared(t).URL(), namespace()
@@ -110,4 +146,42 @@ func asked(t *testing.T, client *pgx.Conn, query string) (answer string) {
 		t.Fatal(err)
 	}
 	return answer
+}
+
+// A view that is built again in place keeps what others made from its name: the model
+// before goes when the name has gone on.
+func TestRebuildInPlaceKeepsWhatWasMadeFromTheName(t *testing.T) {
+	t.Parallel()
+	url, ns := server.Shared(t).URL(), namespace()
+	log := store.NewMemory(store.MemoryConfig{})
+	view := tallies("steps", func(store.Recorded[event]) string { return "all" })
+	g, err := projector.NewGroup(projector.Config{
+		Log: log, Store: openWith(t, postgres.Config{URL: url, Namespace: ns}), Projections: []projector.Definition{view}, Logger: quiet,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runUntilEnd(t, g)
+	client := connect(t, url)
+	comment := `SELECT coalesce(obj_description(oid, 'pg_namespace'), '') FROM pg_namespace WHERE nspname = '` + ns + `_steps' UNION ALL SELECT '' LIMIT 1`
+	named := func(model string) {
+		t.Helper()
+		waitFor(t, func() bool { return strings.Contains(asked(t, client, comment), " "+model+" ") })
+	}
+	named("steps_v1")
+	made := `public.` + pgx.Identifier{ns}.Sanitize()
+	if _, err := client.Exec(t.Context(), `CREATE VIEW `+made+` AS SELECT count(*)::text AS n FROM `+pgx.Identifier{ns + "_steps", "documents"}.Sanitize()); err != nil {
+		t.Fatal(err)
+	}
+	built, err := g.Rebuild(t.Context(), "steps", projector.Rebuild{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named(built.String())
+	waitFor(t, func() bool {
+		return asked(t, client, `SELECT count(*)::text FROM pg_namespace WHERE nspname = '`+ns+`_steps_v1'`) == "0"
+	})
+	if got := asked(t, client, `SELECT n FROM `+made); got != "0" {
+		t.Errorf("the view made from the name counts %s", got)
+	}
 }

@@ -210,7 +210,25 @@ func (s schema) drop(ctx context.Context, db *sql.DB) error {
 		if _, err := tx.ExecContext(ctx, `LOCK TABLE `+s.of("checkpoints")+` IN ACCESS EXCLUSIVE MODE`); err != nil {
 			return err
 		}
+		if err := s.unused(ctx, tx); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, `DROP SCHEMA `+s.quoted()+` CASCADE`)
 		return err
 	})
+}
+
+// unused refuses while an SQL view elsewhere is made from the schema, as the view's
+// own name may be: CASCADE would drop it, and what others made from it.
+func (s schema) unused(ctx context.Context, tx *sql.Tx) error {
+	var by string
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(min(n.nspname || '.' || v.relname), '') FROM pg_depend d
+		JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+		JOIN pg_class v ON v.oid = r.ev_class JOIN pg_namespace n ON n.oid = v.relnamespace
+		JOIN pg_class t ON d.refclassid = 'pg_class'::regclass AND t.oid = d.refobjid JOIN pg_namespace s ON s.oid = t.relnamespace
+		WHERE s.nspname = $1 AND n.nspname <> $1`, s.name).Scan(&by)
+	if err == nil && by != "" {
+		err = &store.InvalidError{What: "schema", Value: s.name, Reason: "SQL view " + by + " is made from it"}
+	}
+	return err
 }

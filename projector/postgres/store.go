@@ -91,7 +91,8 @@ func (s *Store) Open(ctx context.Context, layout projector.Layout) (projector.Vi
 }
 
 // Drop implements [projector.Store]: it drops the schema with all that is in it.
-// It waits for the commits that are under way, and for no other.
+// It waits for the commits that are under way, and for no other. While an SQL view
+// elsewhere is made from it, it is refused with [store.ErrInvalid].
 func (s *Store) Drop(ctx context.Context, model projector.Model) error {
 	doing := "drop view " + model.String()
 	if err := s.validate(model); err != nil {
