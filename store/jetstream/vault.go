@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -20,6 +21,10 @@ import (
 // draftBuffer is how much of an object is collected into one message: what the
 // server keeps objects in by default.
 const draftBuffer = 128 << 10
+
+// fetchWait is how long fetching one object may take, which may be some ten MiB on
+// a slow line. Without a deadline the client would allow all of it five seconds.
+const fetchWait = 2 * time.Minute
 
 // vault is a segment.Vault in an object store.
 type vault struct {
@@ -141,6 +146,8 @@ func (v *vault) Open(ctx context.Context, name string) (segment.File, error) {
 	if err := segment.ValidateName(name); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	defer cancel()
 	object, err := v.objects.Get(ctx, name)
 	if err != nil {
 		return nil, v.failed("open", name, err)
@@ -152,6 +159,9 @@ func (v *vault) Open(ctx context.Context, name string) (segment.File, error) {
 	size, err := io.Copy(f, object)
 	if err = errors.Join(err, object.Close()); err != nil {
 		_ = (&fetched{File: f}).Close()
+		if ctx.Err() != nil {
+			err = ctx.Err() // what was cut off has another check sum, too
+		}
 		return nil, v.failed("open", name, err)
 	}
 	return &fetched{File: f, size: size}, nil
