@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -262,6 +263,9 @@ func wantFindings(t *testing.T, b *bench, faults int) archive.Findings {
 		t.Fatal(err)
 	}
 	defer a.Close()
+	before := b.gate.Archive
+	b.gate.Archive = a // which has seen nothing yet
+	defer func() { b.gate.Archive = before }()
 	f, err := a.Verify(t.Context(), b.log, nil)
 	if err != nil || (f.FaultCount > 0) != (faults > 0) {
 		t.Fatalf("findings %+v, %v, want %d faults", f, err, faults)
@@ -361,5 +365,60 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	f := wantFindings(t, b, 0)
 	if f.Runs != 2 || f.Commits <= uint64(len(b.all)-12) {
 		t.Fatalf("findings %+v, want two runs with commits in both", f)
+	}
+}
+
+// An archive of another history, as after a restore to a point before its end, is
+// not gone on from.
+func TestArchiveOfAnotherHistory(t *testing.T) {
+	t.Parallel()
+	dir, err := segment.Dir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, other := newBenchIn(t, dir, 4, 20), newBenchIn(t, dir, 4, 60)
+	first.mustRun(t, archive.Job{Cut: first.keep(2)})
+	if _, err := other.run(t, other.open(t), archive.Job{Cut: other.keep(2)}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("run: %v, want damage", err)
+	}
+	other.check(t)
+	if f := wantFindings(t, first, 0); f.Runs != 1 || f.Unlisted != 0 {
+		t.Errorf("findings %+v, want the first run alone", f)
+	}
+}
+
+// Two runs of different histories are each good by themselves, and no archive.
+func TestVerifyFindsAnotherHistory(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	var files [2]segment.Vault
+	for i := range files {
+		var err error
+		if files[i], err = segment.Dir(filepath.Join(root, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+		b := newBenchIn(t, files[i], 4, 20+40*i)
+		b.mustRun(t, archive.Job{Cut: b.keep(2)})
+	}
+	all, err := files[1].List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		data, err := segment.ReadFile(t.Context(), files[1], f.Name, 1<<20)
+		if err == nil {
+			err = segment.WriteFile(t.Context(), files[0], f.Name, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	both, err := archive.Open(t.Context(), archive.Config{Vault: files[0], Namespace: "bank"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer both.Close()
+	if f, err := both.Verify(t.Context(), nil, nil); err != nil || f.FaultCount == 0 {
+		t.Errorf("findings %+v, %v, want faults", f, err)
 	}
 }

@@ -153,9 +153,7 @@ func TestVerifyFindsHarm(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if !isEntry {
-			wantFindings(t, b, 1)
-		} else if f := wantFindings(t, b, 0); f.Unlisted == 0 {
+		if f := wantFindings(t, b, 1); isEntry && f.Unlisted == 0 {
 			t.Fatalf("findings %+v, want unlisted files", f)
 		}
 		write(t, path, whole)
