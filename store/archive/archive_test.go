@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -420,5 +421,38 @@ func TestVerifyFindsAnotherHistory(t *testing.T) {
 	defer both.Close()
 	if f, err := both.Verify(t.Context(), nil, nil); err != nil || f.FaultCount == 0 {
 		t.Errorf("findings %+v, %v, want faults", f, err)
+	}
+}
+
+// A vault from which everything has gone, as a disk that is not mounted, is away: what
+// was archived is not lost.
+func TestVaultThatIsAway(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "vault")
+	dir, err := segment.Dir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBenchIn(t, dir, 4, 20)
+	b.mustRun(t, archive.Job{Cut: b.keep(2)})
+	a := b.open(t)
+	if err := os.Rename(root, root+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := a.Runs(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDamaged) {
+		t.Errorf("%d runs, %v, want unavailable", len(runs), err)
+	}
+	last := b.all[len(b.all)-1].Sequence // which is not in the archive, so that it looks
+	if _, err := store.ReadArchivedBetween(t.Context(), a, last-1, last+1, func(*store.Commit) error { return nil }); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("read: %v, want unavailable", err)
+	}
+	if err := errors.Join(os.Remove(root), os.Rename(root+"-away", root)); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := a.Runs(t.Context()); err != nil || len(runs) != 1 {
+		t.Errorf("it is back: %d runs, %v", len(runs), err)
 	}
 }
