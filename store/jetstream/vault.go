@@ -152,32 +152,42 @@ func (v *vault) Open(ctx context.Context, name string) (segment.File, error) {
 	if err != nil {
 		return nil, v.failed("open", name, err)
 	}
-	f, err := os.CreateTemp("", "annals-object-*")
+	file, err := os.CreateTemp("", "annals-object-*")
 	if err != nil {
 		return nil, errors.Join(v.failed("open", name, err), object.Close())
 	}
-	size, err := io.Copy(f, object)
+	// Where the system lets an open file go without its name, a process that is
+	// killed leaves none behind.
+	f := &fetched{File: file, named: os.Remove(file.Name()) != nil}
+	f.size, err = io.Copy(file, object)
 	if err = errors.Join(err, object.Close()); err != nil {
-		_ = (&fetched{File: f}).Close()
+		_ = f.Close()
 		if ctx.Err() != nil {
 			err = ctx.Err() // what was cut off has another check sum, too
 		}
 		return nil, v.failed("open", name, err)
 	}
-	return &fetched{File: f, size: size}, nil
+	return f, nil
 }
 
 // fetched is an object in a temporary file.
 type fetched struct {
 	*os.File
-	size int64
+	size  int64
+	named bool // still to be removed
 }
 
 // Size implements [segment.File].
 func (f *fetched) Size() int64 { return f.size }
 
 // Close implements [segment.File]. It removes the file.
-func (f *fetched) Close() error { return errors.Join(f.File.Close(), os.Remove(f.Name())) }
+func (f *fetched) Close() error {
+	err := f.File.Close()
+	if f.named {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}
 
 // List implements [segment.Vault].
 func (v *vault) List(ctx context.Context, prefix string) ([]segment.Entry, error) {
