@@ -89,7 +89,7 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		return err
 	}
 	defer at.close()
-	vault, err := vaultAt(ctx, at.conn, where, f.replicas)
+	vault, err := vaultAt(ctx, at.conn, where, 1)
 	if err != nil {
 		return err
 	}

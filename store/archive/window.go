@@ -143,7 +143,7 @@ func (a *Archive) readWindow(ctx context.Context, c *catalogue, after uint64) (*
 		}
 		if err != nil {
 			w.last = w.commits[len(w.commits)-1].Sequence
-			return w, nil //nolint:nilerr // who reads on comes to it
+			return w, nil // who reads on comes to it
 		}
 		if commit == nil {
 			return w, nil

@@ -37,7 +37,8 @@ type vault struct {
 // all; a process that ends while it writes one leaves parts of it that nobody
 // sees. The server knows no access to the middle of an object: Open fetches it
 // into a temporary file. The error matches [store.ErrUnavailable] if the server
-// cannot be asked, [store.ErrInvalid] if it takes no such name.
+// cannot be asked, [store.ErrInvalid] if it takes no such name or keeps fewer
+// replicas than that: what is moved there may be the only copy.
 func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int) (segment.Vault, error) {
 	js, err := natsjs.New(conn)
 	if err != nil {
@@ -57,6 +58,14 @@ func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int
 		return nil, &store.InvalidError{What: "name of an object store", Value: bucket, Reason: "want letters, digits, hyphens and underscores"}
 	case err != nil:
 		return nil, fmt.Errorf("open object store %s: %w", bucket, unavailable(err))
+	}
+	status, err := objects.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open object store %s: %w", bucket, unavailable(err))
+	}
+	if has := status.Replicas(); has < replicas {
+		reason := fmt.Sprintf("it keeps %d copies, want %d: nats stream edit OBJ_%s --replicas %d", has, replicas, bucket, replicas)
+		return nil, &store.InvalidError{What: "object store", Value: bucket, Reason: reason}
 	}
 	return &vault{bucket: bucket, objects: objects}, nil
 }

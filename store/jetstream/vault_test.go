@@ -180,3 +180,21 @@ func TestVaultFilesHaveNoNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A vault that was made with fewer copies than are wanted now is refused.
+func TestVaultOfFewerCopies(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, cluster.use(t)[0])
+	bucket := "vault_" + namespace(t)
+	for _, step := range []struct {
+		replicas int
+		want     error
+	}{{1, nil}, {3, store.ErrInvalid}, {1, nil}} {
+		if _, err := OpenVault(t.Context(), conn, bucket, step.replicas); !errors.Is(err, step.want) {
+			t.Errorf("%d copies: %v, want %v", step.replicas, err, step.want)
+		}
+	}
+	if _, err := OpenVault(t.Context(), conn, bucket+"_three", 3); err != nil {
+		t.Error(err)
+	}
+}
