@@ -81,7 +81,7 @@ func TestLeaderStepsDown(t *testing.T) {
 	var reached atomic.Uint64
 	followCtx, unfollow := context.WithCancel(ctx)
 	defer unfollow()
-	go func() { followed <- followUntil(followCtx, t, l, &reached) }()
+	go func() { followed <- followUntil(followCtx, l, &reached, func(err error) { t.Error(err) }) }()
 	acked := make([]sync.Map, streams) // commit id by version
 	for s := range streams {
 		for _, log := range []*Log{l, rival} {
@@ -125,7 +125,7 @@ func TestLeaderStepsDown(t *testing.T) {
 
 // followUntil follows the log until ctx ends, again from where it came to when
 // the feed is lost.
-func followUntil(ctx context.Context, t *testing.T, l *Log, reached *atomic.Uint64) (got []*store.Commit) {
+func followUntil(ctx context.Context, l *Log, reached *atomic.Uint64, fail func(error)) (got []*store.Commit) {
 	after := store.Position(0)
 	for ctx.Err() == nil {
 		feed, err := l.Follow(ctx, store.Follow{Name: "live", After: after})
@@ -138,7 +138,7 @@ func followUntil(ctx context.Context, t *testing.T, l *Log, reached *atomic.Uint
 			}
 		}
 		if !errors.Is(err, store.ErrUnavailable) && ctx.Err() == nil {
-			t.Error(err)
+			fail(err)
 			return got
 		}
 		if feed != nil {
