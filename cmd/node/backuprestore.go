@@ -89,7 +89,7 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		return err
 	}
 	defer at.close()
-	vault, err := vaultAt(ctx, at.conn, where, f.replicas)
+	vault, err := vaultAt(ctx, at.conn, where, 1)
 	if err != nil {
 		return err
 	}
@@ -107,6 +107,10 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		return err
 	}
 	m := b.Manifest()
+	if m.LogStreams > 1 { // before anything is made of it
+		reason := fmt.Sprintf("it is of a namespace with %d log streams, whose common order cannot be given to another", m.LogStreams)
+		return &store.InvalidError{What: "backup", Value: m.ID, Reason: reason}
+	}
 	config := jetstream.Config{
 		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas, KeepCommands: m.KeepsCommands,
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"log/slog"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -262,6 +264,9 @@ func wantFindings(t *testing.T, b *bench, faults int) archive.Findings {
 		t.Fatal(err)
 	}
 	defer a.Close()
+	before := b.gate.Archive
+	b.gate.Archive = a // which has seen nothing yet
+	defer func() { b.gate.Archive = before }()
 	f, err := a.Verify(t.Context(), b.log, nil)
 	if err != nil || (f.FaultCount > 0) != (faults > 0) {
 		t.Fatalf("findings %+v, %v, want %d faults", f, err, faults)
@@ -361,5 +366,97 @@ func TestTwoRunsAtOnce(t *testing.T) {
 	f := wantFindings(t, b, 0)
 	if f.Runs != 2 || f.Commits <= uint64(len(b.all)-12) {
 		t.Fatalf("findings %+v, want two runs with commits in both", f)
+	}
+}
+
+// An archive of another history, as after a restore to a point before its end, is
+// not gone on from.
+func TestArchiveOfAnotherHistory(t *testing.T) {
+	t.Parallel()
+	dir, err := segment.Dir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, other := newBenchIn(t, dir, 4, 20), newBenchIn(t, dir, 4, 60)
+	first.mustRun(t, archive.Job{Cut: first.keep(2)})
+	if _, err := other.run(t, other.open(t), archive.Job{Cut: other.keep(2)}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("run: %v, want damage", err)
+	}
+	other.check(t)
+	if f := wantFindings(t, first, 0); f.Runs != 1 || f.Unlisted != 0 {
+		t.Errorf("findings %+v, want the first run alone", f)
+	}
+}
+
+// Two runs of different histories are each good by themselves, and no archive.
+func TestVerifyFindsAnotherHistory(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	var files [2]segment.Vault
+	for i := range files {
+		var err error
+		if files[i], err = segment.Dir(filepath.Join(root, fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+		b := newBenchIn(t, files[i], 4, 20+40*i)
+		job := archive.Job{Cut: b.keep(2)}
+		if i > 0 { // the type that comes second, so that its file does, too
+			job.Types = []string{map[string]string{"account": "offer", "offer": "account"}[b.all[0].Stream.Type]}
+		}
+		b.mustRun(t, job)
+	}
+	all, err := files[1].List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range all {
+		data, err := segment.ReadFile(t.Context(), files[1], f.Name, 1<<20)
+		if err == nil {
+			err = segment.WriteFile(t.Context(), files[0], f.Name, data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	both, err := archive.Open(t.Context(), archive.Config{Vault: files[0], Namespace: "bank"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer both.Close()
+	if f, err := both.Verify(t.Context(), nil, nil); err != nil || f.FaultCount == 0 {
+		t.Errorf("findings %+v, %v, want faults", f, err)
+	}
+}
+
+// A vault from which everything has gone, as a disk that is not mounted, is away: what
+// was archived is not lost.
+func TestVaultThatIsAway(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join(t.TempDir(), "vault")
+	dir, err := segment.Dir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBenchIn(t, dir, 4, 20)
+	b.mustRun(t, archive.Job{Cut: b.keep(2)})
+	a := b.open(t)
+	if err := os.Rename(root, root+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(root, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := a.Runs(t.Context()); !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDamaged) {
+		t.Errorf("%d runs, %v, want unavailable", len(runs), err)
+	}
+	last := b.all[len(b.all)-1].Sequence // which is not in the archive, so that it looks
+	if _, err := store.ReadArchivedBetween(t.Context(), a, last-1, last+1, func(*store.Commit) error { return nil }); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("read: %v, want unavailable", err)
+	}
+	if err := errors.Join(os.Remove(root), os.Rename(root+"-away", root)); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := a.Runs(t.Context()); err != nil || len(runs) != 1 {
+		t.Errorf("it is back: %d runs, %v", len(runs), err)
 	}
 }

@@ -73,6 +73,7 @@ type catalogue struct {
 }
 
 // load reads the entries that are not in seen. It returns seen if there are none.
+// A vault in which some of seen are gone is [store.ErrUnavailable].
 func (a *Archive) load(ctx context.Context, seen *catalogue) (*catalogue, error) {
 	files, err := a.config.Vault.List(ctx, a.config.Namespace+"/")
 	if err != nil {
@@ -82,7 +83,7 @@ func (a *Archive) load(ctx context.Context, seen *catalogue) (*catalogue, error)
 	for _, e := range seen.entries {
 		known[e.Run.Name] = e
 	}
-	fresh := &catalogue{}
+	fresh, found := &catalogue{}, 0
 	for _, f := range files {
 		dir, base := path.Split(f.Name)
 		if base != entryName {
@@ -94,8 +95,15 @@ func (a *Archive) load(ctx context.Context, seen *catalogue) (*catalogue, error)
 			if e, err = a.readEntry(ctx, f.Name); err != nil {
 				return nil, err
 			}
+		} else {
+			found++
 		}
 		fresh.entries = append(fresh.entries, e)
+	}
+	if found < len(seen.entries) {
+		// Nothing is ever removed from an archive: this is not it, as where a disk is
+		// not mounted.
+		return nil, fmt.Errorf("%w: %d of %d runs that were there are not", store.ErrUnavailable, len(seen.entries)-found, len(seen.entries))
 	}
 	if slices.Equal(fresh.entries, seen.entries) {
 		return seen, nil

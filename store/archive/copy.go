@@ -26,11 +26,22 @@ func compareIDs(a, b store.StreamID) int {
 // follow passes the log's commits of the job's types after a sequence, as far as
 // the log goes now, until take says that it wants no more.
 func (j *job) follow(ctx context.Context, after uint64, stage string, take func(*store.Commit) (bool, error)) error {
-	tip, err := j.Log.Tip(ctx, j.Types...)
+	return follow(ctx, j.Log, j.Types, after, func(c *store.Commit, n uint64) (bool, error) {
+		if n%stride == 0 {
+			j.Progress(Progress{Stage: stage, Done: n})
+		}
+		return take(c)
+	})
+}
+
+// follow passes the log's commits of some types after a sequence, each with its
+// number, as far as the log goes now, until take says that it wants no more.
+func follow(ctx context.Context, log store.Log, types []string, after uint64, take func(*store.Commit, uint64) (bool, error)) error {
+	tip, err := log.Tip(ctx, types...)
 	if err != nil || tip.Sequence() <= after {
 		return err
 	}
-	feed, err := j.Log.Follow(ctx, store.Follow{After: store.PositionOf(after, store.MaxEvents-1), Types: j.Types})
+	feed, err := log.Follow(ctx, store.Follow{After: store.PositionOf(after, store.MaxEvents-1), Types: types})
 	if err != nil {
 		return err
 	}
@@ -44,11 +55,9 @@ func (j *job) follow(ctx context.Context, after uint64, stage string, take func(
 			if c.Sequence > tip.Sequence() {
 				return nil
 			}
-			if more, err := take(c); err != nil || !more {
+			done++
+			if more, err := take(c, done); err != nil || !more {
 				return err
-			}
-			if done++; done%stride == 0 {
-				j.Progress(Progress{Stage: stage, Done: done})
 			}
 			if c.Sequence == tip.Sequence() {
 				return nil
@@ -114,6 +123,9 @@ func (w *writing) run(ctx context.Context) error {
 		s := w.job.chosen[c.Stream]
 		if s == nil || c.After.Version < s.from.Version || c.After.Version >= s.to.Version {
 			return true, nil
+		}
+		if err := c.Follows(s.at); err != nil { // the archive is of another history
+			return false, err
 		}
 		if err := w.add(ctx, c); err != nil {
 			return false, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -153,9 +154,7 @@ func TestVerifyFindsHarm(t *testing.T) {
 		if err := os.Remove(path); err != nil {
 			t.Fatal(err)
 		}
-		if !isEntry {
-			wantFindings(t, b, 1)
-		} else if f := wantFindings(t, b, 0); f.Unlisted == 0 {
+		if f := wantFindings(t, b, 1); isEntry && f.Unlisted == 0 {
 			t.Fatalf("findings %+v, want unlisted files", f)
 		}
 		write(t, path, whole)
@@ -168,5 +167,50 @@ func write(t *testing.T, path string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Damage takes nothing away from what stands before it.
+func TestReadUpToHarm(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	dir, err := segment.Dir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBenchIn(t, dir, 5, 60)
+	b.fileBytes = 4 << 10
+	b.mustRun(t, archive.Job{Cut: b.keep(2)})
+	files, err := dir.List(t.Context(), "bank/")
+	if err != nil || len(files) < 6 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	between := func() (got []uint64, err error) {
+		for c, err := range b.open(t).Between(t.Context(), 0, ^uint64(0)) {
+			if err != nil {
+				return got, err
+			}
+			got = append(got, c.Sequence)
+		}
+		return got, nil
+	}
+	whole, err := between()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, f := range files[:len(files)-1] { // the last is the entry
+		path := filepath.Join(root, f.Name)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data[40] ^= 0x04 // in the first frame
+		write(t, path, data)
+		got, err := between()
+		if !errors.Is(err, store.ErrDamaged) || (len(got) > 0) != (n > 0) || !slices.Equal(got, whole[:len(got)]) {
+			t.Errorf("file %d: %d of %d commits, %v", n, len(got), len(whole), err)
+		}
+		data[40] ^= 0x04
+		write(t, path, data)
 	}
 }

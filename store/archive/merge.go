@@ -16,6 +16,7 @@ type merge struct {
 	sources []*source
 	after   uint64
 	last    *store.Commit
+	failure error // of what comes after last
 }
 
 // source is one file of a merge, with its next commit.
@@ -40,6 +41,9 @@ func (a *Archive) merge(c *catalogue, after uint64) *merge {
 // next returns the next commit, nil at the end.
 func (m *merge) next(ctx context.Context) (*store.Commit, error) {
 	for {
+		if m.failure != nil {
+			return nil, m.failure
+		}
 		if err := m.open(ctx); err != nil {
 			return nil, err
 		}
@@ -48,9 +52,7 @@ func (m *merge) next(ctx context.Context) (*store.Commit, error) {
 			return nil, nil
 		}
 		c := first.next
-		if err := m.advance(first); err != nil {
-			return nil, err
-		}
+		m.failure = m.advance(first)
 		if m.last != nil && m.last.Sequence == c.Sequence {
 			if m.last.Hash != c.Hash {
 				return nil, fmt.Errorf("%w: two files hold different commits at sequence %d", store.ErrDamaged, c.Sequence)

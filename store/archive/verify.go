@@ -38,7 +38,8 @@ func (f *Findings) blame(format string, args ...any) {
 
 // Verify reads all of the archive: every file against its sums and its index,
 // every stream from its first commit on by its chain, through all files. With a
-// log it also checks that each stream goes on in the log where the archive ends.
+// log, which was opened with this archive, it also checks that each stream goes on
+// in the log where the archive ends, and that the two hold every sequence together.
 // What is wrong is in the findings; the error is that of a vault or a log that
 // cannot be asked.
 func (a *Archive) Verify(ctx context.Context, log store.Log, progress func(Progress)) (Findings, error) {
@@ -56,6 +57,9 @@ func (a *Archive) Verify(ctx context.Context, log store.Log, progress func(Progr
 	ids, err := a.verifyFiles(ctx, c, &f, progress)
 	if err == nil {
 		err = a.verifyStreams(ctx, log, ids, &f, progress)
+	}
+	if err == nil && log != nil {
+		err = verifyTogether(ctx, log, &f, progress)
 	}
 	if err != nil {
 		return f, fmt.Errorf("verify archive %s: %w", a, err)
@@ -108,7 +112,7 @@ func (a *Archive) verifyFile(ctx context.Context, s *shelved, ends map[store.Str
 // verifyStreams follows each stream through the files and on into the log.
 func (a *Archive) verifyStreams(ctx context.Context, log store.Log, ends map[store.StreamID]uint64, f *Findings, progress func(Progress)) error {
 	for i, id := range slices.SortedFunc(maps.Keys(ends), compareIDs) {
-		last, err := a.Last(ctx, id)
+		last, err := a.verifyChain(ctx, id)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -126,6 +130,46 @@ func (a *Archive) verifyStreams(ctx context.Context, log store.Log, ends map[sto
 		progress(Progress{Stage: "streams", Done: uint64(i) + 1})
 	}
 	return nil
+}
+
+// verifyChain is Last that also checks that each file goes on from the very commit
+// that the one before it ended with. That within a file a stream is a chain is what
+// verifying the file shows.
+func (a *Archive) verifyChain(ctx context.Context, id store.StreamID) (head store.Head, err error) {
+	c := a.current()
+	for {
+		f, err := a.next(ctx, c, id, head.Version)
+		if err != nil || f == nil {
+			return head, err
+		}
+		if head.Version > 0 {
+			for _, err = range f.reader.Stream(id, head) {
+				break // the first says whether it follows
+			}
+		}
+		span, _ := f.reader.Find(id)
+		a.files.release(f)
+		if err != nil {
+			return head, fmt.Errorf("%s: %w", f.of.Name, err)
+		}
+		head = span.Last
+	}
+}
+
+// verifyTogether follows the log from its first commit to its end: an archive does
+// not know what it lacks if the entry of a run is gone, or all of it.
+func verifyTogether(ctx context.Context, log store.Log, f *Findings, progress func(Progress)) error {
+	err := follow(ctx, log, nil, 0, func(_ *store.Commit, n uint64) (bool, error) {
+		if n%stride == 0 {
+			progress(Progress{Stage: "log", Done: n})
+		}
+		return true, nil
+	})
+	if errors.Is(err, store.ErrDamaged) {
+		f.blame("log and archive: %v", err)
+		return nil
+	}
+	return err
 }
 
 // verifyJoint checks that the log goes on where the archive ends.

@@ -130,15 +130,20 @@ func (a *Archive) windowAt(ctx context.Context, sequence uint64) (*window, error
 	return w, nil
 }
 
-// readWindow merges what all files have after a sequence.
+// readWindow merges what all files have after a sequence. A window ends before what
+// cannot be read, unless it begins there.
 func (a *Archive) readWindow(ctx context.Context, c *catalogue, after uint64) (*window, error) {
 	m := a.merge(c, after)
 	defer m.end()
 	w := &window{of: c, after: after, last: ^uint64(0) - 1}
 	for size := 0; ; {
 		commit, err := m.next(ctx)
-		if err != nil {
+		if err != nil && len(w.commits) == 0 {
 			return nil, err
+		}
+		if err != nil {
+			w.last = w.commits[len(w.commits)-1].Sequence
+			return w, nil // who reads on comes to it
 		}
 		if commit == nil {
 			return w, nil

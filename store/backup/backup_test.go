@@ -394,3 +394,45 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("%d backups, %v", len(all), err)
 	}
 }
+
+// What no backup wrote stays, however old it is: an archive may share the vault,
+// and a vault may be a directory with a folder of the namespace's name in it.
+func TestFilesOfOthersStay(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.grow(t, 3)
+	others := []string{"shop/20250101T000000Z-abcdef01/000001.seg", "shop/20250101T000000Z-abcdef01/run.json", "shop/main.go", "shop/cart/log-000001"}
+	old := time.Now().Add(-25 * time.Hour)
+	for _, name := range others {
+		if err := segment.WriteFile(t.Context(), s.vault, name, []byte("of another")); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(filepath.Join(s.dir, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.create(t, backup.Source{}, backup.Options{})
+	for _, name := range others {
+		if _, err := segment.ReadFile(t.Context(), s.vault, name, 100); err != nil {
+			t.Errorf("a backup has removed it: %v", err)
+		}
+	}
+}
+
+// A log that lost its end and went on to the very same position is another history,
+// though there is nothing to add.
+func TestCreateOfAnotherHistoryOfTheSameLength(t *testing.T) {
+	t.Parallel()
+	s, other := newSite(t), newSite(t)
+	s.grow(t, 30)
+	m := s.create(t, backup.Source{}, backup.Options{})
+	other.n = 1000 // the same streams and events, of other commands
+	other.grow(t, 30)
+	if tip, err := other.log.Tip(t.Context()); err != nil || tip != m.Position {
+		t.Fatalf("the log ends at %d, %v; the backup at %d", tip, err, m.Position)
+	}
+	_, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: other.log}, backup.Options{})
+	if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrAhead) {
+		t.Errorf("another history of the same length: %v", err)
+	}
+}

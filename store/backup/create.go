@@ -82,8 +82,11 @@ func (c *creation) run(ctx context.Context) (err error) {
 	if tip < m.Position {
 		return &store.AheadError{What: "backup " + m.Parent, Has: m.Position, Log: tip}
 	}
+	if err := c.sameEnd(ctx); err != nil {
+		return err
+	}
 	c.total = tip.Sequence() - m.After
-	if tip > m.Position || m.Full() {
+	if tip > m.Position {
 		if err := c.copyLog(ctx, tip); err != nil {
 			c.abort()
 			return err
@@ -129,15 +132,8 @@ func (c *creation) begin(ctx context.Context) error {
 	return nil
 }
 
-// copyLog copies the commits up to tip. It begins with the last commit of the
-// backup before, to see that the log still has it.
+// copyLog copies the commits up to tip.
 func (c *creation) copyLog(ctx context.Context, tip store.Position) error {
-	if tip == 0 {
-		return nil
-	}
-	if err := c.sameEnd(ctx); err != nil {
-		return err
-	}
 	err := follow(ctx, c.source.Log, c.manifest.Position, tip, func(commit *store.Commit) error {
 		if c.options.Progress != nil && c.manifest.Commits%feedBatch == 0 {
 			c.options.Progress(Progress{Done: c.manifest.Commits, Total: c.total})
@@ -151,10 +147,11 @@ func (c *creation) copyLog(ctx context.Context, tip store.Position) error {
 }
 
 // sameEnd checks that the log has the commit that the backup before ended with: a
-// log that lost its end and went on has another in its place.
+// log that lost its end and went on has another in its place, also where it has
+// come no further than before.
 func (c *creation) sameEnd(ctx context.Context) error {
 	m := c.manifest
-	if m.Full() {
+	if m.Full() || m.Sequence == 0 {
 		return nil
 	}
 	b, err := Open(ctx, c.vault, m.Namespace, m.Parent)
@@ -206,7 +203,7 @@ func (c *creation) open(ctx context.Context) (err error) {
 	if c.draft != nil {
 		return nil
 	}
-	name := fmt.Sprintf("log-%06d", len(c.manifest.Log)+1)
+	name := fmt.Sprintf("%s%06d", logPrefix, len(c.manifest.Log)+1)
 	if c.draft, err = c.vault.Create(ctx, c.manifest.file(name)); err != nil {
 		return err
 	}
@@ -246,7 +243,7 @@ func (c *creation) abort() {
 func (c *creation) copyRest(ctx context.Context) (err error) {
 	m := c.manifest
 	if c.source.Snapshots != nil {
-		m.Snapshots, err = c.values(ctx, "snapshots", func(add func(string, []byte) error) error {
+		m.Snapshots, err = c.values(ctx, snapshotsName, func(add func(string, []byte) error) error {
 			for s, err := range c.source.Snapshots(ctx) {
 				if err != nil {
 					return err
@@ -266,7 +263,7 @@ func (c *creation) copyRest(ctx context.Context) (err error) {
 		})
 	}
 	if err == nil && len(c.source.Tables) > 0 {
-		m.Tables, err = c.values(ctx, "tables", func(add func(string, []byte) error) error { return addTables(ctx, c.source.Tables, add) })
+		m.Tables, err = c.values(ctx, tablesName, func(add func(string, []byte) error) error { return addTables(ctx, c.source.Tables, add) })
 	}
 	return err
 }

@@ -21,6 +21,9 @@ import (
 const (
 	manifestFormat = 1
 	manifestName   = "manifest.json"
+	snapshotsName  = "snapshots"
+	tablesName     = "tables"
+	logPrefix      = "log-"
 	// maxManifest bounds a manifest that is read: a log of hundreds of tebibytes
 	// in one increment.
 	maxManifest = 256 << 20
@@ -174,7 +177,8 @@ func read(ctx context.Context, v segment.Vault, namespace, id string) (*Manifest
 }
 
 // ids returns the backups of a namespace that have a manifest, oldest first, and
-// the files that belong to none.
+// the files of backups that have none. Of files that no backup wrote, such as those
+// of an archive in the same vault, it says nothing: they are not this package's.
 func ids(ctx context.Context, v segment.Vault, namespace string) (complete []string, left []segment.Entry, err error) {
 	files, err := v.List(ctx, namespace+"/")
 	if err != nil {
@@ -186,12 +190,24 @@ func ids(ctx context.Context, v segment.Vault, namespace string) (complete []str
 		}
 	}
 	for _, f := range files {
-		id, _, _ := strings.Cut(strings.TrimPrefix(f.Name, namespace+"/"), "/")
-		if !slices.Contains(complete, id) {
+		id, name, _ := strings.Cut(strings.TrimPrefix(f.Name, namespace+"/"), "/")
+		if isID(id) && isFile(name) && !slices.Contains(complete, id) {
 			left = append(left, f)
 		}
 	}
 	return complete, left, nil
+}
+
+// isID reports whether a folder has a name that newID gives.
+func isID(folder string) bool {
+	text, random, found := strings.Cut(folder, "-")
+	_, err := time.Parse(idLayout, text)
+	return found && random != "" && err == nil
+}
+
+// isFile reports whether a file of a folder has a name that a backup gives.
+func isFile(name string) bool {
+	return name == snapshotsName || name == tablesName || strings.HasPrefix(name, logPrefix)
 }
 
 // Listed is one backup of a list.

@@ -37,7 +37,7 @@ func (e *UnfinishedError) Unwrap() []error { return []error{ErrUnfinished, store
 // checkMark compares the mark of a namespace with what the configuration says, and
 // marks an empty namespace that is to be filled.
 func checkMark(ctx context.Context, js natsjs.JetStream, cfg Config, n *names) error {
-	stream, err := js.Stream(ctx, n.order.name)
+	stream, err := standing(ctx, js, n.order.name)
 	if err != nil {
 		return err
 	}
@@ -54,6 +54,16 @@ func checkMark(ctx context.Context, js natsjs.JetStream, cfg Config, n *names) e
 		return &store.InvalidError{What: "namespace to fill", Value: cfg.Namespace, Reason: "it has events of its own"}
 	}
 	return setMark(ctx, js, info.Config, cfg.FilledFrom)
+}
+
+// standing returns a stream that is known to be there. In a cluster the server that
+// leads it may say for a moment that it is not: that passes.
+func standing(ctx context.Context, js natsjs.JetStream, name string) (natsjs.Stream, error) {
+	stream, err := js.Stream(ctx, name)
+	if errors.Is(err, natsjs.ErrStreamNotFound) {
+		err = fmt.Errorf("%w: stream %s is not opened yet", natsjs.ErrNoStreamResponse, name)
+	}
+	return stream, err
 }
 
 // setMark changes the mark and nothing else; an empty one is none.

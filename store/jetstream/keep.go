@@ -18,7 +18,7 @@ func (l *Log) KeepsCommands() bool { return l.keeps }
 // switchOn makes a namespace keep commands from now on. What is stored already
 // stays as it is. Two who do it at once do the same.
 func switchOn(ctx context.Context, js natsjs.JetStream, name string) error {
-	stream, err := js.Stream(ctx, name)
+	stream, err := standing(ctx, js, name)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
 )
@@ -259,6 +260,22 @@ func TestFilledFrom(t *testing.T) {
 	config.Namespace = "no-such-namespace"
 	if _, err := FilledFrom(t.Context(), config); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("no such namespace: %v", err)
+	}
+}
+
+// The server that leads a stream may not have opened it yet, where several open a new
+// namespace at once: the mark is asked for again then.
+func TestMarkOfAStreamThatIsNotOpenYet(t *testing.T) {
+	t.Parallel()
+	l := open(t, &single, Config{})
+	n := newNames(l.cfg.Namespace+"-other", 0, 1)
+	js := mustJetStream(t, l)
+	for what, err := range map[string]error{
+		"look at the mark": checkMark(t.Context(), js, Config{}, &n), "keep commands": switchOn(t.Context(), js, n.order.name),
+	} {
+		if api := (*natsjs.APIError)(nil); err == nil || !isTransient(err) || errors.As(err, &api) {
+			t.Errorf("%s: %v, want an error that passes", what, err)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -21,6 +22,10 @@ import (
 // server keeps objects in by default.
 const draftBuffer = 128 << 10
 
+// fetchWait is how long fetching one object may take, which may be some ten MiB on
+// a slow line. Without a deadline the client would allow all of it five seconds.
+const fetchWait = 2 * time.Minute
+
 // vault is a segment.Vault in an object store.
 type vault struct {
 	bucket  string
@@ -32,7 +37,8 @@ type vault struct {
 // all; a process that ends while it writes one leaves parts of it that nobody
 // sees. The server knows no access to the middle of an object: Open fetches it
 // into a temporary file. The error matches [store.ErrUnavailable] if the server
-// cannot be asked, [store.ErrInvalid] if it takes no such name.
+// cannot be asked, [store.ErrInvalid] if it takes no such name or keeps fewer
+// replicas than that: what is moved there may be the only copy.
 func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int) (segment.Vault, error) {
 	js, err := natsjs.New(conn)
 	if err != nil {
@@ -52,6 +58,14 @@ func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int
 		return nil, &store.InvalidError{What: "name of an object store", Value: bucket, Reason: "want letters, digits, hyphens and underscores"}
 	case err != nil:
 		return nil, fmt.Errorf("open object store %s: %w", bucket, unavailable(err))
+	}
+	status, err := objects.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open object store %s: %w", bucket, unavailable(err))
+	}
+	if has := status.Replicas(); has < replicas {
+		reason := fmt.Sprintf("it keeps %d copies, want %d: nats stream edit OBJ_%s --replicas %d", has, replicas, bucket, replicas)
+		return nil, &store.InvalidError{What: "object store", Value: bucket, Reason: reason}
 	}
 	return &vault{bucket: bucket, objects: objects}, nil
 }
@@ -141,33 +155,48 @@ func (v *vault) Open(ctx context.Context, name string) (segment.File, error) {
 	if err := segment.ValidateName(name); err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	defer cancel()
 	object, err := v.objects.Get(ctx, name)
 	if err != nil {
 		return nil, v.failed("open", name, err)
 	}
-	f, err := os.CreateTemp("", "annals-object-*")
+	file, err := os.CreateTemp("", "annals-object-*")
 	if err != nil {
 		return nil, errors.Join(v.failed("open", name, err), object.Close())
 	}
-	size, err := io.Copy(f, object)
+	// Where the system lets an open file go without its name, a process that is
+	// killed leaves none behind.
+	f := &fetched{File: file, named: os.Remove(file.Name()) != nil}
+	f.size, err = io.Copy(file, object)
 	if err = errors.Join(err, object.Close()); err != nil {
-		_ = (&fetched{File: f}).Close()
+		_ = f.Close()
+		if ctx.Err() != nil {
+			err = ctx.Err() // what was cut off has another check sum, too
+		}
 		return nil, v.failed("open", name, err)
 	}
-	return &fetched{File: f, size: size}, nil
+	return f, nil
 }
 
 // fetched is an object in a temporary file.
 type fetched struct {
 	*os.File
-	size int64
+	size  int64
+	named bool // still to be removed
 }
 
 // Size implements [segment.File].
 func (f *fetched) Size() int64 { return f.size }
 
 // Close implements [segment.File]. It removes the file.
-func (f *fetched) Close() error { return errors.Join(f.File.Close(), os.Remove(f.Name())) }
+func (f *fetched) Close() error {
+	err := f.File.Close()
+	if f.named {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
+}
 
 // List implements [segment.Vault].
 func (v *vault) List(ctx context.Context, prefix string) ([]segment.Entry, error) {

@@ -5,8 +5,13 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/segment"
@@ -109,6 +114,87 @@ func TestVaultNames(t *testing.T) {
 		t.Error(v.String())
 	}
 	if _, err := v.Create(t.Context(), "a b"); !errors.Is(err, store.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
+// How long it takes to fetch an object is not how long one request may take; and
+// one that was not fetched in time is not damaged.
+func TestVaultFetchTakesItsTime(t *testing.T) {
+	t.Parallel()
+	full := mustVault(t)
+	large := make([]byte, 3<<20)
+	_, _ = rand.Read(large)
+	if err := segment.WriteFile(t.Context(), full, "a/b", large); err != nil {
+		t.Fatal(err)
+	}
+	js, err := natsjs.New(connect(t, single.use(t)[0]), natsjs.WithDefaultTimeout(time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	bucket := full.(*vault).bucket
+	objects, err := js.ObjectStore(ctx, bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := &vault{bucket: bucket, objects: objects}
+	if got, err := segment.ReadFile(t.Context(), v, "a/b", 4<<20); err != nil || !bytes.Equal(got, large) {
+		t.Errorf("%d bytes of %d, %v", len(got), len(large), err)
+	}
+	for n := range 40 {
+		hurried, stop := context.WithTimeout(t.Context(), time.Duration(n)*time.Millisecond/2)
+		_, err := segment.ReadFile(hurried, v, "a/b", 4<<20)
+		stop()
+		if err != nil && (!errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDamaged)) {
+			t.Errorf("not in time: %v", err)
+		}
+	}
+}
+
+// A process that is killed while it has objects open leaves no files behind.
+func TestVaultFilesHaveNoNames(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED, NOT PASSED: an open file keeps its name there")
+	}
+	v := mustVault(t)
+	if err := segment.WriteFile(t.Context(), v, "a/b", []byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	f, err := v.Open(t.Context(), "a/b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) > 0 {
+		t.Errorf("%d files, %v", len(left), err)
+	}
+	got := make([]byte, f.Size())
+	if _, err := f.ReadAt(got, 0); err != nil || string(got) != "content" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A vault that was made with fewer copies than are wanted now is refused.
+func TestVaultOfFewerCopies(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, cluster.use(t)[0])
+	bucket := "vault_" + namespace(t)
+	for _, step := range []struct {
+		replicas int
+		want     error
+	}{{1, nil}, {3, store.ErrInvalid}, {1, nil}} {
+		if _, err := OpenVault(t.Context(), conn, bucket, step.replicas); !errors.Is(err, step.want) {
+			t.Errorf("%d copies: %v, want %v", step.replicas, err, step.want)
+		}
+	}
+	if _, err := OpenVault(t.Context(), conn, bucket+"_three", 3); err != nil {
 		t.Error(err)
 	}
 }

@@ -177,6 +177,38 @@ func TestMigrateWhileTheOldLogGrows(t *testing.T) {
 	}
 }
 
+// late is a log that is appended to right after somebody asked for its end.
+type late struct {
+	store.Log
+	t     testing.TB
+	times int
+}
+
+func (l *late) Tip(ctx context.Context, types ...string) (store.Position, error) {
+	tip, err := l.Log.Tip(ctx, types...)
+	if l.times > 0 {
+		l.times--
+		fill(l.t, nth{l.Log, l.times}, 3)
+	}
+	return tip, err
+}
+
+// What is added between the question for the end and the reading is no damage.
+func TestMigrateBeyondTheEndThatWasAskedFor(t *testing.T) {
+	t.Parallel()
+	for times, want := range map[int]error{1: nil, 5: nil, 1000: migrate.ErrMoved} {
+		old, to := memory(), memory()
+		fill(t, old, 50)
+		report, err := run(t, &late{Log: old, t: t, times: times}, to, same, -1)
+		if !errors.Is(err, want) {
+			t.Errorf("%d times: %v", times, err)
+		}
+		if want == nil && report.To.Commits != uint64(50+3*times) {
+			t.Errorf("%d times: %+v", times, report)
+		}
+	}
+}
+
 func TestMigrateNothing(t *testing.T) {
 	t.Parallel()
 	report, err := run(t, memory(), memory(), same, -1)

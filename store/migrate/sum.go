@@ -60,7 +60,8 @@ func SumAll(commits iter.Seq2[*store.Commit, error]) (Sum, error) {
 	return s, nil
 }
 
-// each passes the commits after a position up to another.
+// each passes the commits after a position up to another, which the log may have
+// grown beyond by now.
 func each(ctx context.Context, log store.Log, after, to store.Position, do func(*store.Commit) error) error {
 	if after >= to {
 		return nil
@@ -79,7 +80,7 @@ func each(ctx context.Context, log store.Log, after, to store.Position, do func(
 			if after = c.Last(); after > to {
 				return fmt.Errorf("%w: no commit ends at position %d", store.ErrDamaged, to)
 			}
-			if err := do(c); err != nil { // which may change c
+			if err := do(c); err != nil || after == to { // do may change c
 				return err
 			}
 		}

@@ -107,7 +107,14 @@ func (k *kept) Size() int64 { return k.size }
 // List implements [Vault].
 func (d *dir) List(ctx context.Context, prefix string) ([]Entry, error) {
 	var all []Entry
-	err := filepath.WalkDir(d.path, func(path string, e fs.DirEntry, err error) error {
+	// What lies beside the folder is not looked at: it may be large, or not to be
+	// read, as what a file system keeps at its root.
+	begin := filepath.Join(d.path, filepath.FromSlash(prefix[:strings.LastIndexByte(prefix, '/')+1]))
+	err := filepath.WalkDir(begin, func(path string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // never there, or taken away meanwhile
+			_, err = os.Lstat(d.path)
+			return err
+		}
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -120,6 +127,9 @@ func (d *dir) List(ctx context.Context, prefix string) ([]Entry, error) {
 			return err
 		}
 		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err == nil {
 			all = append(all, Entry{Name: name, Size: info.Size(), Time: info.ModTime().UTC()})
 		}

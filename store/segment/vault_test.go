@@ -73,6 +73,30 @@ func TestDir(t *testing.T) {
 }
 
 // A file is there when it is closed, and not before; then it is another.
+// What lies beside the folder that is listed does not matter; that the directory
+// itself is gone does.
+func TestDirListsOneFolder(t *testing.T) {
+	t.Parallel()
+	v, path := newDir(t)
+	if err := segment.WriteFile(t.Context(), v, "shop/a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(path, "lost+found"), 0o000); err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[string]string{"shop/": "shop/a", "sho/": "", "shop/b": "", "none/at/all": ""} {
+		if got := names(t, v, prefix); got != want {
+			t.Errorf("%s: %q, want %q", prefix, got, want)
+		}
+	}
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.List(t.Context(), "shop/"); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("the directory is gone: %v", err)
+	}
+}
+
 func TestDraft(t *testing.T) {
 	t.Parallel()
 	v, path := newDir(t)
