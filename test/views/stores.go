@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/projector"
@@ -65,4 +66,20 @@ func openStore(address string, conn *nats.Conn, namespace string) (s projector.S
 		return s, s.Close, nil
 	}
 	return nil, nil, fmt.Errorf("no such store: %s at %s", kind, where)
+}
+
+// forgetName takes a view's own name away, as an operator would who throws the
+// view away: PostgreSQL drops no live model that something stands for.
+func forgetName(ctx context.Context, address, namespace, view string) error {
+	kind, where, _ := strings.Cut(address, ":")
+	if kind != "postgres" {
+		return nil
+	}
+	conn, err := pgx.Connect(ctx, where)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, `DROP SCHEMA IF EXISTS `+pgx.Identifier{namespace + "_" + view}.Sanitize()+` CASCADE`)
+	return err
 }

@@ -160,6 +160,9 @@ func (t *trial) control(ctx context.Context) (int, error) {
 func (t *trial) drop(ctx context.Context) error {
 	return t.with(func(keep projector.Store) error {
 		for _, d := range t.options.projections() {
+			if err := forgetName(ctx, t.options.address, t.options.namespace, d.Describe().Name); err != nil {
+				return err
+			}
 			if err := keep.Drop(ctx, modelOf(d.Describe().Name)); err != nil {
 				return err
 			}
