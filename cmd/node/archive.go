@@ -18,7 +18,11 @@ func newArchive(s *Session) *cobra.Command {
 		Short: "Move the old events of long streams out of the log",
 		Long: `What is archived leaves the servers' disks and is read as before: by histories,
 replays and rebuilds, of nodes and commands that are told of the archive with
---archive. Nothing is changed: events keep their versions, positions and hashes.`,
+--archive. Nothing is changed: events keep their versions, positions and hashes.
+
+Keep the archive in a directory, or in an object store on servers that sync each
+write. In one on the server of dev a power cut right after the run can take what
+was moved.`,
 		Example: `{{name}} archive run TYPE --keep 1000 --to DIR
 {{name}} archive ls --archive DIR
 {{name}} archive verify --archive DIR`,
