@@ -2,12 +2,14 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 )
 
@@ -55,7 +57,10 @@ with: one that has lost its end is refused.
 	cmd.Flags().BoolVar(&o.Full, "full", false, "make one that needs no other")
 	dataFlag(cmd, &data)
 	perCall(cmd, "full", "data")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error { return s.createBackup(cmd.Context(), args[0], data, o) }
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		err := s.createBackup(cmd.Context(), args[0], data, o)
+		return s.onInterrupt(cmd.Context(), err, "interrupted: no backup was made; the same command makes it")
+	}
 	return cmd
 }
 
@@ -83,7 +88,7 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	m, err := backup.Create(ctx, vault, s.Namespace(), source, o)
 	line.end()
 	if err != nil {
-		return err
+		return s.adviseFull(ctx, err, where, data)
 	}
 	if m.LogStreams > 1 {
 		const why = "warning: a backup of a namespace with several log streams can be verified and compared, and not restored;\n" +
@@ -96,6 +101,31 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	_, err = fmt.Fprintf(s.Out(), "backup %s: %s commits, %s, up to position %d%s\n",
 		m.ID, humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
 	return err
+}
+
+// adviseFull tells who cannot go on from the last backup what to do.
+func (s *Session) adviseFull(ctx context.Context, err error, where, data string) error {
+	_, is := errors.AsType[*backup.ParentError](err)
+	if !is || !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrAhead) && !errors.Is(err, store.ErrInvalid) {
+		return err
+	}
+	f := *explain(ctx, s, err)
+	f.Fix = fmt.Sprintf("see whether the log is good: %s backup verify --live%s; if so: %s, or name another WHERE",
+		s.app.Name, onData(data), s.createFull(where, data))
+	return &f
+}
+
+// createFull is the command that makes a backup which needs no other.
+func (s *Session) createFull(where, data string) string {
+	return fmt.Sprintf("%s backup create %s --full%s", s.app.Name, where, onData(data))
+}
+
+// onData is the flag that a command was given, for the next.
+func onData(data string) string {
+	if data == "" {
+		return ""
+	}
+	return " --data " + data
 }
 
 func goesOn(m *backup.Manifest) string {
@@ -136,13 +166,7 @@ func newBackupList(s *Session) *cobra.Command {
 		Args: args(1, 1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx := cmd.Context()
-		vault, closed, err := s.vault(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		defer closed()
-		all, err := backup.List(ctx, vault, s.Namespace())
+		all, err := s.backups(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
@@ -166,6 +190,22 @@ func newBackupList(s *Session) *cobra.Command {
 		return g.render(fmt.Sprintf("no backup of %s; make one with: %s backup create %s", s.Namespace(), s.app.Name, args[0]))
 	}
 	return cmd
+}
+
+// backups returns what a place has; one that is not there has none.
+func (s *Session) backups(ctx context.Context, where string) ([]backup.Listed, error) {
+	at, err := s.placeSite(ctx, where)
+	if err != nil {
+		return nil, err
+	}
+	vault, err := vaultToRead(ctx, at.conn, where)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, store.ValidateName("namespace", s.Namespace())
+	}
+	if err != nil {
+		return nil, err
+	}
+	return backup.List(ctx, vault, s.Namespace())
 }
 
 func describeListed(l backup.Listed) describedBackup {

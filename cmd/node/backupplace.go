@@ -5,15 +5,20 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/segment"
 )
 
 // backupPlace says what the argument WHERE of the backup commands may be.
@@ -28,12 +33,45 @@ type site struct {
 }
 
 // openSite connects to the server, or runs one on a directory that nobody else
-// uses.
+// uses and that has data.
 func (s *Session) openSite(ctx context.Context, data string) (*site, error) {
 	if data == "" {
 		conn, err := s.Connect(ctx)
 		return &site{conn: conn}, err
 	}
+	if err := s.checkData(data); err != nil {
+		return nil, err
+	}
+	if !hasData(data) {
+		return nil, s.noData(data)
+	}
+	return s.startSite(data)
+}
+
+// checkData refuses a directory that has the data of several servers, beside which
+// one server would make its own.
+func (s *Session) checkData(data string) error {
+	err := devConfig{dir: data, nodes: 1}.checkLayout()
+	if f, is := errors.AsType[*Failure](err); is {
+		f.Fix = fmt.Sprintf("run them: %s dev --nodes 3 --data %s, and leave --data out here; or name another directory", s.app.Name, data)
+	}
+	return err
+}
+
+// hasData reports whether a server has kept data in the directory.
+func hasData(data string) bool { return isDir(filepath.Join(data, "jetstream")) }
+
+func (s *Session) noData(data string) *Failure {
+	f := &Failure{Code: gateway.CodeNotFound, Exit: exitNotFound, What: "there is no directory " + data}
+	if isDir(data) {
+		f.What = fmt.Sprintf("directory %s has no data", data)
+	}
+	f.Fix = fmt.Sprintf("name the directory that %s dev --data was given", s.app.Name)
+	return f
+}
+
+// startSite runs a server on the directory, which it makes if it is not there.
+func (s *Session) startSite(data string) (*site, error) {
 	server, err := embedded.Start(embedded.Config{Dir: data, Port: embedded.NoListener, Logger: s.logger})
 	if err != nil {
 		return nil, fmt.Errorf("start a server on %s: %w", data, err)
@@ -51,6 +89,57 @@ func (p *site) close() {
 		p.conn.Close()
 		p.server.Shutdown()
 	}
+}
+
+// vaultToRead opens a place that is only read, and does not make it. The error
+// matches [store.ErrNotFound] if it is not there.
+func vaultToRead(ctx context.Context, conn *nats.Conn, place string) (segment.Vault, error) {
+	bucket, is := strings.CutPrefix(place, inBucket)
+	if !is && !isDir(place) {
+		return nil, fmt.Errorf("%w: there is no directory %s", store.ErrNotFound, place)
+	}
+	if is && bucket != "" {
+		js, err := natsjs.New(conn)
+		if err != nil {
+			return nil, err
+		}
+		if _, err = js.ObjectStore(ctx, bucket); errors.Is(err, natsjs.ErrBucketNotFound) {
+			return nil, fmt.Errorf("%w: the server has no object store %s", store.ErrNotFound, bucket)
+		}
+	}
+	return vaultAt(ctx, conn, place, 1)
+}
+
+// openBackup opens a backup, the last one if id is empty.
+func (s *Session) openBackup(ctx context.Context, conn *nats.Conn, where, namespace, id string) (*backup.Backup, error) {
+	vault, err := vaultToRead(ctx, conn, where)
+	if err == nil {
+		var b *backup.Backup
+		if b, err = backup.Open(ctx, vault, namespace, id); err == nil {
+			return b, nil
+		}
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	f := &Failure{
+		Code: gateway.CodeNotFound, Exit: exitNotFound, What: fmt.Sprintf("no backup of %s in %s", namespace, where), Why: err.Error(), Err: err,
+		Fix: fmt.Sprintf("name the place and the namespace of a backup; or make one: %s backup create %s", s.app.Name, where),
+	}
+	if id != "" {
+		f.What = fmt.Sprintf("no backup %s of %s in %s", id, namespace, where)
+		f.Fix = fmt.Sprintf("see which there are: %s backup ls %s --ns %s", s.app.Name, where, namespace)
+	}
+	return nil, f
+}
+
+// onInterrupt returns err, and says what a person who interrupted the command
+// should know.
+func (s *Session) onInterrupt(ctx context.Context, err error, note string) error {
+	if err != nil && explain(ctx, s, err).Exit == exitInterrupted {
+		fmt.Fprintln(s.Err(), note)
+	}
+	return err
 }
 
 // openLog opens the log of a namespace that is there.

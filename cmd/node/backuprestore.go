@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
@@ -48,18 +50,22 @@ directory.
 	dataFlag(cmd, &f.data)
 	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		until, err := f.until()
+		until, err := f.until(cmd.Flags().Changed)
 		if err != nil {
 			return err
 		}
-		return s.restoreBackup(cmd.Context(), args[0], argument(args, 1), f, until)
+		err = s.restoreBackup(cmd.Context(), args[0], argument(args, 1), f, until)
+		return s.onInterrupt(cmd.Context(), err, "interrupted; the same command goes on")
 	}
 	return cmd
 }
 
-func (f *restoreFlags) until() (u backup.Until, err error) {
+func (f *restoreFlags) until(chosen func(flag string) bool) (u backup.Until, err error) {
 	u.Position = store.Position(f.position)
-	if f.time == "" {
+	if u.Position == 0 && chosen("to-position") {
+		return u, &store.InvalidError{What: "--to-position", Value: "0", Reason: "no event has it; leave it out to restore all"}
+	}
+	if !chosen("to-time") {
 		return u, nil
 	}
 	at, err := parseAt(f.time, time.Now())
@@ -84,19 +90,11 @@ func (f *restoreFlags) name(b *backup.Backup, u backup.Until) string {
 }
 
 func (s *Session) restoreBackup(ctx context.Context, where, id string, f restoreFlags, until backup.Until) error {
-	at, err := s.openSite(ctx, f.data)
+	at, b, err := s.openRestore(ctx, where, id, f, until)
 	if err != nil {
 		return err
 	}
 	defer at.close()
-	vault, err := vaultAt(ctx, at.conn, where, 1)
-	if err != nil {
-		return err
-	}
-	b, err := backup.Open(ctx, vault, cmp.Or(f.from, s.Namespace()), id)
-	if err != nil {
-		return err
-	}
 	if f.data == "" {
 		if err := s.refuseServed(ctx); err != nil {
 			return err
@@ -127,6 +125,31 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	return err
 }
 
+// openRestore opens the backup, and then where it goes: nothing is made for a
+// restore that has nothing to restore.
+func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFlags, until backup.Until) (_ *site, _ *backup.Backup, err error) {
+	at := &site{}
+	if f.data == "" || strings.HasPrefix(where, inBucket) { // a bucket in a directory, which is there then
+		if at, err = s.openSite(ctx, f.data); err != nil {
+			return nil, nil, err
+		}
+	} else if err = s.checkData(f.data); err != nil {
+		return nil, nil, err
+	}
+	b, err := s.openBackup(ctx, at.conn, where, cmp.Or(f.from, s.Namespace()), id)
+	if err == nil {
+		err = b.Check(ctx, until)
+	}
+	if err != nil {
+		at.close()
+		return nil, nil, err
+	}
+	if at.conn == nil {
+		at, err = s.startSite(f.data)
+	}
+	return at, b, err
+}
+
 // fill restores the backup into the namespace, and says that it is complete.
 func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until) (r backup.Restored, err error) {
 	log, err := jetstream.Open(ctx, config)
@@ -145,6 +168,10 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 	r, err = b.Restore(ctx, target, until)
 	line.end()
 	if err != nil {
+		return r, err
+	}
+	// The epochs in the commits are of the nodes that wrote them.
+	if err := cluster.Forget(ctx, config.Conn, config.Namespace); err != nil {
 		return r, err
 	}
 	return r, log.Finish(ctx)

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -12,7 +14,6 @@ import (
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
-	"github.com/annals-go/annals/store/segment"
 )
 
 func newBackupVerify(s *Session) *cobra.Command {
@@ -73,19 +74,26 @@ func (v *verification) run(ctx context.Context) (backup.Report, error) {
 	if v.live {
 		return v.log(ctx)
 	}
-	vault, closed, err := v.session.vault(ctx, v.where)
+	at, err := v.session.placeSite(ctx, v.where)
 	if err != nil {
 		return backup.Report{}, err
 	}
-	defer closed()
-	b, err := backup.Open(ctx, vault, v.session.Namespace(), v.id)
-	if errors.Is(err, store.ErrDamaged) {
-		return backup.Report{Findings: []backup.Finding{backup.Find(err)}}, nil
-	}
-	if err != nil {
-		return backup.Report{}, err
+	b, damaged, err := v.backup(ctx, at)
+	if err != nil || len(damaged) > 0 {
+		return backup.Report{Findings: damaged}, err
 	}
 	return b.Verify(ctx, v.line.commits("verified"))
+}
+
+// backup opens the backup. That it is damaged is a finding, of a file.
+func (v *verification) backup(ctx context.Context, at *site) (*backup.Backup, []backup.Finding, error) {
+	b, err := v.session.openBackup(ctx, at.conn, v.where, v.session.Namespace(), v.id)
+	if !errors.Is(err, store.ErrDamaged) {
+		return b, nil, err
+	}
+	f := backup.Find(err)
+	f.File = cmp.Or(f.File, v.session.Namespace())
+	return nil, []backup.Finding{f}, nil
 }
 
 // log verifies the live log.
@@ -95,22 +103,23 @@ func (v *verification) log(ctx context.Context) (backup.Report, error) {
 		return backup.Report{}, err
 	}
 	defer at.close()
-	log, config, err := v.session.openLog(ctx, at)
+	log, _, err := v.session.openLog(ctx, at)
 	if err != nil {
 		return backup.Report{}, err
 	}
 	defer log.Close()
 	live := backup.Live{Log: log, Snapshots: log.AllSnapshots, Progress: v.line.commits("verified")}
+	var damaged []backup.Finding
 	if v.where != "" {
-		vault, err := vaultAt(ctx, at.conn, v.where, config.Replicas)
-		if err != nil {
-			return backup.Report{}, err
-		}
-		if live.Backup, err = backup.Open(ctx, vault, v.session.Namespace(), v.id); err != nil {
+		if live.Backup, damaged, err = v.backup(ctx, at); err != nil {
 			return backup.Report{}, err
 		}
 	}
-	return live.Verify(ctx)
+	report, err := live.Verify(ctx)
+	if len(damaged) > 0 {
+		report.Findings = append(damaged, report.Findings...)
+	}
+	return report, err
 }
 
 func (v *verification) show(r backup.Report) error {
@@ -156,24 +165,18 @@ func (v *verification) verdict(r backup.Report) error {
 	if len(r.Findings) == 1 {
 		f.What = "one place is damaged"
 	}
-	f.Fix = "restore the log from a backup that verifies: " + v.session.app.Name + " backup restore"
-	if !v.live {
-		f.Fix = "make a full backup now: " + v.session.app.Name + " backup create --full"
+	ofLog := func(f backup.Finding) bool { return f.File == "" }
+	f.Fix = fmt.Sprintf("restore the log from a backup that verifies: %s backup restore %s", v.session.app.Name, cmp.Or(v.where, "WHERE"))
+	if !v.live || !slices.ContainsFunc(r.Findings, ofLog) {
+		f.Fix = "make a new full backup: " + v.session.createFull(v.where, v.data)
 	}
 	return f
 }
 
-// vault opens what WHERE names where no other server plays a part.
-func (s *Session) vault(ctx context.Context, where string) (v segment.Vault, closed func(), err error) {
-	at := &site{}
-	if strings.HasPrefix(where, inBucket) {
-		if at, err = s.openSite(ctx, ""); err != nil {
-			return nil, nil, err
-		}
+// placeSite connects to the server if WHERE is on it.
+func (s *Session) placeSite(ctx context.Context, where string) (*site, error) {
+	if !strings.HasPrefix(where, inBucket) {
+		return &site{}, nil
 	}
-	if v, err = vaultAt(ctx, at.conn, where, 1); err != nil {
-		at.close()
-		return nil, nil, err
-	}
-	return v, at.close, nil
+	return s.openSite(ctx, "")
 }

@@ -275,7 +275,7 @@ func TestRestoreUntil(t *testing.T) {
 		"within a commit":         {backup.Until{Position: store.PositionOf(77, 0)}, 77},
 		"a time":                  {backup.Until{Time: want[249].Time}, 250},
 		"between two":             {backup.Until{Time: want[249].Time.Add(time.Millisecond)}, 250},
-		"before all":              {backup.Until{Time: epoch.Add(-time.Hour)}, 0},
+		"the first":               {backup.Until{Time: epoch}, 1},
 		"after all":               {backup.Until{Time: epoch.Add(time.Hour)}, 300},
 		"the earlier of the two":  {backup.Until{Time: want[249].Time, Position: want[9].Last()}, 10},
 		"the last event's":        {backup.Until{Position: want[299].Last()}, 300},
@@ -296,9 +296,18 @@ func TestRestoreUntil(t *testing.T) {
 			}
 		}
 	}
-	r := newTarget()
-	if _, err := s.open(t, "").Restore(t.Context(), r.target(), backup.Until{Position: want[299].Last() + 1}); !errors.Is(err, store.ErrInvalid) {
-		t.Errorf("beyond the end: %v", err)
+	for what, until := range map[string]backup.Until{
+		"beyond the end":           {Position: want[299].Last() + 1},
+		"before the first commit":  {Time: epoch.Add(-time.Millisecond)},
+		"no commit's position":     {Position: 1},
+		"a position, but too soon": {Position: want[299].Last(), Time: epoch.Add(-time.Hour)},
+	} {
+		r := newTarget()
+		checked := s.open(t, "").Check(t.Context(), until)
+		_, err := s.open(t, "").Restore(t.Context(), r.target(), until)
+		if !errors.Is(checked, store.ErrInvalid) || !errors.Is(err, store.ErrInvalid) || r.end != 0 {
+			t.Errorf("%s: %v, %v, %d commits were stored", what, checked, err, r.end)
+		}
 	}
 }
 
@@ -351,19 +360,21 @@ func TestCreateOfAnotherHistory(t *testing.T) {
 	s.create(t, backup.Source{}, backup.Options{})
 	other.random = rand.New(rand.NewPCG(3, 4))
 	other.grow(t, 20)
-	if _, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: other.log}, backup.Options{}); !errors.Is(err, store.ErrAhead) {
+	var parent *backup.ParentError
+	_, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: other.log}, backup.Options{})
+	if !errors.Is(err, store.ErrAhead) || !errors.As(err, &parent) || !strings.Contains(err.Error(), parent.ID) {
 		t.Errorf("a shorter log: %v", err)
 	}
 	other.grow(t, 20)
-	_, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: other.log}, backup.Options{})
-	if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrAhead) {
+	_, err = backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: other.log}, backup.Options{})
+	if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrAhead) || !errors.As(err, &parent) {
 		t.Errorf("a longer log of another history: %v", err)
 	}
 	if all, err := backup.List(t.Context(), s.vault, namespace); err != nil || len(all) != 1 {
 		t.Errorf("%d backups, %v", len(all), err)
 	}
 	json, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: store.NewMemory(store.MemoryConfig{Codec: store.JSON})}, backup.Options{})
-	if !errors.Is(err, store.ErrInvalid) {
+	if !errors.Is(err, store.ErrInvalid) || !errors.As(err, &parent) {
 		t.Errorf("another codec: %v, %v", json, err)
 	}
 }

@@ -38,6 +38,8 @@ type Options struct {
 //   - [store.ErrDamaged]: the log is not what was written, or not what is in
 //     the last backup.
 //   - [store.ErrUnavailable]: log or vault could not be asked; or ctx's error.
+//
+// It is a [*ParentError] too if a full backup, or another vault, would do.
 func Create(ctx context.Context, v segment.Vault, namespace string, source Source, o Options) (*Manifest, error) {
 	if o.now == nil {
 		o.now = time.Now
@@ -57,6 +59,20 @@ func Create(ctx context.Context, v segment.Vault, namespace string, source Sourc
 	}
 	return c.manifest, nil
 }
+
+// ParentError says that a log cannot be backed up after the last backup: that one
+// is damaged, or the log does not have what it ended with. It matches what Reason
+// does.
+type ParentError struct {
+	// ID is the last backup.
+	ID     string
+	Reason error
+}
+
+func (e *ParentError) Error() string { return e.Reason.Error() }
+
+// Unwrap returns the reason.
+func (e *ParentError) Unwrap() error { return e.Reason }
 
 // creation is one backup under way.
 type creation struct {
@@ -80,7 +96,7 @@ func (c *creation) run(ctx context.Context) (err error) {
 	}
 	m := c.manifest
 	if tip < m.Position {
-		return &store.AheadError{What: "backup " + m.Parent, Has: m.Position, Log: tip}
+		return &ParentError{m.Parent, &store.AheadError{What: "backup " + m.Parent, Has: m.Position, Log: tip}}
 	}
 	if err := c.sameEnd(ctx); err != nil {
 		return err
@@ -119,13 +135,14 @@ func (c *creation) begin(ctx context.Context) error {
 	if m.ID, err = newID(m.Created, complete); err != nil || len(complete) == 0 || c.options.Full {
 		return err
 	}
-	parent, err := read(ctx, c.vault, m.Namespace, complete[len(complete)-1])
+	last := complete[len(complete)-1]
+	parent, err := read(ctx, c.vault, m.Namespace, last)
 	if err != nil {
-		return fmt.Errorf("%w; a full backup needs no other", err)
+		return &ParentError{last, fmt.Errorf("%w; a full backup needs no other", err)}
 	}
 	if parent.Codec != m.Codec || parent.LogStreams != m.LogStreams {
 		reason := fmt.Sprintf("it has codec %s and %d log streams, the namespace %s and %d: it is another's; make a full backup", parent.Codec, parent.LogStreams, m.Codec, m.LogStreams)
-		return &store.InvalidError{What: "last backup", Value: parent.ID, Reason: reason}
+		return &ParentError{last, &store.InvalidError{What: "last backup", Value: parent.ID, Reason: reason}}
 	}
 	m.Parent, m.ParentSum = parent.ID, parent.sum
 	m.After, m.Sequence, m.Position, m.Chain = parent.Sequence, parent.Sequence, parent.Position, parent.Chain
@@ -156,23 +173,27 @@ func (c *creation) sameEnd(ctx context.Context) error {
 	}
 	b, err := Open(ctx, c.vault, m.Namespace, m.Parent)
 	if err != nil {
-		return err
+		return &ParentError{m.Parent, err}
 	}
 	last, err := b.At(ctx, m.Sequence)
-	if err != nil || last == nil {
-		return err
+	if err != nil {
+		return &ParentError{m.Parent, err}
+	}
+	if last == nil {
+		return nil
 	}
 	for commit, err := range c.source.Log.Read(ctx, last.Stream, last.After) {
 		switch {
 		case err != nil:
-			return fmt.Errorf("where backup %s ended: %w", m.Parent, err)
+			return &ParentError{m.Parent, fmt.Errorf("where backup %s ended: %w", m.Parent, err)}
 		case commit.Hash != last.Hash || commit.Sequence != last.Sequence:
 			reason := fmt.Sprintf("backup %s ends with another commit, of hash %s", m.Parent, last.Hash)
-			return &store.DamageError{Stream: last.Stream, Version: last.After.Version + 1, Sequence: last.Sequence, Reason: reason}
+			return &ParentError{m.Parent, &store.DamageError{Stream: last.Stream, Version: last.After.Version + 1, Sequence: last.Sequence, Reason: reason}}
 		}
 		return nil
 	}
-	return &store.AheadError{What: "backup " + m.Parent + ", of " + last.Stream.String(), Has: store.Position(last.Local), Log: store.Position(last.After.Sequence)}
+	what := "backup " + m.Parent + ", of " + last.Stream.String()
+	return &ParentError{m.Parent, &store.AheadError{What: what, Has: store.Position(last.Local), Log: store.Position(last.After.Sequence)}}
 }
 
 func (c *creation) add(ctx context.Context, commit *store.Commit) error {

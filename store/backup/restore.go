@@ -62,8 +62,8 @@ type Restored struct {
 // where an interrupted restore of the same backup stopped. All of the backup is
 // verified as it is read, and all of the log, read back, compared with it; then
 // come the snapshots and tables. The namespace is complete when Restore has
-// returned nil. Errors: [store.ErrDamaged] names the place in the backup or in what
-// was stored, others are those of log and vault.
+// returned nil. Errors: those of [Backup.Check], [store.ErrDamaged] names the place
+// in the backup or in what was stored, others are those of log and vault.
 func (b *Backup) Restore(ctx context.Context, t Target, u Until) (Restored, error) {
 	r := &restoring{backup: b, target: t, until: u, walk: newWalk(), found: t.Loader.End()}
 	err := r.run(ctx)
@@ -76,6 +76,42 @@ func (b *Backup) Restore(ctx context.Context, t Target, u Until) (Restored, erro
 	}, err
 }
 
+// Check reports whether a restore until u has something to restore, so that nothing
+// is made for one that has not. Errors: [store.ErrInvalid] for a position after the
+// backup's end and for an end before its first commit; others are those of the vault.
+func (b *Backup) Check(ctx context.Context, u Until) error {
+	if m := b.Manifest(); u.Position > m.Position {
+		return &store.InvalidError{What: "position", Value: fmt.Sprint(uint64(u.Position)), Reason: fmt.Sprintf("the backup ends at %d", m.Position)}
+	}
+	if u.Position == 0 && u.Time.IsZero() {
+		return nil
+	}
+	first, err := b.At(ctx, 1)
+	switch {
+	case err != nil:
+		return fmt.Errorf("read the first commit: %w", err)
+	case first == nil:
+		return &store.InvalidError{What: "end of the restore", Value: u.end(), Reason: "the backup has no commits: there is nothing to restore"}
+	case u.before(first):
+		return &store.InvalidError{What: "end of the restore", Value: u.end(), Reason: fmt.Sprintf(
+			"the first commit of the backup is later, at position %d of %s: there is nothing to restore", store.PositionOf(first.Sequence, 0), first.Time.UTC().Format(time.RFC3339))}
+	}
+	return nil
+}
+
+// before reports whether c is beyond what is restored.
+func (u *Until) before(c *store.Commit) bool {
+	return u.Position > 0 && c.Sequence > u.Position.Sequence() || !u.Time.IsZero() && c.Time.After(u.Time)
+}
+
+// end names the end for people.
+func (u *Until) end() string {
+	if u.Time.IsZero() {
+		return fmt.Sprintf("position %d", u.Position)
+	}
+	return u.Time.UTC().Format(time.RFC3339)
+}
+
 type restoring struct {
 	backup    *Backup
 	target    Target
@@ -86,8 +122,8 @@ type restoring struct {
 }
 
 func (r *restoring) run(ctx context.Context) error {
-	if m := r.backup.Manifest(); r.until.Position > m.Position {
-		return &store.InvalidError{What: "position", Value: fmt.Sprint(uint64(r.until.Position)), Reason: fmt.Sprintf("the backup ends at %d", m.Position)}
+	if err := r.backup.Check(ctx, r.until); err != nil {
+		return err
 	}
 	if err := r.load(ctx); err != nil {
 		return err
@@ -112,7 +148,7 @@ func (r *restoring) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.past(c) {
+		if r.until.before(c) {
 			break
 		}
 		if err := r.walk.take(c); err != nil {
@@ -131,12 +167,6 @@ func (r *restoring) load(ctx context.Context) error {
 		return fmt.Errorf("%w: the namespace has %d commits, the restore ends after %d", store.ErrConflict, r.found, r.walk.sequence)
 	}
 	return r.target.Loader.Flush(ctx)
-}
-
-// past reports whether c is beyond what is restored.
-func (r *restoring) past(c *store.Commit) bool {
-	u := r.until
-	return u.Position > 0 && c.Sequence > u.Position.Sequence() || !u.Time.IsZero() && c.Time.After(u.Time)
 }
 
 // compare reads the restored log and compares it with what the backup had.
