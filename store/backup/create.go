@@ -82,6 +82,9 @@ func (c *creation) run(ctx context.Context) (err error) {
 	if tip < m.Position {
 		return &store.AheadError{What: "backup " + m.Parent, Has: m.Position, Log: tip}
 	}
+	if err := c.sameEnd(ctx); err != nil {
+		return err
+	}
 	c.total = tip.Sequence() - m.After
 	if tip > m.Position || m.Full() {
 		if err := c.copyLog(ctx, tip); err != nil {
@@ -129,14 +132,10 @@ func (c *creation) begin(ctx context.Context) error {
 	return nil
 }
 
-// copyLog copies the commits up to tip. It begins with the last commit of the
-// backup before, to see that the log still has it.
+// copyLog copies the commits up to tip.
 func (c *creation) copyLog(ctx context.Context, tip store.Position) error {
 	if tip == 0 {
 		return nil
-	}
-	if err := c.sameEnd(ctx); err != nil {
-		return err
 	}
 	err := follow(ctx, c.source.Log, c.manifest.Position, tip, func(commit *store.Commit) error {
 		if c.options.Progress != nil && c.manifest.Commits%feedBatch == 0 {
@@ -151,7 +150,8 @@ func (c *creation) copyLog(ctx context.Context, tip store.Position) error {
 }
 
 // sameEnd checks that the log has the commit that the backup before ended with: a
-// log that lost its end and went on has another in its place.
+// log that lost its end and went on has another in its place, and so has another's
+// log, whether or not anything is new in it.
 func (c *creation) sameEnd(ctx context.Context) error {
 	m := c.manifest
 	if m.Full() {

@@ -82,6 +82,9 @@ func each(ctx context.Context, log store.Log, after, to store.Position, do func(
 			if err := do(c); err != nil { // which may change c
 				return err
 			}
+			if after == to { // what comes behind it was stored meanwhile
+				return nil
+			}
 		}
 	}
 	return nil
