@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -110,6 +111,8 @@ func unknownAggregate(s *Session, name string) error {
 	f := &Failure{Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("%s has no aggregate %q", s.app.Name, name)}
 	if near := nearest(name, known); near != "" {
 		f.Fix = "did you mean: " + near
+	} else if len(known) > 0 {
+		f.Fix = "it has: " + strings.Join(known, ", ")
 	}
 	return f
 }
@@ -201,7 +204,7 @@ func (s *Session) printArchived(r archive.Report) error {
 		fmt.Fprintf(s.Out(), "left: %s more\n", humanize.Comma(int64(more)))
 	}
 	if r.Run.Name == "" {
-		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of %s\n", plural(r.Looked, "stream"), plural(r.Truncated, "stream's archived events"))
+		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of the archived events of %s\n", plural(r.Looked, "stream"), plural(r.Truncated, "stream"))
 		return err
 	}
 	_, err := fmt.Fprintf(s.Out(), "archived %s events of %s in %s; the log is relieved of them\n",

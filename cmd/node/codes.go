@@ -247,8 +247,8 @@ var kinds = []kind{
 		advice:  "repeat what fills it: it goes on where it stopped; or delete the namespace's streams and begin again",
 	},
 	{
-		code: codeServed, exit: exitConflict, meaning: "a node serves the namespace that is to be filled",
-		advice: "stop the nodes first, or restore to another namespace",
+		code: codeServed, exit: exitConflict, meaning: "a node serves the namespace that is to be filled, or to be copied whole",
+		advice: "stop the nodes first; or restore to another namespace, or migrate what is there with --served",
 	},
 	{
 		code: gateway.CodeInvalid, exit: exitUsage, errs: []error{store.ErrInvalid, cluster.ErrInvalid},

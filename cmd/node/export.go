@@ -3,6 +3,7 @@ package node
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 
 	"github.com/dustin/go-humanize"
@@ -67,6 +68,12 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 		if err := store.ValidateName("aggregate type", typ); err != nil {
 			return Usage("--type: %v", err)
 		}
+		if len(s.app.Aggregates) == 0 {
+			continue // a binary without an application knows none
+		}
+		if f := unknownAggregate(s, typ); f != nil {
+			return f
+		}
 	}
 	if s.filter != nil {
 		f := Usage("--jq does not go with event export")
@@ -92,10 +99,14 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 	}
 	count, err := s.exportTo(ctx, config, path)
 	progress.end()
-	if err == nil {
-		s.Logger().Debug("events exported", "events", count.Events, "commits", count.Commits)
+	if err != nil {
+		return err
 	}
-	return err
+	s.Logger().Debug("events exported", "events", count.Events, "commits", count.Commits)
+	if path != "-" && !s.flags.quiet {
+		fmt.Fprintf(s.Err(), "%s events in %s commits, up to position %d: %s\n", comma(count.Events), comma(count.Commits), count.Position, printable(path))
+	}
+	return nil
 }
 
 // exportTo writes to a file that has its name once it is whole, or to standard

@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/store/migrate"
 )
 
 func testSession(env map[string]string) (s *Session, out, talk *strings.Builder) {
@@ -28,6 +29,18 @@ func TestFailureIsThreeLines(t *testing.T) {
 	f := &Failure{Code: codeUsage, Exit: exitUsage, What: "what\nhappened", Why: "because\x1b[2J", Fix: "do this"}
 	f.write(s)
 	want := "error: what; happened [USAGE]\n  why: because\\u001b[2J\n  fix: do this\n"
+	if diff := cmp.Diff(want, talk.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Who writes to a namespace that is migrated has damaged nothing.
+func TestMovedFailure(t *testing.T) {
+	t.Parallel()
+	s, _, talk := testSession(nil)
+	explain(t.Context(), s, movedFailure("bank", fmt.Errorf("migrate: %w", migrate.ErrMoved))).write(s)
+	want := "error: bank was written to meanwhile [STILL_WRITTEN]\n  why: migrate: the old log is still written to\n" +
+		"  fix: stop its nodes and give the command again: what is copied stays copied\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
 		t.Error(diff)
 	}

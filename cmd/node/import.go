@@ -47,7 +47,7 @@ gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
 	flags := cmd.Flags()
 	flags.BoolVar(&i.cloudEvents, "cloudevents", false, "the lines are CloudEvents")
 	flags.IntVar(&i.atOnce, "in-flight", i.atOnce, "how many streams are stored at once; with 1 the order between streams is that of the file")
-	flags.BoolVar(&i.dryRun, "dry-run", false, "check the file, and store nothing")
+	flags.BoolVar(&i.dryRun, "dry-run", false, "check the file, compare it with what is there, and store nothing")
 	flags.BoolVar(&i.create, "create", false, "make the namespace if it is not there")
 	flags.IntVar(&i.replicas, "replicas", i.replicas, "`COPIES` of the data of a namespace that is made")
 	perCall(cmd, "cloudevents", "in-flight", "dry-run", "create", "replicas")
@@ -78,8 +78,8 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	return s.printImport(i, count)
 }
 
-func (s *Session) openToImport(ctx context.Context, i *importing) (*jetstream.Log, error) {
-	if !i.create || i.dryRun {
+func (s *Session) openToImport(ctx context.Context, i *importing) (store.Log, error) {
+	if !i.create {
 		return openToRead(ctx, s)
 	}
 	nc, err := s.Connect(ctx)
@@ -87,13 +87,20 @@ func (s *Session) openToImport(ctx context.Context, i *importing) (*jetstream.Lo
 		return nil, err
 	}
 	config, err := jetstream.Existing(ctx, nc, s.Namespace())
-	if errors.Is(err, store.ErrNotFound) {
+	missing := errors.Is(err, store.ErrNotFound)
+	if missing && i.dryRun {
+		return store.NewMemory(store.MemoryConfig{}), nil // what would be made, empty as it is
+	}
+	if missing {
 		config, err = jetstream.Config{Conn: nc, Namespace: s.Namespace(), Replicas: i.replicas}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	config.Logger = s.Logger()
+	if err := s.addArchive(ctx, &config, s.flags.archive); err != nil {
+		return nil, err
+	}
 	return jetstream.Open(ctx, config)
 }
 

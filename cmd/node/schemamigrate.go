@@ -2,10 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
@@ -36,6 +38,7 @@ func Upcast(aggregates ...actor.Definition) migrate.Transform {
 type migrating struct {
 	from, to string
 	dryRun   bool
+	served   bool // the old namespace may be
 }
 
 func newSchemaMigrate(s *Session) *cobra.Command {
@@ -46,10 +49,15 @@ func newSchemaMigrate(s *Session) *cobra.Command {
 		Long: `Copy the log of the namespace OLD into the new namespace NEW, through the
 upcasting of this build or the application's own transformation. The order, the
 times and the ids of commands are kept; versions count what is left. OLD is only
-read, and nothing may be written to it meanwhile: stop its nodes first. NEW is
-made like OLD, with one log stream, and is not served before it is whole. A
-migration that was interrupted goes on when the same command is given again. At
-the end both logs are read once more and compared with what was copied.`,
+read, and nothing may be written to it meanwhile: stop its nodes first; after dev,
+run dev with another --ns on the same --data. NEW is made like OLD, with one log
+stream, and is not served before it is whole. A migration that was interrupted
+goes on when the same command is given again. At the end both logs are read once
+more and compared with what was copied.
+
+With --served nodes may serve OLD. The copy ends where OLD ended when the command
+began, and so much is compared: what is written meanwhile is not in NEW, and
+cannot be added once NEW is whole. --dry-run looks at as much.`,
 		Example: `{{name}} schema migrate {{name}} {{name}}-2 --dry-run
 {{name}} schema migrate {{name}} {{name}}-2`,
 		Args: args(2, 2),
@@ -59,7 +67,8 @@ the end both logs are read once more and compared with what was copied.`,
 		},
 	}
 	cmd.Flags().BoolVar(&m.dryRun, "dry-run", false, "transform every event, say what would come of it, and store nothing")
-	perCall(cmd, "dry-run")
+	cmd.Flags().BoolVar(&m.served, "served", false, "copy although nodes serve OLD; what is written meanwhile is not copied")
+	perCall(cmd, "dry-run", "served")
 	return cmd
 }
 
@@ -77,13 +86,18 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	if err != nil {
 		return err
 	}
-	config := migrate.Config{From: from, Transform: s.app.Transform, Progress: s.migrationProgress()}
+	config := migrate.Config{From: from, Transform: s.app.Transform, Prefix: m.served || m.dryRun, Progress: s.migrationProgress()}
 	if config.Transform == nil {
 		config.Transform = Upcast(s.app.Aggregates...)
 	}
 	if m.dryRun {
 		config.DryRun = true
 		return s.runMigration(ctx, m, config, func(context.Context) error { return nil })
+	}
+	if !m.served {
+		if err := s.refuseMoving(ctx, m.from); err != nil {
+			return err
+		}
 	}
 	to, err := s.openToMigrate(ctx, m)
 	if err != nil {
@@ -96,6 +110,34 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	defer loader.Close()
 	config.To, config.Loader = to, loader
 	return s.runMigration(ctx, m, config, to.Finish)
+}
+
+// refuseMoving refuses to copy the namespace of the session if a node answers
+// for it: it would be written to meanwhile.
+func (s *Session) refuseMoving(ctx context.Context, namespace string) error {
+	client, err := s.Client(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = request(ctx, s, client.Info)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil
+	}
+	if err != nil {
+		return err // a node may be there
+	}
+	return &Failure{
+		Code: codeServed, Exit: exitConflict, What: "a node serves namespace " + namespace, Why: "what is written to it while it is copied would be missed",
+		Fix: "stop its nodes first (after dev: run dev with another --ns on the same --data), or copy what is there now with --served",
+	}
+}
+
+// movedFailure says that the old namespace was written to after all.
+func movedFailure(namespace string, err error) error {
+	return &Failure{
+		Code: codeMoved, Exit: exitConflict, What: namespace + " was written to meanwhile", Why: err.Error(),
+		Fix: "stop its nodes and give the command again: what is copied stays copied", Err: err,
+	}
 }
 
 // openToMigrate opens the new namespace, and makes it like the old one.
@@ -128,6 +170,9 @@ func (s *Session) runMigration(ctx context.Context, m *migrating, config migrate
 	s.progress().end()
 	if err == nil {
 		err = finish(ctx)
+	}
+	if errors.Is(err, migrate.ErrMoved) {
+		return movedFailure(m.from, err)
 	}
 	if err != nil {
 		return err

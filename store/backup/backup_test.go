@@ -370,6 +370,13 @@ func TestCreateOfAnotherHistory(t *testing.T) {
 	if !errors.Is(err, store.ErrDamaged) && !errors.Is(err, store.ErrAhead) || !errors.As(err, &parent) {
 		t.Errorf("a longer log of another history: %v", err)
 	}
+	twin := newSite(t)
+	twin.n = 1000 // the same streams and positions, other commits
+	twin.grow(t, 30)
+	_, err = backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: twin.log}, backup.Options{})
+	if !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("a log of another history that ends at the same position: %v", err)
+	}
 	if all, err := backup.List(t.Context(), s.vault, namespace); err != nil || len(all) != 1 {
 		t.Errorf("%d backups, %v", len(all), err)
 	}

@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,6 +159,70 @@ func TestStreamsThatAreNotEmpty(t *testing.T) {
 	}
 	if n := len(commits(t, other.log)); n != 2 {
 		t.Errorf("%d commits, want its own and that of stream 1", n)
+	}
+}
+
+// A dry run refuses what the import would refuse, and takes what is stored already.
+func TestDryRunCompares(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t, store.MsgPack)
+	for i := range 300 {
+		w.commit(fmt.Sprint(i%200), i)
+	}
+	all := lines(t, w.log, exchange.JSONLines)
+	try := func(log store.Log) error {
+		before := len(commits(t, log))
+		_, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: log, AtOnce: 1, DryRun: true}, file(all))
+		if after := len(commits(t, log)); after != before {
+			t.Errorf("%d commits, before %d", after, before)
+		}
+		return err
+	}
+	if err := try(w.log); err != nil {
+		t.Errorf("all is there: %v", err)
+	}
+	half := store.NewMemory(store.MemoryConfig{})
+	if _, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: half}, file(all[:130])); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(half); err != nil {
+		t.Errorf("half is there: %v", err)
+	}
+	longer := newWriter(t, store.MsgPack)
+	if _, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: longer.log}, file(all[:250])); err != nil {
+		t.Fatal(err)
+	}
+	for c, err := range longer.log.Read(t.Context(), store.StreamID{Type: "order", ID: "70"}, store.Head{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		longer.heads[c.Stream] = c.Head()
+	}
+	longer.commit("70", 7) // where the file has another second commit
+	err := try(longer.log)
+	at, is := errors.AsType[*exchange.LineError](err)
+	if !is || at.Line != 271 || at.Stream.ID != "70" || !errors.Is(err, exchange.ErrOtherEvents) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// severed is a log whose streams were truncated to an archive that it lacks.
+type severed struct{ store.Log }
+
+func (severed) Append(_ context.Context, c *store.Commit) (store.Head, error) {
+	gone := &store.ArchivedError{Stream: c.Stream, Below: store.Head{Version: 3}}
+	return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("%w: %w", store.ErrUnavailable, gone)}
+}
+
+// Without the archive that is needed it is said that it is missing; trying again
+// would be of no use.
+func TestImportWithoutTheArchive(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t, store.MsgPack)
+	w.commit("1", 1)
+	_, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: severed{w.log}}, file(lines(t, w.log, exchange.JSONLines)))
+	if !errors.Is(err, store.ErrArchived) || errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("got %v", err)
 	}
 }
 

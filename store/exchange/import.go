@@ -26,8 +26,8 @@ type ImportConfig struct {
 	// MaxStreams bounds the streams of one file, of each of which about 200 bytes
 	// are kept in memory. Default 4,194,304.
 	MaxStreams int
-	// DryRun reads and checks the file and appends nothing. Whether a stream
-	// holds other events already is only seen when it is appended to.
+	// DryRun reads and checks the file, compares it with what its streams hold
+	// already, and appends nothing.
 	DryRun bool
 	// Progress, if not nil, is called now and then, by one goroutine at a time.
 	Progress func(Count)
@@ -146,12 +146,13 @@ func (i *importer) read(ctx context.Context, lines *lineReader, queues []chan ar
 // write appends the commits of a queue, one after the other.
 func (i *importer) write(ctx context.Context, queue <-chan arrived) error {
 	heads := map[store.StreamID]store.Head{}
+	rehearsing := newRehearsal(i.Log)
 	for a := range queue {
 		head, known := heads[a.commit.Stream]
 		if !known && i.streams.Add(1) > int64(i.MaxStreams) {
 			return &LineError{Line: a.line, Stream: a.commit.Stream, Err: &store.TooLargeError{What: "number of streams", Limit: i.MaxStreams}}
 		}
-		head, err := i.store(ctx, a.commit, head)
+		head, err := i.store(ctx, a.commit, head, rehearsing)
 		if err != nil {
 			return &LineError{Line: a.line, Stream: a.commit.Stream, Err: err}
 		}
@@ -164,8 +165,9 @@ func (i *importer) write(ctx context.Context, queue <-chan arrived) error {
 	return nil
 }
 
-// store appends the commit after the head, and returns the next.
-func (i *importer) store(ctx context.Context, c *store.Commit, after store.Head) (store.Head, error) {
+// store appends the commit after the head, or rehearses that, and returns the
+// next.
+func (i *importer) store(ctx context.Context, c *store.Commit, after store.Head, rehearsing *rehearsal) (store.Head, error) {
 	switch {
 	case c.After.Version > after.Version && after.Version == 0:
 		return after, outOfOrder("the stream begins with version %d; what comes before is missing", c.After.Version+1)
@@ -176,22 +178,16 @@ func (i *importer) store(ctx context.Context, c *store.Commit, after store.Head)
 	}
 	c.After = after
 	if i.DryRun {
-		return i.checked(c)
+		return rehearsing.append(ctx, c)
 	}
 	head, err := i.Log.Append(ctx, c)
 	if errors.Is(err, store.ErrConflict) {
 		return after, fmt.Errorf("%w: %w", ErrOtherEvents, err)
 	}
+	if archived, is := errors.AsType[*store.ArchivedError](err); is {
+		return after, archived // that the outcome is unknown says nothing here: an import is repeated
+	}
 	return head, err
-}
-
-// checked returns the head that c would have as far as it can be told without a
-// log.
-func (i *importer) checked(c *store.Commit) (store.Head, error) {
-	stored, err := store.EncodeCommit(i.Log.Codec(), c)
-	return store.Head{
-		Version: c.After.Version + uint64(len(c.Events)), Sequence: c.After.Sequence + 1, Hash: store.HashOf(stored),
-	}, err
 }
 
 func (i *importer) tell() {

@@ -23,6 +23,10 @@ type Config struct {
 	// DryRun transforms everything and stores nothing; there is no To and no Loader,
 	// and nothing to compare at the end.
 	DryRun bool
+	// Prefix copies the old log to where it ends when Run begins, and compares so
+	// much: what is written to it meanwhile is left alone. Default false: all is
+	// copied, and a write while both logs are compared ends it with [ErrMoved].
+	Prefix bool
 	// MaxStreams bounds the streams, of each of which about 300 bytes are kept in
 	// memory. Default 16,777,216.
 	MaxStreams int
@@ -109,9 +113,9 @@ func New(config Config) (*Migration, error) {
 	return &Migration{config: config, streams: map[store.StreamID]*heads{}}, nil
 }
 
-// Run copies the old log to its end, and then reads both again and compares what
-// they come to. What an earlier run has stored is made once more, compared and
-// not stored again; so a migration that was interrupted at any moment goes on. Run
+// Run copies the old log to its end, with Prefix to the one that it has when Run
+// begins, and then reads both again and compares what they come to. What an
+// earlier run has stored is made once more, compared and not stored again; so a migration that was interrupted at any moment goes on. Run
 // must be called once. Errors match [ErrDiverged], [ErrMoved], [store.ErrDamaged]
 // if a log is, [store.ErrTooLarge] for too many streams or a commit that has grown
 // over its limit, or are those of the logs, the loader and the transformation.
@@ -144,6 +148,9 @@ func (m *Migration) copy(ctx context.Context) error {
 		m.tip = tip
 		if err := each(ctx, m.config.From, after, tip, func(c *store.Commit) error { return m.commit(ctx, c) }); err != nil {
 			return err
+		}
+		if m.config.Prefix {
+			return m.finish(ctx)
 		}
 	}
 	return ErrMoved
@@ -229,14 +236,23 @@ func (m *Migration) verify(ctx context.Context) error {
 	if err := both.Wait(); err != nil {
 		return err
 	}
-	now, err := m.config.From.Tip(ctx)
-	if err != nil {
+	if err := m.unmoved(ctx); err != nil {
 		return err
 	}
-	if now != m.tip {
-		return ErrMoved
-	}
 	return m.compare(from, to, tip)
+}
+
+// unmoved checks that the old log still ends where the copy does, if all of it is
+// wanted.
+func (m *Migration) unmoved(ctx context.Context) error {
+	if m.config.Prefix {
+		return nil
+	}
+	now, err := m.config.From.Tip(ctx)
+	if err == nil && now != m.tip {
+		err = ErrMoved
+	}
+	return err
 }
 
 // compare tells the logs as they were read from what was copied.

@@ -209,6 +209,43 @@ func TestMigrateBeyondTheEndThatWasAskedFor(t *testing.T) {
 	}
 }
 
+// written is a log that is appended to whenever somebody begins to follow it.
+type written struct {
+	store.Log
+	t     testing.TB
+	times int
+}
+
+func (w *written) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
+	w.times++
+	fill(w.t, nth{w.Log, w.times}, 3)
+	return w.Log.Follow(ctx, f)
+}
+
+// A write while the log is copied or compared is no damage: the migration has to
+// be given again, unless only what was there when it began is wanted.
+func TestMigrateWhileTheOldLogIsWrittenTo(t *testing.T) {
+	t.Parallel()
+	for _, prefix := range []bool{false, true} {
+		old, to := memory(), memory()
+		fill(t, old, 50)
+		from := &written{Log: old, t: t}
+		for again := range 2 { // which finds what the first has stored
+			m, err := migrate.New(migrate.Config{From: from, To: to, Loader: newLoader(t, to, -1), Transform: same, Prefix: prefix})
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := m.Run(t.Context())
+			switch {
+			case !prefix && !errors.Is(err, migrate.ErrMoved):
+				t.Errorf("run %d: %v", again, err)
+			case prefix && (err != nil || report.From.Commits != uint64(50+6*again) || report.To.Commits != report.From.Commits):
+				t.Errorf("run %d up to where the log ended: %+v, %v", again, report, err)
+			}
+		}
+	}
+}
+
 func TestMigrateNothing(t *testing.T) {
 	t.Parallel()
 	report, err := run(t, memory(), memory(), same, -1)
