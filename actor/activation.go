@@ -136,6 +136,9 @@ func stored(err error, c *store.Commit, version uint64) error {
 	if errors.Is(err, store.ErrInvalid) || errors.Is(err, store.ErrTooLarge) {
 		return &store.DamageError{Stream: c.Stream, Version: version, Sequence: c.Sequence, Reason: err.Error()}
 	}
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		p.Stream, p.Version = c.Stream, version // before the text is made
+	}
 	return fmt.Errorf("fold version %d: %w", version, err)
 }
 

@@ -71,6 +71,7 @@ func (a Aggregate[S, C, E]) OldCommandNames() []string { return a.Commands.OldNa
 
 // Upcast implements [Definition].
 func (a Aggregate[S, C, E]) Upcast(dst []store.Event, codec store.Codec, e store.Event) (_ []store.Event, err error) {
+	defer inEvent(e, &err)
 	defer contain("upcast", &err)
 	return a.Events.Upcast(dst, codec, e)
 }
@@ -175,6 +176,7 @@ func (b *boundAggregate[S, C, E]) history(r store.Recorded[[]byte], yield func(s
 
 // decode appends what this build makes of a stored event.
 func (b *boundAggregate[S, C, E]) decode(dst []E, e store.Event) (_ []E, err error) {
+	defer inEvent(e, &err)
 	defer contain("upcast", &err)
 	return b.Events.DecodeAll(dst, b.codec, e.Type, e.Schema, e.Data)
 }
@@ -241,6 +243,7 @@ func (i *typedInstance[S, C, E]) evolve(stored store.Event) (err error) {
 	if err != nil {
 		return err
 	}
+	defer inEvent(stored, &err)
 	defer contain("evolve", &err)
 	for _, e := range events {
 		i.state = i.aggregate.Evolve(i.state, e)
@@ -270,6 +273,16 @@ func (i *typedInstance[S, C, E]) value() any { return i.state }
 func contain(in string, err *error) {
 	if v := recover(); v != nil {
 		*err = &PanicError{In: in, Value: v, Stack: debug.Stack()}
+	}
+}
+
+// inEvent notes which stored event was read when the user's code panicked.
+func inEvent(e store.Event, err *error) {
+	if *err == nil {
+		return
+	}
+	if p, ok := errors.AsType[*PanicError](*err); ok {
+		p.Event, p.Schema = e.Type, e.Schema
 	}
 }
 

@@ -65,7 +65,7 @@ func (s *System) decideOne(a *actor, t *draft, r *request, o *outcome) error {
 
 func (s *System) reportPanic(err error) error {
 	if p, ok := errors.AsType[*PanicError](err); ok {
-		s.config.Logger.Error("aggregate panicked", "stream", p.Stream.String(), "in", p.In, "panic", p.Value, "stack", string(p.Stack))
+		p.LogTo(s.config.Logger)
 	}
 	return err
 }

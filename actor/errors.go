@@ -3,6 +3,7 @@ package actor
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/annals-go/annals/store"
 )
@@ -57,12 +58,33 @@ func (e *DuplicateBodyError) Unwrap() error { return ErrDuplicateBody }
 type PanicError struct {
 	Stream store.StreamID
 	In     string // "decide", "evolve", "merge", "encode" or "upcast"
-	Value  any
-	Stack  []byte
+	// Event and Schema are the wire name and schema version of the stored event that
+	// was read, if it was one; Version is its own, if it is known.
+	Event   string
+	Schema  int
+	Version uint64
+	Value   any
+	Stack   []byte
 }
 
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("internal error: %s of %s panicked", e.In, e.Stream)
+	text := "internal error: " + e.In
+	if e.Stream != (store.StreamID{}) {
+		text += " of " + e.Stream.String()
+	}
+	if e.Version > 0 {
+		text += fmt.Sprintf(" version %d", e.Version)
+	}
+	if e.Event != "" {
+		text += fmt.Sprintf(" (event %s v%d)", e.Event, e.Schema)
+	}
+	return text + " panicked"
+}
+
+// LogTo logs the panic with its value and its stack.
+func (e *PanicError) LogTo(l *slog.Logger) {
+	l.Error("aggregate panicked", "stream", e.Stream.String(), "in", e.In, "event", e.Event, "schema", e.Schema, "version", e.Version,
+		"panic", e.Value, "stack", string(e.Stack))
 }
 
 // Unwrap makes the error match [ErrInternal].

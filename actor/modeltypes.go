@@ -25,6 +25,8 @@ type Type struct {
 	Schema int `json:"schema"`
 	// Old says that the name is only read any more.
 	Old bool `json:"old,omitempty"`
+	// Becomes is the name that values of an old name have now; empty if they are split.
+	Becomes string `json:"becomes,omitempty"`
 	// Fields are those of the Go type that is written.
 	Fields []Field `json:"fields"`
 }
@@ -57,7 +59,7 @@ func typesOf[T any](types store.Types[T]) []Type {
 		all = append(all, Type{Name: name, Schema: types.Schema(name), Fields: fieldsOf(reflect.TypeOf(zero))})
 	}
 	for _, name := range types.OldNames() {
-		all = append(all, Type{Name: name, Schema: types.Schema(name), Old: true, Fields: []Field{}})
+		all = append(all, Type{Name: name, Schema: types.Schema(name), Old: true, Becomes: types.Becomes(name), Fields: []Field{}})
 	}
 	return all
 }

@@ -48,11 +48,11 @@ func (s *System) State(ctx context.Context, stream store.StreamID, at At) (State
 		return State{}, fmt.Errorf("fold %s: %w", stream, err)
 	}
 	switch {
+	case l.head.Version == 0:
+		return State{}, fmt.Errorf("%s: %w", stream, store.ErrNotFound)
 	case l.head.Version < at.Version && at.Time.IsZero():
 		reason := fmt.Sprintf("%s ends at version %d", stream, l.head.Version)
 		return State{}, &store.InvalidError{What: "version", Value: strconv.FormatUint(at.Version, 10), Reason: reason}
-	case l.head.Version == 0:
-		return State{}, fmt.Errorf("%s: %w", stream, store.ErrNotFound)
 	}
 	return State{Stream: stream, Version: l.head.Version, Position: l.position, Time: l.time, Value: l.instance.value()}, nil
 }

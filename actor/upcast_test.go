@@ -188,10 +188,10 @@ func TestStepThatPanics(t *testing.T) {
 	for _, last := range b.system.History(t.Context(), stream("a"), 1) {
 		err = last
 	}
-	if !errors.Is(err, actor.ErrInternal) || errors.Is(err, store.ErrDamaged) {
+	if !errors.Is(err, actor.ErrInternal) || errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), "upcast of account/a version 2 (event broken v1) panicked") {
 		t.Errorf("the history: %v", err)
 	}
-	if _, err := grown().Upcast(nil, store.MsgPack, stored(t, "broken", 1, brokenV1{})); !errors.Is(err, actor.ErrInternal) {
+	if _, err := grown().Upcast(nil, store.MsgPack, stored(t, "broken", 1, brokenV1{})); !errors.Is(err, actor.ErrInternal) || !strings.Contains(err.Error(), "upcast (event broken v1) panicked") {
 		t.Errorf("upcast: %v", err)
 	}
 	b.must(t, "b", open{Owner: "Bob"})

@@ -8,7 +8,7 @@ import (
 )
 
 // ErrArchived: what is wanted was taken out of the log, and the log was opened
-// without the archive that has it.
+// without the archive that has it, or with another one.
 var ErrArchived = errors.New("archived")
 
 // Archive holds the commits that were taken out of a log, exactly as they were
@@ -43,31 +43,44 @@ type Truncater interface {
 	// commit, chained up to below. The last commit of a stream is never taken
 	// out. Errors:
 	//   - [ErrInvalid]: the stream ends at below, or never was there.
-	//   - [ErrArchived]: the log has no archive.
-	//   - [ErrDamaged]: the archive does not hold all of it, or something else.
+	//   - [ErrArchived]: the log has no archive, or one that does not hold all of it.
+	//   - [ErrDamaged]: the archive holds something else.
 	//   - [ErrUnavailable]: log or archive could not be asked; some of it may be
 	//     taken out.
 	Truncate(ctx context.Context, id StreamID, below Head) error
 }
 
 // ArchivedError says that commits are not in the log any more, and that the log
-// was opened without the archive that they were moved to.
+// was opened without the archive that they were moved to: with none, or with one
+// that does not hold them.
 type ArchivedError struct {
+	// Archive is the archive that was asked and does not hold them; empty if the log
+	// has none.
+	Archive string
 	// Stream is whose commits are missing. The zero StreamID: those of a feed.
 	Stream StreamID
 	// Below is the head that the log's first commit of the stream builds on; zero
 	// for a feed.
 	Below Head
+	// Version is the first that is missing of a stream; 0 without an archive.
+	Version uint64
 	// Sequence is the first that is missing in the total order; 0 for a stream.
 	Sequence uint64
 }
 
 func (e *ArchivedError) Error() string {
-	const how = "this log was opened without that archive (see --archive)"
+	how := "this log was opened without that archive (see --archive)"
+	if e.Archive != "" {
+		how = "the archive " + e.Archive + " does not hold them: is it the right one? (see --archive)"
+	}
 	if e.Stream == (StreamID{}) {
 		return fmt.Sprintf("commits from sequence %d on were moved to an archive: %s", e.Sequence, how)
 	}
-	return fmt.Sprintf("%s up to version %d was moved to an archive: %s", e.Stream, e.Below.Version, how)
+	from := ""
+	if e.Version > 0 {
+		from = fmt.Sprintf(" from version %d", e.Version)
+	}
+	return fmt.Sprintf("events of %s%s up to version %d were moved to an archive: %s", e.Stream, from, e.Below.Version, how)
 }
 
 // Unwrap makes the error match [ErrArchived].
@@ -89,19 +102,21 @@ func joins(c *Commit, id StreamID, head Head) error {
 	return nil
 }
 
-func lacking(id StreamID, head, until Head) error {
-	return &DamageError{
-		Stream: id, Version: head.Version + 1,
-		Reason: fmt.Sprintf("neither log nor archive holds what comes before version %d", until.Version+1),
+// placeOf says where an archive is, for people.
+func placeOf(a Archive) string {
+	if s, ok := a.(fmt.Stringer); ok {
+		return s.String()
 	}
+	return "of this log"
 }
 
 // ReadArchived passes the commits of a stream that come after the head, up to
 // the one that ends at until, from the archive to take, and returns the head
 // that it came to. It is how a [Log] reads on where it was truncated; take may
-// end it with an error, which is returned. An archive that is nil is an
-// [*ArchivedError], one that does not hold all of them an error that matches
-// [ErrDamaged], after those that it holds.
+// end it with an error, which is returned. An archive that is nil, or that does not
+// hold all of them, is an [*ArchivedError], after those that it holds: whether it is
+// the right one, or has lost them, cannot be told here. What was never taken out of
+// the log is the caller's to call damage.
 func ReadArchived(ctx context.Context, a Archive, id StreamID, head, until Head, take func(*Commit) error) (Head, error) {
 	if a == nil {
 		return head, &ArchivedError{Stream: id, Below: until}
@@ -121,10 +136,13 @@ func ReadArchived(ctx context.Context, a Archive, id StreamID, head, until Head,
 			break
 		}
 	}
-	if head != until {
-		return head, lacking(id, head, until)
+	switch {
+	case head == until:
+		return head, nil
+	case head.Version >= until.Version:
+		return head, &DamageError{Stream: id, Version: until.Version + 1, Reason: "the archive ends with another commit than the one that the log goes on from"}
 	}
-	return head, nil
+	return head, &ArchivedError{Archive: placeOf(a), Stream: id, Below: until, Version: head.Version + 1}
 }
 
 // ReadArchivedBetween passes every commit whose sequence is above after and
@@ -148,7 +166,7 @@ func ReadArchivedBetween(ctx context.Context, a Archive, after, before uint64, t
 		after++
 	}
 	if after+1 < before {
-		return after, fmt.Errorf("%w: neither log nor archive holds the commits at sequences %d to %d", ErrDamaged, after+1, before-1)
+		return after, &ArchivedError{Archive: placeOf(a), Sequence: after + 1}
 	}
 	return after, nil
 }

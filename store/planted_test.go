@@ -164,7 +164,7 @@ func readToTheGap(a *altered) {
 	a.read = func(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
 		return func(yield func(*store.Commit, error) bool) {
 			for c, err := range read(ctx, id, after) {
-				if errors.Is(err, store.ErrDamaged) || !yield(c, err) {
+				if errors.Is(err, store.ErrArchived) || !yield(c, err) {
 					return
 				}
 			}

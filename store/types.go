@@ -87,6 +87,17 @@ func (t Types[T]) OldNames() []string {
 	return t.namesThat(func(w *wireType[T]) bool { return w.goType == nil })
 }
 
+// Becomes returns the wire name that values of the last schema version of a name
+// have in this build: itself, unless it was renamed; "" if they are split, or if
+// there is no such name.
+func (t Types[T]) Becomes(name string) string {
+	w := t.byName[name]
+	if w == nil {
+		return ""
+	}
+	return w.schemas[len(w.schemas)-1].becomes
+}
+
 // Origins returns the wire names under which values may be stored that become
 // values of the given names, sorted: these themselves, older names of theirs, and
 // all names of which a version is split.

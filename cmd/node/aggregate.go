@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -110,7 +111,11 @@ func newAggregateHistory(s *Session) *cobra.Command {
 			if changes {
 				show = s.printChanges
 			}
-			if err := show(cmd.Context(), client, stream, when); err != nil {
+			err = s.reaches(cmd.Context(), client, stream, when)
+			if err == nil {
+				err = show(cmd.Context(), client, stream, when)
+			}
+			if err != nil {
 				return s.aggregateFailure(cmd.Context(), client, stream, when, err)
 			}
 			return nil
@@ -120,6 +125,19 @@ func newAggregateHistory(s *Session) *cobra.Command {
 	cmd.Flags().BoolVar(&changes, "changes", false, changesHelp)
 	perCall(cmd, "at", "changes")
 	return cmd
+}
+
+// reaches refuses a version beyond the stream's end, as aggregate get does. What
+// else hinders the fold does not hinder who looks at the events.
+func (s *Session) reaches(ctx context.Context, client *gateway.Client, stream store.StreamID, at actor.At) error {
+	if at.Version == 0 {
+		return nil
+	}
+	_, err := request(ctx, s, func(ctx context.Context) (gateway.State, error) { return client.State(ctx, stream, at) })
+	if errors.Is(err, store.ErrInvalid) {
+		return err
+	}
+	return nil
 }
 
 func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stream store.StreamID, at actor.At) error {

@@ -54,7 +54,7 @@ intervals (four minutes, unless configured).`,
 		if err := a.check(cmd, s, args); err != nil {
 			return err
 		}
-		ok, err := s.agree(cmd.Context(), agreed, s.Namespace(), "move %s to %s, out of the log of %s", a.what(), a.to, s.Namespace())
+		ok, err := s.agree(cmd.Context(), agreed, s.Namespace(), "move %s to %s, out of the log of %s; nodes and commands without --archive %s cannot read them from then on", a.what(), a.to, s.Namespace(), a.to)
 		if !ok {
 			return err
 		}

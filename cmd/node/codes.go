@@ -197,8 +197,8 @@ var kinds = []kind{
 	},
 	{
 		code: gateway.CodeArchived, exit: exitFailure, errs: []error{store.ErrArchived},
-		meaning: "it needs events that were moved to an archive, which this process was not told of",
-		advice:  "name the archive, of nodes and commands alike: --archive DIR, or --archive nats:BUCKET",
+		meaning: "it needs events that were moved to an archive, and this process was told of none, or of one without them",
+		advice:  "name the archive that has them, of nodes and commands alike: --archive DIR, or --archive nats:BUCKET; restore from a backup only if it is lost",
 	},
 	{
 		code: gateway.CodeDamaged, exit: exitFailure, errs: []error{store.ErrDamaged},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
 )
 
@@ -84,6 +85,9 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	}
 	if !s.prepared { // cobra's own complaint about the command line
 		return &Failure{Code: codeUsage, Exit: exitUsage, What: err.Error(), Fix: "see: " + s.app.Name + " --help", Err: err}
+	}
+	if p, ok := errors.AsType[*actor.PanicError](err); ok { // in this process: no node has logged it
+		p.LogTo(s.Logger().With("err", err))
 	}
 	if f := s.noNamespaceAnswered(ctx, err); f != nil {
 		return f

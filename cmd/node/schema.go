@@ -142,7 +142,7 @@ func (s *Session) printFields(types []wireType) error {
 	g := s.grid("KIND", "NAME", "SCHEMA", "FIELD", "GO TYPE")
 	for _, t := range types {
 		if len(t.Fields) == 0 {
-			g.add(t.Kind, t.Name, t.Schema, "", "")
+			g.add(t.Kind, t.Name, t.Schema, t.fate(), "")
 		}
 		for i, f := range t.Fields {
 			if i == 0 {
@@ -153,6 +153,17 @@ func (s *Session) printFields(types []wireType) error {
 		}
 	}
 	return g.render("")
+}
+
+// fate says what is made of an old name when it is read.
+func (t wireType) fate() string {
+	switch {
+	case !t.Old:
+		return ""
+	case t.Becomes == "":
+		return "(old: is split into others, or dropped)"
+	}
+	return "(old: is read as " + t.Becomes + ")"
 }
 
 // noApplication is the failure of what needs the application's own types.

@@ -48,7 +48,7 @@ func (s *Session) tooEarly(ctx context.Context, client *gateway.Client, stream s
 			Code: gateway.CodeNotFound, Exit: exitNotFound, Err: err,
 			What: fmt.Sprintf("%s had no events at %s", stream, at.Time.Format(time.RFC3339Nano)),
 			Why:  "its first event is of " + begin,
-			Fix:  "name that time or a later one: --at " + begin,
+			Fix:  "name that time or a later one: " + begin,
 		}
 	}
 	return err

@@ -65,6 +65,9 @@ func Open(ctx context.Context, config Config) (*Archive, error) {
 // Close closes the files. Who still reads fails.
 func (a *Archive) Close() error { return a.files.close() }
 
+// Empty reports whether nothing of the namespace was archived there.
+func (a *Archive) Empty() bool { return len(a.current().segments) == 0 }
+
 // String says where the archive is kept, for people.
 func (a *Archive) String() string { return a.config.Vault.String() }
 

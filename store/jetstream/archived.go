@@ -42,38 +42,50 @@ func (r *reading) overtaken(ctx context.Context, end *message) error {
 // readArchived yields what the archive holds from the head to until, which m
 // builds on or is.
 func (r *reading) readArchived(ctx context.Context, until store.Head, m *message) error {
-	archive, err := r.log.archive(ctx)
-	if errors.Is(err, errNoArchive) {
-		return r.damaged(m, fmt.Sprintf("the log has nothing between it and version %d, and was never truncated", until.Version))
-	}
-	if err != nil {
-		return err
-	}
-	_, err = store.ReadArchived(ctx, archive, r.id, r.head, until, func(c *store.Commit) error {
+	_, err := store.ReadArchived(ctx, r.log.cfg.Archive, r.id, r.head, until, func(c *store.Commit) error {
 		r.next = c.Sequence + 1
 		return r.deliver(c, c.Sequence)
 	})
+	if err = r.log.judge(ctx, err); errors.Is(err, errNeverTruncated) {
+		return r.damaged(m, fmt.Sprintf("the log has nothing between it and version %d, and was never truncated", until.Version))
+	}
 	if damage := (*store.DamageError)(nil); errors.As(err, &damage) && damage.Sequence == 0 {
 		damage.Sequence = r.placeOf(m)
 	}
 	return err
 }
 
-// archive returns the log's archive. It is nil if there is none and the log was
-// truncated; [errNoArchive] if it never was, so that what is missing is damage.
-func (l *Log) archive(ctx context.Context) (store.Archive, error) {
-	if l.cfg.Archive != nil {
-		return l.cfg.Archive, nil
+// judge returns what it means that commits are not where they are read from. That
+// an archive is missing, or does not hold them, is [errNeverTruncated] of a log that
+// never was, so that what is missing is damage.
+func (l *Log) judge(ctx context.Context, err error) error {
+	if !errors.Is(err, store.ErrArchived) {
+		return err
 	}
-	truncated, err := l.isTruncated(ctx)
-	if err == nil && !truncated {
-		err = errNoArchive
+	truncated, asked := l.isTruncated(ctx)
+	switch {
+	case asked != nil:
+		return asked
+	case !truncated:
+		return errNeverTruncated
 	}
-	return nil, err
+	return err
 }
 
-// errNoArchive says that commits are missing from a log that was never truncated.
-var errNoArchive = fmt.Errorf("%w: the log does not have it, and was never truncated", store.ErrDamaged)
+// errNeverTruncated says that commits are missing from a log that was never truncated.
+var errNeverTruncated = fmt.Errorf("%w: the log does not have it, and was never truncated", store.ErrDamaged)
+
+// unfit says why the archive that a truncated log is opened with cannot have what
+// was taken out of it; empty if it may.
+func unfit(a store.Archive) string {
+	if a == nil {
+		return "the log was truncated to an archive, and is opened without it"
+	}
+	if e, ok := a.(interface{ Empty() bool }); ok && e.Empty() {
+		return "the log was truncated to an archive, and this one holds nothing of it"
+	}
+	return ""
+}
 
 // held is a message that came beyond the next sequence.
 type held struct {
@@ -91,17 +103,13 @@ func (d *line) release() (*nats.Msg, delivery) {
 
 // readArchived passes what comes before the message that is held to take, which may end it.
 func (d *line) readArchived(ctx context.Context, take func(*store.Commit) error) error {
-	archive, err := d.log.archive(ctx)
-	if errors.Is(err, errNoArchive) {
-		return fmt.Errorf("%w: the server does not deliver the commits at sequences %d to %d", store.ErrDamaged, d.sequence+1, d.held.at.sequence-1)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = store.ReadArchivedBetween(ctx, archive, d.sequence, d.held.at.sequence, func(c *store.Commit) error {
+	_, err := store.ReadArchivedBetween(ctx, d.log.cfg.Archive, d.sequence, d.held.at.sequence, func(c *store.Commit) error {
 		d.sequence = c.Sequence
 		return take(c)
 	})
+	if err = d.log.judge(ctx, err); errors.Is(err, errNeverTruncated) {
+		return fmt.Errorf("%w: the server does not deliver the commits at sequences %d to %d", store.ErrDamaged, d.sequence+1, d.held.at.sequence-1)
+	}
 	return err
 }
 

@@ -301,10 +301,11 @@ func TestFeedNoticesGaps(t *testing.T) {
 		{"out of order", []d{{1, 1}, {3, 3}, {2, 2}}, []uint64{1}, store.ErrUnavailable},
 		{"delivered again", []d{{1, 1}, {2, 2}, {1, 3}, {2, 4}, {3, 5}}, []uint64{1, 2, 3}, nil},
 		{"another consumer", []d{{1, 1}, {2, 2}, {1, 1}}, []uint64{1, 2}, store.ErrUnavailable},
-		{"the server passes over one", []d{{1, 1}, {3, 2}}, []uint64{1}, store.ErrDamaged},
-		{"the server passes over the first", []d{{2, 1}}, nil, store.ErrDamaged},
+		{"the server passes over one", []d{{1, 1}, {3, 2}}, []uint64{1}, store.ErrArchived},
+		{"the server passes over the first", []d{{2, 1}}, nil, store.ErrArchived},
 	} {
 		l := &Log{cfg: Config{Archive: &storetest.Shelf{}}.withDefaults(), names: newNames("ns", defaultPartitions, 1)}
+		l.truncated.Store(true)
 		f := &feed{line: line{log: l}}
 		for _, d := range c.deliveries {
 			if f.failure == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,8 @@ type Log struct {
 	names    names
 	replicas int
 	keeps    bool // the commands
+
+	truncated atomic.Bool // known to have been, for which there is no way back
 
 	inbox   *inbox
 	link    *link
@@ -55,6 +58,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		return nil, fmt.Errorf("open log of %s: %w", cfg.Namespace, err)
 	}
 	l.replicas, l.keeps = made.replicas, made.keeps
+	l.truncated.Store(made.truncated)
 	if l.inbox, err = newInbox(cfg.Conn); err != nil {
 		return nil, fmt.Errorf("open log of %s: %w: %w", cfg.Namespace, store.ErrUnavailable, err)
 	}
@@ -62,8 +66,8 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if made.created {
 		l.spread(ctx)
 	}
-	if made.truncated && cfg.Archive == nil {
-		cfg.Logger.Warn("the log was truncated to an archive, and is opened without it", "namespace", cfg.Namespace)
+	if reason := unfit(cfg.Archive); made.truncated && reason != "" {
+		cfg.Logger.Warn(reason, "namespace", cfg.Namespace)
 	}
 	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
 		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)

@@ -158,8 +158,15 @@ func (l *Log) command(ctx context.Context, subject string, request []byte) error
 
 // isTruncated reports whether commits were ever taken out of the log.
 func (l *Log) isTruncated(ctx context.Context) (bool, error) {
+	if l.truncated.Load() {
+		return true, nil
+	}
 	config, err := l.orderSettings(ctx)
-	return err == nil && config.Metadata[metaTruncated] != "", err
+	if err != nil || config.Metadata[metaTruncated] == "" {
+		return false, err
+	}
+	l.truncated.Store(true)
+	return true, nil
 }
 
 func (l *Log) orderSettings(ctx context.Context) (config natsjs.StreamConfig, err error) {

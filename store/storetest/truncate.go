@@ -19,7 +19,7 @@ var truncateCases = []testCase{
 	{"twice", "truncating again, or less, changes nothing", truncateTwice},
 	{"never the last", "the last commit of a stream stays, and so does what no head of the stream names", truncateLast},
 	{"nothing unproven", "what the archive does not hold stays in the log", truncateUnproven},
-	{"archive that lost a commit", "what neither log nor archive holds is damage, and nothing behind it is yielded", truncateLost},
+	{"archive that lost a commit", "what the archive does not hold any more, or never did, is not passed over: the error says which archive was asked", truncateLost},
 	{"archive away", "an archive that cannot be asked is unavailable, not damage, and nothing behind it is yielded", truncateAway},
 	{"without the archive", "a log that was opened without the archive says so where it needs it, and only there", truncateBare},
 }
@@ -279,7 +279,7 @@ func truncateUnproven(t *testing.T, s Store) {
 		s.Shelf.Put(w.stored[:3]...)
 		s.Shelf.Lose(w.stored[i].Sequence)
 		err := s.Truncate(contextOf(t), w.id, w.stored[2].Head())
-		wantError(t, "truncation to an archive that lacks a commit", err, store.ErrDamaged)
+		wantError(t, "truncation to an archive that lacks a commit", err, store.ErrArchived)
 		w.check(t)
 	}
 	s.Shelf.Away(true)
@@ -297,10 +297,13 @@ func truncateLost(t *testing.T, s Store) {
 	for i := range 4 {
 		s.Shelf.Lose(w.stored[i].Sequence)
 		got, err := readAll(contextOf(t), s.Log, w.id, store.Head{})
-		wantDamage(t, err, w.id)
-		wantCommits(t, "what stands before the damage", got, w.stored[:i])
+		var archived *store.ArchivedError
+		if !errors.As(err, &archived) || archived.Stream != w.id || archived.Version != w.stored[i].After.Version+1 || archived.Archive == "" || errors.Is(err, store.ErrDamaged) {
+			t.Fatalf("read with an archive that lacks commit %d: %v, want an ArchivedError that names the archive and the version", i, err)
+		}
+		wantCommits(t, "what stands before the gap", got, w.stored[:i])
 		feed := follow(t, s.Log, store.Follow{})
-		wantCommits(t, "what the feed delivers before the damage", untilError(t, feed, store.ErrDamaged), w.stored[:i])
+		wantCommits(t, "what the feed delivers before the gap", untilError(t, feed, store.ErrArchived), w.stored[:i])
 		s.Shelf.Put(w.stored[i])
 	}
 	w.check(t)
