@@ -75,16 +75,15 @@ func (l *Log) judge(ctx context.Context, err error) error {
 // errNeverTruncated says that commits are missing from a log that was never truncated.
 var errNeverTruncated = fmt.Errorf("%w: the log does not have it, and was never truncated", store.ErrDamaged)
 
-// unfit says why the archive that a truncated log is opened with cannot have what
-// was taken out of it; empty if it may.
-func unfit(a store.Archive) string {
-	if a == nil {
-		return "the log was truncated to an archive, and is opened without it"
+// warnOfArchive says so if the archive that a truncated log is opened with cannot
+// have what was taken out of it.
+func (l *Log) warnOfArchive() {
+	switch e, tells := l.cfg.Archive.(interface{ Empty() bool }); {
+	case l.cfg.Archive == nil:
+		l.cfg.Logger.Warn("the log was truncated to an archive, and is opened without it", "namespace", l.cfg.Namespace)
+	case tells && e.Empty():
+		l.cfg.Logger.Warn("the log was truncated to an archive, and this one holds nothing of it", "namespace", l.cfg.Namespace)
 	}
-	if e, ok := a.(interface{ Empty() bool }); ok && e.Empty() {
-		return "the log was truncated to an archive, and this one holds nothing of it"
-	}
-	return ""
 }
 
 // held is a message that came beyond the next sequence.

@@ -66,8 +66,8 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	if made.created {
 		l.spread(ctx)
 	}
-	if reason := unfit(cfg.Archive); made.truncated && reason != "" {
-		cfg.Logger.Warn(reason, "namespace", cfg.Namespace)
+	if made.truncated {
+		l.warnOfArchive()
 	}
 	if most := cfg.Conn.MaxPayload(); most < store.MaxCommitBytes+maxHeaderBytes {
 		cfg.Logger.Warn("the server's maximum payload limits commits", "namespace", cfg.Namespace, "max_payload", most)
