@@ -165,7 +165,7 @@ func verifyTogether(ctx context.Context, log store.Log, f *Findings, progress fu
 		}
 		return true, nil
 	})
-	if errors.Is(err, store.ErrDamaged) {
+	if errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrArchived) {
 		f.blame("log and archive: %v", err)
 		return nil
 	}

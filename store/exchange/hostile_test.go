@@ -125,7 +125,7 @@ func TestHostileFiles(t *testing.T) {
 			t.Parallel()
 			for _, dry := range []bool{true, false} {
 				to := store.NewMemory(store.MemoryConfig{})
-				_, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: to, DryRun: dry}, file(test.lines))
+				_, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: to, DryRun: dry, AtOnce: 1}, file(test.lines)) // one at once: the first fault is told
 				at, is := errors.AsType[*exchange.LineError](err)
 				if !is || at.Line != test.line || !errors.Is(err, test.want) {
 					t.Fatalf("dry run %v: got %v, want line %d and %v", dry, err, test.line, test.want)
