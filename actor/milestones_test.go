@@ -178,11 +178,11 @@ func TestAFoldLeavesPastSnapshotsBehind(t *testing.T) {
 // slowPasts takes its time for each past snapshot.
 type slowPasts struct {
 	store.PastSnapshots
-	saved int
+	saved atomic.Int64
 }
 
 func (s *slowPasts) SavePast(ctx context.Context, mark uint64, snap *store.Snapshot) error {
-	s.saved++
+	s.saved.Add(1)
 	time.Sleep(1500 * time.Millisecond)
 	return s.PastSnapshots.SavePast(ctx, mark, snap)
 }
@@ -201,8 +201,8 @@ func TestAnActivationDoesNotWaitForThePast(t *testing.T) {
 		defer b.stop()
 		began := time.Now()
 		b.must(t, "a", deposit{Cents: 1})
-		if took := time.Since(began); took > 5*time.Second || slow.saved == 0 {
-			t.Errorf("the activation took %s, with %d past snapshots", took, slow.saved)
+		if took := time.Since(began); took > 5*time.Second || slow.saved.Load() == 0 {
+			t.Errorf("the activation took %s, with %d past snapshots", took, slow.saved.Load())
 		}
 	})
 }

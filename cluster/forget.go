@@ -24,3 +24,20 @@ func Forget(ctx context.Context, conn *nats.Conn, namespace string) error {
 	}
 	return nil
 }
+
+// FirstEpoch returns the epoch that all of the namespace's directory are above, 0
+// if it has no directory: the one that is made then begins at the present time.
+func FirstEpoch(ctx context.Context, conn *nats.Conn, namespace string) (uint64, error) {
+	b, err := newNATSBucket(conn, namespace)
+	if err != nil {
+		return 0, err
+	}
+	stream, err := b.js.Stream(ctx, b.stream)
+	if errors.Is(err, natsjs.ErrStreamNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("look at the directory of %s: %w", namespace, err)
+	}
+	return stream.CachedInfo().Config.FirstSeq, nil
+}

@@ -29,6 +29,13 @@ func TestForget(t *testing.T) {
 		if err := b.create(t.Context(), 1, true); err != nil {
 			t.Fatal(err)
 		}
+		first, err := FirstEpoch(t.Context(), conn, namespace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if revision, err := b.write(t.Context(), "pin.1", []byte("a"), 0, 0); err != nil || first == 0 || revision < first {
+			t.Errorf("the first revision of %s is %d, %v; its epochs begin at %d", namespace, revision, err, first)
+		}
 		if namespace == "other" {
 			if err := Forget(t.Context(), conn, "bank"); err != nil {
 				t.Fatal(err)
@@ -44,5 +51,8 @@ func TestForget(t *testing.T) {
 	}
 	if there, err := b.exists(t.Context()); there || err != nil {
 		t.Errorf("the forgotten directory is there: %v, %v", there, err)
+	}
+	if first, err := FirstEpoch(t.Context(), conn, "bank"); first != 0 || err != nil {
+		t.Errorf("the forgotten directory begins at %d, %v", first, err)
 	}
 }

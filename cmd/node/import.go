@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
 	"github.com/annals-go/annals/store/jetstream"
@@ -64,9 +65,13 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	if err != nil {
 		return err
 	}
+	epoch, err := s.firstEpoch(ctx)
+	if err != nil {
+		return err
+	}
 	in, progress := &countedReader{Reader: file}, s.progress()
 	count, err := exchange.Import(ctx, exchange.ImportConfig{
-		Log: log, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun,
+		Log: log, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
 		Progress: func(c exchange.Count) {
 			progress.show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
 		},
@@ -76,6 +81,15 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 		return err
 	}
 	return s.printImport(i, count)
+}
+
+// firstEpoch is where the leases of the namespace count from.
+func (s *Session) firstEpoch(ctx context.Context) (uint64, error) {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return cluster.FirstEpoch(ctx, conn, s.Namespace())
 }
 
 func (s *Session) openToImport(ctx context.Context, i *importing) (store.Log, error) {

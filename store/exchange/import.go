@@ -29,6 +29,11 @@ type ImportConfig struct {
 	// DryRun reads and checks the file, compares it with what its streams hold
 	// already, and appends nothing.
 	DryRun bool
+	// MaxEpoch is the highest epoch that a commit is stored with, for a namespace
+	// whose leases count from there: a commit with a higher one would tell every owner
+	// that a later one has written. It must be the same each time. Default 0: epochs
+	// are stored as they are.
+	MaxEpoch uint64
 	// Progress, if not nil, is called now and then, by one goroutine at a time.
 	Progress func(Count)
 }
@@ -177,15 +182,29 @@ func (i *importer) store(ctx context.Context, c *store.Commit, after store.Head,
 		return after, outOfOrder("version %d comes again, or too late: the stream is at version %d", c.After.Version+1, after.Version)
 	}
 	c.After = after
+	put := i.put
 	if i.DryRun {
-		return rehearsing.append(ctx, c)
+		put = rehearsing.append
 	}
-	head, err := i.Log.Append(ctx, c)
-	if errors.Is(err, store.ErrConflict) {
-		return after, fmt.Errorf("%w: %w", ErrOtherEvents, err)
+	epoch := c.Epoch
+	if i.MaxEpoch > 0 {
+		c.Epoch = min(epoch, i.MaxEpoch)
+	}
+	head, err := put(ctx, c)
+	if errors.Is(err, ErrOtherEvents) && c.Epoch != epoch {
+		c.Epoch = epoch // the log may be the one that the file came from
+		head, err = put(ctx, c)
 	}
 	if archived, is := errors.AsType[*store.ArchivedError](err); is {
 		return after, archived // that the outcome is unknown says nothing here: an import is repeated
+	}
+	return head, err
+}
+
+func (i *importer) put(ctx context.Context, c *store.Commit) (store.Head, error) {
+	head, err := i.Log.Append(ctx, c)
+	if errors.Is(err, store.ErrConflict) {
+		return c.After, fmt.Errorf("%w: %w", ErrOtherEvents, err)
 	}
 	return head, err
 }

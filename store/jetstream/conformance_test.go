@@ -28,6 +28,9 @@ func TestConformance(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
+			if testing.Short() && c.config.LogStreams > 1 && c.servers == &cluster {
+				t.Skip("SKIPPED, NOT PASSED: -short leaves out four log streams on three servers, whose hundreds of Raft groups the race detector cannot carry on two cores")
+			}
 			storetest.Run(t, storetest.Harness{Open: func(t *testing.T) storetest.Store {
 				return openStore(t, c.servers, c.config)
 			}})
