@@ -227,3 +227,28 @@ func TestExportStopsWhenNobodyReads(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A namespace whose leases count from an earlier time than those of the file gets
+// no epoch above its own; the one that the file came from keeps what it has.
+func TestEpochsOfAnotherNamespace(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t, store.MsgPack).fill() // with epochs up to 2
+	all := lines(t, w.log, exchange.JSONLines)
+	to := store.NewMemory(store.MemoryConfig{})
+	for _, log := range []store.Log{to, to, w.log} {
+		for _, dry := range []bool{true, false} {
+			if _, err := exchange.Import(t.Context(), exchange.ImportConfig{Log: log, MaxEpoch: 1, DryRun: dry}, file(all)); err != nil {
+				t.Fatalf("dry run %v: %v", dry, err)
+			}
+		}
+	}
+	highest := func(log store.Log) (epoch uint64) {
+		for _, c := range commits(t, log) {
+			epoch = max(epoch, c.Epoch)
+		}
+		return epoch
+	}
+	if got, was := highest(to), highest(w.log); got != 1 || was != 2 {
+		t.Errorf("the highest epoch is %d, of %d", got, was)
+	}
+}
