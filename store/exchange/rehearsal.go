@@ -48,6 +48,7 @@ func (r *rehearsal) append(ctx context.Context, c *store.Commit) (store.Head, er
 		r.grown[c.Stream] = true
 		return would, nil
 	case has.Hash != would.Hash:
+		delete(r.ahead, c.Stream) // whoever asks again, asks for the same place
 		return c.After, fmt.Errorf("%w: those from version %d on are others in the log", ErrOtherEvents, c.After.Version+1)
 	}
 	return has, nil
