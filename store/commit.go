@@ -60,6 +60,12 @@ type Commit struct {
 	// side by side.
 	Events []Event
 
+	// Rests are the keys of the personal data that the writer's state was folded
+	// from. They are not stored. A log that keeps personal data apart refuses the
+	// commit with [ErrErased] if one of them is erased, so that nobody writes down
+	// again what was forgotten.
+	Rests []KeyRef
+
 	// Sequence is the commit's place in the total order of the log, from 1: what
 	// positions are made of.
 	Sequence uint64
@@ -97,6 +103,9 @@ type Command struct {
 	// Schema is the version of the command's schema that Data is written in, from
 	// 1; 0 without Data.
 	Schema int
+	// Personal are the parts of Data that are about persons. They are not stored:
+	// what is, has these parts sealed.
+	Personal []Personal
 }
 
 // Limits of the texts that travel with a command, in bytes.
@@ -116,6 +125,9 @@ type Event struct {
 	Command int
 	// Data is the event's encoded value. It belongs to the commit.
 	Data []byte
+	// Personal are the parts of Data that are about persons. They are not stored:
+	// what is, has these parts sealed (package privacy).
+	Personal []Personal
 }
 
 // Head returns the head of the stream with c as its last commit. c must be a
@@ -150,7 +162,9 @@ type Recorded[E any] struct {
 	// Epoch is that of the lease under which it was stored; 0 without a lease.
 	Epoch   uint64
 	Command Command
-	Data    E
+	// Personal are the parts of the stored data that are about persons.
+	Personal []Personal
+	Data     E
 }
 
 // Recorded yields the commit's events in order. c must be a stored one. The
@@ -172,6 +186,7 @@ func (c *Commit) Recorded() iter.Seq[Recorded[[]byte]] {
 				Time:     c.Time,
 				Epoch:    c.Epoch,
 				Command:  c.Commands[e.Command],
+				Personal: e.Personal,
 				Data:     e.Data,
 			}
 			nth++
@@ -201,6 +216,6 @@ func eventID(s StreamID, command string, nth int) uuid.UUID {
 func WithData[D, E any](r Recorded[D], data E) Recorded[E] {
 	return Recorded[E]{
 		Stream: r.Stream, Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type,
-		Schema: r.Schema, Time: r.Time, Epoch: r.Epoch, Command: r.Command, Data: data,
+		Schema: r.Schema, Time: r.Time, Epoch: r.Epoch, Command: r.Command, Personal: r.Personal, Data: data,
 	}
 }

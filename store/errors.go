@@ -28,6 +28,9 @@ var (
 	ErrAhead = errors.New("ahead of the log")
 	// ErrUnknownType: a wire name or schema version that this build does not know.
 	ErrUnknownType = errors.New("unknown type")
+	// ErrErased: personal data that a writer's state rests on were erased since it
+	// was loaded; nothing was stored. Loading it again settles that.
+	ErrErased = errors.New("personal data were erased")
 	// ErrNotFound: there is no such thing.
 	ErrNotFound = errors.New("not found")
 )

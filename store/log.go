@@ -19,6 +19,8 @@ type Log interface {
 	//   - [ErrRefused] ([*RefusedError]): not stored and never will be.
 	//   - [ErrUnknown] ([*UnknownError]): ctx ended before the outcome was definite,
 	//     or the commit is stored and ctx ended before its place was known.
+	//   - [ErrErased]: personal data that the writer's state rests on (c.Rests) were
+	//     erased; not stored. Load the stream again.
 	//
 	// A lost acknowledgement is resolved by sending the identical commit again
 	// until the answer is definite; the expectation makes that safe for ever.
@@ -111,6 +113,9 @@ type Snapshot struct {
 	Schema int
 	// State is the encoded state.
 	State []byte
+	// Keys are those of all personal data that were folded into the state. A store
+	// that keeps personal data apart seals the state under all of them.
+	Keys []KeyRef
 	// Memory is what the owner of the stream remembers beside the state, such
 	// as the results of recent commands.
 	Memory []byte
