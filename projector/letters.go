@@ -11,7 +11,8 @@ import (
 )
 
 // DeadLetters returns the streams that are parked for the view's models, the
-// oldest parking first. It asks the log how many events wait in each.
+// oldest parking first. It asks the log how many events wait in each. After an order
+// of unknown outcome they are as they are stored.
 //
 // Errors, as of all that follow: [ErrNoView], [ErrElsewhere] where the view does
 // not run, [ErrTimeout] if its models are not open before ctx ends,
