@@ -167,7 +167,7 @@ func TestASkipOfUnknownOutcomeElsewhere(t *testing.T) {
 			}
 			for name, g := range map[string]*projector.Group{"there": there, "at the home": x.home(view.Name)} {
 				if now, err := g.Letter(soon(t), view.Name, l.ID); err != nil || now.At != 3 {
-					t.Errorf("%s the letter of worker %s is %+v, %v; want it to wait at 3", name, l.Worker, now, err)
+					t.Errorf("%s the letter of worker %s waits at %d, %v; want 3", name, l.Worker, now.At, err)
 				}
 			}
 		}
