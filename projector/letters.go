@@ -11,15 +11,16 @@ import (
 )
 
 // DeadLetters returns the streams that are parked for the view's models, the
-// oldest parking first. It asks the log how many events wait in each.
+// oldest parking first. It asks the log how many events wait in each. After an order
+// of unknown outcome they are as they are stored.
 //
 // Errors, as of all that follow: [ErrNoView], [ErrElsewhere] where the view does
 // not run, [ErrTimeout] if its models are not open before ctx ends,
 // [store.ErrUnavailable].
 func (g *Group) DeadLetters(ctx context.Context, view string) ([]DeadLetter, error) {
 	var all []*addressed
-	err := g.eachWorker(ctx, view, func(w *worker) {
-		for _, l := range w.letters {
+	err := g.eachWorker(ctx, view, func(w *worker, m remembered) {
+		for _, l := range m.letters {
 			all = append(all, &addressed{w, *l})
 		}
 	})
@@ -146,8 +147,8 @@ func (g *Group) Skip(ctx context.Context, view, id string, at uint64, reason, by
 // of their positions. The errors are those of [Group.DeadLetters].
 func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
 	var all []Skipped
-	err := g.eachWorker(ctx, view, func(w *worker) {
-		for _, s := range w.skipped {
+	err := g.eachWorker(ctx, view, func(_ *worker, m remembered) {
+		for _, s := range m.skipped {
 			all = append(all, s)
 		}
 	})
@@ -211,8 +212,9 @@ func (a *addressed) counted(ctx context.Context) (DeadLetter, error) {
 }
 
 // eachWorker calls look, with the lock held, for each worker of each model of the
-// view that is open, once the live one is.
-func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker)) error {
+// view that is open, once the live one is, with what is known to be stored of its
+// letters.
+func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker, m remembered)) error {
 	f, err := g.family(view)
 	if err != nil {
 		return err
@@ -224,21 +226,22 @@ func (g *Group) eachWorker(ctx context.Context, view string, look func(w *worker
 		if err := p.readAway(ctx); err != nil {
 			return err
 		}
-		p.mu.Lock()
-		if p.isOpen() {
-			for _, w := range p.workers {
-				look(w)
+		err := p.consult(ctx, p.workers, func(w *worker, m remembered) {
+			if p.isOpen() {
+				look(w, m)
 			}
+		})
+		if err != nil {
+			return err
 		}
-		p.mu.Unlock()
 	}
 	return nil
 }
 
 // letter finds the one of that id.
 func (g *Group) letter(ctx context.Context, view, id string) (found *addressed, err error) {
-	err = g.eachWorker(ctx, view, func(w *worker) {
-		if l := w.byID(id); l != nil {
+	err = g.eachWorker(ctx, view, func(w *worker, m remembered) {
+		if l := m.byID(id); l != nil {
 			found = &addressed{w, *l}
 		}
 	})
@@ -257,24 +260,25 @@ func (g *Group) Letter(ctx context.Context, view, id string) (DeadLetter, error)
 	if err != nil {
 		return DeadLetter{}, err
 	}
-	a := f.posted(id)
-	if a == nil {
-		if a, err = g.letter(ctx, view, id); err != nil {
-			return DeadLetter{}, err
-		}
+	a, err := f.posted(ctx, id)
+	if err == nil && a == nil {
+		a, err = g.letter(ctx, view, id)
+	}
+	if err != nil {
+		return DeadLetter{}, err
 	}
 	return a.counted(ctx)
 }
 
 // posted finds the letter of that id with the workers that do their work by themselves
 // here, nil if none of them has it.
-func (f *family) posted(id string) *addressed {
+func (f *family) posted(ctx context.Context, id string) (*addressed, error) {
 	for _, o := range f.outposts {
-		if a := o.letter(id); a != nil {
-			return a
+		if a, err := o.letter(ctx, id); a != nil || err != nil {
+			return a, err
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // reachable finds the letter of that id if its worker is in this group.
@@ -283,8 +287,8 @@ func (g *Group) reachable(ctx context.Context, view, id string) (*addressed, err
 	if err != nil {
 		return nil, err
 	}
-	if a := f.posted(id); a != nil {
-		return a, nil
+	if a, err := f.posted(ctx, id); a != nil || err != nil {
+		return a, err
 	}
 	a, err := g.letter(ctx, view, id)
 	switch {

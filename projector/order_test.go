@@ -172,3 +172,53 @@ func TestASkipThatIsAskedForTwice(t *testing.T) {
 		}
 	})
 }
+
+// A skip is stored, and the worker does not hear of it: whoever is told that the outcome
+// is not known finds at once what it was, though the worker begins again later.
+func TestASkipOfUnknownOutcomeIsLookedUp(t *testing.T) {
+	t.Parallel()
+	for name, kind := range map[string]fault{"stored": unheard, "not stored": lost} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := counter("a")
+				h := newHospital(t, place{a, 2}, place{a, 3})
+				kept := newTableStore()
+				var next atomic.Int64 // the fault of the next commit
+				kept.faults = &faults{onCommit: func(projector.View, projector.Checkpoint, []projector.Document) fault {
+					return fault(next.Swap(int64(none)))
+				}}
+				g := newGroup(t, projector.Config{Log: h.log, Store: kept, Projections: []projector.Definition{h.view}})
+				running(t, g)
+				if err := g.Wait(soon(t), "histories", h.writer.append(a, added{1}, added{2}, added{3})); err != nil {
+					t.Fatal(err)
+				}
+				l := onlyLetter(t, g, "histories")
+				next.Store(int64(kind))
+				began := time.Now()
+				if _, err := g.Skip(soon(t), "histories", l.ID, 2, "it is ill", "me"); !errors.Is(err, store.ErrUnknown) {
+					t.Fatalf("skip: %v", err)
+				}
+				at, skips := uint64(2), 0
+				if kind == unheard {
+					at, skips = 3, 1
+				}
+				now := onlyLetter(t, g, "histories")
+				one, err := g.Letter(soon(t), "histories", l.ID)
+				skipped, errSkipped := g.Skipped(soon(t), "histories")
+				if now.At != at || one.At != at || len(skipped) != skips || err != nil || errSkipped != nil {
+					t.Errorf("the letter waits at %d, or at %d, %v; skipped are %+v, %v; want version %d, %d skipped", now.At, one.At, err, skipped, errSkipped, at, skips)
+				}
+				if time.Since(began) > 0 {
+					t.Error("the worker has begun again by now: this shows nothing")
+				}
+				if _, err := g.Skip(soon(t), "histories", l.ID, 2, "it is ill", "me"); errors.Is(err, store.ErrConflict) != (kind == unheard) {
+					t.Errorf("skipped once more: %v", err)
+				}
+				h.healed()
+				wantReleased(t, g, now)
+				agreesWithHistories(t, h.fixture, g, h.view)
+			})
+		})
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 )
 
@@ -186,18 +188,21 @@ func (o *outpost) stopped(ctx context.Context) error {
 }
 
 // letter finds the one of that id, nil if it is not of this worker.
-func (o *outpost) letter(id string) *addressed {
+func (o *outpost) letter(ctx context.Context, id string) (found *addressed, err error) {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, p := range o.running {
-		p.mu.Lock()
-		l := p.workers[o.nth].byID(id)
-		p.mu.Unlock()
-		if l != nil {
-			return &addressed{p.workers[o.nth], *l}
+	running := slices.Collect(maps.Values(o.running))
+	o.mu.Unlock()
+	for _, p := range running {
+		err := p.consult(ctx, p.workers[o.nth:o.nth+1], func(w *worker, m remembered) {
+			if l := m.byID(id); l != nil {
+				found = &addressed{w, *l}
+			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return found, nil
 }
 
 // word is what the registry last said of a view, for those who follow it whether or

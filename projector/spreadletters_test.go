@@ -133,6 +133,50 @@ func positionsOf(t *testing.T, g *projector.Group, view string) (all []store.Pos
 	return nil
 }
 
+// A worker elsewhere does not hear that a skip is stored: where it runs and at the home
+// the letter is at once shown as it is stored.
+func TestASkipOfUnknownOutcomeElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, sick, stream := newFixture(t), &ward{ill: map[place]bool{}}, counter("c-1")
+		view, kept := histories(sick.is, 3), newTableStore()
+		var next atomic.Int64 // the fault of the next commit
+		kept.faults = &faults{onCommit: func(projector.View, projector.Checkpoint, []projector.Document) fault {
+			return fault(next.Swap(int64(none)))
+		}}
+		x := newTrio(t, f, &projector.MemoryRegistry{}, func(int) projector.Config { return projector.Config{Store: kept} }, view)
+		sick.admit(place{stream, 2})
+		sick.admit(place{stream, 3})
+		if err := x.home(view.Name).Wait(soon(t), view.Name, f.writer.append(stream, added{1}, added{2}, added{3})); err != nil {
+			t.Fatal(err)
+		}
+		letters, err := x.DeadLetters(soon(t), view.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		elsewhere := 0
+		for _, l := range letters {
+			if l.Worker == "0" {
+				continue
+			}
+			elsewhere++
+			there := x.groups[x.who["histories.v1."+l.Worker]]
+			next.Store(int64(unheard))
+			if _, err := there.Skip(soon(t), view.Name, l.ID, 2, "it is ill", "me"); !errors.Is(err, store.ErrUnknown) {
+				t.Errorf("skip: %v", err)
+			}
+			for name, g := range map[string]*projector.Group{"there": there, "at the home": x.home(view.Name)} {
+				if now, err := g.Letter(soon(t), view.Name, l.ID); err != nil || now.At != 3 {
+					t.Errorf("%s the letter of worker %s waits at %d, %v; want 3", name, l.Worker, now.At, err)
+				}
+			}
+		}
+		if elsewhere == 0 {
+			t.Error("no letter was elsewhere: this shows nothing")
+		}
+	})
+}
+
 // A stream that is parked by a worker elsewhere is listed at the home, which names
 // whoever can release it.
 func TestLettersOfWorkersElsewhere(t *testing.T) {

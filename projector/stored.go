@@ -235,6 +235,37 @@ func (p *projection) readAway(ctx context.Context) error {
 	return nil
 }
 
+// consult calls look, with the lock held, for each of the workers, with what is known to
+// be stored of its letters. One that runs here and whose last write may be stored or not
+// begins again some time later; who was told that the outcome is not known may look at
+// once, so meanwhile the store is asked.
+func (p *projection) consult(ctx context.Context, workers []*worker, look func(w *worker, m remembered)) error {
+	stored := map[*worker]remembered{}
+	for _, w := range workers {
+		p.mu.Lock()
+		v, doubted := w.view, w.doubted
+		p.mu.Unlock()
+		if v == nil || !doubted {
+			continue
+		}
+		s := seen{Checkpoint: Checkpoint{Worker: w.name}}
+		if err := s.recall(ctx, v); err != nil {
+			return err
+		}
+		stored[w] = *s.notes
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range workers {
+		m, asked := stored[w]
+		if !asked || !w.doubted { // by now it knows better itself
+			m = w.remembered
+		}
+		look(w, m)
+	}
+	return nil
+}
+
 // compare makes sure that the log has the commit that the checkpoint names: one that
 // lost its end and grew again has another one there.
 func (w *worker) compare(ctx context.Context, c Checkpoint) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -159,6 +160,52 @@ func TestARetryIsFinishedInPart(t *testing.T) {
 		wantUnfinished(t, g, ba)
 		h.healed()
 		wantReleased(t, g, a, ba)
+		agreesWithHistories(t, h.fixture, g, h.view)
+	})
+}
+
+// A group finishes an interrupted retry when it begins, with what its event was edited
+// to: whoever has seen the letter before that edits nothing else.
+func TestALetterMovesByItself(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h, a := newHospital(t), counter("a")
+		failing, arm := h.tearing(place{a, 3})
+		h.view.Keys = func(e store.Recorded[event]) []string { return []string{e.Stream.ID} }
+		start := func() (*projector.Group, func()) {
+			g := newGroup(t, projector.Config{Log: h.log, Store: failing, Projections: []projector.Definition{h.view}})
+			return g, running(t, g)
+		}
+		g, stop := start()
+		d := &drama{f: h.fixture, r: rand.New(rand.NewPCG(1, 1)), ward: h.ward, torn: true}
+		d.unreadable(a)
+		d.unreadable(a)
+		last := h.writer.append(a, added{3})
+		if err := g.Wait(soon(t), "histories", last); err != nil {
+			t.Fatal(err)
+		}
+		was := onlyLetter(t, g, "histories")
+		if err := g.Edit(soon(t), "histories", was.ID, 1, []byte(`{"n":7}`), "me"); err != nil {
+			t.Fatal(err)
+		}
+		arm()
+		if _, err := g.Retry(soon(t), "histories", was.ID); !errors.Is(err, store.ErrUnknown) {
+			t.Fatalf("the retry was not interrupted: %v", err)
+		}
+		stop()
+		g, _ = start()
+		if err := g.Wait(soon(t), "histories", last); err != nil {
+			t.Fatal(err)
+		}
+		var conflict *store.ConflictError
+		if err := g.Edit(soon(t), "histories", was.ID, 1, []byte(`{"n":8}`), "me"); !errors.As(err, &conflict) || conflict.Actual != 2 {
+			t.Errorf("edited at version 1: %v", err)
+		}
+		if now := onlyLetter(t, g, "histories"); now.ID != was.ID || now.At != 2 {
+			t.Errorf("letter is %+v", now)
+		}
+		h.healed()
+		d.clear(t, g, "histories")
 		agreesWithHistories(t, h.fixture, g, h.view)
 	})
 }

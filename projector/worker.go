@@ -38,6 +38,7 @@ type standing struct {
 	stored   Checkpoint // as last committed
 	covered  store.Position
 	head     store.Position // last known tip of the followed types
+	doubted  bool           // the last write may be stored or not: so may what is remembered
 	progress progress
 	remembered
 	observed
@@ -127,7 +128,15 @@ func (w *worker) report(err error, wait time.Duration) {
 func (w *worker) recalled(m remembered) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
-	w.remembered = m
+	w.remembered, w.doubted = m, false
+}
+
+// doubt notes that the store may hold other notes than are remembered, which the
+// loop reads anew when it begins again.
+func (w *worker) doubt() {
+	w.p.mu.Lock()
+	defer w.p.mu.Unlock()
+	w.doubted = true
 }
 
 // loaded notes the checkpoint that an attempt found, for operators to see

@@ -2,7 +2,10 @@ package projector
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/annals-go/annals/store"
 )
 
 // settle decides when what is folded is written: while live as soon as the
@@ -128,9 +131,12 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 	if c.apply != nil {
 		r.again.took(time.Since(began), err)
 	}
-	if err == nil {
+	switch {
+	case err == nil:
 		r.stored, r.took = next, time.Since(began)
 		r.w.p.changes.committed(next, c.documents)
+	case errors.Is(err, store.ErrUnknown), errors.Is(err, ErrFenced):
+		r.w.doubt()
 	}
 	return err
 }
