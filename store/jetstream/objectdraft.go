@@ -22,7 +22,7 @@ const (
 	draftBuffer = 128 << 10
 	// draftAhead is how many messages of a draft are on their way at a time, and
 	// partWait how long the answer to one is waited for.
-	draftAhead = 16
+	draftAhead = 64
 	partWait   = 10 * time.Second
 )
 
