@@ -20,9 +20,9 @@ func newArchive(s *Session) *cobra.Command {
 replays and rebuilds, of nodes and commands that are told of the archive with
 --archive. Nothing is changed: events keep their versions, positions and hashes.
 
-Keep the archive in a directory, or in an object store on servers that sync each
-write. In one on the server of dev a power cut right after the run can take what
-was moved.`,
+Keep the archive in a directory, or in an object store: on servers that sync each
+write, or on the server of dev, which syncs what was moved before the log gives it
+up. On one server of your own that does neither, choose the directory.`,
 		Example: `{{name}} archive run TYPE --keep 1000 --to DIR
 {{name}} archive ls --archive DIR
 {{name}} archive verify --archive DIR`,
@@ -45,6 +45,9 @@ func openArchived(ctx context.Context, s *Session, place string) (*jetstream.Log
 		return nil, err
 	}
 	config.Logger = s.Logger()
+	if config.Barrier, err = barrierOf(ctx, config.Conn); err != nil {
+		return nil, err
+	}
 	if err := s.addArchive(ctx, &config, place); err != nil {
 		return nil, err
 	}

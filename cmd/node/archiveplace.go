@@ -17,17 +17,17 @@ import (
 // server; every other is a directory.
 const inBucket = "nats:"
 
-// openArchive opens the archive of the namespace at a place. No place, no
-// archive: it is nil.
-func (s *Session) openArchive(ctx context.Context, conn *nats.Conn, place string, replicas int) (*archive.Archive, error) {
+// openArchive opens the archive of the namespace, whose log is kept as c says, at a
+// place. No place, no archive: it is nil.
+func (s *Session) openArchive(ctx context.Context, c jetstream.Config, place string) (*archive.Archive, error) {
 	if place == "" {
 		return nil, nil
 	}
-	vault, err := vaultAt(ctx, conn, place, replicas)
+	vault, err := vaultAt(ctx, c.Conn, place, c.Replicas)
 	if err != nil {
 		return nil, fmt.Errorf("open archive %s: %w", place, err)
 	}
-	return archive.Open(ctx, archive.Config{Vault: vault, Namespace: s.Namespace(), Logger: s.Logger()})
+	return archive.Open(ctx, archive.Config{Vault: vault, Namespace: s.Namespace(), Barrier: c.Barrier, Logger: s.Logger()})
 }
 
 func vaultAt(ctx context.Context, conn *nats.Conn, place string, replicas int) (segment.Vault, error) {
@@ -44,7 +44,7 @@ func vaultAt(ctx context.Context, conn *nats.Conn, place string, replicas int) (
 // addArchive gives the configuration of a log the archive at a place, if one is
 // named. The session closes it.
 func (s *Session) addArchive(ctx context.Context, c *jetstream.Config, place string) (err error) {
-	if s.archive, err = s.openArchive(ctx, c.Conn, place, c.Replicas); err == nil && s.archive != nil {
+	if s.archive, err = s.openArchive(ctx, *c, place); err == nil && s.archive != nil {
 		c.Archive = s.archive
 	}
 	return err

@@ -19,6 +19,7 @@ type devNode struct {
 	config  devConfig
 	web     *web
 	server  *embedded.Server
+	disk    *nats.Conn // by which others ask for the barrier; nil if there is none
 	member  *member
 }
 
@@ -55,8 +56,17 @@ func (n *devNode) openServer(context.Context) (err error) {
 	if errors.Is(err, embedded.ErrPortInUse) {
 		return portTaken("nats", n.config.nats, err)
 	}
-	if err == nil {
-		n.member.log.Barrier = n.server.Barrier()
+	if err != nil {
+		return err
+	}
+	if n.member.log.Barrier = n.server.Barrier(); n.member.log.Barrier == nil {
+		return nil
+	}
+	if n.disk, err = n.server.Connect(nats.Name(n.session.app.Name+" disk"), nats.MaxReconnects(-1)); err == nil {
+		err = offerBarrier(n.disk, n.member.log.Barrier)
+	}
+	if err != nil {
+		_ = n.closeServer() // the error that counts is at hand
 	}
 	return err
 }
@@ -73,6 +83,9 @@ func (n *devNode) runServer(ctx context.Context) error {
 }
 
 func (n *devNode) closeServer() error {
+	if n.disk != nil {
+		n.disk.Close()
+	}
 	n.server.Shutdown()
 	return nil
 }

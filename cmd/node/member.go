@@ -105,7 +105,7 @@ func (m *member) closeConnection() error {
 // what it may serve.
 func (m *member) openLog(ctx context.Context) (err error) {
 	m.log.Conn, m.log.Namespace, m.log.Logger = m.conn, m.session.Namespace(), m.logger
-	if m.archive, err = m.session.openArchive(ctx, m.conn, m.session.flags.archive, m.log.Replicas); err != nil {
+	if m.archive, err = m.session.openArchive(ctx, m.log, m.session.flags.archive); err != nil {
 		return err
 	}
 	if m.archive != nil {

@@ -21,6 +21,11 @@ type Config struct {
 	// FileBytes is from how many uncompressed bytes of commits on a run begins the
 	// next file. Default [segment.MaxBytes].
 	FileBytes int64
+	// Barrier returns when everything that the vault had acknowledged before the
+	// call has reached the disk. A run waits for it before it takes anything out of
+	// the log. Default nil: what is in the vault is on the disk, which is true of a
+	// directory, and of an object store on servers that sync each write.
+	Barrier func(context.Context) error
 	// Logger receives what an operator may act on. Default [slog.Default].
 	Logger *slog.Logger
 }

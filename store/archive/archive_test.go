@@ -27,6 +27,7 @@ type bench struct {
 	vault *fragile
 
 	fileBytes int64
+	barrier   func(context.Context) error
 	gate      *gate
 	log       *store.Memory
 	heads     map[store.StreamID][]store.Head // after each commit
@@ -53,7 +54,7 @@ func newBenchIn(t *testing.T, vault segment.Vault, streams, rounds int) *bench {
 
 func (b *bench) open(t *testing.T) *archive.Archive {
 	t.Helper()
-	a, err := archive.Open(t.Context(), archive.Config{Vault: b.vault, Namespace: "bank", FileBytes: b.fileBytes, Logger: slog.New(slog.DiscardHandler)})
+	a, err := archive.Open(t.Context(), archive.Config{Vault: b.vault, Namespace: "bank", FileBytes: b.fileBytes, Barrier: b.barrier, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

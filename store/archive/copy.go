@@ -181,6 +181,8 @@ func (w *writing) end(ctx context.Context) error {
 	info, err := w.file.Close()
 	if err == nil {
 		err = w.draft.Close()
+	} else {
+		_ = w.draft.Abort() // the error that counts is at hand
 	}
 	w.file, w.draft = nil, nil
 	if err != nil {

@@ -120,6 +120,38 @@ func TestInterruptedAtEachStep(t *testing.T) {
 	}
 }
 
+// Nothing is taken out of the log before the archive is on the disk, whoever wrote it.
+func TestRunWaitsForTheDisk(t *testing.T) {
+	t.Parallel()
+	const streams, rounds = 4, 12
+	b := newBench(t, streams, rounds)
+	full, waits := errors.New("the disk is full"), 0
+	b.barrier = func(ctx context.Context) error {
+		waits++
+		b.wantLive(t, streams*rounds)
+		files, err := b.vault.List(ctx, "bank/")
+		if err != nil || len(files) != 2 || !strings.HasSuffix(files[1].Name, "/run.json") {
+			t.Errorf("before the disk was waited for: %v, %v", files, err)
+		}
+		if waits < 3 {
+			return full
+		}
+		return nil
+	}
+	for range 2 {
+		if _, err := b.run(t, b.open(t), archive.Job{Cut: b.keep(2)}); !errors.Is(err, full) {
+			t.Fatal(err)
+		}
+		b.wantLive(t, streams*rounds)
+		b.check(t)
+	}
+	if r := b.mustRun(t, archive.Job{Cut: b.keep(2)}); r.Run.Name != "" || r.Truncated != streams || waits != 3 {
+		t.Errorf("%+v after %d waits: want what the first run wrote to be truncated", r, waits)
+	}
+	b.wantLive(t, 2*streams)
+	b.check(t)
+}
+
 func TestVerifyFindsHarm(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()

@@ -89,8 +89,8 @@ type job struct {
 //  2. copy their commits from one pass over the log into files;
 //  3. read the files back, and compare them with what the log gave;
 //  4. name the files in the catalogue, in one step: from then on they count;
-//  5. truncate the streams, one by one, after the log has read each commit that
-//     it gives up from the archive again.
+//  5. truncate the streams, one by one, when all of that is on the disk, and after
+//     the log has read each commit that it gives up from the archive again.
 //
 // A run that was interrupted before step 4 leaves files that nobody reads, after
 // it streams that are archived and not truncated: the next run of the same job
@@ -214,8 +214,14 @@ func (j *job) leave(id store.StreamID, err error) {
 	}
 }
 
-// truncate relieves the log of all that is archived of the job's streams.
+// truncate relieves the log of all that is archived of the job's streams. It waits for
+// the disk whoever wrote the archive: a run that was killed may not have.
 func (j *job) truncate(ctx context.Context) error {
+	if barrier := j.archive.config.Barrier; barrier != nil && len(j.chosen) > 0 {
+		if err := barrier(ctx); err != nil {
+			return fmt.Errorf("wait for the disk: %w", err)
+		}
+	}
 	for _, id := range slices.SortedFunc(maps.Keys(j.chosen), compareIDs) {
 		if err := j.Log.Truncate(ctx, id, j.chosen[id].to); err != nil {
 			return err

@@ -7,8 +7,6 @@ import (
 	"iter"
 	"strings"
 
-	natsjs "github.com/nats-io/nats.go/jetstream"
-
 	"github.com/annals-go/annals/store"
 )
 
@@ -35,29 +33,17 @@ func (l *Log) AllSnapshots(ctx context.Context) iter.Seq2[*store.Snapshot, error
 	}
 }
 
-// snapshotKeys returns the streams that have a snapshot.
-func (l *Log) snapshotKeys(ctx context.Context) ([]store.StreamID, error) {
-	js, err := natsjs.New(l.cfg.Conn)
-	if err != nil {
-		return nil, err
-	}
-	bucket, err := js.KeyValue(ctx, l.names.bucket)
-	if errors.Is(err, natsjs.ErrBucketNotFound) {
+// snapshotKeys returns the streams that have a snapshot, or had one.
+func (l *Log) snapshotKeys(ctx context.Context) (all []store.StreamID, err error) {
+	subjects, err := subjectsIn(ctx, l.cfg.Conn, l.names.snapshots, l.names.keys+"*.*")
+	if api := (*apiError)(nil); errors.As(err, &api) && api.ErrCode == codeStreamNotFound {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	lister, err := bucket.ListKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var all []store.StreamID
-	for key := range lister.Keys() {
-		typ, token, _ := strings.Cut(key, ".")
+	for _, s := range subjects {
+		typ, token, _ := strings.Cut(strings.TrimPrefix(s, l.names.keys), ".")
 		if id, err := store.DecodeToken(token); err == nil {
 			all = append(all, store.StreamID{Type: typ, ID: id})
 		}
 	}
-	return all, ctx.Err()
+	return all, err
 }

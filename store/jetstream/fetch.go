@@ -113,6 +113,12 @@ func (l *Log) fetch(ctx context.Context, leader string, request []byte) (*messag
 	if err != nil {
 		return nil, err
 	}
+	return readStored(m, l.names.sources(leader))
+}
+
+// readStored reads a leader's answer to a request for one message, of one that is
+// sourced or not.
+func readStored(m *nats.Msg, sourced bool) (*message, error) {
 	var body struct {
 		Error   *apiError `json:"error"`
 		Message *struct {
@@ -138,7 +144,7 @@ func (l *Log) fetch(ctx context.Context, leader string, request []byte) (*messag
 	found := &message{subject: body.Message.Subject, data: body.Message.Data, stored: body.Message.Stored}
 	found.attest(headerIn(body.Message.Header, expectedLastSubject))
 	found.removed = headerIn(body.Message.Header, kvOperation) != ""
-	return found, found.located(body.Message.Sequence, l.names.sources(leader), headerIn(body.Message.Header, sourceHeader))
+	return found, found.located(body.Message.Sequence, sourced, headerIn(body.Message.Header, sourceHeader))
 }
 
 // headerIn returns the value of a header in the bytes of a header block.

@@ -1,35 +1,33 @@
 package jetstream
 
 import (
-	"bufio"
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/segment"
 )
 
-// draftBuffer is how much of an object is collected into one message: what the
-// server keeps objects in by default.
-const draftBuffer = 128 << 10
+// infosAtOnce is how many objects are asked after at a time.
+const infosAtOnce = 16
 
-// fetchWait is how long fetching one object may take, which may be some ten MiB on
-// a slow line. Without a deadline the client would allow all of it five seconds.
-const fetchWait = 2 * time.Minute
-
-// vault is a segment.Vault in an object store.
+// vault is a segment.Vault in an object store, kept as every client of the server
+// keeps one. It needs no goroutine: cut short in the wrong moment the client's own
+// Get, Put and List leave one behind for ever, and List may take a part for all.
 type vault struct {
-	bucket  string
-	objects natsjs.ObjectStore
+	bucket string
+	conn   *nats.Conn
+	stream kept
 }
 
 // OpenVault returns the vault in an object store of the server, which it makes
@@ -67,146 +65,49 @@ func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int
 		reason := fmt.Sprintf("it keeps %d copies, want %d: nats stream edit OBJ_%s --replicas %d", has, replicas, bucket, replicas)
 		return nil, &store.InvalidError{What: "object store", Value: bucket, Reason: reason}
 	}
-	return &vault{bucket: bucket, objects: objects}, nil
+	return newVault(conn, bucket), nil
+}
+
+func newVault(conn *nats.Conn, bucket string) *vault {
+	return &vault{bucket: bucket, conn: conn, stream: keptIn("OBJ_" + bucket)}
 }
 
 // String names the object store.
 func (v *vault) String() string { return "nats object store " + v.bucket }
 
 func (v *vault) failed(doing, name string, err error) error {
-	kind := store.ErrUnavailable
 	switch {
+	case errors.Is(err, store.ErrDamaged), errors.Is(err, store.ErrUnavailable):
+		return fmt.Errorf("%s %s: %w", doing, name, err)
 	case errors.Is(err, natsjs.ErrObjectNotFound):
-		kind = store.ErrNotFound
-	case errors.Is(err, natsjs.ErrDigestMismatch):
-		kind = store.ErrDamaged
+		return fmt.Errorf("%s %s: %w: %w", doing, name, store.ErrNotFound, err)
 	}
-	return fmt.Errorf("%s %s: %w: %w", doing, name, kind, err)
-}
-
-// Create implements [segment.Vault]. The object is sent while it is written.
-func (v *vault) Create(ctx context.Context, name string) (segment.Draft, error) {
-	if err := segment.ValidateName(name); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	reader, writer := io.Pipe()
-	d := &objectDraft{vault: v, name: name, pipe: writer, buffer: bufio.NewWriterSize(writer, draftBuffer), sent: make(chan error, 1)}
-	go func() {
-		_, err := v.objects.Put(ctx, natsjs.ObjectMeta{Name: name}, reader)
-		_ = reader.CloseWithError(err)
-		d.sent <- err
-	}()
-	return d, nil
-}
-
-// objectDraft is an object that is being sent.
-type objectDraft struct {
-	vault  *vault
-	name   string
-	pipe   *io.PipeWriter
-	buffer *bufio.Writer
-	sent   chan error // what became of it
-	done   bool
-}
-
-// Write implements [segment.Draft].
-func (d *objectDraft) Write(b []byte) (int, error) {
-	n, err := d.buffer.Write(b)
-	if err != nil {
-		err = d.vault.failed("write", d.name, err)
-	}
-	return n, err
-}
-
-// Close implements [segment.Draft].
-func (d *objectDraft) Close() error {
-	if d.done {
-		return os.ErrClosed
-	}
-	d.done = true
-	err := d.buffer.Flush()
-	_ = d.pipe.CloseWithError(err) // nil is the end of the object
-	if sent := <-d.sent; sent != nil {
-		return d.vault.failed("write", d.name, sent)
-	}
-	return nil
-}
-
-var errAborted = errors.New("the draft is thrown away")
-
-// Abort implements [segment.Draft].
-func (d *objectDraft) Abort() error {
-	if d.done {
-		return nil
-	}
-	d.done = true
-	_ = d.pipe.CloseWithError(errAborted)
-	if err := <-d.sent; !errors.Is(err, errAborted) {
-		return d.vault.failed("abort", d.name, err)
-	}
-	return nil
-}
-
-// Open implements [segment.Vault].
-func (v *vault) Open(ctx context.Context, name string) (segment.File, error) {
-	if err := segment.ValidateName(name); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchWait)
-	defer cancel()
-	object, err := v.objects.Get(ctx, name)
-	if err != nil {
-		return nil, v.failed("open", name, err)
-	}
-	file, err := os.CreateTemp("", "annals-object-*")
-	if err != nil {
-		return nil, errors.Join(v.failed("open", name, err), object.Close())
-	}
-	// Where the system lets an open file go without its name, a process that is
-	// killed leaves none behind.
-	f := &fetched{File: file, named: os.Remove(file.Name()) != nil}
-	f.size, err = io.Copy(file, object)
-	if err = errors.Join(err, object.Close()); err != nil {
-		_ = f.Close()
-		if ctx.Err() != nil {
-			err = ctx.Err() // what was cut off has another check sum, too
-		}
-		return nil, v.failed("open", name, err)
-	}
-	return f, nil
-}
-
-// fetched is an object in a temporary file.
-type fetched struct {
-	*os.File
-	size  int64
-	named bool // still to be removed
-}
-
-// Size implements [segment.File].
-func (f *fetched) Size() int64 { return f.size }
-
-// Close implements [segment.File]. It removes the file.
-func (f *fetched) Close() error {
-	err := f.File.Close()
-	if f.named {
-		err = errors.Join(err, os.Remove(f.Name()))
-	}
-	return err
+	return fmt.Errorf("%s %s: %w: %w", doing, name, store.ErrUnavailable, err)
 }
 
 // List implements [segment.Vault].
 func (v *vault) List(ctx context.Context, prefix string) ([]segment.Entry, error) {
-	infos, err := v.objects.List(ctx)
-	if err != nil && !errors.Is(err, natsjs.ErrNoObjectsFound) {
+	names, err := v.names(ctx, prefix)
+	if err != nil {
+		return nil, v.failed("list", v.String(), err)
+	}
+	found := make([]*natsjs.ObjectInfo, len(names))
+	g, within := errgroup.WithContext(ctx)
+	g.SetLimit(infosAtOnce)
+	for i, name := range names {
+		g.Go(func() (err error) {
+			if found[i], err = v.info(within, name); errors.Is(err, natsjs.ErrObjectNotFound) {
+				err = nil // it was removed
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return nil, v.failed("list", v.String(), err)
 	}
 	var all []segment.Entry
-	for _, o := range infos {
-		if strings.HasPrefix(o.Name, prefix) {
+	for _, o := range found {
+		if o != nil {
 			all = append(all, segment.Entry{Name: o.Name, Size: int64(o.Size), Time: o.ModTime.UTC()})
 		}
 	}
@@ -219,9 +120,103 @@ func (v *vault) Remove(ctx context.Context, name string) error {
 	if err := segment.ValidateName(name); err != nil {
 		return err
 	}
-	err := v.objects.Delete(ctx, name)
-	if err != nil && !errors.Is(err, natsjs.ErrObjectNotFound) {
+	info, err := v.info(ctx, name)
+	if errors.Is(err, natsjs.ErrObjectNotFound) {
+		return nil
+	}
+	if err == nil {
+		parts := info.NUID
+		info.Deleted, info.Size, info.Chunks, info.Digest = true, 0, 0, ""
+		if err = v.name(ctx, info); err == nil {
+			v.purge(ctx, parts)
+		}
+	}
+	if err != nil {
 		return v.failed("remove", name, err)
 	}
 	return nil
+}
+
+// metas is what the subjects begin with that say what objects there are.
+func (v *vault) metas() string { return "$O." + v.bucket + ".M." }
+
+func (v *vault) meta(name string) string {
+	return v.metas() + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
+// parts is the subject of the parts of an object, by its id.
+func (v *vault) parts(id string) string { return "$O." + v.bucket + ".C." + id }
+
+// info returns what the leader knows of an object: [natsjs.ErrObjectNotFound] if there is
+// none.
+func (v *vault) info(ctx context.Context, name string) (*natsjs.ObjectInfo, error) {
+	m, err := v.ask(ctx, lastOn(v.meta(name)))
+	if errors.Is(err, errNone) {
+		return nil, natsjs.ErrObjectNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	info := &natsjs.ObjectInfo{}
+	if err := json.Unmarshal(m.data, info); err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrDamaged, err)
+	}
+	if info.Deleted {
+		return nil, natsjs.ErrObjectNotFound
+	}
+	info.ModTime = m.stored
+	return info, nil
+}
+
+// names returns the names that begin with a prefix, also of objects that were removed.
+func (v *vault) names(ctx context.Context, prefix string) (names []string, err error) {
+	subjects, err := subjectsIn(ctx, v.conn, v.stream, v.metas()+">")
+	for _, s := range subjects {
+		name, err := base64.URLEncoding.DecodeString(strings.TrimPrefix(s, v.metas()))
+		if err == nil && strings.HasPrefix(string(name), prefix) {
+			names = append(names, string(name))
+		}
+	}
+	return names, err
+}
+
+// ask asks the leader for one message, again while nobody can answer, within the
+// patience of a read. errNone: there is none.
+func (v *vault) ask(ctx context.Context, request []byte) (m *message, err error) {
+	err = persistently(ctx, func(ctx context.Context) error {
+		answer, err := v.conn.RequestWithContext(ctx, v.stream.leaderGet, request)
+		if err == nil {
+			m, err = readStored(answer, false)
+		}
+		return err
+	})
+	return m, err
+}
+
+// name gives an object its name, or marks it as removed, in the place of what has
+// the name. The same may be said again, so a lost answer is asked for again.
+func (v *vault) name(ctx context.Context, info *natsjs.ObjectInfo) error {
+	info.ModTime = time.Time{} // the server's
+	data, err := json.Marshal(info)
+	if err != nil {
+		return err
+	}
+	return persistently(ctx, func(ctx context.Context) error {
+		m := nats.NewMsg(v.meta(info.Name))
+		m.Header.Set(natsjs.MsgRollup, natsjs.MsgRollupSubject)
+		m.Data = data
+		answer, err := v.conn.RequestMsgWithContext(ctx, m)
+		if err == nil {
+			err = readAnswer(answer).reason
+		}
+		return err
+	})
+}
+
+// purge takes the parts of an object away that nobody names any more. If it cannot
+// they stay, and nobody sees them.
+func (v *vault) purge(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, requestWait)
+	defer cancel()
+	_, _ = v.conn.RequestWithContext(ctx, v.stream.purge, fmt.Appendf(nil, `{"filter":%q}`, v.parts(id)))
 }

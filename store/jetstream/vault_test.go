@@ -9,9 +9,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
-
-	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/segment"
@@ -115,41 +112,6 @@ func TestVaultNames(t *testing.T) {
 	}
 	if _, err := v.Create(t.Context(), "a b"); !errors.Is(err, store.ErrInvalid) {
 		t.Error(err)
-	}
-}
-
-// How long it takes to fetch an object is not how long one request may take; and
-// one that was not fetched in time is not damaged.
-func TestVaultFetchTakesItsTime(t *testing.T) {
-	t.Parallel()
-	full := mustVault(t)
-	large := make([]byte, 3<<20)
-	_, _ = rand.Read(large)
-	if err := segment.WriteFile(t.Context(), full, "a/b", large); err != nil {
-		t.Fatal(err)
-	}
-	js, err := natsjs.New(connect(t, single.use(t)[0]), natsjs.WithDefaultTimeout(time.Millisecond))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	bucket := full.(*vault).bucket
-	objects, err := js.ObjectStore(ctx, bucket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &vault{bucket: bucket, objects: objects}
-	if got, err := segment.ReadFile(t.Context(), v, "a/b", 4<<20); err != nil || !bytes.Equal(got, large) {
-		t.Errorf("%d bytes of %d, %v", len(got), len(large), err)
-	}
-	for n := range 40 {
-		hurried, stop := context.WithTimeout(t.Context(), time.Duration(n)*time.Millisecond/2)
-		_, err := segment.ReadFile(hurried, v, "a/b", 4<<20)
-		stop()
-		if err != nil && (!errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrDamaged)) {
-			t.Errorf("not in time: %v", err)
-		}
 	}
 }
 
