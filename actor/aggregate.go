@@ -102,7 +102,7 @@ type kind interface {
 	// It returns the command's name of today, too.
 	decodeCommand(codec store.Codec, name string, schema int, body []byte) (command any, today string, err error)
 	// encodeCommand returns what a commit keeps of a decoded command.
-	encodeCommand(command any) (schema int, data []byte, err error)
+	encodeCommand(command any) (store.Encoded, error)
 	// decodeKept decodes what a commit kept of a command.
 	decodeKept(c *store.Command) (any, error)
 	// decodeEvent returns what this build makes of a stored event.
@@ -155,10 +155,9 @@ func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, 
 	return c, today, nil
 }
 
-func (b *boundAggregate[S, C, E]) encodeCommand(command any) (schema int, data []byte, err error) {
+func (b *boundAggregate[S, C, E]) encodeCommand(command any) (_ store.Encoded, err error) {
 	defer contain("encode", &err)
-	_, schema, data, err = b.Commands.Encode(b.codec, command.(C))
-	return schema, data, err
+	return b.Commands.Encode(b.codec, command.(C))
 }
 
 func (b *boundAggregate[S, C, E]) history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (bool, error) {
@@ -210,11 +209,11 @@ func (i *typedInstance[S, C, E]) decide(command any, index int, dst []store.Even
 	}
 	defer contain("encode", &err)
 	for _, e := range events {
-		name, schema, data, err := i.aggregate.Events.Encode(i.aggregate.codec, e)
+		encoded, err := i.aggregate.Events.Encode(i.aggregate.codec, e)
 		if err != nil {
 			return dst, fmt.Errorf("%w: encode event: %w", ErrInternal, err)
 		}
-		dst = append(dst, store.Event{Type: name, Schema: schema, Command: index, Data: data})
+		dst = append(dst, encoded.Event(index))
 	}
 	i.decided = events
 	return dst, nil

@@ -60,7 +60,7 @@ func (t *draft) version() uint64 { return t.commit.After.Version + uint64(len(t.
 // fit checks that the command's events can join the commit.
 func (t *draft) fit(r *request, events []store.Event) error {
 	c := &r.command
-	size := overheadBytes + len(c.ID) + len(c.Name) + len(c.CorrelationID) + len(c.CausationID) + len(c.Principal) + len(c.Traceparent) + len(c.Corrects) + len(r.kept)
+	size := overheadBytes + len(c.ID) + len(c.Name) + len(c.CorrelationID) + len(c.CausationID) + len(c.Principal) + len(c.Traceparent) + len(c.Corrects) + len(r.kept.Data)
 	for i := range events {
 		size += overheadBytes + len(events[i].Type) + len(events[i].Data)
 	}
@@ -81,7 +81,7 @@ func (r *request) stored() store.Command {
 	return store.Command{
 		ID: c.ID, Name: c.Name, BodyHash: r.bodyHash, CorrelationID: c.CorrelationID,
 		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent,
-		Corrects: c.Corrects, Schema: r.schema, Data: r.kept,
+		Corrects: c.Corrects, Schema: r.kept.Schema, Data: r.kept.Data, Personal: r.kept.Personal,
 	}
 }
 

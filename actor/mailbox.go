@@ -65,10 +65,9 @@ type request struct {
 	command   Command
 	partition int // of its stream
 	decoded   any
-	kept      []byte     // the command as the commit keeps it; nil: it does not
-	schema    int        // of kept
-	corrects  uint64     // version in this stream; 0: none
-	key       commandKey // zero when the id was made up
+	kept      store.Encoded // the command as the commit keeps it; zero: it does not
+	corrects  uint64        // version in this stream; 0: none
+	key       commandKey    // zero when the id was made up
 	bodyHash  uint64
 	deadline  time.Time // zero: none
 	reading   *reading  // nil: a command

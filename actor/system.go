@@ -167,7 +167,7 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 		return nil, err
 	}
 	if s.config.KeepCommands {
-		if r.schema, r.kept, err = k.encodeCommand(r.decoded); err != nil {
+		if r.kept, err = k.encodeCommand(r.decoded); err != nil {
 			return nil, named(err, c.Stream, c.Name)
 		}
 	}

@@ -41,6 +41,6 @@ func (s Sender[C]) SendWith(ctx context.Context, id string, command C, o Options
 }
 
 func (s Sender[C]) request(id string, command C, o Options) (Request, error) {
-	name, schema, body, err := s.commands.Encode(s.client.config.Codec, command)
-	return Request{Stream: store.StreamID{Type: s.typeName, ID: id}, Name: name, Body: body, Codec: s.client.config.Codec, Schema: schema, Options: o}, err
+	encoded, err := s.commands.Encode(s.client.config.Codec, command)
+	return Request{Stream: store.StreamID{Type: s.typeName, ID: id}, Name: encoded.Name, Body: encoded.Data, Codec: s.client.config.Codec, Schema: encoded.Schema, Options: o}, err
 }

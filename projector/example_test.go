@@ -95,11 +95,11 @@ func deposit(log store.Log, account string, after store.Head, cents ...int) stor
 		Commands: []store.Command{{ID: uuid.NewString(), Name: "deposit"}},
 	}
 	for _, n := range cents {
-		name, schema, data, err := accountEvents.Encode(log.Codec(), deposited{Cents: n})
+		encoded, err := accountEvents.Encode(log.Codec(), deposited{Cents: n})
 		if err != nil {
 			panic(err)
 		}
-		c.Events = append(c.Events, store.Event{Type: name, Schema: schema, Data: data})
+		c.Events = append(c.Events, encoded.Event(0))
 	}
 	head, err := log.Append(context.Background(), c)
 	if err != nil {

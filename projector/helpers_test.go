@@ -84,11 +84,11 @@ func (w *writer) append(stream store.StreamID, es ...event) store.Position {
 	w.t.Helper()
 	stored := make([]store.Event, len(es))
 	for i, e := range es {
-		name, schema, data, err := events.Encode(w.log.Codec(), e)
+		encoded, err := events.Encode(w.log.Codec(), e)
 		if err != nil {
 			w.t.Fatal(err)
 		}
-		stored[i] = store.Event{Type: name, Schema: schema, Data: data}
+		stored[i] = encoded.Event(0)
 	}
 	return w.store(stream, stored...)
 }

@@ -80,31 +80,31 @@ func BenchmarkTypes(b *testing.B) {
 		b.Run("encode/"+codec.Name(), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, _, err := types.Encode(codec, v); err != nil {
+				if _, err := types.Encode(codec, v); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run("decode/"+codec.Name(), func(b *testing.B) {
-			_, _, data, err := types.Encode(codec, v)
+			encoded, err := types.Encode(codec, v)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := types.Decode(codec, "submitted", 1, data); err != nil {
+				if _, err := types.Decode(codec, "submitted", 1, encoded.Data); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 		b.Run("guarded strict decode/"+codec.Name(), func(b *testing.B) {
-			_, _, data, err := types.Encode(codec, v)
+			encoded, err := types.Encode(codec, v)
 			if err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := types.DecodeStrict(codec, "submitted", 0, data); err != nil {
+				if _, err := types.DecodeStrict(codec, "submitted", 0, encoded.Data); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -74,11 +74,11 @@ func (t Types[T]) Upcast(dst []Event, c Codec, e Event) ([]Event, error) {
 	}
 	begin := len(dst)
 	for _, v := range values {
-		name, schema, data, err := t.Encode(c, v)
+		encoded, err := t.Encode(c, v)
 		if err != nil {
 			return dst[:begin], err
 		}
-		dst = append(dst, Event{Type: name, Schema: schema, Command: e.Command, Data: data})
+		dst = append(dst, encoded.Event(e.Command))
 	}
 	return dst, nil
 }

@@ -20,9 +20,13 @@ func HashOf(stored []byte) Hash {
 // the writer, in one body. With the codec [JSON] the body is one readable
 // object with the events' data in it as JSON; otherwise it is compact. The
 // commit's time is stored in UTC, cut to the microsecond. Identical commits give
-// identical bytes. Errors: [*InvalidError], [*TooLargeError].
+// identical bytes. Personal data in plain are refused: nothing stores them by
+// mistake. Errors: [*InvalidError], [*TooLargeError].
 func EncodeCommit(codec Codec, c *Commit) ([]byte, error) {
 	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	if err := c.sealed(); err != nil {
 		return nil, err
 	}
 	if size := c.dataBytes(); size > MaxCommitBytes {
@@ -36,6 +40,22 @@ func EncodeCommit(codec Codec, c *Commit) ([]byte, error) {
 		return nil, &TooLargeError{What: "commit of " + c.Stream.String(), Size: len(stored), Limit: MaxCommitBytes}
 	}
 	return stored, nil
+}
+
+// sealed refuses a commit with personal data that are not sealed.
+func (c *Commit) sealed() error {
+	const reason = "it has personal data that are not sealed: append it to a log that seals them"
+	for i := range c.Events {
+		if e := &c.Events[i]; len(e.Personal) > 0 {
+			return &InvalidError{What: "event " + e.Type, Value: e.Personal[0].Path, Reason: reason}
+		}
+	}
+	for i := range c.Commands {
+		if m := &c.Commands[i]; len(m.Personal) > 0 {
+			return &InvalidError{What: "command " + m.Name, Value: m.Personal[0].Path, Reason: reason}
+		}
+	}
+	return nil
 }
 
 func encodeBody(codec Codec, c *Commit) ([]byte, error) {

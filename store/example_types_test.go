@@ -25,15 +25,15 @@ func ExampleTypes() {
 	events := store.NewTypes(map[string]LampEvent{"lit": Lit{}, "doused": Doused{}})
 	fmt.Println(events.Names())
 
-	name, schema, data, err := events.Encode(store.JSON, Lit{Percent: 40})
-	fmt.Printf("%s %d %s %v\n", name, schema, data, err)
+	lit, err := events.Encode(store.JSON, Lit{Percent: 40})
+	fmt.Printf("%s %d %s %v\n", lit.Name, lit.Schema, lit.Data, err)
 
-	event, err := events.Decode(store.JSON, name, schema, data)
+	event, err := events.Decode(store.JSON, lit.Name, lit.Schema, lit.Data)
 	fmt.Printf("%#v %v\n", event, err)
 
 	_, err = events.DecodeStrict(store.JSON, "lit", 0, []byte(`{"percent":40,"colour":"red"}`))
 	fmt.Println(err)
-	_, err = events.Decode(store.JSON, "smashed", 1, data)
+	_, err = events.Decode(store.JSON, "smashed", 1, lit.Data)
 	fmt.Println(err)
 	// Output:
 	// [doused lit]

@@ -31,7 +31,24 @@ var tooDeep = fmt.Sprintf("it nests deeper than %d", MaxDepth)
 // Without it five bytes that declare four billion elements, or a megabyte of
 // nested arrays, end the process.
 func GuardMsgPack(data []byte) error {
-	w := msgpackWalk{data: data}
+	w := msgpackWalk{data: data, most: MaxNodes}
+	return w.walk()
+}
+
+// msgpackWalk reads a value from front to back, with the containers that are
+// open on a stack of fixed size.
+type msgpackWalk struct {
+	data   []byte
+	most   int  // values that there may be
+	sealed bool // sealed values may stand in it
+	pos    int
+	nodes  int
+	depth  int
+	open   [MaxDepth]container
+	keys   keyStack
+}
+
+func (w *msgpackWalk) walk() error {
 	for {
 		if err := w.value(); err != nil {
 			return err
@@ -43,21 +60,10 @@ func GuardMsgPack(data []byte) error {
 			break
 		}
 	}
-	if w.pos < len(data) {
+	if w.pos < len(w.data) {
 		return w.invalid(w.pos, "bytes after the value")
 	}
 	return nil
-}
-
-// msgpackWalk reads a value from front to back, with the containers that are
-// open on a stack of fixed size.
-type msgpackWalk struct {
-	data  []byte
-	pos   int
-	nodes int
-	depth int
-	open  [MaxDepth]container
-	keys  keyStack
 }
 
 // container is an array or a map that is being read.
@@ -73,8 +79,8 @@ func (w *msgpackWalk) value() error {
 	if start >= len(w.data) {
 		return w.invalid(start, "it ends early")
 	}
-	if w.nodes++; w.nodes > MaxNodes {
-		return &TooLargeError{What: "count of values in msgpack", Limit: MaxNodes}
+	if w.nodes++; w.nodes > w.most {
+		return &TooLargeError{What: "count of values in msgpack", Limit: w.most}
 	}
 	isKey := w.depth > 0 && w.open[w.depth-1].wantsKey()
 	c := w.data[start]
@@ -129,9 +135,9 @@ func (w *msgpackWalk) counted(isKey bool, c byte) error {
 	switch c {
 	case 0xc4, 0xd9, 0xc7:
 		width = 1
-	case 0xc5, 0xda, 0xdc, 0xde:
+	case 0xc5, 0xda, 0xdc, 0xde, 0xc8:
 		width = 2
-	case 0xc6, 0xdb, 0xdd, 0xdf:
+	case 0xc6, 0xdb, 0xdd, 0xdf, 0xc9:
 		width = 4
 	default:
 		return w.invalid(w.pos-1, "a code or an extension that is not allowed")
@@ -153,7 +159,22 @@ func (w *msgpackWalk) counted(isKey bool, c byte) error {
 	case 0xde, 0xdf:
 		return w.begin(isKey, int(n), true)
 	}
-	return w.timestamp(isKey, int(n))
+	return w.extension(isKey, c, int(n))
+}
+
+// extension reads a timestamp or, where there may be one, a sealed value.
+func (w *msgpackWalk) extension(isKey bool, c byte, n int) error {
+	switch {
+	case w.pos < len(w.data) && w.data[w.pos] == sealedExtension:
+		if !w.sealed {
+			return w.invalid(w.pos, "it is a sealed value, which only a log with its key can open")
+		}
+		w.pos++
+		return w.scalar(isKey, n)
+	case c != 0xc7:
+		return w.invalid(w.pos, "a code or an extension that is not allowed")
+	}
+	return w.timestamp(isKey, n)
 }
 
 // begin opens an array or a map of n entries.

@@ -22,11 +22,11 @@ func firstHistory(t *testing.T, c store.Codec) *store.Commit {
 	for _, v := range []any{
 		registeredV1{First: "Ann", Last: "Lee", Grams: 1500}, movedV1{From: "Oslo", To: "Bonn"}, scannedV1{By: "Eve"}, deliveredV1{Hand: "Bob"},
 	} {
-		name, schema, data, err := parcelV1().Encode(c, v)
+		encoded, err := parcelV1().Encode(c, v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		commit.Events = append(commit.Events, store.Event{Type: name, Schema: schema, Data: data})
+		commit.Events = append(commit.Events, encoded.Event(0))
 	}
 	return commit
 }

@@ -140,18 +140,3 @@ func (t Types[T]) Schema(name string) int {
 	}
 	return len(w.schemas)
 }
-
-// Encode returns v's wire name, the version of its schema, and its encoding by
-// c. The error is an [*UnknownTypeError] if v's type has no name here, and
-// otherwise the codec's.
-func (t Types[T]) Encode(c Codec, v T) (name string, schema int, data []byte, err error) {
-	w := t.byType[reflect.TypeOf(v)]
-	if w == nil {
-		return "", 0, nil, &UnknownTypeError{What: "Go", Name: fmt.Sprintf("%T", v)}
-	}
-	data, err = c.Marshal(v)
-	if err != nil {
-		return "", 0, nil, fmt.Errorf("encode %s: %w", w.name, err)
-	}
-	return w.name, len(w.schemas), data, nil
-}

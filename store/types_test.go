@@ -60,10 +60,11 @@ func TestTypesRoundTrip(t *testing.T) {
 	types := accountEvents()
 	eachCodec(t, func(t *testing.T, c store.Codec) {
 		for _, want := range []accountEvent{opened{Owner: "ann"}, opened{}, closed{}} {
-			name, schema, data, err := types.Encode(c, want)
+			encoded, err := types.Encode(c, want)
 			if err != nil {
 				t.Fatal(err)
 			}
+			name, schema, data := encoded.Name, encoded.Schema, encoded.Data
 			got, err := types.Decode(c, name, schema, data)
 			if err != nil || got != want {
 				t.Errorf("%s in schema %d: %#v, %v, want %#v", name, schema, got, err, want)
@@ -114,10 +115,10 @@ func TestTypesUnknown(t *testing.T) {
 			t.Errorf("%v, want %+v", err, want)
 		}
 	}
-	if _, _, _, err := types.Encode(store.MsgPack, renamed{}); !errors.Is(err, store.ErrUnknownType) {
+	if _, err := types.Encode(store.MsgPack, renamed{}); !errors.Is(err, store.ErrUnknownType) {
 		t.Errorf("encode what has no name: %v, want it unknown", err)
 	}
-	if _, _, _, err := types.Encode(store.MsgPack, opened{Owner: "\xff"}); !errors.Is(err, store.ErrInvalid) {
+	if _, err := types.Encode(store.MsgPack, opened{Owner: "\xff"}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("encode what cannot be read again: %v, want it invalid", err)
 	}
 }
@@ -158,11 +159,11 @@ func FuzzTypesDecode(f *testing.F) {
 				}
 				continue
 			}
-			again, version, encoded, err := types.Encode(c, v)
-			if err != nil || again != name || version != schema {
-				t.Fatalf("%#v has name %q and schema %d, %v; was %q, %d", v, again, version, err, name, schema)
+			encoded, err := types.Encode(c, v)
+			if err != nil || encoded.Name != name || encoded.Schema != schema {
+				t.Fatalf("%#v has name %q and schema %d, %v; was %q, %d", v, encoded.Name, encoded.Schema, err, name, schema)
 			}
-			if back, err := types.DecodeStrict(c, name, 0, encoded); err != nil || !reflect.DeepEqual(back, v) {
+			if back, err := types.DecodeStrict(c, name, 0, encoded.Data); err != nil || !reflect.DeepEqual(back, v) {
 				t.Fatalf("%#v became %#v, %v", v, back, err)
 			}
 		}

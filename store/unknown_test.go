@@ -174,10 +174,10 @@ func TestUnknownMayBeEmbedded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, again, err := types.Encode(c, v)
+		again, err := types.Encode(c, v)
 		var back wider
-		if err != nil || c.Unmarshal(again, &back, true) != nil || !reflect.DeepEqual(back, fullWider()) {
-			t.Errorf("%q came back as %q, %v", data, again, err)
+		if err != nil || c.Unmarshal(again.Data, &back, true) != nil || !reflect.DeepEqual(back, fullWider()) {
+			t.Errorf("%q came back as %q, %v", data, again.Data, err)
 		}
 	})
 }

@@ -144,9 +144,9 @@ func TestUpcastKnows(t *testing.T) {
 	if got := types.Origins("handed-over"); !slices.Equal(got, []string{"delivered", "handed-over", "moved", "scanned"}) {
 		t.Errorf("Origins(handed-over) = %q", got)
 	}
-	name, schema, _, err := types.Encode(store.JSON, registered{})
-	if name != "registered" || schema != 3 || err != nil {
-		t.Errorf("a registered is written as %s v%d, %v", name, schema, err)
+	encoded, err := types.Encode(store.JSON, registered{})
+	if encoded.Name != "registered" || encoded.Schema != 3 || err != nil {
+		t.Errorf("a registered is written as %s v%d, %v", encoded.Name, encoded.Schema, err)
 	}
 }
 
@@ -326,8 +326,8 @@ func ExampleUpcast() {
 
 	event, err := types.Decode(store.JSON, "opened", 1, []byte(`{"name":"ann"}`))
 	fmt.Printf("%+v %v\n", event, err)
-	_, schema, data, _ := types.Encode(store.JSON, Opened{Owner: "bob"})
-	fmt.Printf("v%d %s\n", schema, data)
+	encoded, _ := types.Encode(store.JSON, Opened{Owner: "bob"})
+	fmt.Printf("v%d %s\n", encoded.Schema, encoded.Data)
 	// Output:
 	// {Owner:ann} <nil>
 	// v2 {"owner":"bob"}

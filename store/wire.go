@@ -17,12 +17,13 @@ const (
 	wireArray
 	wireMap
 	wireTime
+	wireSealed
 )
 
 // wireNames leaves out integers, which are shown as they are.
 var wireNames = map[wire]string{
 	wireNil: "nil", wireBool: "a boolean", wireFloat32: "a float32", wireFloat64: "a float64", wireText: "text",
-	wireBytes: "bytes", wireArray: "a list", wireMap: "a map", wireTime: "a time",
+	wireBytes: "bytes", wireArray: "a list", wireMap: "a map", wireTime: "a time", wireSealed: "a sealed value",
 }
 
 // wireCodes says for the first bytes from 0xc0 to 0xdf what they begin, and how
@@ -33,6 +34,7 @@ var wireCodes = [32]struct {
 }{
 	0x00: {wireNil, 0}, 0x02: {wireBool, 0}, 0x03: {wireBool, 0},
 	0x04: {wireBytes, 1}, 0x05: {wireBytes, 2}, 0x06: {wireBytes, 4},
+	0x08: {wireSealed, 2}, 0x09: {wireSealed, 4}, // and 0x07, by its extension type
 	0x0a: {wireFloat32, 4}, 0x0b: {wireFloat64, 8},
 	0x0c: {wireUnsigned, 1}, 0x0d: {wireUnsigned, 2}, 0x0e: {wireUnsigned, 4}, 0x0f: {wireUnsigned, 8},
 	0x10: {wireNegative, 1}, 0x11: {wireNegative, 2}, 0x12: {wireNegative, 4}, 0x13: {wireNegative, 8},
@@ -72,7 +74,11 @@ func (r *wireReader) head() (is wire, n uint64) {
 		if n = uint64(int64(n<<unused) >> unused); int64(n) >= 0 {
 			return wireUnsigned, n
 		}
-	case wireTime:
+	case wireTime, wireSealed:
+		if c != 0xd6 && c != 0xd7 && r.data[r.pos] == sealedExtension {
+			r.pos++
+			return wireSealed, n
+		}
 		r.passTime(c, n)
 	}
 	return code.is, n
@@ -109,7 +115,7 @@ func (r *wireReader) passTime(c byte, n uint64) {
 func (r *wireReader) pass(is wire, n uint64) {
 	for left := 1; ; is, n = r.head() {
 		switch is {
-		case wireText, wireBytes:
+		case wireText, wireBytes, wireSealed:
 			r.pos += int(n)
 		case wireArray:
 			left += int(n)

@@ -134,11 +134,11 @@ func (s *Specification[S, C, E]) evolve(events []E) {
 func (s *Specification[S, C, E]) checkStored(what string, e E) {
 	s.t.Helper()
 	for _, codec := range []store.Codec{store.MsgPack, store.JSON} {
-		name, schema, data, err := s.aggregate.Events.Encode(codec, e)
+		encoded, err := s.aggregate.Events.Encode(codec, e)
 		if err != nil {
 			s.t.Fatalf("%s %T: %v", what, e, err)
 		}
-		back, err := s.aggregate.Events.Decode(codec, name, schema, data)
+		back, err := s.aggregate.Events.Decode(codec, encoded.Name, encoded.Schema, encoded.Data)
 		if err != nil {
 			s.t.Fatalf("%s %T, stored as %s: %v", what, e, codec.Name(), err)
 		}
@@ -151,11 +151,11 @@ func (s *Specification[S, C, E]) checkStored(what string, e E) {
 func (s *Specification[S, C, E]) checkSent(c C) {
 	s.t.Helper()
 	for _, codec := range []store.Codec{store.MsgPack, store.JSON} {
-		name, _, data, err := s.aggregate.Commands.Encode(codec, c)
+		encoded, err := s.aggregate.Commands.Encode(codec, c)
 		if err != nil {
 			s.t.Fatalf("command %T: %v", c, err)
 		}
-		back, err := s.aggregate.Commands.DecodeStrict(codec, name, 0, data)
+		back, err := s.aggregate.Commands.DecodeStrict(codec, encoded.Name, 0, encoded.Data)
 		if err != nil {
 			s.t.Fatalf("command %T, sent as %s: %v", c, codec.Name(), err)
 		}

@@ -100,14 +100,14 @@ func workOn(t testing.TB, log *jetstream.Log, id string, n int) (states []string
 
 func appendEvent(t testing.TB, log *jetstream.Log, id string, after store.Head, e application.Event) store.Head {
 	t.Helper()
-	name, schema, data, err := application.Applications.Events.Encode(log.Codec(), e)
+	encoded, err := application.Applications.Events.Encode(log.Codec(), e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, err := log.Append(t.Context(), &store.Commit{
 		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, ID: uuid.New(), After: after, Time: time.Now().UTC(),
 		Commands: []store.Command{{ID: uuid.NewString(), Name: "work"}},
-		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		Events:   []store.Event{encoded.Event(0)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -185,7 +185,7 @@ func (l *life) append(t *testing.T, log *jetstream.Log, trace *history.Trace, n 
 		t.Fatalf("application %s: event %d comes after %d others: the file is not in the order of time", trace.Application, n, l.head.Version)
 	}
 	event := l.next(t, trace, n)
-	name, schema, data, err := application.Applications.Events.Encode(log.Codec(), event)
+	encoded, err := application.Applications.Events.Encode(log.Codec(), event)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func (l *life) append(t *testing.T, log *jetstream.Log, trace *history.Trace, n 
 		Stream: store.StreamID{Type: application.Applications.Type, ID: trace.Application}, ID: uuid.New(), After: l.head,
 		Time:     trace.Events[n].Time,
 		Commands: []store.Command{{ID: trace.CommandID(n), Name: "relive"}},
-		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		Events:   []store.Event{encoded.Event(0)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -92,14 +92,14 @@ func appendStream(log store.Log, id string, n, each int) (err error) {
 
 // appendStep stores the i-th step of the n-th stream.
 func appendStep(log store.Log, id string, after store.Head, n, i int) (store.Head, error) {
-	name, schema, data, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
+	step, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
 	if err != nil {
 		return after, err
 	}
 	return log.Append(context.Background(), &store.Commit{
 		Stream: store.StreamID{Type: "work", ID: id}, ID: uuid.New(), After: after, Time: time.Now().UTC().Truncate(time.Microsecond),
 		Commands: []store.Command{{ID: uuid.NewString(), Name: "step"}},
-		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		Events:   []store.Event{step.Event(0)},
 	})
 }
 

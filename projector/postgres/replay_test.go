@@ -91,14 +91,14 @@ func appendWork(t testing.TB, log store.Log, streams, each, atOnce int) store.Po
 func appendStream(log store.Log, id string, n, each int) error {
 	var head store.Head
 	for i := range each {
-		name, schema, data, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
+		step, err := events.Encode(log.Codec(), stepped{Step: fmt.Sprintf("step-%d", i), Employee: fmt.Sprintf("e-%d", (n+i)%60), Amount: n})
 		if err != nil {
 			return err
 		}
 		head, err = log.Append(context.Background(), &store.Commit{
 			Stream: store.StreamID{Type: "work", ID: id}, ID: uuid.New(), After: head, Time: time.Now().UTC().Truncate(time.Microsecond),
 			Commands: []store.Command{{ID: uuid.NewString(), Name: "step"}},
-			Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+			Events:   []store.Event{step.Event(0)},
 		})
 		if err != nil {
 			return err

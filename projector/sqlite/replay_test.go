@@ -150,7 +150,7 @@ func (w *work) step(log store.Log, r *rand.Rand) (err error) {
 	}
 	i := r.IntN(len(w.open))
 	s := w.open[i]
-	name, schema, data, err := events.Encode(log.Codec(), stepped{
+	step, err := events.Encode(log.Codec(), stepped{
 		Step: fmt.Sprintf("W_step-%d", s.done), Employee: fmt.Sprintf("e-%d", r.IntN(60)), Amount: s.n,
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func (w *work) step(log store.Log, r *rand.Rand) (err error) {
 		Stream: store.StreamID{Type: "work", ID: fmt.Sprintf("%d", 173688+s.n)}, ID: uuid.New(), After: s.head,
 		Time:     time.Now().UTC().Truncate(time.Microsecond),
 		Commands: []store.Command{{ID: uuid.NewString(), Name: "step"}},
-		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		Events:   []store.Event{step.Event(0)},
 	})
 	if s.done++; s.done == w.each {
 		w.open = append(w.open[:i], w.open[i+1:]...)

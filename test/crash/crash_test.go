@@ -79,9 +79,9 @@ func TestTheLaterBuildChangesTheHistory(t *testing.T) {
 	}
 	var later []store.Event
 	for _, e := range all {
-		name, schema, data, err := ledgers.Events.Encode(store.MsgPack, e)
+		encoded, err := ledgers.Events.Encode(store.MsgPack, e)
 		if err == nil {
-			later, err = laterLedgers.Upcast(later, store.MsgPack, store.Event{Type: name, Schema: schema, Data: data})
+			later, err = laterLedgers.Upcast(later, store.MsgPack, encoded.Event(0))
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -176,11 +176,11 @@ func threeBuilds(t *testing.T, w world, s *story) {
 // old is the act as a client of the first build sends it.
 func (a act) old(t *testing.T) actor.Command {
 	t.Helper()
-	name, schema, body, err := ParcelsV1.Commands.Encode(store.JSON, a.v1())
+	command, err := ParcelsV1.Commands.Encode(store.JSON, a.v1())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return actor.Command{Stream: store.StreamID{Type: "parcel", ID: a.parcel}, Name: name, Schema: schema, Body: body, Codec: store.JSON}
+	return actor.Command{Stream: store.StreamID{Type: "parcel", ID: a.parcel}, Name: command.Name, Schema: command.Schema, Body: command.Data, Codec: store.JSON}
 }
 
 func mustHaveSnapshot(t *testing.T, w world, s *story, schema int) {

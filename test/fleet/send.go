@@ -35,12 +35,12 @@ func (h *History) Do(ctx context.Context, c Client, o *Op, deadline time.Duratio
 
 // send sends the command of o and says what came of it.
 func send(ctx context.Context, c Client, o *Op) Answer {
-	name, _, body, err := application.Applications.Commands.Encode(store.MsgPack, o.Command)
+	encoded, err := application.Applications.Commands.Encode(store.MsgPack, o.Command)
 	if err != nil {
 		return Answer{Outcome: Unexpected, Text: err.Error()}
 	}
 	result, err := c.Send(ctx, gateway.Request{
-		Stream: stream(o.Stream), Name: name, Body: body, Codec: store.MsgPack, Options: gateway.Options{ID: o.ID},
+		Stream: stream(o.Stream), Name: encoded.Name, Body: encoded.Data, Codec: store.MsgPack, Options: gateway.Options{ID: o.ID},
 	})
 	return answerOf(result, err)
 }

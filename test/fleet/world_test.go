@@ -41,15 +41,15 @@ func (w *world) store(id, command string, c application.Command, epoch uint64) a
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	name, schema, data, err := application.Applications.Events.Encode(store.MsgPack, events[0])
+	encoded, err := application.Applications.Events.Encode(store.MsgPack, events[0])
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.states[id] = w.states[id].Evolve(events[0])
 	commit := w.commit(id, command, epoch)
-	commit.Events = []store.Event{{Type: name, Schema: schema, Data: data}}
+	commit.Events = []store.Event{encoded.Event(0)}
 	w.add(commit)
-	return actor.Result{Version: commit.After.Version + 1, Position: store.PositionOf(commit.Sequence, 0), Events: []string{name}}
+	return actor.Result{Version: commit.After.Version + 1, Position: store.PositionOf(commit.Sequence, 0), Events: []string{encoded.Name}}
 }
 
 func (w *world) commit(id, command string, epoch uint64) *store.Commit {

@@ -18,14 +18,14 @@ func commits(t *testing.T, ids ...string) []*store.Commit {
 	t.Helper()
 	var all []*store.Commit
 	for i, id := range ids {
-		name, schema, data, err := application.Applications.Events.Encode(store.MsgPack, application.Submitted{Amount: 100})
+		submitted, err := application.Applications.Events.Encode(store.MsgPack, application.Submitted{Amount: 100})
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, &store.Commit{
 			Stream: store.StreamID{Type: application.Applications.Type, ID: id}, ID: uuid.New(), Time: time.Unix(1_700_000_000, 0).UTC(),
 			Sequence: uint64(i + 1), Local: uint64(i + 1), Hash: store.Hash{byte(i + 1)},
-			Commands: []store.Command{{ID: id, Name: "submit"}}, Events: []store.Event{{Type: name, Schema: schema, Data: data}},
+			Commands: []store.Command{{ID: id, Name: "submit"}}, Events: []store.Event{submitted.Event(0)},
 		})
 	}
 	return all

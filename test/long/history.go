@@ -58,14 +58,14 @@ func deposit(id store.StreamID, after store.Head) (*store.Commit, error) {
 	if after.Version == 0 {
 		command, event = "open", bank.Opened{Owner: "Ann"}
 	}
-	name, schema, data, err := bank.Accounts.Events.Encode(store.MsgPack, event)
+	encoded, err := bank.Accounts.Events.Encode(store.MsgPack, event)
 	if err != nil {
 		return nil, err
 	}
 	return &store.Commit{
 		Stream: id, ID: uuid.New(), After: after, Time: time.Now().UTC(),
 		Commands: []store.Command{{ID: uuid.NewString(), Name: command, Principal: "ann"}},
-		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		Events:   []store.Event{encoded.Event(0)},
 	}, nil
 }
 

@@ -36,12 +36,12 @@ func (w *world) commit(id string, commands ...string) *store.Commit {
 	s := stream(id)
 	c := &store.Commit{Stream: s, ID: uuid.New(), After: w.heads[s], Time: time.Unix(1_700_000_000, 0).UTC()}
 	for i, command := range commands {
-		name, schema, data, err := application.Applications.Events.Encode(store.MsgPack, application.Submitted{Amount: int64(100 * (i + 1))})
+		submitted, err := application.Applications.Events.Encode(store.MsgPack, application.Submitted{Amount: int64(100 * (i + 1))})
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		c.Commands = append(c.Commands, store.Command{ID: command, Name: "submit"})
-		c.Events = append(c.Events, store.Event{Type: name, Schema: schema, Command: i, Data: data})
+		c.Events = append(c.Events, submitted.Event(i))
 	}
 	w.store(c)
 	for i, command := range commands {

@@ -94,12 +94,12 @@ func (l *load) any(random *rand.Rand) asker { return l.clients[random.IntN(len(l
 func (l *load) send(c asker, id, command string, what application.Command) (actor.Result, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), sendLimit)
 	defer cancel()
-	name, _, body, err := application.Applications.Commands.Encode(store.MsgPack, what)
+	encoded, err := application.Applications.Commands.Encode(store.MsgPack, what)
 	if err != nil {
 		return actor.Result{}, err
 	}
 	return c.Send(ctx, gateway.Request{
-		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, Name: name, Body: body, Codec: store.MsgPack,
+		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, Name: encoded.Name, Body: encoded.Data, Codec: store.MsgPack,
 		Options: gateway.Options{ID: command},
 	})
 }

@@ -72,12 +72,12 @@ func (l *load) write(ctx context.Context, writer int) {
 func send(c *gateway.Client, id, nth string, command application.Command) (store.Position, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), askLimit)
 	defer cancel()
-	name, _, body, err := application.Applications.Commands.Encode(store.MsgPack, command)
+	encoded, err := application.Applications.Commands.Encode(store.MsgPack, command)
 	if err != nil {
 		return 0, err
 	}
 	result, err := c.Send(ctx, gateway.Request{
-		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, Name: name, Body: body, Codec: store.MsgPack,
+		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, Name: encoded.Name, Body: encoded.Data, Codec: store.MsgPack,
 		Options: gateway.Options{ID: id + "-" + nth},
 	})
 	return result.Position, err

@@ -147,14 +147,14 @@ func (w *appender) latest() store.Position {
 
 // once appends the first event of an application.
 func (w *appender) once(ctx context.Context, who string, n int) error {
-	name, schema, data, err := application.Applications.Events.Encode(w.log.Codec(), application.Submitted{Amount: 1000})
+	submitted, err := application.Applications.Events.Encode(w.log.Codec(), application.Submitted{Amount: 1000})
 	if err != nil {
 		return err
 	}
 	id := fmt.Sprintf("%s-%s-%d", w.name, who, n)
 	c := &store.Commit{
 		Stream: store.StreamID{Type: application.Applications.Type, ID: id}, ID: uuid.New(), Time: time.Now().UTC().Truncate(time.Microsecond),
-		Commands: []store.Command{{ID: id, Name: "submit"}}, Events: []store.Event{{Type: name, Schema: schema, Data: data}},
+		Commands: []store.Command{{ID: id, Name: "submit"}}, Events: []store.Event{submitted.Event(0)},
 	}
 	began := time.Now()
 	if _, err := w.log.Append(ctx, c); err != nil {

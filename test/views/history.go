@@ -106,11 +106,11 @@ func appendTrace(ctx context.Context, log store.Log, t *history.Trace) error {
 			Commands: []store.Command{{ID: t.CommandID(i), Name: "command-" + strconv.Itoa(i)}},
 		}
 		for _, e := range events {
-			name, schema, data, err := application.Applications.Events.Encode(log.Codec(), e)
+			encoded, err := application.Applications.Events.Encode(log.Codec(), e)
 			if err != nil {
 				return err
 			}
-			c.Events = append(c.Events, store.Event{Type: name, Schema: schema, Data: data})
+			c.Events = append(c.Events, encoded.Event(0))
 			state = state.Evolve(e)
 		}
 		if head, err = log.Append(ctx, c); err != nil {

@@ -110,14 +110,14 @@ func hop(name string, workers int) scenario {
 			if err != nil {
 				return pair{}, err
 			}
-			name, _, body, err := Notebooks.Commands.Encode(store.MsgPack, page)
+			command, err := Notebooks.Commands.Encode(store.MsgPack, page)
 			if err != nil {
 				return pair{}, err
 			}
 			ask := func(ctx context.Context, way func(stream store.StreamID) string) (sample, error) {
 				return l.load(ctx, workers, func(worker, _ int) error {
 					stream := store.StreamID{Type: Notebooks.Type, ID: notebookID(worker)}
-					return request(ctx, nc, way(stream)+"cmd."+stream.Type+"."+stream.ID+"."+name, body)
+					return request(ctx, nc, way(stream)+"cmd."+stream.Type+"."+stream.ID+"."+command.Name, command.Data)
 				})
 			}
 			return pair{

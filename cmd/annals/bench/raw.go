@@ -57,7 +57,7 @@ func (l *lab) raw(ctx context.Context) (*raw, error) {
 
 // typicalCommit is what the log publishes for one command of the benchmarks.
 func typicalCommit() ([]byte, error) {
-	name, schema, data, err := Notebooks.Events.Encode(store.MsgPack, written(page))
+	encoded, err := Notebooks.Events.Encode(store.MsgPack, written(page))
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func typicalCommit() ([]byte, error) {
 		Stream: store.StreamID{Type: Notebooks.Type, ID: "notebook-100"}, ID: uuid.New(),
 		After: store.Head{Version: 100, Sequence: 100_000}, Time: time.Now().UTC(),
 		Commands: []store.Command{{ID: uuid.NewString(), Name: "write", BodyHash: 1 << 60}},
-		Events:   []store.Event{{Type: name, Schema: schema, Data: data}},
+		Events:   []store.Event{encoded.Event(0)},
 	})
 }
 

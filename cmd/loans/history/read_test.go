@@ -261,11 +261,11 @@ func TestCommandBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, body, err := application.Applications.Commands.Encode(store.MsgPack, c)
+		encoded, err := application.Applications.Commands.Encode(store.MsgPack, c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := hex.EncodeToString(body); got != want {
+		if got := hex.EncodeToString(encoded.Data); got != want {
 			t.Errorf("command %d is %s, want %s", i, got, want)
 		}
 	}

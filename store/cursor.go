@@ -1,0 +1,112 @@
+package store
+
+import (
+	"encoding/hex"
+	"strconv"
+)
+
+// cursor goes through encoded data value by value, in either codec. The data have
+// passed the guard of their codec, which has bounded their depth.
+type cursor interface {
+	// at is the place of the next value.
+	at() int
+	// past is where the value ends that was gone past last.
+	past() int
+	// kind says what the next value is.
+	kind() kind
+	// skip goes past the next value, whole.
+	skip()
+	// envelope goes past the next value, which is a sealed one, and returns what it
+	// holds.
+	envelope() ([]byte, error)
+	// entries goes past the next value, which is a list or a map: it calls each before
+	// every element, which has to go past that.
+	entries(each func(item) error) (box, error)
+	// scalar goes past the next value, which is text or an integer, and returns it as text.
+	scalar() (text string, ok bool)
+	// isZero goes past the next value, and says whether it is a zero value of any type.
+	isZero() bool
+}
+
+// kind is what a value is, as far as walkers care.
+type kind uint8
+
+const (
+	kindOther kind = iota
+	kindNil
+	kindList
+	kindMap
+	kindSealed
+)
+
+// box is a list or a map in its place.
+type box struct {
+	begin int // of its head
+	body  int // where its first element begins
+	end   int
+	count int // of its elements
+	isMap bool
+}
+
+// item is where an element of a list or a map begins.
+type item struct {
+	begin int    // of the element; in a map, of its key
+	index int    // in a list; -1 in a map
+	name  []byte // in a map: the key, if that is text
+	other string // in a map: any other key, as a path has it
+}
+
+// newCursor checks data, which may come from anywhere and may hold sealed values.
+func newCursor(codec Codec, data []byte) (cursor, error) {
+	if codec == JSON {
+		if err := embeddable(data); err != nil {
+			return nil, err
+		}
+		return &jsonCursor{data: data}, nil
+	}
+	w := msgpackWalk{data: data, most: MaxNodes, sealed: true}
+	if err := w.walk(); err != nil {
+		return nil, err
+	}
+	return &packCursor{wireReader{data: data}}, nil
+}
+
+// trustedCursor is newCursor for data that a codec has just written.
+func trustedCursor(codec Codec, data []byte) cursor {
+	if codec == JSON {
+		return &jsonCursor{data: data}
+	}
+	return &packCursor{wireReader{data: data}}
+}
+
+// path names a place in a value: "applicant.phones[1].number". A name that has other
+// characters than letters, digits, underscores and hyphens is quoted in brackets.
+type path []byte
+
+func (p path) to(e item) path {
+	switch {
+	case e.index >= 0:
+		return append(strconv.AppendInt(append(p, '['), int64(e.index), 10), ']')
+	case e.name == nil:
+		return append(append(append(p, '['), e.other...), ']')
+	case !isPlainName(e.name):
+		return append(strconv.AppendQuote(append(p, '['), string(e.name)), ']')
+	case len(p) > 0:
+		p = append(p, '.')
+	}
+	return append(p, e.name...)
+}
+
+func isPlainName(name []byte) bool {
+	for _, c := range name {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return len(name) > 0
+}
+
+// keyOfBytes is how a path has a key that is bytes.
+func keyOfBytes(key []byte) string { return "x" + hex.EncodeToString(key) }

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"slices"
+	"strconv"
+)
+
+// packCursor is the cursor of msgpack.
+type packCursor struct{ wireReader }
+
+func (c *packCursor) at() int   { return c.pos }
+func (c *packCursor) past() int { return c.pos }
+
+func (c *packCursor) kind() kind {
+	r := c.wireReader
+	switch is, _ := r.head(); is {
+	case wireNil:
+		return kindNil
+	case wireArray:
+		return kindList
+	case wireMap:
+		return kindMap
+	case wireSealed:
+		return kindSealed
+	}
+	return kindOther
+}
+
+func (c *packCursor) skip() { c.pass(c.head()) }
+
+func (c *packCursor) envelope() ([]byte, error) {
+	_, n := c.head()
+	return c.content(n), nil
+}
+
+func (c *packCursor) entries(each func(item) error) (box, error) {
+	b := box{begin: c.pos}
+	is, n := c.head()
+	b.body, b.count, b.isMap = c.pos, int(n), is == wireMap
+	for i := range b.count {
+		e := item{begin: c.pos, index: i}
+		if b.isMap {
+			e.index = -1
+			e.name, e.other = c.key()
+		}
+		if err := each(e); err != nil {
+			return b, err
+		}
+	}
+	b.end = c.pos
+	return b, nil
+}
+
+// key reads the key of a map: text, or something else as a path has it.
+func (c *packCursor) key() (name []byte, other string) {
+	switch is, n := c.head(); is {
+	case wireText:
+		return c.content(n), ""
+	case wireBytes:
+		return nil, keyOfBytes(c.content(n))
+	case wireNegative:
+		return nil, strconv.FormatInt(int64(n), 10)
+	default:
+		return nil, strconv.FormatUint(n, 10)
+	}
+}
+
+func (c *packCursor) scalar() (string, bool) {
+	is, n := c.head()
+	switch is {
+	case wireText:
+		return string(c.content(n)), true
+	case wireUnsigned:
+		return strconv.FormatUint(n, 10), true
+	case wireNegative:
+		return strconv.FormatInt(int64(n), 10), true
+	}
+	c.pass(is, n)
+	return "", false
+}
+
+// zeroTime is the zero time.Time as the codec writes it.
+const zeroTime = "\xc7\x0c\xff\x00\x00\x00\x00\xff\xff\xff\xf1\x88\x6e\x09\x00"
+
+func (c *packCursor) isZero() bool {
+	begin, zero := c.pos, true
+	is, n := c.head()
+	switch is {
+	case wireNil:
+	case wireBool:
+		zero = c.data[begin] == 0xc2
+	case wireUnsigned, wireText, wireFloat32, wireFloat64:
+		zero = n == 0
+		if is == wireText {
+			c.pos += int(n)
+		}
+	case wireBytes:
+		zero = !slices.ContainsFunc(c.content(n), func(b byte) bool { return b != 0 })
+	case wireArray:
+		for range n {
+			zero = c.isZero() && zero
+		}
+	case wireMap:
+		for range n {
+			c.skip()
+			zero = c.isZero() && zero
+		}
+	case wireTime:
+		zero = string(c.data[begin:c.pos]) == zeroTime
+	default:
+		c.pass(is, n)
+		zero = false
+	}
+	return zero
+}

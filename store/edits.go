@@ -1,0 +1,89 @@
+package store
+
+import "slices"
+
+// edit puts other bytes in the place of some.
+type edit struct {
+	start, end int
+	with       []byte
+	personal   *Personal // what the bytes are; nil: nothing personal
+}
+
+// edits are changes of encoded data, apart from each other.
+type edits struct{ list []edit }
+
+func (es *edits) add(e edit) { es.list = append(es.list, e) }
+
+// apply returns a changed copy of data, and where in it the personal values are; data
+// itself if there are no changes.
+func (es *edits) apply(data []byte) ([]byte, []Personal) {
+	if len(es.list) == 0 {
+		return data, nil
+	}
+	slices.SortStableFunc(es.list, func(a, b edit) int { return a.start - b.start })
+	size := len(data)
+	for _, e := range es.list {
+		size += len(e.with) - (e.end - e.start)
+	}
+	changed, last := make([]byte, 0, size), 0
+	var personal []Personal
+	for _, e := range es.list {
+		changed = append(changed, data[last:e.start]...)
+		last = e.end
+		if e.personal != nil {
+			e.personal.Start, e.personal.End = len(changed), len(changed)+len(e.with)
+			personal = append(personal, *e.personal)
+		}
+		changed = append(changed, e.with...)
+	}
+	return append(changed, data[last:]...), personal
+}
+
+// cuts takes entries out of one list or map, with what stands between them and others.
+type cuts struct {
+	edits         *edits
+	kept, dropped int
+	last          int // where the entry before ends
+	open          int // index of an edit that reaches to the next entry; -1: none
+}
+
+// note takes the next entry, from begin to end.
+func (c *cuts) note(begin, end int, dropped bool) {
+	if c.open >= 0 {
+		c.edits.list[c.open].end = begin
+		c.open = -1
+	}
+	switch {
+	case !dropped:
+		c.kept++
+	case c.kept > 0:
+		c.dropped++
+		c.edits.add(edit{start: c.last, end: end})
+	default:
+		c.dropped++
+		c.edits.add(edit{start: begin, end: end})
+		c.open = len(c.edits.list) - 1
+	}
+	c.last = end
+}
+
+// nilOf is what stands for nothing.
+func nilOf(codec Codec) []byte {
+	if codec == JSON {
+		return []byte("null")
+	}
+	return []byte{0xc0}
+}
+
+// memberOf adds a member to a map, behind its last.
+func memberOf(codec Codec, b box, name string, value []byte, hasOthers bool) edit {
+	if codec != JSON {
+		return edit{start: b.end, end: b.end, with: append(appendText(nil, name), value...)}
+	}
+	var with []byte
+	if hasOthers {
+		with = append(with, ',')
+	}
+	with = append(append(append(with, '"'), name...), '"', ':')
+	return edit{start: b.end - 1, end: b.end - 1, with: append(with, value...)}
+}

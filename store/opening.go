@@ -1,0 +1,146 @@
+package store
+
+import "slices"
+
+// verdict is what becomes of a sealed value: its plain value, nothing for one that
+// was forgotten, or, with leave, itself.
+type verdict struct {
+	value    []byte
+	personal Personal
+	leave    bool
+}
+
+// opening goes through data with sealed values and collects what is to be changed.
+type opening struct {
+	cursor
+	codec    Codec
+	data     []byte
+	judge    func(path string, envelope []byte) (verdict, error)
+	edits    edits
+	path     path
+	shredded []string
+	mark     [2]int // where the outermost map has a list of what was forgotten before
+}
+
+func newOpening(codec Codec, data []byte, judge func(string, []byte) (verdict, error)) (*opening, error) {
+	c, err := newCursor(codec, data)
+	if err != nil {
+		return nil, err
+	}
+	return &opening{cursor: c, codec: codec, data: data, judge: judge}, nil
+}
+
+// walk goes through the whole value, and returns what it is then.
+func (o *opening) walk() (data []byte, personal []Personal, err error) {
+	if o.kind() == kindMap {
+		err = o.outermost()
+	} else {
+		_, err = o.value(item{})
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	data, personal = o.edits.apply(o.data)
+	return data, personal, nil
+}
+
+// value goes past the value of an item; dropped says that it is to be taken out.
+func (o *opening) value(e item) (dropped bool, err error) {
+	switch o.kind() {
+	case kindSealed:
+		return o.one(e)
+	case kindList, kindMap:
+		b, c, err := o.inside(nil)
+		if err == nil && c.dropped > 0 {
+			o.recount(b, c.kept)
+		}
+		return false, err
+	}
+	o.skip()
+	return false, nil
+}
+
+func (o *opening) one(e item) (dropped bool, err error) {
+	begin := o.at()
+	envelope, err := o.envelope()
+	if err != nil {
+		return false, err
+	}
+	v, err := o.judge(string(o.path), envelope)
+	switch {
+	case err != nil || v.leave:
+		return false, err
+	case v.value != nil:
+		o.edits.add(edit{start: begin, end: o.past(), with: v.value, personal: &v.personal})
+		return false, nil
+	}
+	o.shredded = append(o.shredded, string(o.path))
+	if e.index < 0 {
+		return true, nil
+	}
+	o.edits.add(edit{start: begin, end: o.past(), with: nilOf(o.codec)})
+	return false, nil
+}
+
+// inside goes past a list or a map. For its entries it calls first, if there is one,
+// which says whether it has gone past the value.
+func (o *opening) inside(first func(item) bool) (box, cuts, error) {
+	c, length := cuts{edits: &o.edits, open: -1}, len(o.path)
+	b, err := o.entries(func(e item) error {
+		var dropped bool
+		var err error
+		if first == nil || !first(e) {
+			o.path = o.path.to(e)
+			dropped, err = o.value(e)
+			o.path = o.path[:length]
+		}
+		c.note(e.begin, o.past(), dropped)
+		return err
+	})
+	return b, c, err
+}
+
+// outermost is value for the map that says what was forgotten.
+func (o *opening) outermost() error {
+	b, c, err := o.inside(func(e item) bool {
+		if string(e.name) != shreddedMember {
+			return false
+		}
+		o.mark[0] = o.at()
+		o.skip()
+		o.mark[1] = o.past()
+		return true
+	})
+	if err != nil || len(o.shredded) == 0 {
+		return err
+	}
+	if o.mark[1] == 0 {
+		o.recount(b, c.kept+1)
+		list, err := o.codec.Marshal(o.shredded)
+		o.edits.add(memberOf(o.codec, b, shreddedMember, list, c.kept > 0))
+		return err
+	}
+	o.recount(b, c.kept)
+	list, err := o.codec.Marshal(o.withEarlier())
+	o.edits.add(edit{start: o.mark[0], end: o.mark[1], with: list})
+	return err
+}
+
+// withEarlier returns the paths of what was forgotten before and now.
+func (o *opening) withEarlier() []string {
+	paths := shreddedPaths(trustedCursor(o.codec, o.data[o.mark[0]:o.mark[1]]))
+	slices.Sort(paths)
+	for _, path := range o.shredded {
+		if at, found := slices.BinarySearch(paths, path); !found {
+			paths = slices.Insert(paths, at, path)
+		}
+	}
+	return paths
+}
+
+// recount writes how many elements a map or a list has, where that is written.
+func (o *opening) recount(b box, count int) {
+	if o.codec != JSON && b.isMap && count != b.count {
+		o.edits.add(edit{start: b.begin, end: b.body, with: appendMapHeader(nil, count)})
+	}
+}

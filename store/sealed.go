@@ -1,0 +1,130 @@
+package store
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+)
+
+// The form of a sealed value on the wire: in msgpack an extension, in JSON an object
+// with one member. Neither can be made by encoding a value: the guard refuses the
+// extension, and Encode the name.
+const (
+	sealedExtension = 0x50
+
+	sealedName  = `"annals:sealed":`
+	sealedStart = `{` + sealedName + `"`
+	sealedEnd   = `"}`
+)
+
+// SealedForm returns what stands in data in the place of a value that is sealed in
+// envelope.
+func SealedForm(codec Codec, envelope []byte) []byte {
+	if codec == JSON {
+		text := make([]byte, 0, len(sealedStart)+base64.StdEncoding.EncodedLen(len(envelope))+len(sealedEnd))
+		text = base64.StdEncoding.AppendEncode(append(text, sealedStart...), envelope)
+		return append(text, sealedEnd...)
+	}
+	form := make([]byte, 0, len(envelope)+6)
+	switch n := len(envelope); {
+	case n <= 0xff:
+		form = append(form, 0xc7, byte(n))
+	case n <= 0xffff:
+		form = binary.BigEndian.AppendUint16(append(form, 0xc8), uint16(n))
+	default:
+		form = binary.BigEndian.AppendUint32(append(form, 0xc9), uint32(n))
+	}
+	return append(append(form, sealedExtension), envelope...)
+}
+
+// HoldsSealed reports whether there may be sealed values in data, whatever they are:
+// false is certain, and true nearly always right. It is a search for a few bytes and
+// allocates nothing.
+func HoldsSealed(codec Codec, data []byte) bool {
+	if codec == JSON {
+		return bytes.Contains(data, []byte(sealedName))
+	}
+	for at := 0; ; at++ {
+		next := bytes.IndexByte(data[at:], sealedExtension)
+		if next < 0 {
+			return false
+		}
+		at += next
+		if at >= 2 && data[at-2] == 0xc7 || at >= 3 && data[at-3] == 0xc8 || at >= 5 && data[at-5] == 0xc9 {
+			return true
+		}
+	}
+}
+
+// ReplaceSpans returns data, in plain, with other bytes in the places of spans: what
+// replace makes of the value of each, by its index. The spans must be in the order
+// of their places and apart; the error is otherwise an [*InvalidError]. A value of
+// which replace makes nil is left out like one that was forgotten: see [OpenSealed].
+// Spans that were taken of data say nothing about what is returned.
+func ReplaceSpans(codec Codec, data []byte, spans []Personal, replace func(i int, value []byte) ([]byte, error)) ([]byte, error) {
+	var es edits
+	last, forgotten := 0, false
+	for i, span := range spans {
+		if span.Start < last || span.End <= span.Start || span.End > len(data) {
+			reason := fmt.Sprintf("its place %d to %d is not in the data, or not after the one before", span.Start, span.End)
+			return nil, &InvalidError{What: "personal data", Value: span.Path, Reason: reason}
+		}
+		last = span.End
+		value, err := replace(i, data[span.Start:span.End])
+		if err != nil {
+			return nil, err
+		}
+		if value == nil {
+			value, forgotten = SealedForm(codec, nil), true
+		}
+		es.add(edit{start: span.Start, end: span.End, with: value})
+	}
+	replaced, _ := es.apply(data)
+	if !forgotten {
+		return replaced, nil
+	}
+	return leaveOutEmpty(codec, replaced)
+}
+
+// leaveOutEmpty takes the sealed values with nothing in them out, and leaves the others.
+func leaveOutEmpty(codec Codec, data []byte) ([]byte, error) {
+	o, err := newOpening(codec, data, func(_ string, envelope []byte) (verdict, error) {
+		return verdict{leave: len(envelope) > 0}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	left, _, err := o.walk()
+	return left, err
+}
+
+// OpenSealed opens the sealed values in data, which may come from anywhere. For each,
+// in the order of their places, open gets the path and the envelope, and returns the
+// plain value, encoded, with Subject and Key of p set; the rest of p is OpenSealed's
+// to set. A nil value is one that was forgotten: the entry of a map is taken out with
+// its name, the element of a list becomes nil, and the path is added to the member
+// "annals:shredded" of the outermost map. What is outside of these places stays as it
+// is, to the byte, so that what was sealed and is opened again is what it was.
+//
+// It returns the data, which are those given if nothing was sealed, the spans of the
+// values that were opened, and the paths of those that were left out. The errors
+// are those of open as they are, and an [*InvalidError] or a [*TooLargeError] for what
+// is not encoded by codec.
+func OpenSealed(codec Codec, data []byte, open func(path string, envelope []byte) (value []byte, p Personal, err error)) (plain []byte, personal []Personal, shredded []string, err error) {
+	if !HoldsSealed(codec, data) {
+		return data, nil, nil, nil
+	}
+	o, err := newOpening(codec, data, func(path string, envelope []byte) (verdict, error) {
+		value, p, err := open(path, envelope)
+		p.Path = path
+		return verdict{value: value, personal: p}, err
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if plain, personal, err = o.walk(); err != nil {
+		return nil, nil, nil, err
+	}
+	return plain, personal, o.shredded, nil
+}
