@@ -36,8 +36,11 @@ type Erasure struct {
 	At  time.Time `json:"at"`
 	By  string    `json:"by"`
 	Why string    `json:"why"`
-	// Done says that all steps were taken.
-	Done bool `json:"done,omitempty"`
+	// Done says that all steps were taken, the last of them at Finished.
+	Done     bool      `json:"done,omitempty"`
+	Finished time.Time `json:"finished,omitzero"`
+	// Notice is where the log has the notice of it; 0 until then.
+	Notice store.Position `json:"notice,omitempty"`
 }
 
 // Keys keeps the records of a namespace's data subjects. All methods may be called from
@@ -46,12 +49,14 @@ type Keys interface {
 	// Realm names the key space: it is part of what sealed values are bound to, and
 	// stays the same when a namespace is restored under another name.
 	Realm() uuid.UUID
-	// Load returns a subject's record as the store's leader has it. One that is not
-	// there has Revision 0.
+	// Load returns a subject's record as the store's leader has it; what it returns is
+	// durable, so that data may be sealed under a key that another node has just made.
+	// One that is not there has Revision 0, and nothing but the subject.
 	Load(ctx context.Context, subject string) (Record, error)
 	// Store writes a record if the one there still has r.Revision, and returns the new
 	// revision; it is durable then. The error matches [store.ErrConflict] if it has
-	// another, and [store.ErrUnknown] if the outcome is not known: load again.
+	// another, and [store.ErrUnknown] if the outcome is not known: load again. r is not
+	// kept.
 	Store(ctx context.Context, r Record) (uint64, error)
 	// Erase removes the bytes of all revisions of a subject's record below one. Doing
 	// it again does nothing.
@@ -60,7 +65,9 @@ type Keys interface {
 	All(ctx context.Context) iter.Seq2[Record, error]
 	// Follow calls each with every record that changes from now on, without its
 	// wrapped key, and alive whenever it is certain that none was missed until a
-	// moment ago. It blocks until ctx ends, and fails when it cannot go on without a gap.
+	// moment ago, for the first time when it has begun. Of several changes of one record
+	// it may pass over all but the last. It returns nil when ctx ends, and an error when
+	// it cannot go on without a gap.
 	Follow(ctx context.Context, each func(Record), alive func()) error
 }
 

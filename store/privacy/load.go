@@ -1,0 +1,270 @@
+package privacy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/annals-go/annals/store"
+)
+
+// loading is a load that is under way: of many that want the same subject, one asks.
+type loading struct {
+	done chan struct{}
+	told uint64 // the highest revision that was told of meanwhile
+}
+
+// loadTries is how often a load begins again because the record changed meanwhile.
+const loadTries = 16
+
+// round counts loads. What was loaded in a round after the one that is current now was
+// asked for from now on. It is called with the lock.
+func (k *Keyring) round() uint64 { return k.watch.rounds }
+
+// now returns the current round.
+func (k *Keyring) now() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.round()
+}
+
+// get returns what is known of a subject, from what is held if that is fresh and was
+// loaded after a round, or else from the key store. If a key is wanted and the subject has
+// none, it is given one.
+func (k *Keyring) get(ctx context.Context, subject string, after uint64, wanted bool) (*holding, error) {
+	for {
+		k.mu.Lock()
+		if h := k.usable(subject, after, wanted); h != nil {
+			k.mu.Unlock()
+			return h, nil
+		}
+		other := k.loading[subject]
+		if other == nil {
+			l, round := k.begin(subject)
+			k.mu.Unlock()
+			return k.load(ctx, subject, l, round, wanted)
+		}
+		k.mu.Unlock()
+		select {
+		case <-other.done:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("load key of %q: %w: %w", subject, store.ErrUnavailable, context.Cause(ctx))
+		}
+	}
+}
+
+// usable returns what is held of a subject if it will do. It is called with the lock.
+func (k *Keyring) usable(subject string, after uint64, wanted bool) *holding {
+	e, ok := k.held[subject]
+	if !ok {
+		return nil
+	}
+	h := e.Value.(*holding)
+	if h.round <= after || !k.fresh(h) || wanted && h.secret == nil {
+		return nil
+	}
+	k.recent.MoveToFront(e)
+	return h
+}
+
+// begin is called with the lock.
+func (k *Keyring) begin(subject string) (*loading, uint64) {
+	l := &loading{done: make(chan struct{})}
+	k.loading[subject] = l
+	k.watch.rounds++
+	return l, k.watch.rounds
+}
+
+// load asks the key store, and makes a key if it is wanted.
+func (k *Keyring) load(ctx context.Context, subject string, l *loading, round uint64, wanted bool) (*holding, error) {
+	defer func() {
+		k.mu.Lock()
+		delete(k.loading, subject)
+		k.mu.Unlock()
+		close(l.done)
+	}()
+	select {
+	case k.slots <- struct{}{}:
+		defer func() { <-k.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("load key of %q: %w: %w", subject, store.ErrUnavailable, context.Cause(ctx))
+	}
+	for range loadTries {
+		asked := time.Now()
+		r, err := k.config.Keys.Load(ctx, subject)
+		if err != nil {
+			return nil, fmt.Errorf("load key of %q: %w", subject, err)
+		}
+		if r.Key == (store.KeyID{}) && wanted {
+			if err := k.issue(ctx, r); err != nil {
+				return nil, err
+			}
+			continue // whoever made it: the record in the store is the truth
+		}
+		h, err := k.take(ctx, r, asked, round)
+		if err != nil {
+			return nil, err
+		}
+		if k.accept(h, l) {
+			return h, nil
+		}
+	}
+	return nil, fmt.Errorf("load key of %q: %w: it changes all the time", subject, store.ErrUnavailable)
+}
+
+// take makes of a record what is held of it. What it says of erasures is learnt even if
+// its key cannot be unwrapped now.
+func (k *Keyring) take(ctx context.Context, r Record, asked time.Time, round uint64) (*holding, error) {
+	if r.Key != (store.KeyID{}) && r.WasErased(r.Key) {
+		return nil, fmt.Errorf("%w: the key record of %q has a key that was erased", store.ErrDamaged, r.Subject)
+	}
+	h := &holding{subject: r.Subject, revision: r.Revision, asked: asked, round: round}
+	for _, e := range r.Erased {
+		h.erased = append(h.erased, e.Key)
+	}
+	k.mu.Lock()
+	k.learn(&r)
+	k.mu.Unlock()
+	if r.Key == (store.KeyID{}) {
+		return h, nil
+	}
+	ref := store.KeyRef{Subject: r.Subject, ID: r.Key}
+	key, err := k.config.Wrapper.Unwrap(ctx, r.WrappedBy, r.Wrapped, keyBinding(k.config.Keys.Realm(), ref))
+	if err != nil {
+		return nil, unwrapError(ref, r.WrappedBy, err)
+	}
+	h.secret, err = newSecret(ref, key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", store.ErrDamaged, err)
+	}
+	return h, nil
+}
+
+func unwrapError(ref store.KeyRef, by string, err error) error {
+	doing := fmt.Sprintf("unwrap key %s of %q by %q", ref.ID, ref.Subject, by)
+	if errors.Is(err, store.ErrDamaged) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return unavailable(doing, err)
+}
+
+// accept holds what was loaded, unless a later revision was told of meanwhile.
+func (k *Keyring) accept(h *holding, l *loading) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if h.revision < l.told || h.secret != nil && k.erasures.has(h.secret.ref.ID) {
+		h.secret.drop()
+		return false
+	}
+	k.hold(h)
+	return true
+}
+
+// issue gives a subject a key, unless somebody else does, or changes the record in
+// another way. Only what Load then returns is used.
+func (k *Keyring) issue(ctx context.Context, r Record) error {
+	key := make([]byte, keyBytes)
+	defer clear(key)
+	rand.Read(key) // never fails: the program ends instead
+	r.Key, r.Made = store.KeyID(uuid.New()), time.Now().UTC()
+	r.WrappedBy = k.config.Wrapper.Current()
+	ref := store.KeyRef{Subject: r.Subject, ID: r.Key}
+	var err error
+	if r.Wrapped, err = k.config.Wrapper.Wrap(ctx, r.WrappedBy, key, keyBinding(k.config.Keys.Realm(), ref)); err != nil {
+		return unavailable(fmt.Sprintf("wrap a key of %q by %q", r.Subject, r.WrappedBy), err)
+	}
+	_, err = k.config.Keys.Store(ctx, r)
+	switch {
+	case err == nil, errors.Is(err, store.ErrConflict):
+		return nil
+	case errors.Is(err, store.ErrUnknown) && ctx.Err() == nil:
+		return nil
+	case errors.Is(err, store.ErrUnknown):
+		return unavailable(fmt.Sprintf("store a key of %q", r.Subject), err)
+	}
+	return fmt.Errorf("store a key of %q: %w", r.Subject, err)
+}
+
+// find returns the very key that a reference names, nil if it was erased. The error is
+// a [*KeyLostError] if it is neither there nor erased.
+func (k *Keyring) find(ctx context.Context, ref store.KeyRef) (*secret, error) {
+	before := k.now()
+	h, err := k.get(ctx, ref.Subject, 0, false)
+	if err == nil && !h.knows(ref.ID) && h.round <= before {
+		h, err = k.get(ctx, ref.Subject, before, false) // it may be younger than what is held
+	}
+	switch {
+	case k.isErased(ref.ID):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case h.holds(ref.ID):
+		return h.secret, nil
+	case h.knows(ref.ID):
+		return nil, nil
+	}
+	return nil, &KeyLostError{Subject: ref.Subject, Key: ref.ID}
+}
+
+// look is find without asking anybody; known says whether that sufficed.
+func (k *Keyring) look(ref store.KeyRef) (s *secret, known bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.erasures.has(ref.ID) {
+		return nil, true
+	}
+	h := k.usable(ref.Subject, 0, false)
+	switch {
+	case h == nil || !h.knows(ref.ID):
+		return nil, false
+	case h.holds(ref.ID):
+		return h.secret, true
+	}
+	return nil, true
+}
+
+func (k *Keyring) isErased(id store.KeyID) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.erasures.has(id)
+}
+
+// knows reports whether the key is the subject's, now or before.
+func (h *holding) knows(id store.KeyID) bool {
+	if h.holds(id) {
+		return true
+	}
+	for _, e := range h.erased {
+		if e == id {
+			return true
+		}
+	}
+	return false
+}
+
+// warm loads what is not held of subjects, side by side, and gives keys to those that
+// have none if they are wanted. What fails will fail again for whoever needs it.
+func (k *Keyring) warm(ctx context.Context, subjects []string, wanted bool) {
+	if len(subjects) < 2 {
+		return
+	}
+	todo := make(chan string, len(subjects))
+	for _, s := range subjects {
+		todo <- s
+	}
+	close(todo)
+	var wg sync.WaitGroup
+	for range min(len(subjects), k.config.Loads) {
+		wg.Go(func() {
+			for s := range todo {
+				_, _ = k.get(ctx, s, 0, wanted)
+			}
+		})
+	}
+	wg.Wait()
+}

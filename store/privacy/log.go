@@ -1,0 +1,127 @@
+package privacy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Log is a [store.Log] whose personal data are sealed where they are stored: it seals
+// what [store.Event.Personal] and [store.Command.Personal] name, and opens it for whoever reads or
+// follows. All else it passes on to the log below. What is read from the log below directly,
+// for a backup or an archive, is sealed.
+type Log struct {
+	log  store.Log
+	keys *Keyring
+}
+
+var (
+	_ store.Log       = (*Log)(nil)
+	_ store.Truncater = (*Log)(nil)
+)
+
+// NewLog returns a log that stands before another one.
+func NewLog(log store.Log, keys *Keyring) *Log { return &Log{log: log, keys: keys} }
+
+// Unwrap returns the log below, in which personal data are sealed.
+func (l *Log) Unwrap() store.Log { return l.log }
+
+// Partitions implements [store.Log].
+func (l *Log) Partitions() int { return l.log.Partitions() }
+
+// Codec implements [store.Log].
+func (l *Log) Codec() store.Codec { return l.log.Codec() }
+
+// Tip implements [store.Log].
+func (l *Log) Tip(ctx context.Context, types ...string) (store.Position, error) {
+	return l.log.Tip(ctx, types...)
+}
+
+// Truncate implements [store.Truncater], if the log below does. The error matches
+// [errors.ErrUnsupported] otherwise.
+func (l *Log) Truncate(ctx context.Context, id store.StreamID, below store.Head) error {
+	t, ok := l.log.(store.Truncater)
+	if !ok {
+		return fmt.Errorf("truncate: %w", errors.ErrUnsupported)
+	}
+	return t.Truncate(ctx, id, below)
+}
+
+// Append implements [store.Log]. While keys cannot be had it waits, as it does for the
+// log, until ctx ends; then the outcome is unknown.
+func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
+	if !personal(c) || !sealable(c) {
+		return l.log.Append(ctx, c)
+	}
+	pause := firstPause
+	for {
+		head, err := l.append(ctx, c)
+		if err == nil || !errors.Is(err, errNoKeys) {
+			return head, err
+		}
+		select {
+		case <-ctx.Done():
+			return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("%w: %w", context.Cause(ctx), err)}
+		case <-time.After(pause):
+			pause = min(2*pause, mostPause)
+		}
+	}
+}
+
+// The pauses between tries to get keys.
+const (
+	firstPause = 20 * time.Millisecond
+	mostPause  = time.Second
+)
+
+// errNoKeys says that nothing was tried because keys could not be had.
+var errNoKeys = errors.New("no keys")
+
+// append tries once.
+func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
+	sealed, used, err := l.seal(ctx, c)
+	if err != nil {
+		return l.notSealed(ctx, c, err)
+	}
+	leave, err := l.enter(ctx, append(used, c.Rests...))
+	if err != nil {
+		return l.notSealed(ctx, c, err)
+	}
+	head, err := l.log.Append(ctx, sealed)
+	leave()
+	switch {
+	case err == nil:
+		c.Sequence, c.Local, c.Hash = sealed.Sequence, sealed.Local, sealed.Hash
+	case errors.Is(err, store.ErrConflict) && len(used) > 0:
+		return l.orOwn(ctx, c, err)
+	}
+	return head, err
+}
+
+// enter begins an append that rests on keys, all of which hold.
+func (l *Log) enter(ctx context.Context, refs []store.KeyRef) (leave func(), err error) {
+	for {
+		gaps, err := l.keys.confirm(ctx, refs)
+		if err != nil {
+			return nil, err
+		}
+		leave, again, err := l.keys.enter(refs, gaps)
+		if err != nil || !again {
+			return leave, err
+		}
+	}
+}
+
+// notSealed says what it means for an append that its data were not sealed.
+func (l *Log) notSealed(ctx context.Context, c *store.Commit, err error) (store.Head, error) {
+	switch {
+	case errors.Is(err, store.ErrErased): // an earlier try may have come before the erasure
+		return l.orOwn(ctx, c, fmt.Errorf("append %s: %w", c.Stream, err))
+	case errors.Is(err, store.ErrUnavailable):
+		return store.Head{}, fmt.Errorf("%w: %w", errNoKeys, err)
+	}
+	return store.Head{}, &store.RefusedError{Stream: c.Stream, Reason: err}
+}

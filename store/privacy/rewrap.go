@@ -1,0 +1,124 @@
+package privacy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/annals-go/annals/store"
+)
+
+// Rewrapped counts what [Rewrap] has done.
+type Rewrapped struct {
+	// Seen is how many subjects have a key, Changed how many of these were wrapped by
+	// another key before.
+	Seen, Changed int
+}
+
+// rewraps is how many keys are wrapped anew side by side.
+const rewraps = 16
+
+// Rewrap has every subject's key wrapped by the wrapper's current key, and the bytes of
+// older revisions erased, so that nothing in the key store needs another wrapping key
+// any more. It calls progress, unless that is nil, after each subject, from one
+// goroutine at a time. It may be called again at any time; keys stay usable meanwhile. The error
+// matches [store.ErrUnavailable] if key store or wrapper could not be asked.
+func Rewrap(ctx context.Context, keys Keys, wrapper Wrapper, progress func(Rewrapped)) (Rewrapped, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		mu    sync.Mutex
+		count Rewrapped
+		wg    sync.WaitGroup
+		slots = make(chan struct{}, rewraps)
+	)
+	one := func(r Record) {
+		changed, err := rewrapOne(ctx, keys, wrapper, r)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil {
+			cancel(err)
+			return
+		}
+		count.Seen++
+		if changed {
+			count.Changed++
+		}
+		if progress != nil {
+			progress(count)
+		}
+	}
+	for r, err := range keys.All(ctx) {
+		if err != nil {
+			cancel(err)
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		if r.Key == (store.KeyID{}) {
+			continue
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			one(r)
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return count, fmt.Errorf("rewrap keys: %w", context.Cause(ctx))
+	}
+	return count, nil
+}
+
+// rewrapOne returns whether the key was wrapped by another one.
+func rewrapOne(ctx context.Context, keys Keys, wrapper Wrapper, r Record) (changed bool, err error) {
+	for r.Key != (store.KeyID{}) {
+		next, differs, err := RewrapRecord(ctx, wrapper, keys.Realm(), r)
+		if err != nil {
+			return false, err
+		}
+		if !differs { // an earlier call may have been interrupted before it erased
+			return changed, keys.Erase(ctx, r.Subject, r.Revision)
+		}
+		_, err = keys.Store(ctx, next)
+		switch {
+		case err == nil:
+			changed = true
+		case errors.Is(err, store.ErrConflict):
+		case errors.Is(err, store.ErrUnknown) && ctx.Err() == nil:
+			changed = true
+		default:
+			return false, err
+		}
+		if r, err = keys.Load(ctx, r.Subject); err != nil {
+			return false, err
+		}
+	}
+	return changed, nil // forgotten meanwhile
+}
+
+// RewrapRecord returns the record with its key wrapped by the wrapper's current key, and
+// whether that is another one than before. A record without a key stays as it is.
+func RewrapRecord(ctx context.Context, wrapper Wrapper, realm uuid.UUID, r Record) (Record, bool, error) {
+	by := wrapper.Current()
+	if r.Key == (store.KeyID{}) || r.WrappedBy == by {
+		return r, false, nil
+	}
+	ref := store.KeyRef{Subject: r.Subject, ID: r.Key}
+	bound := keyBinding(realm, ref)
+	key, err := wrapper.Unwrap(ctx, r.WrappedBy, r.Wrapped, bound)
+	if err != nil {
+		return r, false, unwrapError(ref, r.WrappedBy, err)
+	}
+	defer clear(key)
+	wrapped, err := wrapper.Wrap(ctx, by, key, bound)
+	if err != nil {
+		return r, false, unavailable(fmt.Sprintf("wrap key %s of %q by %q", ref.ID, ref.Subject, by), err)
+	}
+	r.Wrapped, r.WrappedBy = wrapped, by
+	return r, true, nil
+}

@@ -1,0 +1,114 @@
+package privacy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/annals-go/annals/store"
+)
+
+// use counts the appends under way that rest on a key.
+type use struct {
+	count int
+	idle  chan struct{} // closed when there is none any more
+}
+
+// confirm reports whether all keys hold, as the key store says, asking it where what is
+// held is not fresh. gaps is for [Keyring.enter].
+func (k *Keyring) confirm(ctx context.Context, refs []store.KeyRef) (gaps uint64, err error) {
+	k.mu.Lock()
+	gaps = k.erasures.gaps
+	subjects := k.missing(refs)
+	k.mu.Unlock()
+	k.warm(ctx, subjects, false)
+	for _, ref := range refs {
+		s, known := k.look(ref)
+		if !known {
+			s, err = k.find(ctx, ref)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if s == nil {
+			return 0, erasedError(ref)
+		}
+	}
+	return gaps, nil
+}
+
+// missing returns the subjects of which nothing is held that may be used. It is called
+// with the lock.
+func (k *Keyring) missing(refs []store.KeyRef) []string {
+	var subjects []string
+	seen := map[string]bool{}
+	for _, ref := range refs {
+		if !seen[ref.Subject] && k.usable(ref.Subject, 0, false) == nil {
+			seen[ref.Subject] = true
+			subjects = append(subjects, ref.Subject)
+		}
+	}
+	return subjects
+}
+
+func erasedError(ref store.KeyRef) error {
+	return fmt.Errorf("key %s of %q: %w", ref.ID, ref.Subject, store.ErrErased)
+}
+
+// enter begins an append that rests on keys, which were confirmed when there had been so
+// many gaps. It matches [store.ErrErased] if one is known to be erased by now. If more
+// may have happened meanwhile, again is true, and they are to be confirmed again.
+//
+// Whoever entered is waited for by every [Keyring.Purge] of these keys: between the last
+// look at a key and the answer of the log there is no moment in which it could be
+// erased and all nodes have said that they do not use it.
+func (k *Keyring) enter(refs []store.KeyRef, gaps uint64) (leave func(), again bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, ref := range refs {
+		if k.erasures.has(ref.ID) {
+			return nil, false, erasedError(ref)
+		}
+	}
+	if gaps != k.erasures.gaps {
+		return nil, true, nil
+	}
+	for _, ref := range refs {
+		u := k.uses[ref.ID]
+		if u == nil {
+			u = &use{idle: make(chan struct{})}
+			k.uses[ref.ID] = u
+		}
+		u.count++
+	}
+	return func() { k.leave(refs) }, false, nil
+}
+
+func (k *Keyring) leave(refs []store.KeyRef) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, ref := range refs {
+		u := k.uses[ref.ID]
+		if u.count--; u.count == 0 {
+			close(u.idle)
+			delete(k.uses, ref.ID)
+		}
+	}
+}
+
+// settle waits until no append is under way that rests on an erased key.
+func (k *Keyring) settle(ctx context.Context, erased []Erasure) error {
+	for _, e := range erased {
+		k.mu.Lock()
+		u := k.uses[e.Key]
+		k.mu.Unlock()
+		if u == nil {
+			continue
+		}
+		select {
+		case <-u.idle:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for appends under key %s: %w: %w", e.Key, store.ErrUnavailable, context.Cause(ctx))
+		}
+	}
+	return nil
+}
