@@ -117,13 +117,12 @@ func newPlan(t reflect.Type) (*plan, error) {
 		if err := c.of(t, nil, nil); err != nil {
 			return nil, err
 		}
-		if p.list == nil {
-			p.list = c.list
-		}
 	}
 	if !holdsTags(t, map[reflect.Type]bool{}) {
 		return nil, nil
 	}
+	p.list = personalIn(nil, t, nil, nil)
+	slices.Sort(p.list)
 	p.msgpack, p.json = newMarks(t, msgpackFields), newMarks(t, jsonFields)
 	return p, nil
 }

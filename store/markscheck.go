@@ -19,11 +19,36 @@ const (
 	reservedNames = "annals:"
 )
 
+// personalIn appends the personal fields of a type at a path, and whose they are; those
+// of a type that holds itself once.
+func personalIn(list []string, t reflect.Type, at path, outer []reflect.Type) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Slice, reflect.Array, reflect.Map:
+		return personalIn(list, t.Elem(), append(slices.Clone(at), '[', ']'), outer)
+	case reflect.Struct:
+		if slices.Contains(outer, t) || !holdsTags(t, map[reflect.Type]bool{}) {
+			return list
+		}
+		outer = append(slices.Clone(outer), t)
+		for _, f := range msgpackFields(t).list {
+			here := slices.Clone(at).to(item{index: -1, name: []byte(f.name)})
+			if subject := f.tag.Get(personalTag); subject != "" && !f.alias {
+				list = append(list, string(here)+" of "+subject)
+			} else if !f.alias {
+				list = personalIn(list, f.goType, here, outer)
+			}
+		}
+	}
+	return list
+}
+
 // tagCheck checks the tags of a type and of all types in it, as one codec sees them.
 type tagCheck struct {
 	see  fieldsIn
 	seen map[string]bool // types in their surroundings
-	list []string
 }
 
 // of checks a type that stands at a path in the given structs, the outermost first.
@@ -67,7 +92,6 @@ func (c *tagCheck) structOf(t reflect.Type, at path, outer []reflect.Type) error
 		if err := c.field(f, subject, outer); err != nil {
 			return fmt.Errorf("personal field %s of %v %w", f.name, t, err)
 		}
-		c.list = append(c.list, string(here)+" of "+subject)
 	}
 	return nil
 }
@@ -91,10 +115,10 @@ func checkOwn(t reflect.Type) error {
 			continue
 		}
 		switch text := f.Tag.Get("msgpack") + f.Tag.Get("json"); {
-		case !f.IsExported() || text == "-" || text == "--":
-			return fmt.Errorf("personal field %s of %v is never encoded", f.Name, t)
 		case f.Anonymous && text == "":
 			return fmt.Errorf("personal field %s of %v is embedded: tag its fields, or give it a name", f.Name, t)
+		case !f.IsExported() || text == "-" || text == "--":
+			return fmt.Errorf("personal field %s of %v is never encoded", f.Name, t)
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ type wireField struct {
 	name   string
 	goType reflect.Type
 	tag    reflect.StructTag
+	alias  bool // it is another name, which a decoder takes and nothing is written under
 }
 
 // msgpackFields also has the other names that a decoder takes: aliases, and those
@@ -34,7 +35,7 @@ func msgpackFields(t reflect.Type) wireFields {
 	}
 	for name, f := range found.byName {
 		if !slices.Contains(found.list, f) || f.name != name {
-			fields.list = append(fields.list, wireField{name: name, goType: f.goType, tag: f.tag})
+			fields.list = append(fields.list, wireField{name: name, goType: f.goType, tag: f.tag, alias: true})
 		}
 	}
 	return fields
