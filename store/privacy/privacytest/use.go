@@ -49,14 +49,14 @@ func ring(t *testing.T, keys privacy.Keys) *privacy.Keyring {
 
 var scope = privacy.Scope{Kind: privacy.KindEvent, Stream: store.StreamID{Type: "application", ID: "1"}, Type: "submitted", Schema: 1}
 
-// seal seals a text of a subject.
-func seal(t *testing.T, k *privacy.Keyring, subject string) ([]byte, store.KeyRef, error) {
+// seal seals a text of Ann's.
+func seal(t *testing.T, k *privacy.Keyring) ([]byte, store.KeyRef, error) {
 	t.Helper()
 	data, err := store.JSON.Marshal("personal text")
 	if err != nil {
 		return nil, store.KeyRef{}, err
 	}
-	sealed, used, err := k.Seal(t.Context(), scope, store.JSON, data, []store.Personal{{Start: 0, End: len(data), Subject: subject}})
+	sealed, used, err := k.Seal(t.Context(), scope, store.JSON, data, []store.Personal{{Start: 0, End: len(data), Subject: "ann"}})
 	if err != nil {
 		return nil, store.KeyRef{}, err
 	}
@@ -80,7 +80,7 @@ func useOnce(t *testing.T, s Store) {
 	var wg sync.WaitGroup
 	for i := range 12 {
 		wg.Go(func() {
-			sealed, ref, err := seal(t, rings[i%len(rings)], "ann")
+			sealed, ref, err := seal(t, rings[i%len(rings)])
 			if err != nil {
 				t.Errorf("seal: %v", err)
 				return
@@ -112,7 +112,7 @@ func useForget(t *testing.T, s Store) {
 		cancel()
 		<-ran
 	}()
-	sealed, ref, err := seal(t, here, "ann")
+	sealed, ref, err := seal(t, here)
 	if err != nil || !reads(t, there, sealed) {
 		t.Fatalf("seal: %v", err)
 	}
@@ -131,7 +131,7 @@ func useForget(t *testing.T, s Store) {
 	if reads(t, there, sealed) {
 		t.Error("another node reads it")
 	}
-	if again, next, err := seal(t, there, "ann"); err != nil || next.ID == ref.ID || !reads(t, here, again) || reads(t, here, sealed) {
+	if again, next, err := seal(t, there); err != nil || next.ID == ref.ID || !reads(t, here, again) || reads(t, here, sealed) {
 		t.Errorf("seen again: %v", err)
 	}
 }
@@ -158,7 +158,7 @@ func forgetter(t *testing.T, keys privacy.Keys, rings ...*privacy.Keyring) *priv
 
 func useForgetters(t *testing.T, s Store) {
 	here, there := ring(t, s.Keys), ring(t, s.again(t))
-	sealed, _, err := seal(t, here, "ann")
+	sealed, _, err := seal(t, here)
 	if err != nil {
 		t.Fatal(err)
 	}
