@@ -294,3 +294,55 @@ func TestRestoreGoesOnToTheSameTime(t *testing.T) {
 		t.Errorf("to an hour ago: exit code %d: %s", code, why)
 	}
 }
+
+// A migration and an import make namespaces with several log streams, too, and one with
+// another number than the old one has.
+func TestSeveralLogStreamsFromElsewhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, 4, 200)
+	if code, _, why := s.run(t, "schema", "migrate", bank.Name, "same", "--served"); code != 0 {
+		t.Fatalf("migrate: exit code %d: %s", code, why)
+	}
+	s.wantCommits(t, "same", s.commits)
+	if code, _, why := s.run(t, "schema", "migrate", bank.Name, "one", "--served", "--log-streams", "1"); code != 0 {
+		t.Fatalf("migrate to one log stream: exit code %d: %s", code, why)
+	}
+	file := filepath.Join(t.TempDir(), "events.jsonl")
+	for _, args := range [][]string{
+		{"event", "export", file},
+		{"event", "import", file, "--ns", "read", "--create", "--partitions", "12", "--log-streams", "3", "--keep-commands", "--in-flight", "1"},
+	} {
+		if code, _, why := s.run(t, args...); code != 0 {
+			t.Fatalf("%v: exit code %d: %s", args, code, why)
+		}
+	}
+	for namespace, want := range map[string]int{"one": 1, "read": 3} {
+		config, err := jetstream.Existing(t.Context(), s.conn, namespace)
+		if err != nil || config.LogStreams != want || config.Partitions != 12 || config.KeepCommands != (namespace == "read") {
+			t.Errorf("%s: %+v, %v", namespace, config, err)
+			continue
+		}
+		log, err := jetstream.Open(t.Context(), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer log.Close()
+		feed, err := log.Follow(t.Context(), store.Follow{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer feed.Close()
+		for n := 0; n < len(s.commits); {
+			commits, err := feed.Next(t.Context(), 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range commits {
+				if w := s.commits[n]; c.ID != w.ID || c.Stream != w.Stream || c.Sequence != w.Sequence {
+					t.Fatalf("%s: commit %d is %s of %s at %d, want %s of %s", namespace, n+1, c.ID, c.Stream, c.Sequence, w.ID, w.Stream)
+				}
+				n++
+			}
+		}
+	}
+}
