@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -344,5 +345,23 @@ func TestSeveralLogStreamsFromElsewhere(t *testing.T) {
 				n++
 			}
 		}
+	}
+}
+
+// Who cannot find out whether the namespace is served does not fill it.
+func TestRestoreIsNotSureThatNobodyServes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1, 1, 3)
+	if _, err := s.conn.Subscribe("copy.>", func(*nats.Msg) {}); err != nil { // a node that is too busy to answer
+		t.Fatal(err)
+	}
+	if err := s.conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, why := s.restore(t, "copy", "--timeout", "200ms"); code == 0 || !strings.Contains(why, "look whether a node serves copy") {
+		t.Errorf("exit code %d: %s", code, why)
+	}
+	if _, err := jetstream.Existing(t.Context(), s.conn, "copy"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a namespace was made: %v", err)
 	}
 }
