@@ -35,7 +35,7 @@ had, so that positions, versions and hashes are what they were. What is restored
 is read back and compared. Until all is there no node serves the namespace; a
 restore that was interrupted goes on when the same command is given again, to
 the same end: a duration back counts from when the restore began. A namespace
-with several log streams takes three to seven times as long.
+with several log streams takes two to seven times as long.
 
 No node may serve the namespace meanwhile: stop them, or use --data with dev's
 directory.

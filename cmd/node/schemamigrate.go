@@ -57,7 +57,7 @@ run dev with another --ns on the same --data. NEW is made like OLD, or with
 --log-streams of its own, and is not served before it is whole. A migration that
 was interrupted goes on when the same command is given again. At the end both logs
 are read once more and compared with what was copied. Several log streams take
-three to seven times as long as one.
+two to seven times as long as one.
 
 With --served nodes may serve OLD. The copy ends where OLD ended when the command
 began, and so much is compared: what is written meanwhile is not in NEW, and
