@@ -35,10 +35,11 @@ type stage struct {
 
 	server *child
 	conn   *nats.Conn
-	// have is what the history comes to, made what a migration makes of it.
-	have, made migrate.Sum
-	backups    string // a directory with one backup of the history
-	serial     int    // of names
+	// have is what the history comes to, made what a migration makes of it, spread
+	// the history in several log streams.
+	have, made, spread migrate.Sum
+	backups            string // a directory with one backup of the history, and one of it spread
+	serial             int    // of names
 }
 
 func (s *stage) say(format string, v ...any) { _, _ = fmt.Fprintf(s.tell, format+"\n", v...) }
@@ -112,7 +113,16 @@ func (s *stage) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.say("a history of %d commits with %d events", s.have.Commits, s.have.Events)
-	return s.must(ctx, "earlier", "backup", "create", s.backups, "--ns", namespace)
+	if err := s.must(ctx, "earlier", "backup", "create", s.backups, "--ns", namespace); err != nil {
+		return err
+	}
+	if err := s.must(ctx, "earlier", "schema", "migrate", namespace, spreadNamespace, "--served", "--log-streams", logStreams); err != nil {
+		return err
+	}
+	if s.spread, err = s.sum(ctx, spreadNamespace, ""); err != nil {
+		return err
+	}
+	return s.must(ctx, "earlier", "backup", "create", s.backups, "--ns", spreadNamespace)
 }
 
 // startServer starts the node, again on the same data and the same port, and
