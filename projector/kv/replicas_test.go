@@ -167,7 +167,7 @@ func TestNothingIsMissedBehindALeaderThatLags(t *testing.T) {
 			t.Parallel()
 			title := strings.ReplaceAll(name, " ", "-")
 			r := &replicas{t: t, leader: func() int { return 4 }}
-			for _, key := range strings.FieldsSeq(c.stream) {
+			for key := range strings.FieldsSeq(c.stream) {
 				r.stream = append(r.stream, title+"."+key)
 			}
 			r.replica = func() int {
