@@ -13,7 +13,7 @@ import (
 // pausedByAnOlderHome has a reaction paused by a home that has an older build, while the first write
 // of one of its workers hangs in another group, which hears nothing. tamper changes what
 // the registry has of it.
-func pausedByAnOlderHome(t *testing.T, from string, tamper func(*projector.Entry)) (x *trio, z *zombie, pause error, written func() projector.Checkpoint) {
+func pausedByAnOlderHome(t *testing.T, from string, tamper func(*projector.Entry)) (z *zombie, written func() projector.Checkpoint, pause error) {
 	t.Helper()
 	f := newFixture(t)
 	did := &reacted{counts: map[string]int{}}
@@ -29,7 +29,7 @@ func pausedByAnOlderHome(t *testing.T, from string, tamper func(*projector.Entry
 		}
 	}
 	z = newZombie()
-	x = newTrio(t, f, registry, func(i int) projector.Config {
+	x := newTrio(t, f, registry, func(i int) projector.Config {
 		switch i {
 		case 0:
 			return projector.Config{Projections: []projector.Definition{first}}
@@ -53,7 +53,7 @@ func pausedByAnOlderHome(t *testing.T, from string, tamper func(*projector.Entry
 		}
 		return c
 	}
-	return x, z, x.home("totals").Pause(soon(t), "totals"), written
+	return z, written, x.home("totals").Pause(soon(t), "totals")
 }
 
 // entryOf is what a group writes into the registry for a reaction, tampered with.
@@ -82,7 +82,7 @@ func TestPauseStopsAReactionBeforeItsFirstWrite(t *testing.T) {
 		t.Run(from, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				_, z, err, written := pausedByAnOlderHome(t, from, func(*projector.Entry) {})
+				z, written, err := pausedByAnOlderHome(t, from, func(*projector.Entry) {})
 				if err != nil {
 					t.Fatalf("pause: %v", err)
 				}
@@ -102,7 +102,7 @@ func TestPauseStopsAReactionBeforeItsFirstWrite(t *testing.T) {
 func TestPauseClaimsNothingOfAnOldEntry(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		_, z, err, _ := pausedByAnOlderHome(t, projector.FromBeginning, func(e *projector.Entry) { e.Live.From = "" })
+		z, _, err := pausedByAnOlderHome(t, projector.FromBeginning, func(e *projector.Entry) { e.Live.From = "" })
 		if !errors.Is(err, store.ErrUnknown) {
 			t.Errorf("pause: %v", err)
 		}
