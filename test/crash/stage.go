@@ -46,13 +46,13 @@ func (s *stage) say(format string, v ...any) { _, _ = fmt.Fprintf(s.tell, format
 // crashAll tries all operations on one server.
 func crashAll(ctx context.Context, o options, tell io.Writer) (total report, err error) {
 	began := time.Now()
-	total = report{Operations: map[string]*outcome{}, Seed: o.seed}
-	dir, err := os.MkdirTemp(o.dir, "annals-crash-")
+	total = report{Operations: map[string]*outcome{}, Seed: o.Seed}
+	dir, err := os.MkdirTemp(o.Dir, "annals-crash-")
 	if err != nil {
 		return total, err
 	}
-	s := &stage{options: o, dir: dir, tell: tell, random: rand.New(rand.NewPCG(o.seed, 0))}
-	s.say("seed %d; data in %s", o.seed, dir)
+	s := &stage{options: o, dir: dir, tell: tell, random: rand.New(rand.NewPCG(o.Seed, 0))}
+	s.say("seed %d; data in %s", o.Seed, dir)
 	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return total, fmt.Errorf("%w; data are in %s", err, dir)
@@ -73,7 +73,7 @@ func crashAll(ctx context.Context, o options, tell io.Writer) (total report, err
 		return total, fmt.Errorf("control: %w; data are in %s", err, dir)
 	}
 	total.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
-	if o.keep || total.Wrong > 0 {
+	if o.Keep || total.Wrong > 0 {
 		return total, nil
 	}
 	s.close()

@@ -32,7 +32,7 @@ type loans struct {
 
 // newLoans builds the example unless it is given.
 func newLoans(ctx context.Context, o options, work string, tell io.Writer) (*loans, error) {
-	l := &loans{program: o.loans, work: work, clients: o.clients, random: rand.New(rand.NewPCG(o.seed, 1))}
+	l := &loans{program: o.loans, work: work, clients: o.clients, random: rand.New(rand.NewPCG(o.Seed, 1))}
 	l.forget()
 	if l.program != "" {
 		return l, nil
