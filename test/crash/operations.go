@@ -57,8 +57,10 @@ func operationNames() []string {
 var migrating = operation{
 	name:    "migrate",
 	prepare: func(_ context.Context, s *stage) (subject, error) { return subject{ns: s.name("migrated")}, nil },
-	line:    func(_ *stage, on subject) []string { return []string{"later", "schema", "migrate", namespace, on.ns, "--served"} },
-	torn:    func(ctx context.Context, s *stage, on subject) error { return s.isFilling(ctx, on.ns, s.made) },
+	line: func(_ *stage, on subject) []string {
+		return []string{"later", "schema", "migrate", namespace, on.ns, "--served"}
+	},
+	torn: func(ctx context.Context, s *stage, on subject) error { return s.isFilling(ctx, on.ns, s.made) },
 	whole: func(ctx context.Context, s *stage, on subject) (err error) {
 		if s.made.Commits == 0 { // the one that nobody disturbed says what is made
 			s.made, err = s.sum(ctx, on.ns, "")
