@@ -40,6 +40,7 @@ const (
 	codeSyncUnseen    gateway.Code = "SYNC_UNSEEN"
 
 	codeNameTaken gateway.Code = "NAME_TAKEN"
+	codeUnlike    gateway.Code = "UNLIKE_NODES"
 	codeNoCluster gateway.Code = "NO_CLUSTER"
 	codeNoNode    gateway.Code = "NO_NODE"
 	codeNoHeir    gateway.Code = "NO_HEIR"
@@ -225,6 +226,11 @@ var kinds = []kind{
 		code: codeNameTaken, exit: exitFailure, errs: []error{cluster.ErrNameTaken},
 		meaning: "another node runs under this name",
 		advice:  "give this node a name of its own with --name, or stop the other; see: {{name}} cluster nodes",
+	},
+	{
+		code: codeUnlike, exit: exitFailure, errs: []error{cluster.ErrUnlike},
+		meaning: "nodes that run keep the views elsewhere than this one would",
+		advice:  "start it with the --views of the others; to keep views elsewhere, stop all nodes first",
 	},
 	{
 		code: codeNoCluster, exit: exitNotFound, errs: []error{cluster.ErrNoCluster},
