@@ -98,16 +98,11 @@ func (w *spanWalk) checkID(field, subject string) error {
 
 // subject returns the id in a field of the innermost struct that can have it.
 func (w *spanWalk) subject(name string) string {
-	for i := len(w.frames) - 1; i >= 0; i-- {
-		f := &w.frames[i]
+	for _, f := range slices.Backward(w.frames) {
 		if _, has := f.marks.fields[name]; !has {
 			continue
 		}
-		for n, subject := range f.marks.subjects {
-			if subject == name {
-				return f.subjects[n]
-			}
-		}
+		return f.subjects[slices.Index(f.marks.subjects, name)]
 	}
 	return ""
 }
