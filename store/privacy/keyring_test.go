@@ -314,7 +314,7 @@ func TestLoadThatIsOvertaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory, w := privacy.NewMemory(), wrapper(t)
-		sealed, _ := sealFor(t, ringOf(t, memory, w), "ann")
+		sealed, ref := sealFor(t, ringOf(t, memory, w), "ann")
 		keys := &faulty{Keys: memory}
 		k := ringOf(t, keys, w)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -327,6 +327,9 @@ func TestLoadThatIsOvertaken(t *testing.T) {
 		mustForget(t, forgetter(t, memory), "ann")
 		if <-read {
 			t.Error("read with a key that was erased before it came")
+		}
+		if _, next := sealFor(t, k, "ann"); next == ref {
+			t.Error("sealed under a key that was erased before it came")
 		}
 	})
 }
