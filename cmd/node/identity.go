@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
 
@@ -136,14 +137,18 @@ func (s *Session) noteRefusal(_ *nats.Conn, _ *nats.Subscription, err error) {
 func (s *Session) notPermitted(err error) *Failure {
 	refused := s.refused.Load()
 	silent := false
-	for _, kind := range []error{store.ErrUnavailable, store.ErrUnknown, context.DeadlineExceeded, nats.ErrTimeout} {
+	for _, kind := range []error{store.ErrUnavailable, context.DeadlineExceeded, nats.ErrTimeout} {
 		silent = silent || errors.Is(err, kind)
 	}
 	if refused == nil || !silent {
 		return nil
 	}
+	code := codeNoPermit
+	if errors.Is(err, store.ErrUnknown) { // something was sent
+		code = gateway.CodeUnknownOutcome
+	}
 	return &Failure{
-		Code: codeNoPermit, Exit: exitUnavailable, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
+		Code: code, Exit: exitUnavailable, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
 		Fix: "come as a user who may; and where inboxes are one user's own, name yours: --inbox-prefix _INBOX_NAME", Err: err,
 	}
 }
