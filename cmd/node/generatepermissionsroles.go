@@ -122,7 +122,17 @@ func (g *grounds) withArchive(all []rule) []rule {
 	if len(g.objects) == 0 {
 		return all
 	}
-	return append(all, rule{Why: "read the archive", Publish: append(asks(g.objects, reading...), consumers(g.objects...)...)})
+	return append(all, rule{Why: "read the archive", Publish: g.readObjects()})
+}
+
+// readObjects is what the client of an object store asks: the last message of a
+// subject is part of what it asks for.
+func (g *grounds) readObjects() []string {
+	subjects := slices.Concat(asks(g.objects, reading...), consumers(g.objects...), flowOf(g.objects))
+	for _, s := range g.objects {
+		subjects = append(subjects, "$JS.API.DIRECT.GET."+s+".>")
+	}
+	return subjects
 }
 
 func (g *grounds) operator() []rule {
@@ -149,7 +159,7 @@ func (g *grounds) operator() []rule {
 	if len(g.objects) > 0 {
 		all = append(all, rule{
 			Why:     "keep archives and backups in object stores",
-			Publish: slices.Concat(asks(g.objects, also(reading, "STREAM.PURGE")...), consumers(g.objects...), chunks(g.objects...), flowOf(g.objects)),
+			Publish: slices.Concat(g.readObjects(), asks(g.objects, "STREAM.PURGE"), chunks(g.objects...)),
 		})
 	}
 	return all

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/annals-go/annals/gateway"
@@ -28,13 +30,16 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 		r.Worked++
 		return true
 	}
-	command := func(user string, args ...string) {
-		do(user+": "+fmt.Sprint(args), func() error {
-			_, err := s.program.text(ctx, s.as(user, args...)...)
+	command := func(c operation) {
+		do(c.user+": "+fmt.Sprint(c.args), func() error {
+			text, err := s.program.text(ctx, s.as(c.user, c.args...)...)
+			if err == nil && !strings.Contains(text, c.says) {
+				err = fmt.Errorf("it prints %q, want %q", text, c.says)
+			}
 			return err
 		})
 	}
-	command("pat", "provision", "--durability", "single", "--partitions", "16", "--bucket", archiveBucket+","+backupBucket)
+	command(operation{user: "pat", args: []string{"provision", "--durability", "single", "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}})
 	var nodes []*node
 	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
 		do("node of "+n.user, func() error {
@@ -49,7 +54,7 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 	if len(nodes) == 2 {
 		r.clients(ctx, s, do)
 		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl")) {
-			command(c.user, c.args...)
+			command(c)
 		}
 		do("client after the archive", func() error { return r.commands(ctx, s, 2) })
 	}
@@ -72,10 +77,11 @@ func (r *report) hear(s *stage, tell io.Writer) {
 type operation struct {
 	user string
 	args []string
+	says string // what it has to print
 }
 
 func operations(backups, export string) []operation {
-	by := func(user string, args ...string) operation { return operation{user, args} }
+	by := func(user string, args ...string) operation { return operation{user: user, args: args} }
 	return []operation{
 		by("ann", "command", "send", "application", "9", "submit", `{"amount": 700}`, "--wait-for", "outcomes"),
 		by("ann", "view", "ls", "outcomes"),
@@ -100,7 +106,7 @@ func operations(backups, export string) []operation {
 		by("olga", "backup", "verify", backups, "--live"),
 		by("olga", "backup", "create", "nats:"+backupBucket),
 		by("olga", "backup", "ls", "nats:"+backupBucket),
-		by("olga", "archive", "run", "application", "--keep", "1", "--to", "nats:"+archiveBucket, "--yes"),
+		{user: "olga", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
 		by("olga", "archive", "verify", "--archive", "nats:"+archiveBucket),
 		by("audra", "aggregate", "get", "application", "1"),
 		by("audra", "aggregate", "history", "application", "1"),
@@ -135,21 +141,28 @@ func (r *report) commands(ctx context.Context, s *stage, round int) error {
 		return err
 	}
 	defer done()
-	names := []string{"submit", "pre_accept"}
+	names := append([]string{"submit"}, slices.Repeat([]string{"schedule-work"}, work)...)
 	if round == 2 {
-		names = []string{"cancel"}
+		names = []string{"schedule-work", "cancel"}
 	}
-	for i := range 8 {
+	for i := range applications {
 		for _, name := range names {
-			id := store.StreamID{Type: "application", ID: strconv.Itoa(i + 1)}
-			_, err := c.Send(ctx, gateway.Request{Stream: id, Name: name, Body: []byte(`{}`), Codec: store.JSON})
-			if err != nil {
+			id, body := store.StreamID{Type: "application", ID: strconv.Itoa(i + 1)}, `{}`
+			if name == "schedule-work" {
+				body = `{"item":"call"}`
+			}
+			if _, err := c.Send(ctx, gateway.Request{Stream: id, Name: name, Body: []byte(body), Codec: store.JSON}); err != nil {
 				return fmt.Errorf("%s %s: %w", name, id, err)
 			}
 		}
 	}
 	return nil
 }
+
+const (
+	applications = 8
+	work         = 20 // commands to each: enough for a snapshot, without which nothing is archived
+)
 
 // watches reads a state from its owner and watches a view, as long as it takes to
 // confirm what came.
@@ -174,7 +187,7 @@ func watches(ctx context.Context, s *stage) error {
 		} else {
 			beats++
 		}
-		if seen >= 8 && beats >= 3 { // the beats are confirmed
+		if seen >= applications && beats >= 3 { // the beats are confirmed
 			return nil
 		}
 	}
