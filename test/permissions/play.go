@@ -54,7 +54,12 @@ func (r *report) main(ctx context.Context, p program, dir string, wrong *plant, 
 			return err
 		}
 	}
-	return r.count(s, matrix, names(), tell)
+	if err := r.count(s, matrix, names(), tell); err != nil {
+		return err
+	}
+	t, err := s.trySpecials(tell)
+	r.add(t)
+	return err
 }
 
 func names() []string {
@@ -75,8 +80,12 @@ func raiseIn(ctx context.Context, p program, dir string, plain bool, wrong *plan
 
 func (r *report) count(s *stage, rows []row, who []string, tell io.Writer) error {
 	t, err := s.tryAll(rows, who, tell)
-	r.Cells, r.Allowed, r.Refused, r.Wrong = r.Cells+t.cells, r.Allowed+t.allowed, r.Refused+t.refused, r.Wrong+t.wrong
+	r.add(t)
 	return err
+}
+
+func (r *report) add(t tally) {
+	r.Cells, r.Allowed, r.Refused, r.Wrong = r.Cells+t.cells, r.Allowed+t.allowed, r.Refused+t.refused, r.Wrong+t.wrong
 }
 
 // matrixOf tries the matrix alone on a fresh server: that of --plain, or the rows
