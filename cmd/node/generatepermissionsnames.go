@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -83,6 +84,12 @@ func asks(streams []string, verbs ...string) []string {
 	return subjects
 }
 
+// What is asked of no stream in particular.
+const (
+	accountInfo = "$JS.API.INFO"
+	allStreams  = "$JS.API.STREAM.LIST"
+)
+
 // What is asked of a stream.
 var (
 	// reading: its settings, a message from its leader, messages from any replica.
@@ -101,11 +108,20 @@ func consumers(streams ...string) []string {
 	return subjects
 }
 
-// values are the subjects of what a bucket keeps.
+// values are the subjects of all that buckets keep.
 func values(streams ...string) []string {
 	var subjects []string
 	for _, s := range streams {
-		subjects = append(subjects, "$KV."+s[len("KV_"):]+".>")
+		subjects = append(subjects, keysOf(s, ">")...)
+	}
+	return subjects
+}
+
+// keysOf are the subjects of some keys of a bucket.
+func keysOf(stream string, keys ...string) []string {
+	var subjects []string
+	for _, k := range keys {
+		subjects = append(subjects, "$KV."+strings.TrimPrefix(stream, "KV_")+"."+k)
 	}
 	return subjects
 }
@@ -114,10 +130,39 @@ func values(streams ...string) []string {
 func chunks(streams ...string) []string {
 	var subjects []string
 	for _, s := range streams {
-		subjects = append(subjects, "$O."+s[len("OBJ_"):]+".>")
+		subjects = append(subjects, "$O."+strings.TrimPrefix(s, "OBJ_")+".>")
 	}
 	return subjects
 }
 
 // also is a list with more in it; the list itself stays as it is.
 func also(list []string, more ...string) []string { return slices.Concat(list, more) }
+
+// readObjects is what the client of an object store asks: the last message of a
+// subject is part of what it asks for.
+func (g *grounds) readObjects() []string {
+	subjects := slices.Concat(asks(g.objects, reading...), consumers(g.objects...), flowOf(g.objects...))
+	for _, s := range g.objects {
+		subjects = append(subjects, "$JS.API.DIRECT.GET."+s+".>")
+	}
+	return subjects
+}
+
+// discovery are the subjects of nats micro.
+func discovery() []string {
+	var subjects []string
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		subjects = append(subjects, "$SRV."+verb, "$SRV."+verb+".>")
+	}
+	return subjects
+}
+
+// flowOf are the answers to what a server says to keep a reader from being
+// overrun.
+func flowOf(streams ...string) []string {
+	var subjects []string
+	for _, s := range streams {
+		subjects = append(subjects, "$JS.FC."+s+".>")
+	}
+	return subjects
+}

@@ -65,7 +65,7 @@ func (g *grounds) client(name string) []rule {
 // member is what each process of the cluster does, whatever its roles.
 func (g *grounds) member() []rule {
 	return []rule{
-		{Why: "whether there is JetStream", Publish: []string{"$JS.API.INFO"}},
+		{Why: "whether there is JetStream", Publish: []string{accountInfo}},
 		{Why: "read the log", Publish: asks(g.logs, reading...)},
 		{Why: "read snapshots, for states of the past", Publish: asks([]string{g.snapshots}, reading...)},
 		{
@@ -125,16 +125,6 @@ func (g *grounds) withArchive(all []rule) []rule {
 	return append(all, rule{Why: "read the archive", Publish: g.readObjects()})
 }
 
-// readObjects is what the client of an object store asks: the last message of a
-// subject is part of what it asks for.
-func (g *grounds) readObjects() []string {
-	subjects := slices.Concat(asks(g.objects, reading...), consumers(g.objects...), flowOf(g.objects))
-	for _, s := range g.objects {
-		subjects = append(subjects, "$JS.API.DIRECT.GET."+s+".>")
-	}
-	return subjects
-}
-
 func (g *grounds) operator() []rule {
 	all := []rule{
 		{
@@ -145,14 +135,14 @@ func (g *grounds) operator() []rule {
 		{Why: "find services with nats micro", Publish: discovery()},
 		{
 			Why: "wishes about the cluster: cordon, pin",
-			Publish: slices.Concat(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), []string{"$KV." + g.directory[len("KV_"):] + ".cordon.>", "$KV." + g.directory[len("KV_"):] + ".pin.>"},
+			Publish: slices.Concat(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), keysOf(g.directory, "cordon.>", "pin.>"),
 				g.in("ctl.cluster.changed")),
 		},
-		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, reading...), consumers(g.order)...), "$JS.API.STREAM.LIST")},
+		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, reading...), consumers(g.order)...), allStreams)},
 		{
 			Why: "copy snapshots and models into a backup",
 			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, reading...), consumers(g.snapshots, g.registry),
-				[]string{"$JS.FC." + g.snapshots + ".>", "$JS.FC." + g.registry + ".>"}),
+				flowOf(g.snapshots, g.registry)),
 		},
 		{Why: "archive: note it in the log's settings, and take out what the archive has", Publish: append(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE")...)},
 	}
@@ -178,7 +168,7 @@ func (g *grounds) auditor() []rule {
 func (g *grounds) provisioner() []rule {
 	streams := slices.Concat(g.logs, []string{g.snapshots, g.registry, g.directory}, g.views, g.keys, g.objects)
 	return []rule{
-		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, making...), "$JS.API.INFO", "$JS.API.STREAM.LIST")},
+		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, making...), accountInfo, allStreams)},
 		{Why: "spread the leaders of new streams", Publish: asks(g.logs, "STREAM.LEADER.STEPDOWN")},
 		{
 			Why: "fill it: restore, import, migrate",
@@ -187,23 +177,4 @@ func (g *grounds) provisioner() []rule {
 		},
 		{Why: "forget the directory of nodes that the history did not come from, and epochs of keys that were replaced", Publish: asks(append([]string{g.directory}, g.keys...), "STREAM.DELETE")},
 	}
-}
-
-// discovery are the subjects of nats micro.
-func discovery() []string {
-	var subjects []string
-	for _, verb := range []string{"PING", "INFO", "STATS"} {
-		subjects = append(subjects, "$SRV."+verb, "$SRV."+verb+".>")
-	}
-	return subjects
-}
-
-// flowOf are the answers to what a server says to keep a reader from being
-// overrun.
-func flowOf(streams []string) []string {
-	var subjects []string
-	for _, s := range streams {
-		subjects = append(subjects, "$JS.FC."+s+".>")
-	}
-	return subjects
 }

@@ -73,7 +73,7 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 	if err := m.openLog(ctx); err != nil {
 		return err
 	}
-	defer m.closeLog()
+	defer func() { _ = m.closeLog() }() // nothing was appended
 	done := provisioned{
 		Namespace: s.Namespace(), Partitions: m.events.Partitions(), LogStreams: max(m.log.LogStreams, 1), Replicas: p.copies, Views: []string{},
 	}

@@ -68,12 +68,12 @@ func raise(ctx context.Context, p program, dir string, plain bool, wrong *plant)
 func (s *stage) seed(user string) string { return filepath.Join(s.keys, user+".nk") }
 
 // connect comes as a user, over the network.
-func (s *stage) connect(user string, opts ...nats.Option) (*nats.Conn, error) {
+func (s *stage) connect(user string) (*nats.Conn, error) {
 	nkey, err := nats.NkeyOptionFromSeed(s.seed(user))
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(s.server.URL(), append([]nats.Option{nkey, nats.CustomInboxPrefix("_INBOX_" + user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})}, opts...)...)
+	nc, err := nats.Connect(s.server.URL(), nkey, nats.CustomInboxPrefix("_INBOX_"+user), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	if err != nil {
 		return nil, fmt.Errorf("connect as %s: %w", user, err)
 	}
