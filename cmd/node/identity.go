@@ -115,12 +115,15 @@ func isStranger(err error) bool {
 
 // isUncertified reports whether server and client did not trust each other's
 // certificates. What the server says of the client's is an alert, of which only
-// the text is known.
+// the text is known; and it may have hung up before the alert was read.
 func isUncertified(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	return errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) || strings.Contains(err.Error(), "remote error: tls:")
+	if errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) {
+		return true
+	}
+	return strings.Contains(err.Error(), "remote error: tls:") || errors.Is(err, nats.ErrTLS)
 }
 
 // noteRefusal keeps what the server refused: it says so beside the answer that
