@@ -89,7 +89,7 @@ func (g *grounds) node() []rule {
 		rule{Why: "keep snapshots, and remove parts of old ones", Publish: append(values(g.snapshots), asks([]string{g.snapshots}, "STREAM.PURGE")...)},
 		rule{
 			Why:       "take requests, pass them on to their owners, and its own of HTTP",
-			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait"),
+			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
 			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
 		},
 		rule{Why: "make, use and erase keys of personal data", Publish: append(append(asks(g.keys, also(reading, "STREAM.MSG.DELETE")...), consumers(g.keys...)...), g.in("key.>")...)},

@@ -27,9 +27,9 @@ var matrix = []row{
 	{subscribes, ">", ""},
 
 	// What operators and auditors ask, and what nodes pass on.
-	{publishes, "loans.ctl.aggregate.history", "olga audra"},
-	{publishes, "loans.ctl.aggregate.get", "olga audra"},
-	{publishes, "loans.ctl.projection.ls", "olga audra"},
+	{publishes, "loans.ctl.aggregate.history", "n1 olga audra"},
+	{publishes, "loans.ctl.aggregate.get", "n1 olga audra"},
+	{publishes, "loans.ctl.projection.ls", "n1 olga audra"},
 	{publishes, "loans.ctl.projection.rebuild", "olga"},
 	{publishes, "loans.ctl.projection.promote", "olga"},
 	{publishes, "loans.ctl.dlq.skip", "olga"},

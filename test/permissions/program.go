@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,7 @@ type node struct {
 	done chan struct{} // closed when the process is gone
 	err  error         // how it ended; set before done is closed
 	talk *os.File
+	http string
 }
 
 // startPatience is how long a node may take until it serves.
@@ -79,14 +81,36 @@ func (p program) start(log string, args ...string) (*node, error) {
 		close(n.done)
 	}()
 	_ = printed.SetReadDeadline(time.Now().Add(startPatience))
-	var up struct{ Ready bool }
+	var up struct {
+		HTTP string `json:"http"`
+	}
 	if err := json.NewDecoder(printed).Decode(&up); err != nil {
 		_ = n.cmd.Process.Kill()
 		<-n.done
 		text, _ := os.ReadFile(log)
 		return nil, fmt.Errorf("loans %s did not come up: %w: %.4000s", strings.Join(args, " "), err, text)
 	}
+	n.http = up.HTTP
 	return n, nil
+}
+
+// get asks the node over HTTP.
+func (n *node) get(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.http+path, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", path, response.Status)
+	}
+	return nil
 }
 
 // stop ends the node in good order.

@@ -44,7 +44,7 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
 		do("node of "+n.user, func() error {
 			one, err := s.program.start(filepath.Join(s.dir, n.user+".log"), s.as(n.user, "node", "--name", n.user, "--roles", n.roles,
-				"--durability", "single", "--archive", "nats:"+archiveBucket, "--http", "127.0.0.1:0", "--json")...)
+				"--durability", "single", "--archive", "nats:"+archiveBucket, "--http", "127.0.0.1:0", "--api", "--json")...)
 			if err == nil {
 				nodes = append(nodes, one)
 			}
@@ -55,6 +55,9 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 		r.clients(ctx, s, do)
 		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl")) {
 			command(c)
+		}
+		for _, path := range []string{"/v1/info", "/v1/aggregates/application/1", "/v1/aggregates/application/1/history", "/v1/views/outcomes/open", "/v1/projections"} {
+			do("HTTP of the node: "+path, func() error { return nodes[0].get(ctx, path) })
 		}
 		do("client after the archive", func() error { return r.commands(ctx, s, 2) })
 	}
