@@ -32,7 +32,7 @@ type Description struct {
 	skip    map[eventAt]string // reasons
 	indexes []string
 	tables  []string
-	fromNow bool
+	from    string // of a reaction; empty if that is not known
 }
 
 // kind is what a definition makes of events.
@@ -111,7 +111,7 @@ type common struct {
 	skip           []SkipEvent
 	workers        int
 	indexes, ddl   []string
-	fromNow        bool
+	from           string // of a reaction
 	missing, wrong string // what the kind itself finds missing or wrong
 }
 
@@ -120,7 +120,7 @@ func (c common) describe() Description {
 	slices.Sort(types)
 	d := Description{
 		Name: c.name, Version: max(c.version, 1), Types: slices.Compact(types), Workers: max(c.workers, 1),
-		kind: c.kind, skip: map[eventAt]string{}, indexes: c.indexes, tables: c.ddl, fromNow: c.fromNow,
+		kind: c.kind, skip: map[eventAt]string{}, indexes: c.indexes, tables: c.ddl, from: c.from,
 	}
 	if len(c.only) > 0 {
 		d.only = map[string]bool{}

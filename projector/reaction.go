@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -54,7 +55,7 @@ func (v Reaction[E]) validate() error { return v.common().validate() }
 func (v Reaction[E]) common() common {
 	c := common{
 		kind: ofReactions, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
-		only: v.Only, skip: v.Skip, workers: v.Workers, fromNow: v.From == FromNow,
+		only: v.Only, skip: v.Skip, workers: v.Workers, from: cmp.Or(v.From, FromBeginning),
 	}
 	if v.React == nil {
 		c.missing = "React"

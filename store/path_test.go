@@ -13,7 +13,6 @@ func TestPaths(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 5000)
 	s := store.SealedForm(store.MsgPack, []byte("~\xc0"))
-	item := func(key string) string { return key + string(s) }
 	text := func(name string) string {
 		data, err := store.MsgPack.Marshal(name)
 		if err != nil {
@@ -26,14 +25,8 @@ func TestPaths(t *testing.T) {
 		"\xc4\x01z", "\xc5\x00\x41" + strings.Repeat("z", 65), "\x05", "\xfb", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff",
 	}
 	data := "\xde\x00" + string(rune(len(keys)+1))
-	for _, key := range keys {
-		data += item(key)
-	}
-	data += text("deep")
-	for range 20 {
-		data += "\x81" + text(strings.Repeat("n", 40))
-	}
-	data += string(s)
+	data += strings.Join(keys, string(s)) + string(s)
+	data += text("deep") + strings.Repeat("\x81"+text(strings.Repeat("n", 40)), 20) + string(s)
 	want := map[string]bool{
 		"a": true, `["a.b"]`: true, `[""]`: true, `["a\nb"]`: true, `["[1]"]`: true, `["é"]`: true, "[x7a]": true, "[5]": true, "[-5]": true, "[18446744073709551615]": true,
 	}

@@ -33,8 +33,9 @@ up. On one server of your own that does neither, choose the directory.`,
 	return cmd
 }
 
-// openArchived opens the log with the archive at a place, which must be named.
-func openArchived(ctx context.Context, s *Session, place string) (*jetstream.Log, error) {
+// openArchived opens the log with the archive at a place, which must be named, and
+// be there if it is to be read only.
+func openArchived(ctx context.Context, s *Session, place string, add func(context.Context, *jetstream.Config, string) error) (*jetstream.Log, error) {
 	if place == "" {
 		u := Usage("where is the archive?")
 		u.Fix = "name it: --archive DIR, or --archive nats:BUCKET"
@@ -48,7 +49,7 @@ func openArchived(ctx context.Context, s *Session, place string) (*jetstream.Log
 	if config.Barrier, err = barrierOf(ctx, config.Conn); err != nil {
 		return nil, err
 	}
-	if err := s.addArchive(ctx, &config, place); err != nil {
+	if err := add(ctx, &config, place); err != nil {
 		return nil, err
 	}
 	return jetstream.Open(ctx, config)
@@ -62,7 +63,7 @@ func newArchiveList(s *Session) *cobra.Command {
 {{name}} archive ls --archive nats:BUCKET --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := openArchived(cmd.Context(), s, s.flags.archive); err != nil {
+			if _, err := openArchived(cmd.Context(), s, s.flags.archive, s.addArchive); err != nil {
 				return err
 			}
 			runs, err := s.archive.Runs(cmd.Context())
@@ -97,7 +98,7 @@ code is not 0 if anything is wrong.`,
 {{name}} archive verify --archive nats:BUCKET --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := openArchived(cmd.Context(), s, s.flags.archive)
+			log, err := openArchived(cmd.Context(), s, s.flags.archive, s.addArchive)
 			if err != nil {
 				return err
 			}

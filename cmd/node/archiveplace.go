@@ -2,11 +2,13 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
@@ -18,7 +20,7 @@ import (
 const inBucket = "nats:"
 
 // openArchive opens the archive of the namespace, whose log is kept as c says, at a
-// place. No place, no archive: it is nil.
+// place, which it makes if it is not there. No place, no archive: it is nil.
 func (s *Session) openArchive(ctx context.Context, c jetstream.Config, place string) (*archive.Archive, error) {
 	if place == "" {
 		return nil, nil
@@ -27,6 +29,28 @@ func (s *Session) openArchive(ctx context.Context, c jetstream.Config, place str
 	if err != nil {
 		return nil, fmt.Errorf("open archive %s: %w", place, err)
 	}
+	return s.archiveIn(ctx, c, vault)
+}
+
+// archiveToRead is openArchive of a place that must be there.
+func (s *Session) archiveToRead(ctx context.Context, c jetstream.Config, place string) (*archive.Archive, error) {
+	if place == "" {
+		return nil, nil
+	}
+	vault, err := vaultToRead(ctx, c.Conn, place)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, &Failure{
+			Code: gateway.CodeNotFound, Exit: exitNotFound, What: "there is no archive at " + place, Why: err.Error(), Err: err,
+			Fix: "name the place that was archived to; archive run makes one",
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open archive %s: %w", place, err)
+	}
+	return s.archiveIn(ctx, c, vault)
+}
+
+func (s *Session) archiveIn(ctx context.Context, c jetstream.Config, vault segment.Vault) (*archive.Archive, error) {
 	return archive.Open(ctx, archive.Config{Vault: vault, Namespace: s.Namespace(), Barrier: c.Barrier, Logger: s.Logger()})
 }
 
@@ -42,8 +66,16 @@ func vaultAt(ctx context.Context, conn *nats.Conn, place string, replicas int) (
 }
 
 // addArchive gives the configuration of a log the archive at a place, if one is
-// named. The session closes it.
+// named, to read in. The session closes it.
 func (s *Session) addArchive(ctx context.Context, c *jetstream.Config, place string) (err error) {
+	if s.archive, err = s.archiveToRead(ctx, *c, place); err == nil && s.archive != nil {
+		c.Archive = s.archive
+	}
+	return err
+}
+
+// addArchiveToWrite is addArchive for whoever archives: it makes the place.
+func (s *Session) addArchiveToWrite(ctx context.Context, c *jetstream.Config, place string) (err error) {
 	if s.archive, err = s.openArchive(ctx, *c, place); err == nil && s.archive != nil {
 		c.Archive = s.archive
 	}

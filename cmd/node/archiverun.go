@@ -14,6 +14,7 @@ import (
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
+	"github.com/annals-go/annals/store/jetstream"
 )
 
 // archiving is what archive run is told.
@@ -54,7 +55,10 @@ intervals (four minutes, unless configured).`,
 		if err := a.check(cmd, s, args); err != nil {
 			return err
 		}
-		ok, err := s.agree(cmd.Context(), agreed, s.Namespace(), "move %s to %s, out of the log of %s; nodes and commands without --archive %s cannot read them from then on", a.what(), a.to, s.Namespace(), a.to)
+		if agreed.dryRun {
+			return a.rehearse(cmd.Context(), s)
+		}
+		ok, err := s.agree(cmd.Context(), agreed, s.Namespace(), "%s", a.change(s))
 		if !ok {
 			return err
 		}
@@ -129,29 +133,41 @@ func (a *archiving) what() string {
 	return fmt.Sprintf("all but the last %d events of %s", a.keep, which)
 }
 
+// change says what a run does.
+func (a *archiving) change(s *Session) string {
+	return fmt.Sprintf("move %s to %s, out of the log of %s; nodes and commands without --archive %s cannot read them from then on",
+		a.what(), a.to, s.Namespace(), a.to)
+}
+
 func (a *archiving) run(ctx context.Context, s *Session) error {
-	log, err := openArchived(ctx, s, a.to)
+	log, err := openArchived(ctx, s, a.to, s.addArchiveToWrite)
 	if err != nil {
 		return err
 	}
+	report, c, err := a.job(ctx, s, log, false)
+	if err != nil {
+		return err
+	}
+	return cmp.Or(s.printArchived(report), c.unproved())
+}
+
+// job runs the job, or a rehearsal of it.
+func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dryRun bool) (archive.Report, *cutter, error) {
 	system, err := actor.NewSystem(actor.Config{
 		Log: log, Snapshots: log.Snapshots(), Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
 		Logger: slog.New(slog.DiscardHandler), // what it would say of a snapshot the report says
 	})
 	if err != nil {
-		return err
+		return archive.Report{}, nil, err
 	}
 	c := &cutter{archiving: a, system: system}
 	p := s.progress()
+	defer p.end()
 	report, err := s.archive.Run(ctx, archive.Job{
-		Log: log, Types: a.types, Streams: a.streams, Cut: c.cut,
+		Log: log, Types: a.types, Streams: a.streams, Cut: c.cut, DryRun: dryRun,
 		Progress: func(at archive.Progress) { p.show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) },
 	})
-	p.end()
-	if err != nil {
-		return err
-	}
-	return cmp.Or(s.printArchived(report), c.unproved())
+	return report, c, err
 }
 
 // cutter decides where streams are cut.
@@ -197,12 +213,7 @@ func (s *Session) printArchived(r archive.Report) error {
 	if s.JSON() {
 		return s.Print(r)
 	}
-	for _, l := range r.Left {
-		fmt.Fprintf(s.Out(), "left: %s: %s\n", printable(l.Stream.String()), printable(l.Reason))
-	}
-	if more := r.LeftCount - len(r.Left); more > 0 {
-		fmt.Fprintf(s.Out(), "left: %s more\n", humanize.Comma(int64(more)))
-	}
+	s.printLeft(r)
 	if r.Run.Name == "" {
 		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of the archived events of %s\n", plural(r.Looked, "stream"), plural(r.Truncated, "stream"))
 		return err
@@ -210,4 +221,14 @@ func (s *Session) printArchived(r archive.Report) error {
 	_, err := fmt.Fprintf(s.Out(), "archived %s events of %s in %s; the log is relieved of them\n",
 		humanize.Comma(int64(r.Run.Events)), plural(r.Run.Streams, "stream"), humanize.IBytes(uint64(r.Run.Size)))
 	return err
+}
+
+// printLeft names the streams that cannot be cut.
+func (s *Session) printLeft(r archive.Report) {
+	for _, l := range r.Left {
+		fmt.Fprintf(s.Out(), "left: %s: %s\n", printable(l.Stream.String()), printable(l.Reason))
+	}
+	if more := r.LeftCount - len(r.Left); more > 0 {
+		fmt.Fprintf(s.Out(), "left: %s more\n", humanize.Comma(int64(more)))
+	}
 }

@@ -90,11 +90,6 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	if err != nil {
 		return s.adviseFull(ctx, err, where, data)
 	}
-	if m.LogStreams > 1 {
-		const why = "warning: a backup of a namespace with several log streams can be verified and compared, and not restored;\n" +
-			"copy the namespace into one that can be: schema migrate\n"
-		fmt.Fprint(s.Err(), why)
-	}
 	if s.JSON() {
 		return s.Print(describeBackup(m))
 	}

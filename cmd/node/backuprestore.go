@@ -3,11 +3,13 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
@@ -31,7 +33,9 @@ func newBackupRestore(s *Session) *cobra.Command {
 		Long: `The namespace must not be there, or be empty: everything gets the place that it
 had, so that positions, versions and hashes are what they were. What is restored
 is read back and compared. Until all is there no node serves the namespace; a
-restore that was interrupted goes on when the same command is given again.
+restore that was interrupted goes on when the same command is given again, to
+the same end: a duration back counts from when the restore began. A namespace
+with several log streams takes two to seven times as long.
 
 No node may serve the namespace meanwhile: stop them, or use --data with dev's
 directory.
@@ -77,16 +81,42 @@ func (f *restoreFlags) until(chosen func(flag string) bool) (u backup.Until, err
 }
 
 // name says what fills the namespace: the same restore goes on, another is
-// refused.
+// refused. It ends with the time, so that a restore that goes on finds it there.
 func (f *restoreFlags) name(b *backup.Backup, u backup.Until) string {
 	name := "backup " + b.Manifest().ID
 	if u.Position > 0 {
 		name += fmt.Sprintf(" up to position %d", u.Position)
 	}
-	if f.time != "" {
-		name += " up to " + f.time
+	if !u.Time.IsZero() {
+		name += upTo + u.Time.UTC().Format(time.RFC3339Nano)
 	}
 	return name
+}
+
+const upTo = " up to "
+
+// goOn returns where the restore ends that a namespace was begun with, if it is the
+// same one: "90m ago" is another time each time.
+func (f *restoreFlags) goOn(ctx context.Context, at *site, namespace string, b *backup.Backup, u backup.Until) (backup.Until, error) {
+	if back, err := time.ParseDuration(f.time); err != nil || back <= 0 {
+		return u, nil //nolint:nilerr // it is a time, and always the same
+	}
+	mark, err := jetstream.FilledFrom(ctx, jetstream.Config{Conn: at.conn, Namespace: namespace})
+	if errors.Is(err, store.ErrNotFound) {
+		return u, nil
+	}
+	if err != nil {
+		return u, err
+	}
+	i := strings.LastIndex(mark, upTo)
+	if i < 0 {
+		return u, nil
+	}
+	began := u
+	if began.Time, err = time.Parse(time.RFC3339Nano, mark[i+len(upTo):]); err == nil && f.name(b, began) == mark {
+		return began, nil
+	}
+	return u, nil
 }
 
 func (s *Session) restoreBackup(ctx context.Context, where, id string, f restoreFlags, until backup.Until) error {
@@ -104,11 +134,10 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	if err != nil {
 		return err
 	}
-	m := b.Manifest()
-	if m.LogStreams > 1 { // before anything is made of it
-		reason := fmt.Sprintf("it is of a namespace with %d log streams, whose common order cannot be given to another", m.LogStreams)
-		return &store.InvalidError{What: "backup", Value: m.ID, Reason: reason}
+	if until, err = f.goOn(ctx, at, s.Namespace(), b, until); err != nil {
+		return err
 	}
+	m := b.Manifest()
 	config := jetstream.Config{
 		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas, KeepCommands: m.KeepsCommands,
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
@@ -178,14 +207,18 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 }
 
 // refuseServed refuses to fill a namespace that a node serves: it would go on to
-// serve what it had.
+// serve what it had. A node that does not answer may serve it, too.
 func (s *Session) refuseServed(ctx context.Context) error {
 	client, err := s.Client(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := request(ctx, s, client.Info); err != nil {
-		return nil //nolint:nilerr // nobody serves it, which is right
+	_, err = request(ctx, s, client.Info)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look whether a node serves %s: %w", s.Namespace(), err)
 	}
 	return &Failure{
 		Code: codeServed, Exit: exitConflict, What: "a node serves namespace " + s.Namespace(),

@@ -17,8 +17,7 @@ import (
 )
 
 func newBackupVerify(s *Session) *cobra.Command {
-	var live bool
-	var data string
+	v := verification{session: s}
 	cmd := &cobra.Command{
 		Use:   "verify [WHERE [ID]]",
 		Short: "Look for damage in a backup, and in the log",
@@ -34,18 +33,19 @@ exit code is 1 then.
 ` + backupPlace,
 		Example: `{{name}} backup verify ./backups
 {{name}} backup verify ./backups --live
+{{name}} backup verify ./backups --live --ns copy --from-ns {{name}}
 {{name}} backup verify --live --data ./data --json`,
 		Args: args(0, 2),
 	}
-	cmd.Flags().BoolVar(&live, "live", false, "verify the log instead of the backup")
-	dataFlag(cmd, &data)
-	perCall(cmd, "live", "data")
+	cmd.Flags().BoolVar(&v.live, "live", false, "verify the log instead of the backup")
+	cmd.Flags().StringVar(&v.from, "from-ns", "", "the `NAMESPACE` that was backed up (default: that of --ns)")
+	dataFlag(cmd, &v.data)
+	perCall(cmd, "live", "from-ns", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if !live && len(args) == 0 || !live && data != "" {
+		if !v.live && len(args) == 0 || !v.live && v.data != "" {
 			return Usage("want WHERE, or --live, which --data needs")
 		}
-		v := verification{session: s, line: s.progress(), data: data, live: live}
-		v.where, v.id = argument(args, 0), argument(args, 1)
+		v.line, v.where, v.id = s.progress(), argument(args, 0), argument(args, 1)
 		report, err := v.run(cmd.Context())
 		v.line.end()
 		if err != nil {
@@ -64,10 +64,12 @@ func argument(args []string, i int) string {
 }
 
 type verification struct {
-	session         *Session
-	line            *progress
-	where, id, data string
-	live            bool
+	session   *Session
+	line      *progress
+	where, id string
+	from      string // the namespace that was backed up; empty: that of --ns
+	data      string
+	live      bool
 }
 
 func (v *verification) run(ctx context.Context) (backup.Report, error) {
@@ -87,12 +89,13 @@ func (v *verification) run(ctx context.Context) (backup.Report, error) {
 
 // backup opens the backup. That it is damaged is a finding, of a file.
 func (v *verification) backup(ctx context.Context, at *site) (*backup.Backup, []backup.Finding, error) {
-	b, err := v.session.openBackup(ctx, at.conn, v.where, v.session.Namespace(), v.id)
+	from := cmp.Or(v.from, v.session.Namespace())
+	b, err := v.session.openBackup(ctx, at.conn, v.where, from, v.id)
 	if !errors.Is(err, store.ErrDamaged) {
 		return b, nil, err
 	}
 	f := backup.Find(err)
-	f.File = cmp.Or(f.File, v.session.Namespace())
+	f.File = cmp.Or(f.File, from)
 	return nil, []backup.Finding{f}, nil
 }
 

@@ -20,14 +20,15 @@ import (
 // importing is what the flags of event import say.
 type importing struct {
 	exporting
-	atOnce   int
-	dryRun   bool
-	create   bool
-	replicas int
+	atOnce int
+	dryRun bool
+	create bool
+	made   jetstream.Config // of a namespace that is made
+	count  exchange.Count   // so far
 }
 
 func newEventImport(s *Session) *cobra.Command {
-	i := importing{atOnce: 64, replicas: 1}
+	i := importing{atOnce: 64}
 	cmd := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put exported events into the log",
@@ -36,13 +37,15 @@ same streams with the same versions, ids and times. A stream that holds other
 events is refused. What a line says is checked; the first that is wrong ends the
 import and is named. What stands before it is stored, and the same import again
 goes on there. FILE - reads standard input. With --create a namespace that is not
-there is made.`,
+there is made: for values as the file has them, and keeping commands if the file's
+first line has one.`,
 		Example: `{{name}} event import events.jsonl --dry-run
 {{name}} event import events.jsonl --ns copy --create
 gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
 		Args: args(1, 1),
 		RunE: func(cmd *cobra.Command, given []string) error {
-			return s.importEvents(cmd.Context(), &i, given[0])
+			err := s.importEvents(cmd.Context(), &i, given[0])
+			return s.onInterrupt(cmd.Context(), err, i.interrupted())
 		},
 	}
 	flags := cmd.Flags()
@@ -50,9 +53,21 @@ gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
 	flags.IntVar(&i.atOnce, "in-flight", i.atOnce, "how many streams are stored at once; with 1 the order between streams is that of the file")
 	flags.BoolVar(&i.dryRun, "dry-run", false, "check the file, compare it with what is there, and store nothing")
 	flags.BoolVar(&i.create, "create", false, "make the namespace if it is not there")
-	flags.IntVar(&i.replicas, "replicas", i.replicas, "`COPIES` of the data of a namespace that is made")
-	perCall(cmd, "cloudevents", "in-flight", "dry-run", "create", "replicas")
+	flags.IntVar(&i.made.Replicas, "replicas", 1, "`COPIES` of the data of a namespace that is made")
+	flags.IntVar(&i.made.Partitions, "partitions", 128, "`NUMBER` of partitions of a namespace that is made")
+	flags.IntVar(&i.made.LogStreams, "log-streams", 1, "`NUMBER` of streams that the events of a namespace that is made are spread over")
+	flags.BoolVar(&i.made.KeepCommands, "keep-commands", false, "make a namespace that keeps commands")
+	perCall(cmd, "cloudevents", "in-flight", "dry-run", "create", "replicas", "partitions", "log-streams", "keep-commands")
 	return cmd
+}
+
+// interrupted says what was done until then.
+func (i *importing) interrupted() string {
+	if i.dryRun {
+		return "interrupted: nothing was stored"
+	}
+	return fmt.Sprintf("interrupted: %s events in %s commits are stored, or were there already; the same import goes on",
+		humanize.Comma(int64(i.count.Events)), humanize.Comma(int64(i.count.Commits)))
 }
 
 func (s *Session) importEvents(ctx context.Context, i *importing, path string) error {
@@ -61,7 +76,9 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 		return err
 	}
 	defer file.Close()
-	log, err := s.openToImport(ctx, i)
+	in := &countedReader{Reader: file}
+	origin, lines := exchange.OriginOf(i.form(), in)
+	log, err := s.openToImport(ctx, i, origin)
 	if err != nil {
 		return err
 	}
@@ -69,18 +86,18 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	if err != nil {
 		return err
 	}
-	in, progress := &countedReader{Reader: file}, s.progress()
-	count, err := exchange.Import(ctx, exchange.ImportConfig{
+	progress := s.progress()
+	i.count, err = exchange.Import(ctx, exchange.ImportConfig{
 		Log: log, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
 		Progress: func(c exchange.Count) {
 			progress.show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
 		},
-	}, in)
+	}, lines)
 	progress.end()
 	if err != nil {
 		return err
 	}
-	return s.printImport(i, count)
+	return s.printImport(i)
 }
 
 // firstEpoch is where the leases of the namespace count from.
@@ -92,7 +109,7 @@ func (s *Session) firstEpoch(ctx context.Context) (uint64, error) {
 	return cluster.FirstEpoch(ctx, conn, s.Namespace())
 }
 
-func (s *Session) openToImport(ctx context.Context, i *importing) (store.Log, error) {
+func (s *Session) openToImport(ctx context.Context, i *importing, origin exchange.Origin) (store.Log, error) {
 	if !i.create {
 		return openToRead(ctx, s)
 	}
@@ -103,10 +120,12 @@ func (s *Session) openToImport(ctx context.Context, i *importing) (store.Log, er
 	config, err := jetstream.Existing(ctx, nc, s.Namespace())
 	missing := errors.Is(err, store.ErrNotFound)
 	if missing && i.dryRun {
-		return store.NewMemory(store.MemoryConfig{}), nil // what would be made, empty as it is
+		return store.NewMemory(store.MemoryConfig{Codec: origin.Codec}), nil // what would be made, empty as it is
 	}
 	if missing {
-		config, err = jetstream.Config{Conn: nc, Namespace: s.Namespace(), Replicas: i.replicas}, nil
+		config, err = i.made, nil
+		config.Conn, config.Namespace, config.Codec = nc, s.Namespace(), origin.Codec
+		config.KeepCommands = config.KeepCommands || origin.KeepsCommands
 	}
 	if err != nil {
 		return nil, err
@@ -118,7 +137,8 @@ func (s *Session) openToImport(ctx context.Context, i *importing) (store.Log, er
 	return jetstream.Open(ctx, config)
 }
 
-func (s *Session) printImport(i *importing, count exchange.Count) error {
+func (s *Session) printImport(i *importing) error {
+	count := i.count
 	if s.JSON() {
 		return s.Print(count)
 	}

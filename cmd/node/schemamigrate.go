@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,9 +37,11 @@ func Upcast(aggregates ...actor.Definition) migrate.Transform {
 
 // migrating is what the arguments of schema migrate say.
 type migrating struct {
-	from, to string
-	dryRun   bool
-	served   bool // the old namespace may be
+	from, to   string
+	dryRun     bool
+	served     bool // the old namespace may be
+	logStreams int  // of the new namespace; 0: as many as the old one has
+	stored     uint64
 }
 
 func newSchemaMigrate(s *Session) *cobra.Command {
@@ -50,10 +53,11 @@ func newSchemaMigrate(s *Session) *cobra.Command {
 upcasting of this build or the application's own transformation. The order, the
 times and the ids of commands are kept; versions count what is left. OLD is only
 read, and nothing may be written to it meanwhile: stop its nodes first; after dev,
-run dev with another --ns on the same --data. NEW is made like OLD, with one log
-stream, and is not served before it is whole. A migration that was interrupted
-goes on when the same command is given again. At the end both logs are read once
-more and compared with what was copied.
+run dev with another --ns on the same --data. NEW is made like OLD, or with
+--log-streams of its own, and is not served before it is whole. A migration that
+was interrupted goes on when the same command is given again. At the end both logs
+are read once more and compared with what was copied. Several log streams take
+two to seven times as long as one.
 
 With --served nodes may serve OLD. The copy ends where OLD ended when the command
 began, and so much is compared: what is written meanwhile is not in NEW, and
@@ -63,13 +67,23 @@ cannot be added once NEW is whole. --dry-run looks at as much.`,
 		Args: args(2, 2),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			m.from, m.to = given[0], given[1]
-			return s.migrate(cmd.Context(), &m)
+			err := s.migrate(cmd.Context(), &m)
+			return s.onInterrupt(cmd.Context(), err, m.interrupted())
 		},
 	}
 	cmd.Flags().BoolVar(&m.dryRun, "dry-run", false, "transform every event, say what would come of it, and store nothing")
 	cmd.Flags().BoolVar(&m.served, "served", false, "copy although nodes serve OLD; what is written meanwhile is not copied")
-	perCall(cmd, "dry-run", "served")
+	cmd.Flags().IntVar(&m.logStreams, "log-streams", 0, "spread NEW over so many `STREAMS` (default: as OLD is)")
+	perCall(cmd, "dry-run", "served", "log-streams")
 	return cmd
+}
+
+// interrupted says what was done until then.
+func (m *migrating) interrupted() string {
+	if m.dryRun {
+		return "interrupted: nothing was stored"
+	}
+	return fmt.Sprintf("interrupted: %s commits are copied, and %s is not served; the same command goes on", comma(m.stored), m.to)
 }
 
 func (s *Session) migrate(ctx context.Context, m *migrating) error {
@@ -86,7 +100,7 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	if err != nil {
 		return err
 	}
-	config := migrate.Config{From: from, Transform: s.app.Transform, Prefix: m.served || m.dryRun, Progress: s.migrationProgress()}
+	config := migrate.Config{From: from, Transform: s.app.Transform, Prefix: m.served || m.dryRun, Progress: m.progress(s)}
 	if config.Transform == nil {
 		config.Transform = Upcast(s.app.Aggregates...)
 	}
@@ -146,7 +160,7 @@ func (s *Session) openToMigrate(ctx context.Context, m *migrating) (*jetstream.L
 	if err != nil {
 		return nil, err
 	}
-	config.Namespace, config.LogStreams, config.Logger = m.to, 1, s.Logger()
+	config.Namespace, config.LogStreams, config.Logger = m.to, cmp.Or(m.logStreams, config.LogStreams), s.Logger()
 	config.FilledFrom = "namespace " + m.from
 	return jetstream.Open(ctx, config)
 }
@@ -196,10 +210,11 @@ func (s *Session) printMigrated(m migrated) error {
 
 func comma(n uint64) string { return humanize.Comma(int64(n)) }
 
-// migrationProgress draws how far a migration is, with the time that is left.
-func (s *Session) migrationProgress() func(migrate.Progress) {
+// progress draws how far a migration is, with the time that is left, and notes it.
+func (m *migrating) progress(s *Session) func(migrate.Progress) {
 	line, began := s.progress(), time.Now()
 	return func(p migrate.Progress) {
+		m.stored = p.Stored
 		if p.Verifying {
 			line.show("comparing both logs")
 			return

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"syscall"
@@ -15,6 +16,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// Most tests wait for processes that wait for others, not for a processor.
+	_ = flag.Set("test.parallel", "6") // the command line may say something else
 	testscript.Main(m, map[string]func(){
 		"bank":      func() { node.Main(bank) },
 		"laterbank": func() { node.Main(laterBank) },

@@ -72,19 +72,6 @@ func openReplicated(t *testing.T, conn *nats.Conn, replicas int) *jetstream.Log 
 	return log
 }
 
-func startThree(t *testing.T) *embedded.Cluster {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: -short leaves out the cluster of three")
-	}
-	cluster, err := embedded.StartCluster(embedded.ClusterConfig{Dir: t.TempDir(), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Shutdown)
-	return cluster
-}
-
 // load appends until it is told to stop, and returns then.
 func load(t *testing.T, log store.Log) (stop func()) {
 	t.Helper()

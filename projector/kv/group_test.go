@@ -12,7 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
@@ -28,16 +27,8 @@ func TestExactlyOnceOnOneServer(t *testing.T) {
 }
 
 func TestExactlyOnceOnThreeServers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: -short leaves out the cluster of three")
-	}
 	t.Parallel()
-	cluster, err := embedded.StartCluster(embedded.ClusterConfig{Dir: t.TempDir(), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Shutdown)
-	exactlyOnce(t, cluster, 3)
+	exactlyOnce(t, sharedThree(t), 3)
 }
 
 func exactlyOnce(t *testing.T, to urls, replicas int) {

@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/projector/projectortest"
@@ -167,16 +166,8 @@ func TestConformsInMemory(t *testing.T) {
 }
 
 func TestConformsOnThreeServers(t *testing.T) {
-	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: -short leaves out the cluster of three")
-	}
 	t.Parallel()
-	cluster, err := embedded.StartCluster(embedded.ClusterConfig{Dir: t.TempDir(), Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(cluster.Shutdown)
-	conform(t, cluster, 3, false)
+	conform(t, sharedThree(t), 3, false)
 }
 
 func TestOpenRefuses(t *testing.T) {

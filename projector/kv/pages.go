@@ -3,27 +3,24 @@ package kv
 import (
 	"context"
 	"slices"
-	"strconv"
 
 	"github.com/annals-go/annals/projector"
-	"github.com/annals-go/annals/store"
 )
 
 // maxLooks bounds how many pages of nothing but replaced values one call of
 // List passes over.
 const maxLooks = 8
 
-// List implements [projector.View]. The cursor is the sequence up to which all
-// was seen. The bucket holds replaced values too: a page that has nothing else
-// is passed over, by ever longer steps.
+// List implements [projector.View]. The bucket holds replaced values too: a page
+// that has nothing else is passed over, by ever longer steps.
 func (v *view) List(ctx context.Context, cursor string, limit int, since ...projector.Checkpoint) ([]projector.Document, string, error) {
-	after, err := parseCursor(cursor)
+	from, err := parseCursor(cursor)
 	if err != nil {
 		return nil, "", err
 	}
-	p, step := page{through: after}, limit
+	p, step := page{place: from}, limit
 	for look := 0; look < maxLooks && len(p.docs) == 0 && !p.last; look++ {
-		if p, err = v.freshPage(ctx, p.through, step, limit, since); err != nil {
+		if p, err = v.freshPage(ctx, p.place, step, limit, since); err != nil {
 			return nil, "", v.failed("list documents", err)
 		}
 		step = min(2*step, projector.MaxPage)
@@ -31,33 +28,23 @@ func (v *view) List(ctx context.Context, cursor string, limit int, since ...proj
 	if p.last {
 		return p.docs, "", nil
 	}
-	return p.docs, strconv.FormatUint(p.through, 10), nil
-}
-
-func parseCursor(cursor string) (uint64, error) {
-	if cursor == "" {
-		return 0, nil
-	}
-	after, err := strconv.ParseUint(cursor, 10, 63)
-	if err != nil {
-		return 0, &store.InvalidError{What: "cursor", Value: cursor, Reason: "it was not made by this view"}
-	}
-	return after, nil
+	return p.docs, p.cursor(), nil
 }
 
 // page is what a piece of the stream holds.
 type page struct {
-	docs    []projector.Document
-	through uint64 // sequence of the last message that was seen
-	last    bool   // there is nothing behind it
+	docs  []projector.Document
+	place      // where it ends
+	last  bool // there is nothing behind it
 }
 
-// freshPage returns the page after a sequence. A document that changes moves to
-// the end, so it can be missed only where a replica that is behind says that
-// there is no more: the last page must come from one that has what the leader had
-// before.
-func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, since []projector.Checkpoint) (p page, err error) {
-	err = v.fresh(ctx, func() (bool, error) {
+// freshPage returns the page after a place. A document that changes moves to the
+// end, so it can be missed only where a replica that is behind says that there is
+// no more: the last page must come from one that has what the leader had before,
+// and what the other pages left for later. The leader says less than that while
+// it applies more slowly than a replica does.
+func (v *view) freshPage(ctx context.Context, from place, step, limit int, since []projector.Checkpoint) (p page, err error) {
+	err = v.fresh(ctx, func() (fresh bool, err error) {
 		read := newest(since).Revision
 		has := read
 		for _, c := range since {
@@ -67,8 +54,8 @@ func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, sin
 			}
 			has = max(has, leader)
 		}
-		p, err = v.page(ctx, after, step, limit, read)
-		return !p.last || p.through >= has, err
+		p, fresh, err = v.page(ctx, from, step, limit, read)
+		return fresh && (!p.last || p.through >= max(has, p.beyond)), err
 	})
 	return p, err
 }
@@ -76,19 +63,21 @@ func (v *view) freshPage(ctx context.Context, after uint64, step, limit int, sin
 // page reads the next messages, so many as step says, and then the last values
 // of their keys. Whatever last value is within the piece that was read belongs
 // to the page; one that is behind it comes with a later page. The values are those
-// of a replica that has at least the revision read.
-func (v *view) page(ctx context.Context, after uint64, step, limit int, read uint64) (p page, err error) {
-	seen, err := v.fromAny(ctx, getRequest{Sequence: after + 1, Batch: step}, step)
-	if err != nil {
-		return page{}, err
+// of a replica that has at least the revision read. fresh is false if the messages
+// are those of a replica that has fewer than the page before.
+func (v *view) page(ctx context.Context, from place, step, limit int, read uint64) (p page, fresh bool, err error) {
+	seen, err := v.fromAny(ctx, getRequest{Sequence: from.through + 1, Batch: step}, step)
+	if err != nil || uint64(len(seen.found))+seen.left < from.behind {
+		return page{}, false, err
 	}
-	p.through = max(after, seen.furthest())
+	p.through = max(from.through, seen.furthest())
 	last, err := v.lastValues(ctx, seen.found, max(p.through, read))
 	if err != nil {
-		return page{}, err
+		return page{}, false, err
 	}
+	p.beyond = max(from.beyond, last.furthest())
 	if last.left > 0 { // it was too much for one answer, which goes no further than this
-		p.through = min(p.through, last.furthest())
+		p.through, p.beyond = min(p.through, last.furthest()), max(p.beyond, last.upTo)
 	}
 	here := last.found[:countThrough(last.found, p.through)]
 	p.last = seen.left == 0 && last.left == 0 && len(here) == len(last.found)
@@ -96,11 +85,12 @@ func (v *view) page(ctx context.Context, after uint64, step, limit int, read uin
 		here, p.last = here[:limit], false
 		p.through = here[limit-1].sequence
 	}
+	p.behind = seen.left + uint64(len(seen.found)-countThrough(seen.found, p.through))
 	if p.docs, err = v.toDocuments(here); err != nil {
-		return page{}, err
+		return page{}, false, err
 	}
 	p.docs = slices.DeleteFunc(p.docs, func(d projector.Document) bool { return d.Document == nil })
-	return p, nil
+	return p, true, nil
 }
 
 // lastValues returns the last values of the documents among the messages, from

@@ -59,7 +59,7 @@ func TestRegistryConforms(t *testing.T) {
 
 func TestRegistryConformsOnThreeServers(t *testing.T) {
 	t.Parallel()
-	conformRegistry(t, startThree(t), 3)
+	conformRegistry(t, sharedThree(t), 3)
 }
 
 func TestRegistryRefuses(t *testing.T) {

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -16,7 +17,11 @@ import (
 	server "github.com/annals-go/annals/test/postgres"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(server.Tests(m)) }
+func TestMain(m *testing.M) {
+	// Most tests wait for the server, not for a processor.
+	_ = flag.Set("test.parallel", "6") // the command line may say something else
+	goleak.VerifyTestMain(server.Tests(m))
+}
 
 var quiet = slog.New(slog.DiscardHandler)
 

@@ -30,6 +30,8 @@ type Job struct {
 	// to equal a replay. The zero Head leaves the stream as it is. An error that
 	// matches [ErrNotCut] leaves it and is counted; every other ends the run.
 	Cut func(ctx context.Context, id store.StreamID, version uint64) (store.Head, error)
+	// DryRun chooses, counts what would be moved, and changes nothing.
+	DryRun bool
 	// Progress is told from time to time how far the run is. Default: nobody.
 	Progress func(Progress)
 }
@@ -54,9 +56,17 @@ type Report struct {
 	Looked    int `json:"looked"`
 	Chosen    int `json:"chosen"`
 	Truncated int `json:"truncated"`
+	// Planned is what a dry run would add to the archive; the zero Plan of a run.
+	Planned Plan `json:"planned,omitzero"`
 	// Left are streams that cannot be cut, and why; the first [MaxLeft] of LeftCount.
 	Left      []Left `json:"left,omitempty"`
 	LeftCount int    `json:"left_count"`
+}
+
+// Plan is how much a dry run would add to the archive.
+type Plan struct {
+	Events  uint64 `json:"events"`
+	Streams int    `json:"streams"`
 }
 
 // MaxLeft is how many streams that cannot be cut a report names.
@@ -133,7 +143,12 @@ func (j *job) run(ctx context.Context) error {
 	if err := j.choose(ctx, ends); err != nil {
 		return err
 	}
-	if j.behind() {
+	plan := j.plan()
+	if j.DryRun {
+		j.report.Planned = plan
+		return nil
+	}
+	if plan.Streams > 0 {
 		if err := j.copy(ctx); err != nil {
 			return err
 		}
@@ -141,14 +156,15 @@ func (j *job) run(ctx context.Context) error {
 	return j.truncate(ctx)
 }
 
-// behind reports whether any stream has commits to be copied.
-func (j *job) behind() bool {
+// plan returns how much is to be copied.
+func (j *job) plan() (p Plan) {
 	for _, c := range j.chosen {
 		if c.from.Version < c.to.Version {
-			return true
+			p.Streams++
+			p.Events += c.to.Version - c.from.Version
 		}
 	}
-	return false
+	return p
 }
 
 // survey returns the versions at which the job's streams end.

@@ -78,23 +78,26 @@ func wantHistory(t *testing.T, l *Log, want []*store.Commit) {
 // What is loaded is the history that it was, and goes on like any other.
 func TestLoaderCopies(t *testing.T) {
 	t.Parallel()
-	for name, f := range map[string]*fixture{"single": &single, "cluster": &cluster} {
-		t.Run(name, func(t *testing.T) {
+	for _, f := range []struct {
+		name       string
+		servers    *fixture
+		commits    int
+		logStreams int
+	}{{"single", &single, 3000, 1}, {"single, 4 log streams", &single, 3000, 4}, {"cluster", &cluster, 300, 1}, {"cluster, 2 log streams", &cluster, 300, 2}} {
+		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			commits := 3000
-			if f == &cluster {
-				commits = 300
-			}
-			want := historyOf(t, open(t, &single, Config{}), commits)
-			l := open(t, f, Config{FilledFrom: "test"})
+			config := Config{LogStreams: f.logStreams}
+			want := historyOf(t, open(t, &single, config), f.commits)
+			config.FilledFrom = "test"
+			l := open(t, f.servers, config)
 			load(t, mustLoader(t, l), want)
 			wantHistory(t, l, want)
 			if err := l.Finish(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			again := open(t, f, Config{Namespace: l.cfg.Namespace})
-			next := commitOf(want[commits-1].Stream, want[commits-1].Head(), 1)
-			if _, err := again.Append(t.Context(), next); err != nil || next.Sequence != uint64(commits+1) {
+			again := open(t, f.servers, Config{Namespace: l.cfg.Namespace, LogStreams: f.logStreams})
+			next := commitOf(want[f.commits-1].Stream, want[f.commits-1].Head(), 1)
+			if _, err := again.Append(t.Context(), next); err != nil || next.Sequence != uint64(f.commits+1) {
 				t.Errorf("append after it: sequence %d, %v", next.Sequence, err)
 			}
 		})
@@ -104,8 +107,18 @@ func TestLoaderCopies(t *testing.T) {
 // Messages are lost and repeated; the history is what it was.
 func TestLoaderDisturbed(t *testing.T) {
 	t.Parallel()
-	want := historyOf(t, open(t, &single, Config{}), 400)
-	l := open(t, &single, Config{FilledFrom: "test"})
+	for _, logStreams := range []int{1, 4} {
+		t.Run(fmt.Sprint(logStreams), func(t *testing.T) {
+			t.Parallel()
+			loadDisturbed(t, logStreams)
+		})
+	}
+}
+
+func loadDisturbed(t *testing.T, logStreams int) {
+	t.Helper()
+	want := historyOf(t, open(t, &single, Config{LogStreams: logStreams}), 400)
+	l := open(t, &single, Config{FilledFrom: "test", LogStreams: logStreams})
 	random := rand.New(rand.NewPCG(6, 7))
 	send := l.send
 	var held *nats.Msg
@@ -279,14 +292,6 @@ func TestMarkOfAStreamThatIsNotOpenYet(t *testing.T) {
 	}
 }
 
-func TestLoaderOfSeveralLogStreams(t *testing.T) {
-	t.Parallel()
-	l := open(t, &single, Config{FilledFrom: "test", LogStreams: 2, Partitions: 4})
-	if _, err := l.Loader(t.Context()); !errors.Is(err, store.ErrInvalid) {
-		t.Error(err)
-	}
-}
-
 // The stream's leader steps down while a loader is at work.
 func TestLoaderLeaderStepsDown(t *testing.T) {
 	t.Parallel()
@@ -307,19 +312,32 @@ func TestLoaderLeaderStepsDown(t *testing.T) {
 	wantHistory(t, l, want)
 }
 
+// BenchmarkLoad loads commits of streams that are spread at random, into one log
+// stream and into several.
 func BenchmarkLoad(b *testing.B) {
-	source := historyOf(b, open(b, &single, Config{}), 1)[0]
-	l := open(b, &single, Config{FilledFrom: "test"})
+	for _, servers := range []struct {
+		name string
+		*fixture
+	}{{"one", &single}, {"three", &cluster}} {
+		for _, logStreams := range []int{1, 2, 4, 16} {
+			b.Run(fmt.Sprintf("servers=%s/streams=%d", servers.name, logStreams), func(b *testing.B) { benchLoad(b, servers.fixture, logStreams) })
+		}
+	}
+}
+
+func benchLoad(b *testing.B, servers *fixture, logStreams int) {
+	l := open(b, servers, Config{FilledFrom: "test", LogStreams: logStreams})
 	d, err := l.Loader(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer d.Close()
+	source := commitOf(stream("1"), store.Head{}, 1)
 	began := time.Now()
 	n := 0
 	for b.Loop() {
 		c := *source
-		c.Stream, c.After = stream(fmt.Sprint(n)), store.Head{}
+		c.Stream = stream(fmt.Sprint(n))
 		if _, err := d.Place(b.Context(), &c); err != nil {
 			b.Fatal(err)
 		}

@@ -26,14 +26,14 @@ type ownCluster struct {
 
 func startOwnCluster(t *testing.T) *ownCluster {
 	t.Helper()
-	c := &ownCluster{}
+	c, dir := &ownCluster{}, t.TempDir() // removed when the servers have stopped
 	t.Cleanup(func() {
 		for i := range c.servers {
 			c.stop(i)
 		}
 	})
 	var err error
-	if c.options, err = clusterOptions(t.TempDir()); err != nil {
+	if c.options, err = clusterOptions(dir); err != nil {
 		t.Fatal(err)
 	}
 	for i := range c.options {

@@ -17,7 +17,6 @@ import (
 // loading is a load that is under way: of many that want the same subject, one asks.
 type loading struct {
 	done chan struct{}
-	told uint64 // the highest revision that was told of meanwhile
 }
 
 // loadTries is how often a load begins again because the record changed meanwhile.
@@ -111,7 +110,7 @@ func (k *Keyring) load(ctx context.Context, subject string, l *loading, round ui
 		if err != nil {
 			return nil, err
 		}
-		if k.accept(h, l) {
+		if k.accept(h) {
 			return h, nil
 		}
 	}
@@ -154,11 +153,11 @@ func unwrapError(ref store.KeyRef, by string, err error) error {
 	return unavailable(doing, err)
 }
 
-// accept holds what was loaded, unless a later revision was told of meanwhile.
-func (k *Keyring) accept(h *holding, l *loading) bool {
+// accept holds what was loaded, unless it has been learnt meanwhile that its key is erased.
+func (k *Keyring) accept(h *holding) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if h.revision < l.told || h.secret != nil && k.erasures.has(h.secret.ref.ID) {
+	if h.secret != nil && k.erasures.has(h.secret.ref.ID) {
 		h.secret.drop()
 		return false
 	}
@@ -216,6 +215,11 @@ func (k *Keyring) find(ctx context.Context, ref store.KeyRef) (*secret, error) {
 func (k *Keyring) look(ref store.KeyRef) (s *secret, known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.lookup(ref)
+}
+
+// lookup is look, called with the lock.
+func (k *Keyring) lookup(ref store.KeyRef) (s *secret, known bool) {
 	if k.erasures.has(ref.ID) {
 		return nil, true
 	}

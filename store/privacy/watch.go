@@ -83,9 +83,6 @@ func (k *Keyring) changed(r Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.learn(&r)
-	if l := k.loading[r.Subject]; l != nil {
-		l.told = max(l.told, r.Revision)
-	}
 	h := k.peek(r.Subject)
 	switch {
 	case h == nil || r.Revision <= h.revision:

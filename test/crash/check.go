@@ -125,7 +125,7 @@ func (s *stage) stored(ctx context.Context, ns string) (uint64, error) {
 // control adds a commit to a copy and reports whether the check finds that.
 func (s *stage) control(ctx context.Context) (bool, error) {
 	ns := s.name("control")
-	if err := s.must(ctx, restoring(s, ns)...); err != nil {
+	if err := s.must(ctx, restoring(s, ns, namespace)...); err != nil {
 		return false, err
 	}
 	if err := s.is(ctx, ns, "", s.have); err != nil {

@@ -4,9 +4,10 @@
 //	go run ./test/crash
 //
 // It starts a node with its data in a directory, gives it a history of some ten
-// thousand commands, and then tries five things, each many times: schema migrate
-// into the schemas of a later build, backup create, backup restore, archive run
-// before it takes anything out of the log, and archive run while it does. Each
+// thousand commands, and then tries six things, each many times: schema migrate
+// into the schemas of a later build, backup create, backup restore, the same of a
+// namespace with several log streams, archive run before it takes anything out of
+// the log, and archive run while it does. Each
 // time the command is a process of its own and is killed with SIGKILL at a random
 // moment of the time that it takes undisturbed; one time in four the server is
 // killed instead, and started again.

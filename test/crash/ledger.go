@@ -10,8 +10,13 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// namespace is where the history is.
-const namespace = "crash"
+// namespace is where the history is, spreadNamespace where it is in so many log
+// streams.
+const (
+	namespace       = "crash"
+	spreadNamespace = "wide"
+	logStreams      = "4"
+)
 
 // The application whose log is copied: ledgers with a balance, in the build that
 // wrote the history and in a later one.

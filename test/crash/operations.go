@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // What the control appends.
@@ -31,7 +31,7 @@ type operation struct {
 	// line is the command.
 	line func(s *stage, on subject) []string
 	// begun returns when the part that is to be hit has begun; nil: at once.
-	begun func(ctx context.Context, s *stage, on subject, c *child) error
+	begun func(ctx context.Context, s *stage, on subject, c *harness.Process) error
 	// torn checks what a kill left behind, whole what is there in the end.
 	torn, whole func(ctx context.Context, s *stage, on subject) error
 	// refuses says that a second command may refuse because the first one had
@@ -47,18 +47,20 @@ type subject struct {
 
 // operations are all that is tried.
 func operations() []operation {
-	return []operation{migrating, backingUp, restoringOne, archiving, truncating}
+	return []operation{migrating, backingUp, restoringOne, restoringSpread, archiving, truncating}
 }
 
 func operationNames() []string {
-	return []string{"migrate", "backup", "restore", "archive", "truncate"}
+	return []string{"migrate", "backup", "restore", "spread", "archive", "truncate"}
 }
 
 var migrating = operation{
 	name:    "migrate",
 	prepare: func(_ context.Context, s *stage) (subject, error) { return subject{ns: s.name("migrated")}, nil },
-	line:    func(_ *stage, on subject) []string { return []string{"later", "schema", "migrate", namespace, on.ns} },
-	torn:    func(ctx context.Context, s *stage, on subject) error { return s.isFilling(ctx, on.ns, s.made) },
+	line: func(_ *stage, on subject) []string {
+		return []string{"later", "schema", "migrate", namespace, on.ns, "--served"}
+	},
+	torn: func(ctx context.Context, s *stage, on subject) error { return s.isFilling(ctx, on.ns, s.made) },
 	whole: func(ctx context.Context, s *stage, on subject) (err error) {
 		if s.made.Commits == 0 { // the one that nobody disturbed says what is made
 			s.made, err = s.sum(ctx, on.ns, "")
@@ -84,16 +86,26 @@ var backingUp = operation{
 	},
 }
 
-func restoring(s *stage, ns string) []string {
-	return []string{"earlier", "backup", "restore", s.backups, "--ns", ns, "--from-ns", namespace}
+func restoring(s *stage, ns, from string) []string {
+	return []string{"earlier", "backup", "restore", s.backups, "--ns", ns, "--from-ns", from}
 }
 
 var restoringOne = operation{
 	name:    "restore",
 	prepare: func(_ context.Context, s *stage) (subject, error) { return subject{ns: s.name("restored")}, nil },
-	line:    func(s *stage, on subject) []string { return restoring(s, on.ns) },
+	line:    func(s *stage, on subject) []string { return restoring(s, on.ns, namespace) },
 	torn:    func(ctx context.Context, s *stage, on subject) error { return s.isFilling(ctx, on.ns, s.have) },
 	whole:   func(ctx context.Context, s *stage, on subject) error { return s.is(ctx, on.ns, "", s.have) },
+	refuses: true,
+}
+
+// restoringSpread restores a namespace with several log streams.
+var restoringSpread = operation{
+	name:    "spread",
+	prepare: func(_ context.Context, s *stage) (subject, error) { return subject{ns: s.name("spread")}, nil },
+	line:    func(s *stage, on subject) []string { return restoring(s, on.ns, spreadNamespace) },
+	torn:    func(ctx context.Context, s *stage, on subject) error { return s.isFilling(ctx, on.ns, s.spread) },
+	whole:   func(ctx context.Context, s *stage, on subject) error { return s.is(ctx, on.ns, "", s.spread) },
 	refuses: true,
 }
 
@@ -104,9 +116,9 @@ var archiving = operation{
 // truncating is archiving, killed once the log has begun to shrink.
 var truncating = operation{
 	name: "truncate", prepare: toArchive, line: archiveLine, torn: readsAsBefore, whole: isRelieved,
-	begun: func(ctx context.Context, s *stage, on subject, c *child) error {
-		return fleet.Until(ctx, patience, "wait for the log to shrink", func() error {
-			if left, err := s.stored(ctx, on.ns); err != nil || left < s.have.Commits || c.gone() {
+	begun: func(ctx context.Context, s *stage, on subject, c *harness.Process) error {
+		return harness.Until(ctx, patience, "wait for the log to shrink", func() error {
+			if left, err := s.stored(ctx, on.ns); err != nil || left < s.have.Commits || c.Gone() {
 				return err
 			}
 			return fmt.Errorf("%s has all its commits", on.ns)
@@ -117,7 +129,7 @@ var truncating = operation{
 // toArchive makes a copy of the history, with its snapshots.
 func toArchive(ctx context.Context, s *stage) (subject, error) {
 	on := subject{ns: s.name("archived"), dir: s.directory("archive")}
-	return on, s.must(ctx, restoring(s, on.ns)...)
+	return on, s.must(ctx, restoring(s, on.ns, namespace)...)
 }
 
 func archiveLine(_ *stage, on subject) []string {
