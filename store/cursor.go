@@ -8,6 +8,8 @@ import (
 // cursor goes through encoded data value by value, in either codec. The data have
 // passed the guard of their codec, which has bounded their depth.
 type cursor interface {
+	// fork returns a cursor that goes on by itself from here.
+	fork() cursor
 	// at is the place of the next value.
 	at() int
 	// past is where the value ends that was gone past last.
@@ -22,7 +24,8 @@ type cursor interface {
 	// entries goes past the next value, which is a list or a map: it calls each before
 	// every element, which has to go past that.
 	entries(each func(item) error) (box, error)
-	// scalar goes past the next value, which is text or an integer, and returns it as text.
+	// scalar goes past the next value, which is text or an integer, and returns it as
+	// text: "" for 0, which is nobody's id.
 	scalar() (text string, ok bool)
 	// isZero goes past the next value, and says whether it is a zero value of any type.
 	isZero() bool

@@ -1,14 +1,13 @@
 package store
 
-import (
-	"slices"
-	"strconv"
-)
+import "slices"
 
 // packCursor is the cursor of msgpack.
 type packCursor struct{ wireReader }
 
-func (c *packCursor) at() int   { return c.pos }
+func (c *packCursor) at() int      { return c.pos }
+func (c *packCursor) fork() cursor { return &packCursor{c.wireReader} }
+
 func (c *packCursor) past() int { return c.pos }
 
 func (c *packCursor) kind() kind {
@@ -58,10 +57,8 @@ func (c *packCursor) key() (name []byte, other string) {
 		return c.content(n), ""
 	case wireBytes:
 		return nil, keyOfBytes(c.content(n))
-	case wireNegative:
-		return nil, strconv.FormatInt(int64(n), 10)
 	default:
-		return nil, strconv.FormatUint(n, 10)
+		return nil, valueText(is, n)
 	}
 }
 
@@ -70,10 +67,11 @@ func (c *packCursor) scalar() (string, bool) {
 	switch is {
 	case wireText:
 		return string(c.content(n)), true
-	case wireUnsigned:
-		return strconv.FormatUint(n, 10), true
-	case wireNegative:
-		return strconv.FormatInt(int64(n), 10), true
+	case wireUnsigned, wireNegative:
+		if n == 0 {
+			return "", true
+		}
+		return valueText(is, n), true
 	}
 	c.pass(is, n)
 	return "", false

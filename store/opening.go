@@ -52,7 +52,7 @@ func (o *opening) value(e item) (dropped bool, err error) {
 	case kindList, kindMap:
 		b, c, err := o.inside(nil)
 		if err == nil && c.dropped > 0 {
-			o.recount(b, c.kept)
+			o.edits.recount(o.codec, b, c.kept)
 		}
 		return false, err
 	}
@@ -115,12 +115,12 @@ func (o *opening) outermost() error {
 		return err
 	}
 	if o.mark[1] == 0 {
-		o.recount(b, c.kept+1)
+		o.edits.recount(o.codec, b, c.kept+1)
 		list, err := o.codec.Marshal(o.shredded)
 		o.edits.add(memberOf(o.codec, b, shreddedMember, list, c.kept > 0))
 		return err
 	}
-	o.recount(b, c.kept)
+	o.edits.recount(o.codec, b, c.kept)
 	list, err := o.codec.Marshal(o.withEarlier())
 	o.edits.add(edit{start: o.mark[0], end: o.mark[1], with: list})
 	return err
@@ -136,11 +136,4 @@ func (o *opening) withEarlier() []string {
 		}
 	}
 	return paths
-}
-
-// recount writes how many elements a map or a list has, where that is written.
-func (o *opening) recount(b box, count int) {
-	if o.codec != JSON && b.isMap && count != b.count {
-		o.edits.add(edit{start: b.begin, end: b.body, with: appendMapHeader(nil, count)})
-	}
 }
