@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -86,16 +87,12 @@ func (d *lethe) forgets(who string) store.Position {
 func (d *lethe) died() map[string]int {
 	d.lives.Lock()
 	defer d.lives.Unlock()
-	all := map[string]int{}
-	for who, n := range d.dead {
-		all[who] = n
-	}
-	return all
+	return maps.Clone(d.dead)
 }
 
 // look fails the test if a text has a mark that was to be gone.
 func (d *lethe) look(what, text string, died map[string]int) {
-	for at := 0; at < len(text); at++ {
+	for at := range len(text) {
 		var who string
 		var n int
 		if _, err := fmt.Sscanf(text[at:min(len(text), at+40)], marks+"-%3s-%d", &who, &n); err == nil && n <= died[who] {
