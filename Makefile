@@ -71,6 +71,10 @@ alerts: $(TOOLS)/promtool ## the Prometheus rules of "loans generate alerts", ch
 	$(TOOLS)/promtool check rules .tmp/alerts/alerts.yml
 	$(TOOLS)/promtool test rules .tmp/alerts/alerts.test.yml
 
+.PHONY: permissions
+permissions: ## the users of "loans generate permissions" on a NATS server (Linux): what is refused, what works
+	@go run ./test/permissions
+
 .PHONY: smoke
 smoke: ## each benchmark once, to see that it runs
 	go test -run '^$$' -bench . -benchtime 1x ./...

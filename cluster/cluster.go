@@ -80,7 +80,7 @@ func (c *Cluster) Ready() <-chan struct{} { return c.ready }
 // Run joins the cluster and serves what falls to this node until ctx ends.
 // Then it hands everything over, takes itself off the directory and returns
 // nil. The error matches [ErrNameTaken] if a node of the same name runs,
-// [ErrUnavailable] if the directory could not be made or read within a minute.
+// [ErrUnlike] if one of other terms does, [ErrUnavailable] if the directory could not be made or read within a minute.
 // It is called once.
 func (c *Cluster) Run(ctx context.Context) error {
 	if c.started.Swap(true) {

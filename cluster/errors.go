@@ -6,6 +6,8 @@ import "errors"
 var (
 	// ErrNameTaken says that another node runs under the name.
 	ErrNameTaken = errors.New("the node name is taken")
+	// ErrUnlike says that a node that runs has other terms: see [UnlikeError].
+	ErrUnlike = errors.New("the nodes were not started alike")
 	// ErrNoCluster says that the namespace has no directory: no node ever joined.
 	ErrNoCluster = errors.New("no cluster")
 	// ErrNoNode says that no node of that name is there.

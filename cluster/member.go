@@ -24,7 +24,7 @@ func (c *Cluster) join(ctx context.Context) error {
 	defer cancel()
 	for {
 		err := c.tryJoin(patience)
-		if err == nil || errors.Is(err, ErrNameTaken) {
+		if err == nil || refused(err) {
 			return err
 		}
 		if !tick(patience, nil, joinPause) {
@@ -55,10 +55,15 @@ func (c *Cluster) enter(ctx context.Context) error {
 	for began := time.Now(); ; {
 		revision, err := c.vacant(ctx)
 		if err == nil {
+			err = c.agree(ctx)
+		}
+		if err == nil {
 			err = c.enterAt(ctx, revision)
 		}
 		switch {
-		case err == nil, errors.Is(err, ErrNameTaken):
+		case err == nil:
+			return c.stillAgree(ctx)
+		case refused(err):
 			return err
 		case time.Since(began) > c.config.TTL+joinPatience/4:
 			return err
@@ -71,6 +76,9 @@ func (c *Cluster) enter(ctx context.Context) error {
 		}
 	}
 }
+
+// refused reports whether a node that runs keeps this one out.
+func refused(err error) bool { return errors.Is(err, ErrNameTaken) || errors.Is(err, ErrUnlike) }
 
 // vacant returns the revision at which this node's name may be written.
 func (c *Cluster) vacant(ctx context.Context) (revision uint64, err error) {

@@ -28,6 +28,7 @@ type crew struct {
 	ttl        time.Duration
 	partitions int
 	duties     []string
+	terms      string // of the next node
 
 	mu      sync.Mutex
 	serving map[cluster.Slot]string
@@ -110,7 +111,7 @@ func (c *crew) run(name string) *sailor {
 	s := &sailor{crew: c, name: name, conn: c.connect(), done: make(chan error, 1)}
 	var err error
 	s.Cluster, err = cluster.New(cluster.Config{
-		Conn: s.conn, Namespace: "crew", Partitions: c.partitions, Duties: c.duties, Node: cluster.Node{Name: name}, Handler: s,
+		Conn: s.conn, Namespace: "crew", Partitions: c.partitions, Duties: c.duties, Node: cluster.Node{Name: name, Terms: c.terms}, Handler: s,
 		InMemory: true, Replicas: c.replicas, TTL: c.ttl, LeaveTimeout: patience,
 		Logger: slog.New(slog.NewTextHandler(c.t.Output(), nil)),
 	})
@@ -211,6 +212,65 @@ func TestNodesShareLeaveAndDie(t *testing.T) {
 	d.die()
 	t.Log("C died:", c.await("A serves all again", func(n map[string]int) bool { return n["A"] == 130 }))
 	c.check()
+}
+
+// A node that was started in another way than one that runs does not join, and is told
+// of both; it may when that one has gone, whichever way.
+func TestUnlikeNodesDoNotJoin(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, 4)
+	c.terms = "--views kv"
+	first := c.join("A")
+	c.join("B").stop()
+	c.terms = ""
+	c.join("C").stop()
+	c.terms = "--views sqlite"
+	unlike := func() {
+		t.Helper()
+		err := <-c.run("D").done
+		e, typed := errors.AsType[*cluster.UnlikeError](err)
+		if !typed || *e != (cluster.UnlikeError{Node: "D", Terms: "--views sqlite", Other: "A", OtherTerms: "--views kv"}) || !errors.Is(err, cluster.ErrUnlike) {
+			t.Fatalf("a node of other terms: %v", err)
+		}
+	}
+	c.await("A serves all again", func(n map[string]int) bool { return n["A"] == 4 })
+	unlike()
+	unlike() // nothing is left of the first try
+	if n := c.shares(); n["A"] != 4 {
+		t.Errorf("shares are %v", n)
+	}
+	first.die()
+	c.join("D")
+	c.check()
+}
+
+// Of unlike nodes that start at the same time no two of other terms stay.
+func TestUnlikeNodesDoNotJoinAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		c := newCrew(t, 4)
+		var all []*sailor
+		for i, name := range []string{"A", "B", "C", "D"} {
+			c.terms = []string{"--views kv", "--views sqlite"}[i%2]
+			all = append(all, c.run(name))
+		}
+		stay := map[int]bool{}
+		for i, s := range all {
+			select {
+			case <-s.Ready():
+				stay[i%2] = true
+			case err := <-s.done:
+				if !errors.Is(err, cluster.ErrUnlike) {
+					t.Errorf("%s: %v", s.name, err)
+				}
+			case <-time.After(patience):
+				t.Fatalf("%s neither joins nor fails", s.name)
+			}
+		}
+		if len(stay) > 1 {
+			t.Error("nodes of other terms run side by side")
+		}
+	}
 }
 
 func TestANameIsHeldByOneProcess(t *testing.T) {

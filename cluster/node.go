@@ -37,6 +37,10 @@ type Node struct {
 	Capacity int `json:"capacity,omitempty"`
 	// Roles are what the node does. Default all.
 	Roles []Role `json:"roles"`
+	// Terms are how the node was started, in words, as far as nodes must agree on it:
+	// while one runs, a node of other terms does not join. Default none, which agrees
+	// with all.
+	Terms string `json:"terms,omitempty"`
 }
 
 func (n *Node) has(r Role) bool { return slices.Contains(n.Roles, r) }

@@ -52,23 +52,7 @@ func (c *Client) Page(ctx context.Context, view, cursor string, limit int, min s
 // A document that changes meanwhile may come twice, none is missed. The last
 // pair has the error, if any.
 func (c *Client) List(ctx context.Context, view string, min store.Position) iter.Seq2[projector.Document, error] {
-	return func(yield func(projector.Document, error) bool) {
-		for cursor := ""; ; {
-			docs, next, err := c.Page(ctx, view, cursor, 0, min)
-			if err != nil {
-				yield(projector.Document{}, err)
-				return
-			}
-			for _, d := range docs {
-				if !yield(d, nil) {
-					return
-				}
-			}
-			if cursor = next; cursor == "" {
-				return
-			}
-		}
-	}
+	return pages("", func(cursor string) ([]projector.Document, string, error) { return c.Page(ctx, view, cursor, 0, min) })
 }
 
 // State returns the state of an aggregate instance, now or as it was. Errors:
@@ -89,35 +73,15 @@ func (c *Client) State(ctx context.Context, id store.StreamID, at actor.At) (Sta
 // page begins, 0 if this is the last. Errors: [store.ErrNotFound] if there are no
 // events at all, [store.ErrUnknownType], [store.ErrUnavailable].
 func (c *Client) HistoryPage(ctx context.Context, id store.StreamID, after uint64) (events []Event, next uint64, err error) {
-	if err := id.Validate(); err != nil {
-		return nil, 0, err
-	}
-	ask := historyRequest{Aggregate: id.Type, ID: id.ID, After: after, Limit: maxHistoryPage}
 	var page historyResponse
-	err = c.ask(ctx, c.subjects.control("aggregate.history"), nats.Header{}, ask, &page)
+	err = c.eventPage(ctx, "aggregate.history", id, after, &page)
 	return page.Events, page.Next, err
 }
 
 // History yields the events of an aggregate instance that follow the version
 // after, page by page. The last pair has the error, if any: those of HistoryPage.
 func (c *Client) History(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		for {
-			events, next, err := c.HistoryPage(ctx, id, after)
-			if err != nil {
-				yield(Event{}, err)
-				return
-			}
-			for _, e := range events {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if after = next; after == 0 {
-				return
-			}
-		}
-	}
+	return pages(after, func(after uint64) ([]Event, uint64, error) { return c.HistoryPage(ctx, id, after) })
 }
 
 // Projections returns how each projection is doing.

@@ -30,12 +30,8 @@ func (c *Client) Diff(ctx context.Context, id store.StreamID, from, to actor.At)
 // which the next page begins, 0 if this is the last. Errors: those of
 // [Client.HistoryPage].
 func (c *Client) ChangesPage(ctx context.Context, id store.StreamID, after uint64) (events []Changed, next uint64, err error) {
-	if err := id.Validate(); err != nil {
-		return nil, 0, err
-	}
-	ask := historyRequest{Aggregate: id.Type, ID: id.ID, After: after, Limit: maxHistoryPage}
 	var page changesResponse
-	err = c.ask(ctx, c.subjects.control("aggregate.changes"), nats.Header{}, ask, &page)
+	err = c.eventPage(ctx, "aggregate.changes", id, after, &page)
 	return page.Events, page.Next, err
 }
 
@@ -43,21 +39,5 @@ func (c *Client) ChangesPage(ctx context.Context, id store.StreamID, after uint6
 // version after, page by page. The last pair has the error, if any: those of
 // ChangesPage.
 func (c *Client) Changes(ctx context.Context, id store.StreamID, after uint64) iter.Seq2[Changed, error] {
-	return func(yield func(Changed, error) bool) {
-		for {
-			events, next, err := c.ChangesPage(ctx, id, after)
-			if err != nil {
-				yield(Changed{}, err)
-				return
-			}
-			for _, e := range events {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if after = next; after == 0 {
-				return
-			}
-		}
-	}
+	return pages(after, func(after uint64) ([]Changed, uint64, error) { return c.ChangesPage(ctx, id, after) })
 }

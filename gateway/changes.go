@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"fmt"
-	"strconv"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
@@ -35,16 +34,9 @@ func endOf(s actor.State) Moment {
 // aggregateChanges answers a page of what the events of an aggregate instance
 // changed.
 func (g *Gateway) aggregateChanges(ctx context.Context, r reading) (any, error) {
-	ask := historyRequest{Limit: maxHistoryPage}
-	if err := r.body(&ask); err != nil {
-		return nil, err
-	}
-	stream, err := g.stream(ask.Aggregate, ask.ID)
+	ask, stream, err := g.readHistory(r)
 	if err != nil {
 		return nil, err
-	}
-	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
-		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
 	}
 	page := changesPage{limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes}
 	for e, err := range g.config.Actors.Changes(ctx, stream, ask.After) {

@@ -116,6 +116,10 @@ type Config struct {
 	// MaxReads is how many queries, control requests and commands whose answer waits
 	// for views may be under way, each with its goroutine. Default 1,024.
 	MaxReads int
+	// MaxComparisons is how many differences and pages of changes of aggregates may be
+	// worked out at once, each of which holds two whole states beside its answer; one
+	// more is answered 429 at once. They do not count as reads. Default 32.
+	MaxComparisons int
 	// MaxWatches is how many watches of views may be under way, each with two
 	// goroutines. Default 4,096.
 	MaxWatches int
@@ -166,6 +170,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxInFlight, 8192)
 	setDefault(&c.MaxInFlightBytes, 128<<20)
 	setDefault(&c.MaxReads, 1024)
+	setDefault(&c.MaxComparisons, 32)
 	setDefault(&c.MaxCommandBytes, maxCommandBytes)
 	setDefault(&c.MaxReplyBytes, 512<<10)
 	setDefault(&c.DrainTimeout, 10*time.Second)
@@ -206,8 +211,8 @@ func (c Config) validate() error {
 		return errors.New("gateway config: Partitioned needs a Placement")
 	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0 || c.Overlap < 0 || c.WatchBeat < 0:
 		return errors.New("gateway config: a duration is negative")
-	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxWatches < 1:
-		return errors.New("gateway config: MaxInFlight, MaxReads or MaxWatches is below 1")
+	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxComparisons < 1 || c.MaxWatches < 1:
+		return errors.New("gateway config: MaxInFlight, MaxReads, MaxComparisons or MaxWatches is below 1")
 	case c.WatchBeat > 5*time.Second:
 		return errors.New("gateway config: WatchBeat is above 5 s")
 	case c.MaxCommandBytes < 1 || c.MaxCommandBytes > maxCommandBytes:

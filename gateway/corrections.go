@@ -6,8 +6,10 @@ import (
 
 const (
 	// correctionsAhead is how many events behind a page of a history are looked at
-	// for what made good an event of the page.
-	correctionsAhead = 10_000
+	// for what made good an event of the page. Each is decoded, some 5 µs: two full
+	// pages' worth keeps the price of a page below three times that of its own events,
+	// and corrections stand near what they correct.
+	correctionsAhead = 2 * maxHistoryPage
 	// maxCorrections is how many links a page shows.
 	maxCorrections = 256
 	// correctionsBytes is room for them.

@@ -1,9 +1,12 @@
 package gateway_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/annals-go/annals/gateway"
@@ -52,6 +55,39 @@ func TestHistoryShowsCorrections(t *testing.T) {
 	m := request(t, b.conn, "bank.ctl.aggregate.history", `{"aggregate":"account","id":"a/b","limit":1}`)
 	if !strings.Contains(string(m.Data), `"corrected_by":[3,5]`) {
 		t.Errorf("a page of one event: %s", m.Data)
+	}
+}
+
+// For corrections a page looks so far ahead and no further, however long the stream is.
+func TestHistoryLooksAheadForCorrections(t *testing.T) {
+	t.Parallel()
+	const ahead, limit = 2000, 3
+	s, seen := startServer(t), new(atomic.Int64)
+	actors := &fakeActors{history: func(id store.StreamID) iter.Seq2[store.Recorded[any], error] {
+		return func(yield func(store.Recorded[any], error) bool) {
+			seen.Store(0)
+			for v := uint64(1); ; v++ {
+				e := store.Recorded[any]{Stream: id, Version: v, Type: "moved", Data: moved{1}, Command: store.Command{ID: fmt.Sprint(v)}}
+				if v == limit+ahead || v == limit+ahead+10 {
+					e.Command.Corrects = "account/a/2"
+				}
+				if seen.Add(1); !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}}
+	startGateway(t, gateway.Config{Conn: connect(t, s), Actors: actors})
+	m := request(t, connect(t, s), "bank.ctl.aggregate.history", fmt.Sprintf(`{"aggregate":"account","id":"a","limit":%d}`, limit))
+	var page struct{ Events []gateway.Event }
+	if err := json.Unmarshal(m.Data, &page); err != nil || len(page.Events) != limit {
+		t.Fatalf("%s, %v", m.Data, err)
+	}
+	if by := page.Events[1].CorrectedBy; len(by) != 1 || by[0] != limit+ahead {
+		t.Errorf("corrected by %v, want %d", by, limit+ahead)
+	}
+	if n := seen.Load(); n != limit+ahead+1 {
+		t.Errorf("%d events were read, want %d", n, limit+ahead+1)
 	}
 }
 

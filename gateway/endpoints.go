@@ -91,8 +91,8 @@ var controlAnswers = []struct{ verb, typ string }{
 // controls are the handlers of this node's control verbs, by path.
 func (g *Gateway) controls(base context.Context) map[string]handler {
 	all := map[string]handler{
-		pathControl + "aggregate.changes": g.reader(base, g.aggregateChanges),
-		pathControl + "aggregate.diff":    g.reader(base, g.aggregateDiff),
+		pathControl + "aggregate.changes": g.in(g.comparisonLane(), base, g.aggregateChanges),
+		pathControl + "aggregate.diff":    g.in(g.comparisonLane(), base, g.aggregateDiff),
 		pathControl + "aggregate.get":     g.reader(base, g.aggregateGet),
 		pathControl + "aggregate.history": g.reader(base, g.aggregateHistory),
 		pathControl + "info":              g.reader(base, g.info),

@@ -14,19 +14,20 @@ import (
 // Gateway serves a namespace's commands, queries and control requests on one
 // connection.
 type Gateway struct {
-	config     Config
-	subjects   subjects
-	aggregates map[string]*aggregate
-	metrics    *metrics
-	commands   *semaphore.Weighted // those under way
-	payloads   *semaphore.Weighted // their bytes
-	reads      *semaphore.Weighted
-	operations *semaphore.Weighted
-	watches    *semaphore.Weighted
-	streams    *streams // of the watches
-	started    atomic.Bool
-	ready      chan struct{}
-	ending     chan struct{} // closed when what waits for views is to give up
+	config      Config
+	subjects    subjects
+	aggregates  map[string]*aggregate
+	metrics     *metrics
+	commands    *semaphore.Weighted // those under way
+	payloads    *semaphore.Weighted // their bytes
+	reads       *semaphore.Weighted
+	comparisons *semaphore.Weighted
+	operations  *semaphore.Weighted
+	watches     *semaphore.Weighted
+	streams     *streams // of the watches
+	started     atomic.Bool
+	ready       chan struct{}
+	ending      chan struct{} // closed when what waits for views is to give up
 
 	// With a placement:
 	partitions []partition
@@ -49,18 +50,19 @@ func New(config Config) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway metrics: %w", err)
 	}
 	g := &Gateway{
-		config:     config,
-		subjects:   subjects{namespace: config.Namespace},
-		aggregates: m.aggregates(config.Actors.Definitions()),
-		metrics:    m,
-		commands:   semaphore.NewWeighted(int64(config.MaxInFlight)),
-		payloads:   semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
-		reads:      semaphore.NewWeighted(int64(config.MaxReads)),
-		operations: semaphore.NewWeighted(maxOperations),
-		watches:    semaphore.NewWeighted(int64(config.MaxWatches)),
-		ready:      make(chan struct{}),
-		ending:     make(chan struct{}),
-		attention:  make(chan struct{}, 1),
+		config:      config,
+		subjects:    subjects{namespace: config.Namespace},
+		aggregates:  m.aggregates(config.Actors.Definitions()),
+		metrics:     m,
+		commands:    semaphore.NewWeighted(int64(config.MaxInFlight)),
+		payloads:    semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
+		reads:       semaphore.NewWeighted(int64(config.MaxReads)),
+		comparisons: semaphore.NewWeighted(int64(config.MaxComparisons)),
+		operations:  semaphore.NewWeighted(maxOperations),
+		watches:     semaphore.NewWeighted(int64(config.MaxWatches)),
+		ready:       make(chan struct{}),
+		ending:      make(chan struct{}),
+		attention:   make(chan struct{}, 1),
 	}
 	if config.Placement != nil {
 		g.partitions = make([]partition, config.Partitions)
@@ -184,17 +186,19 @@ func (g *Gateway) drain(services []*service, stop context.CancelFunc) error {
 // and to bring the last answers to the server.
 const lastTimeout = 2 * time.Second
 
-// idle waits until no read and no operation is under way. What it acquired it
-// gives back if it fails, so that it can be asked again.
+// idle waits until nothing is under way that has a lane. What it acquired it gives
+// back if it fails, so that it can be asked again.
 func (g *Gateway) idle(ctx context.Context) error {
-	if err := acquireAll(ctx, "reads", g.reads, g.config.MaxReads); err != nil {
-		return err
+	lanes := []lane{g.readLane(), g.comparisonLane(), g.operationLane()}
+	for i, l := range lanes {
+		if err := acquireAll(ctx, l.what, l.places, l.most); err != nil {
+			for _, l := range lanes[:i] {
+				l.places.Release(int64(l.most))
+			}
+			return err
+		}
 	}
-	err := acquireAll(ctx, "operations", g.operations, maxOperations)
-	if err != nil {
-		g.reads.Release(int64(g.config.MaxReads))
-	}
-	return err
+	return nil
 }
 
 // acquireAll waits until nothing holds s.

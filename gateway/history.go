@@ -15,16 +15,9 @@ const maxHistoryPage = 1000
 
 // aggregateHistory answers a page of the events of an aggregate instance.
 func (g *Gateway) aggregateHistory(ctx context.Context, r reading) (any, error) {
-	ask := historyRequest{Limit: maxHistoryPage}
-	if err := r.body(&ask); err != nil {
-		return nil, err
-	}
-	stream, err := g.stream(ask.Aggregate, ask.ID)
+	ask, stream, err := g.readHistory(r)
 	if err != nil {
 		return nil, err
-	}
-	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
-		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
 	}
 	page := historyPage{after: ask.After, limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes - correctionsBytes}
 	if err := page.fill(ctx, g.config.Actors, stream); err != nil {
@@ -35,6 +28,21 @@ func (g *Gateway) aggregateHistory(ctx context.Context, r reading) (any, error) 
 		return nil, fmt.Errorf("%s: %w", stream, store.ErrNotFound)
 	}
 	return historyResponse{Type: typeHistory, Aggregate: stream.Type, ID: stream.ID, Events: nonNil(page.events), Next: page.next}, nil
+}
+
+// readHistory reads a request for a page, and finds out whose.
+func (g *Gateway) readHistory(r reading) (ask historyRequest, stream store.StreamID, err error) {
+	ask = historyRequest{Limit: maxHistoryPage}
+	if err = r.body(&ask); err != nil {
+		return ask, stream, err
+	}
+	if stream, err = g.stream(ask.Aggregate, ask.ID); err != nil {
+		return ask, stream, err
+	}
+	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
+		err = &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
+	}
+	return ask, stream, err
 }
 
 // historyFrameBytes is room for the page around its events: type, escaped id.

@@ -124,7 +124,7 @@ func (o Operator) Verify(ctx context.Context, documents bool) (projector.Verific
 // that they wait at, without what was edited. The last pair has the error, if
 // any.
 func (o Operator) DeadLetters(ctx context.Context) iter.Seq2[projector.DeadLetter, error] {
-	return pages(func(cursor string) ([]projector.DeadLetter, string, error) {
+	return pages("", func(cursor string) ([]projector.DeadLetter, string, error) {
 		var r lettersResponse
 		err := o.look(ctx, "dlq.ls", pageRequest{viewRequest: o.viewRequest(), Cursor: cursor}, &r)
 		return r.Letters, r.Next, err
@@ -133,33 +133,11 @@ func (o Operator) DeadLetters(ctx context.Context) iter.Seq2[projector.DeadLette
 
 // Skipped yields the events that were left out, likewise.
 func (o Operator) Skipped(ctx context.Context) iter.Seq2[projector.Skipped, error] {
-	return pages(func(cursor string) ([]projector.Skipped, string, error) {
+	return pages("", func(cursor string) ([]projector.Skipped, string, error) {
 		var r skippedResponse
 		err := o.look(ctx, "dlq.skipped", pageRequest{viewRequest: o.viewRequest(), Cursor: cursor}, &r)
 		return r.Skipped, r.Next, err
 	})
-}
-
-// pages yields what several answers hold.
-func pages[T any](ask func(cursor string) (page []T, next string, err error)) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		for cursor := ""; ; {
-			page, next, err := ask(cursor)
-			if err != nil {
-				var none T
-				yield(none, err)
-				return
-			}
-			for _, t := range page {
-				if !yield(t, nil) {
-					return
-				}
-			}
-			if cursor = next; next == "" {
-				return
-			}
-		}
-	}
 }
 
 // DeadLetter returns a dead letter and the first events that wait in it, at most

@@ -76,17 +76,20 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 
 // operator handles requests for an operation.
 func (g *Gateway) operator(base context.Context, o operation) handler {
-	l := lane{
-		what: "operations", places: g.operations, most: maxOperations,
-		bytes: maxReadBytes + maxCommandBytes, longest: max(maxOperation, g.config.MaxTimeout),
-	}
-	return g.in(l, base, func(ctx context.Context, r reading) (any, error) {
+	return g.in(g.operationLane(), base, func(ctx context.Context, r reading) (any, error) {
 		v, err := o.do(g, ctx, r)
 		if err != nil && o.changes {
 			err = uncertain(err)
 		}
 		return v, err
 	})
+}
+
+func (g *Gateway) operationLane() lane {
+	return lane{
+		what: "operations", places: g.operations, most: maxOperations,
+		bytes: maxReadBytes + maxCommandBytes, longest: max(maxOperation, g.config.MaxTimeout),
+	}
 }
 
 // uncertain is what a change came to whose time was over: it may have taken

@@ -30,6 +30,14 @@ func (g *Gateway) readLane() lane {
 	return lane{what: "reads", places: g.reads, most: g.config.MaxReads, bytes: maxReadBytes, longest: g.config.MaxTimeout}
 }
 
+// comparisonLane is for what holds whole states: reads are many because most of them
+// are small.
+func (g *Gateway) comparisonLane() lane {
+	l := g.readLane()
+	l.what, l.places, l.most = "comparisons of states", g.comparisons, g.config.MaxComparisons
+	return l
+}
+
 // reading is a request that may have to wait, on a goroutine of its own.
 type reading struct {
 	request  *request

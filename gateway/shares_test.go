@@ -54,6 +54,7 @@ func (o spreadOperators) change(view, what string) error {
 		if err := o.views.Wait(canceled(), view, 0); err != nil {
 			return err
 		}
+		o.set(func() { o.calls = append(o.calls, "sent on: "+what) })
 		return &projector.ElsewhereError{View: view, Duty: secondDuty}
 	}
 	o.set(func() { o.calls = append(o.calls, what) })
@@ -73,7 +74,7 @@ func (o spreadOperators) Skip(_ context.Context, view, _ string, _ uint64, _, _ 
 }
 
 // spreadNodes are a, b, which is the view's home, and c, which has the second worker.
-func spreadNodes(t *testing.T) (client *gateway.Client, r *roster, works *fakeOperators) {
+func spreadNodes(t *testing.T) (client *gateway.Client, r *roster, home, works *fakeOperators) {
 	t.Helper()
 	s, r := startServer(t), newRoster("a")
 	r.run("totals", "b")
@@ -87,21 +88,24 @@ func spreadNodes(t *testing.T) (client *gateway.Client, r *roster, works *fakeOp
 			v.works = projector.StateFailed
 		}
 		f := &fakeOperators{views: views, letters: []projector.DeadLetter{letter}}
-		if name == "c" {
+		switch name {
+		case "b":
+			home = f
+		case "c":
 			works = f
 		}
 		startNode(t, s, r, name, &fakeActors{}, func(c *gateway.Config) {
 			c.Views, c.Operators = v, spreadOperators{fakeOperators: f, works: name == "c"}
 		})
 	}
-	return newClient(t, connect(t, s)), r, works
+	return newClient(t, connect(t, s)), r, home, works
 }
 
 // What is to be done with a letter is done where its worker is, whichever node was
 // asked.
 func TestLettersAreDealtWithWhereTheirWorkerIs(t *testing.T) {
 	t.Parallel()
-	client, _, works := spreadNodes(t)
+	client, _, _, works := spreadNodes(t)
 	o := client.Operator("totals")
 	for i := range 9 { // all nodes answer in turn
 		if letter, err := o.Retry(t.Context(), "l"); err != nil || letter != nil {
@@ -122,24 +126,41 @@ func TestLettersAreDealtWithWhereTheirWorkerIs(t *testing.T) {
 // A letter's worker that is nowhere is waited for.
 func TestALetterWaitsForItsWorker(t *testing.T) {
 	t.Parallel()
-	client, r, works := spreadNodes(t)
+	client, r, home, works := spreadNodes(t)
 	r.run(secondDuty, "")
 	done := make(chan error, 1)
 	go func() {
 		_, err := client.Operator("totals").Retry(t.Context(), "l")
 		done <- err
 	}()
-	eventually(t, "nothing is done meanwhile", func() bool { return len(works.asked()) == 0 })
+	sentOn := 0
+	eventually(t, "the home has said often where the letter's worker should be", func() bool {
+		for _, call := range home.asked() {
+			if call == "sent on: retry" {
+				sentOn++
+			}
+		}
+		return sentOn >= 3 || len(done) > 0
+	})
+	if len(done) > 0 {
+		t.Fatalf("without the worker the retry ended: %v", <-done)
+	}
+	if asked := works.asked(); len(asked) > 0 {
+		t.Errorf("without the worker was done: %v", asked)
+	}
 	r.run(secondDuty, "c")
-	if err := <-done; err != nil || !slices.Equal(works.asked(), []string{"retry"}) {
+	if err := receive(t, done); err != nil {
 		t.Errorf("retry: %v", err)
+	}
+	if asked := works.asked(); !slices.Equal(asked, []string{"retry"}) {
+		t.Errorf("with the worker was done: %v", asked)
 	}
 }
 
 // How workers stand is told by their own nodes.
 func TestSharesAreToldByTheirNodes(t *testing.T) {
 	t.Parallel()
-	client, r, _ := spreadNodes(t)
+	client, r, _, _ := spreadNodes(t)
 	want := []projector.Share{
 		{Model: "totals_v1", Node: "b", State: projector.StateLive},
 		{Model: "totals_v1", Worker: 1, Node: "c", State: projector.StateFailed, Error: "it hurts"},

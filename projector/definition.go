@@ -33,7 +33,7 @@ type Description struct {
 	skip    map[eventAt]string // reasons
 	indexes []string
 	tables  []string
-	fromNow bool
+	from    string // of a reaction; empty if that is not known
 
 	private  map[string]bool // wire names of the events whose errors are withheld
 	withheld bool            // all errors are
@@ -129,7 +129,7 @@ type common struct {
 	skip         []SkipEvent
 	workers      int
 	indexes, ddl []string
-	fromNow      bool
+	from         string // of a reaction
 	privately
 	missing, wrong string // what the kind itself finds missing or wrong
 }
@@ -142,7 +142,7 @@ func (c common) describe() Description {
 	slices.Sort(types)
 	d := Description{
 		Name: c.name, Version: max(c.version, 1), Types: slices.Compact(types), Workers: max(c.workers, 1),
-		kind: c.kind, skip: map[eventAt]string{}, indexes: c.indexes, tables: c.ddl, fromNow: c.fromNow,
+		kind: c.kind, skip: map[eventAt]string{}, indexes: c.indexes, tables: c.ddl, from: c.from,
 	}
 	d.personal, d.told = len(c.fields) > 0, c.told
 	d.withheld = d.personal || c.kind == ofTables && len(c.events) > 0 && !c.impersonal

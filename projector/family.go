@@ -368,7 +368,7 @@ func (f *family) all() []*projection {
 func (f *family) kept(version, build int) Kept {
 	d := f.defs[version].Describe()
 	return Kept{
-		Model: Model{View: d.Name, Version: version, Build: build}, Types: d.Types, Workers: d.Workers, Kind: string(d.kind),
+		Model: Model{View: d.Name, Version: version, Build: build}, Types: d.Types, Workers: d.Workers, Kind: string(d.kind), From: d.from,
 		Indexes: slices.Clone(d.indexes), Tables: slices.Clone(d.tables),
 	}
 }

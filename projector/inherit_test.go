@@ -2,6 +2,7 @@ package projector_test
 
 import (
 	"context"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -104,4 +105,52 @@ func (s *site) late(t *testing.T, def projector.Definition) (release func()) {
 	<-hanging
 	mine.Store(false)
 	return func() { close(released) }
+}
+
+// A worker that never ran leaves its part to the next version's, from where the others
+// began: also if that version has another number of workers.
+func TestAReactionIsSucceededBeforeAWorkerBegan(t *testing.T) {
+	t.Parallel()
+	for _, workers := range []int{1, 2, 3} {
+		t.Run(fmt.Sprint(workers), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t)
+				did := &reacted{counts: map[string]int{}}
+				first, second := did.reaction(1, 2), did.reaction(2, workers)
+				first.From, second.From = projector.FromNow, projector.FromNow
+				f.writer.add("before", 1)
+				registry := &projector.MemoryRegistry{}
+				g, assigned := f.assigned(t, projector.Config{Registry: registry, Spread: true, Projections: []projector.Definition{first}})
+				stop := running(t, g)
+				assigned.Assign("totals") // the first worker, and never the second
+				rest(time.Minute)
+				var last store.Position
+				for i := range 12 {
+					last = f.writer.add(fmt.Sprint(i), 1)
+				}
+				rest(time.Minute)
+				stop()
+				heir := newGroup(t, projector.Config{Log: f.log, Store: f.memory, Registry: registry, Projections: []projector.Definition{second}})
+				running(t, heir)
+				eventually(t, heir, map[string]string{"live": "totals_v2"})
+				if err := heir.Wait(soon(t), "totals", last); err != nil {
+					t.Fatal(err)
+				}
+				did.mu.Lock()
+				defer did.mu.Unlock()
+				if len(did.counts) != 12 || did.counts["before"] > 0 {
+					t.Errorf("reacted to %v", did.counts)
+				}
+				if workers != 2 {
+					return // all begin at the earliest: the first worker's part is done again
+				}
+				for id, n := range did.counts {
+					if n != 1 {
+						t.Errorf("reacted %d times to %s", n, id)
+					}
+				}
+			})
+		})
+	}
 }

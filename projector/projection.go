@@ -95,7 +95,7 @@ func newProjection(cfg Config, def Definition, kept Kept) *projection {
 // description is what the definition would say of itself if it were here.
 func (k Kept) description() Description {
 	return Description{
-		Name: k.View, Version: k.Version, Types: k.Types, Workers: max(k.Workers, 1), kind: kind(k.Kind), indexes: k.Indexes, tables: k.Tables,
+		Name: k.View, Version: k.Version, Types: k.Types, Workers: max(k.Workers, 1), kind: kind(k.Kind), from: k.From, indexes: k.Indexes, tables: k.Tables,
 	}
 }
 

@@ -1,6 +1,7 @@
 package projector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,7 +61,7 @@ func (v Reaction[E]) validate() error { return v.common().validate() }
 func (v Reaction[E]) common() common {
 	c := common{
 		kind: ofReactions, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
-		only: v.Only, skip: v.Skip, workers: v.Workers, fromNow: v.From == FromNow,
+		only: v.Only, skip: v.Skip, workers: v.Workers, from: cmp.Or(v.From, FromBeginning),
 	}
 	c.events, c.told = personalEvents(v.Events, v.Only), v.Forgotten != nil
 	if v.React == nil {

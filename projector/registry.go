@@ -80,6 +80,9 @@ type Kept struct {
 	Types []string `json:"types"`
 	// Workers is how many checkpoints it has.
 	Workers int `json:"workers"`
+	// From is where a reaction begins, [FromBeginning] or [FromNow]. Empty for other
+	// kinds, and in an entry that was made before this was kept.
+	From string `json:"from,omitempty"`
 	// Indexes and Tables are those of its [Layout].
 	Indexes []string `json:"indexes,omitempty"`
 	Tables  []string `json:"tables,omitempty"`

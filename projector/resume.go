@@ -46,7 +46,7 @@ func (r *run) load(ctx context.Context) (head store.Position, err error) {
 // beginNow writes the first checkpoint of a reaction that is not to react to what
 // was there before it, so that it is not another one after a restart.
 func (r *run) beginNow(ctx context.Context, head store.Position) error {
-	if !r.w.p.desc.fromNow || r.stored.Revision > 0 {
+	if r.w.p.desc.from != FromNow || r.stored.Revision > 0 {
 		return nil
 	}
 	begin, err := r.w.begin(ctx, r.view, head)

@@ -85,8 +85,8 @@ func (w *worker) seal(ctx context.Context, v View) (err error) {
 		if c, err = v.Load(ctx, w.name); err != nil {
 			return err
 		}
-		if c.Revision == 0 && w.p.def == nil && w.p.desc.kind == ofReactions {
-			return nil // where it would begin is not known here
+		if c.Revision == 0 && w.p.desc.kind == ofReactions && w.p.desc.from == "" {
+			return fmt.Errorf("worker %s of %s has no checkpoint, and where it begins is not known here", w.name, w.p.model)
 		}
 		if c.Revision == 0 {
 			if c, err = w.firstCheckpoint(ctx, v, c); err != nil {
@@ -104,7 +104,7 @@ func (w *worker) seal(ctx context.Context, v View) (err error) {
 func (w *worker) firstCheckpoint(ctx context.Context, v View, c Checkpoint) (Checkpoint, error) {
 	d := w.p.desc
 	c.Version, c.Types, c.Workers = d.Version, d.Types, d.Workers
-	if !d.fromNow {
+	if d.from != FromNow {
 		return c, nil
 	}
 	head, err := w.p.cfg.Log.Tip(ctx, d.Types...)

@@ -48,8 +48,8 @@ func (f *family) inherit(ctx context.Context, from, to Kept) error {
 		return err
 	}
 	all, known, err := legacy(ctx, was, from)
-	if err != nil {
-		return err
+	if err != nil || !begun(all) {
+		return err // the next one begins where its definition says
 	}
 	earliest := slices.MinFunc(all, func(a, b Checkpoint) int { return cmp.Compare(a.Position, b.Position) })
 	for nth := range to.Workers {
@@ -69,6 +69,27 @@ func (f *family) inherit(ctx context.Context, from, to Kept) error {
 		}
 	}
 	return nil
+}
+
+// begun brings a worker that has no checkpoint to where it would have begun, which is
+// where the others did: what came since then concerns it, and nobody has done it. It
+// reports whether any worker has begun.
+func begun(all []Checkpoint) bool {
+	var first *Checkpoint
+	for i := range all {
+		if c := &all[i]; c.Revision > 0 && (first == nil || c.From < first.From) {
+			first = c
+		}
+	}
+	if first == nil {
+		return false
+	}
+	for i := range all {
+		if all[i].Revision == 0 {
+			all[i].From, all[i].Position = first.From, first.From
+		}
+	}
+	return true
 }
 
 // legacy is what a model's workers leave.
@@ -95,13 +116,13 @@ func legacy(ctx context.Context, v View, k Kept) ([]Checkpoint, remembered, erro
 }
 
 // beginAt stores what a worker begins with, also before the first event: a worker
-// without a checkpoint begins where its definition says. The model that is to begin
+// without a checkpoint would begin where its definition says. The model that is to begin
 // runs nowhere as long as the registry names the one before it. That is asked
 // after the revision is known, so whoever was paused here for long, while another
 // did all this and more, is told so or fenced.
 func (f *family) beginAt(ctx context.Context, v View, from, to Kept, nth int, at Checkpoint, notes []Note) error {
 	now, err := v.Load(ctx, strconv.Itoa(nth))
-	if err != nil || at.Revision == 0 {
+	if err != nil {
 		return err
 	}
 	e, revision, err := f.cfg.Registry.Load(ctx, f.name)

@@ -39,6 +39,6 @@ func ExampleTypes() {
 	// [doused lit]
 	// lit 1 {"percent":40} <nil>
 	// store_test.Lit{Percent:40} <nil>
-	// decode lit: invalid value for "store_test.Lit": json: unknown field "colour"
+	// decode lit: invalid field "colour": it is not known
 	// unknown event type "smashed" in schema version 1
 }

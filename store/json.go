@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strconv"
 	"sync"
 )
 
@@ -65,7 +66,7 @@ func (c *jsonCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 	}
 	defer recoverInto(&err, v)
 	if err := decodeJSON(data, v, strict); err != nil {
-		return unfit(v, err)
+		return jsonFault(data, v, err)
 	}
 	c.times.toUTC(v)
 	keeper := c.keepers.of(reflect.TypeOf(v).Elem())
@@ -87,8 +88,9 @@ func decodeJSON(data []byte, v any, strict bool) error {
 	if err := d.Decode(v); err != nil {
 		return err
 	}
+	end := d.InputOffset()
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("bytes after the value")
+		return &InvalidError{What: "JSON after byte", Value: strconv.FormatInt(end, 10), Reason: "there is more than one value"}
 	}
 	return nil
 }

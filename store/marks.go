@@ -30,7 +30,7 @@ func (p *plan) spans(codec Codec, data []byte) ([]Personal, error) {
 	if p == nil {
 		return nil, nil
 	}
-	w := spanWalk{cursor: trustedCursor(codec, data)}
+	w := spanWalk{cursor: trustedCursor(codec, data), path: make(path, 0, 64)}
 	if err := w.value(p.marks(codec)); err != nil || len(w.spans) == 0 {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ type marks struct {
 	// fields are those of a struct, by their names on the wire; nil for other types.
 	fields map[string]mark
 	// order are the names of a struct's fields that come without them.
-	order []string
+	order [][]byte
 	// subjects are the fields that hold the ids of data subjects.
 	subjects []string
 	// elem is for what is in a list or a map.
@@ -179,7 +179,7 @@ func (m marker) of(t reflect.Type) *marks {
 			made.fields[f.name] = one
 		}
 		if found.asArray {
-			made.order = append(made.order, f.name)
+			made.order = append(made.order, []byte(f.name))
 		}
 	}
 	return made

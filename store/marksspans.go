@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -38,7 +39,7 @@ func (w *spanWalk) value(m *marks) error {
 		w.frames = append(w.frames, frame{marks: m, subjects: w.subjects(m)})
 		defer func() { w.frames = w.frames[:len(w.frames)-1] }()
 	}
-	return w.inside(func(e item) mark { return m.fields[m.name(e, w.anyCase)] })
+	return w.inside(func(e item) mark { return m.of(e, w.anyCase) })
 }
 
 func (w *spanWalk) inside(markOf func(item) mark) error {
@@ -66,8 +67,7 @@ func (w *spanWalk) field(m mark) error {
 		w.skip()
 		return nil
 	}
-	zero := w.fork().isZero()
-	w.skip()
+	zero := w.isZero()
 	subject := ""
 	if m.subject != streamSubject {
 		subject = w.subject(m.subject)
@@ -78,7 +78,7 @@ func (w *spanWalk) field(m mark) error {
 			return err
 		}
 	}
-	w.spans = append(w.spans, Personal{Path: string(w.path), Start: begin, End: w.past(), Subject: subject})
+	w.spans = append(w.spans, Personal{Path: w.path.String(), Start: begin, End: w.past(), Subject: subject})
 	return nil
 }
 
@@ -93,21 +93,16 @@ func (w *spanWalk) checkID(field, subject string) error {
 	if invalid := (*InvalidError)(nil); errors.As(err, &invalid) {
 		reason = invalid.Reason
 	}
-	return &InvalidError{What: "personal field", Value: string(w.path), Reason: "the id of its data subject, in " + field + ", cannot be one: " + reason}
+	return &InvalidError{What: "personal field", Value: w.path.String(), Reason: "the id of its data subject, in " + field + ", cannot be one: " + reason}
 }
 
 // subject returns the id in a field of the innermost struct that can have it.
 func (w *spanWalk) subject(name string) string {
-	for i := len(w.frames) - 1; i >= 0; i-- {
-		f := &w.frames[i]
+	for _, f := range slices.Backward(w.frames) {
 		if _, has := f.marks.fields[name]; !has {
 			continue
 		}
-		for n, subject := range f.marks.subjects {
-			if subject == name {
-				return f.subjects[n]
-			}
-		}
+		return f.subjects[slices.Index(f.marks.subjects, name)]
 	}
 	return ""
 }
@@ -119,33 +114,39 @@ func (w *spanWalk) subjects(m *marks) []string {
 	}
 	found, ahead := make([]string, len(m.subjects)), w.fork()
 	_, _ = ahead.entries(func(e item) error { // which has no error of its own
-		name := m.name(e, false)
-		for i, subject := range m.subjects {
-			if subject == name {
-				found[i], _ = ahead.scalar()
-				return nil
-			}
+		i := slices.IndexFunc(m.subjects, func(name string) bool { return name == string(m.name(e)) })
+		if i < 0 {
+			ahead.skip()
+			return nil
 		}
-		ahead.skip()
+		found[i], _ = ahead.scalar()
 		return nil
 	})
 	return found
 }
 
-// name returns the name of the field that an element of a struct is.
-func (m *marks) name(e item, anyCase bool) string {
+// of returns the mark of the field that an element of a struct is.
+func (m *marks) of(e item, anyCase bool) mark {
+	name := m.name(e)
+	found, known := m.fields[string(name)]
+	if known || !anyCase {
+		return found
+	}
+	for other, found := range m.fields {
+		if strings.EqualFold(other, string(name)) {
+			return found
+		}
+	}
+	return mark{}
+}
+
+// name returns the name of the field that an element of a struct is; nil if it is none.
+func (m *marks) name(e item) []byte {
 	switch {
 	case e.index >= 0 && e.index < len(m.order):
 		return m.order[e.index]
-	case e.index >= 0:
-		return ""
+	case e.name == nil:
+		return e.bytes
 	}
-	if _, known := m.fields[string(e.name)]; !known && anyCase {
-		for name := range m.fields {
-			if strings.EqualFold(name, string(e.name)) {
-				return name
-			}
-		}
-	}
-	return string(e.name)
+	return e.name
 }

@@ -136,7 +136,7 @@ func (m *member) start() (*Server, error) {
 	}
 	if err == nil {
 		var opts *natsserver.Options
-		if opts, err = options(m.cfg, dir); err == nil {
+		if opts, _, err = options(m.cfg, dir); err == nil {
 			opts.Cluster, opts.Routes = m.routes, m.peers
 			err = s.run(m.cfg, opts)
 		}

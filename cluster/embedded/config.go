@@ -36,12 +36,22 @@ type Config struct {
 	// so that no two processes share it. Default "": a temporary directory that
 	// Shutdown removes, meant for streams with memory storage.
 	Dir string
-	// Host is the address to listen on. Default 127.0.0.1: the server asks
-	// nobody for credentials, so it is not for a network.
+	// Host is the address to listen on. Default 127.0.0.1: without UsersFile the
+	// server asks nobody for credentials, so it is not for a network.
 	Host string
 	// Port is the port to listen on, in [1, 65535]. Default 0: a free one.
 	// [NoListener]: none.
 	Port int
+	// UsersFile is a configuration file of a NATS server with accounts and users,
+	// and with nothing that it could not take over: then all who come over the
+	// network have to be one of these. [Server.Connect] needs no user. Default "":
+	// nobody is asked.
+	UsersFile string
+	// Account is the account of UsersFile that Connect and Mappings are in. Default
+	// "": the only one that there is.
+	Account string
+	// TLS has the network encrypted. Default: it is not.
+	TLS TLS
 	// Sync says when data is forced to the disk. Default SyncBarrier. Without
 	// Dir it plays no part.
 	Sync Sync

@@ -15,6 +15,10 @@ var (
 	// that was written since the last good sync can be called durable, now or
 	// later. The process should end: a new one reads from the disk what is there.
 	ErrNotDurable = errors.New("not known to be durable")
+	// ErrUsers: the file with the users cannot be read, or not be taken over.
+	ErrUsers = errors.New("users file cannot be used")
+	// ErrTLS: certificate, key or authorities cannot be used.
+	ErrTLS = errors.New("certificate cannot be used")
 )
 
 // PortError names the address that is taken.
@@ -43,3 +47,14 @@ func (e *DirError) Error() string {
 
 // Unwrap makes the error match [ErrDirInUse].
 func (e *DirError) Unwrap() error { return ErrDirInUse }
+
+// UsersError says what is wrong with the file of the users.
+type UsersError struct {
+	File   string
+	Reason error
+}
+
+func (e *UsersError) Error() string { return fmt.Sprintf("users file %s: %v", e.File, e.Reason) }
+
+// Unwrap makes the error match [ErrUsers] and its reason.
+func (e *UsersError) Unwrap() []error { return []error{ErrUsers, e.Reason} }

@@ -8,8 +8,10 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 )
 
-// options translates the configuration. The error is that of a mapping.
-func options(cfg Config, dir string) (*natsserver.Options, error) {
+// options translates the configuration. insider is who comes in by
+// [Server.Connect]; nil: nobody is asked who he is. The error is that of a
+// mapping, of the users' file ([ErrUsers]) or of a certificate ([ErrTLS]).
+func options(cfg Config, dir string) (_ *natsserver.Options, _ *insider, err error) {
 	opts := &natsserver.Options{
 		ServerName:             cfg.ServerName,
 		Host:                   cfg.Host,
@@ -31,22 +33,33 @@ func options(cfg Config, dir string) (*natsserver.Options, error) {
 	if cfg.Monitor {
 		opts.HTTPHost, opts.HTTPPort = cfg.Host, natsserver.RANDOM_PORT
 	}
-	return opts, addMappings(opts, cfg.Mappings)
+	if opts.TLSConfig, err = cfg.TLS.config(); err != nil {
+		return nil, nil, err
+	}
+	opts.TLS, opts.TLSVerify = opts.TLSConfig != nil, cfg.TLS.ClientCAFile != ""
+	account, in, err := addUsers(opts, cfg)
+	if err == nil {
+		err = addMappings(opts, account, cfg.Mappings)
+	}
+	return opts, in, err
 }
 
-// globalAccount is the account of all clients where there are no credentials.
+// globalAccount is the account of all clients where there are no others.
 const globalAccount = "$G"
 
-func addMappings(opts *natsserver.Options, mappings map[string]string) error {
+// addMappings sets the mappings up in the account; nil: the global one.
+func addMappings(opts *natsserver.Options, account *natsserver.Account, mappings map[string]string) error {
 	if len(mappings) == 0 {
 		return nil
 	}
-	account := natsserver.NewAccount(globalAccount)
+	if account == nil {
+		account = natsserver.NewAccount(globalAccount)
+		opts.Accounts = append(opts.Accounts, account)
+	}
 	for _, from := range slices.Sorted(maps.Keys(mappings)) {
 		if err := account.AddMapping(from, mappings[from]); err != nil {
 			return fmt.Errorf("map %s to %s: %w", from, mappings[from], err)
 		}
 	}
-	opts.Accounts = append(opts.Accounts, account)
 	return nil
 }

@@ -20,13 +20,16 @@ import (
 type Server struct {
 	nats    *natsserver.Server
 	log     *logger
+	inside  *insider // nil when nobody is asked who he is
+	secure  bool     // the network is encrypted
 	barrier *barrier // nil when none is needed
 	release []func() // what Shutdown gives back, last taken first
 	stop    sync.Once
 }
 
 // Start starts a server and returns when it takes connections. Errors that
-// callers branch on: [ErrPortInUse] ([*PortError]), [ErrDirInUse] ([*DirError]).
+// callers branch on: [ErrPortInUse] ([*PortError]), [ErrDirInUse] ([*DirError]),
+// [ErrUsers] ([*UsersError]), [ErrTLS].
 func Start(cfg Config) (*Server, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -49,10 +52,11 @@ func (s *Server) start(cfg Config) error {
 	if err := checkPort(cfg.Host, cfg.Port); err != nil {
 		return err
 	}
-	opts, err := options(cfg, dir)
+	opts, inside, err := options(cfg, dir)
 	if err != nil {
 		return err
 	}
+	s.inside, s.secure = inside, opts.TLSConfig != nil
 	return s.run(cfg, opts)
 }
 
@@ -141,14 +145,18 @@ func portError(cfg Config, err error) error {
 	return err
 }
 
-// URL returns where clients connect, such as nats://127.0.0.1:4222; "" if the
-// server does not listen.
+// URL returns where clients connect, such as nats://127.0.0.1:4222, or tls:// if
+// that is what is spoken; "" if the server does not listen.
 func (s *Server) URL() string {
 	address, is := s.nats.Addr().(*net.TCPAddr)
 	if !is {
 		return ""
 	}
-	return "nats://" + net.JoinHostPort(reachable(address.IP), strconv.Itoa(address.Port))
+	scheme := "nats://"
+	if s.secure {
+		scheme = "tls://"
+	}
+	return scheme + net.JoinHostPort(reachable(address.IP), strconv.Itoa(address.Port))
 }
 
 // MonitorURL returns where the server's monitoring answers, such as
@@ -171,9 +179,15 @@ func reachable(ip net.IP) string {
 }
 
 // Connect returns a connection that needs no network: half the latency of
-// loopback TCP. It belongs to the caller, who closes it before Shutdown.
+// loopback TCP. It belongs to the caller, who closes it before Shutdown. Where
+// there are users it is one that nobody else can be, who may do everything in the
+// account.
 func (s *Server) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	nc, err := nats.Connect("", append([]nats.Option{nats.InProcessServer(s.nats)}, opts...)...)
+	own := []nats.Option{nats.InProcessServer(s.nats)}
+	if s.inside != nil {
+		own = append(own, nats.Nkey(s.inside.public, s.inside.sign))
+	}
+	nc, err := nats.Connect("", append(own, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("connect in process: %w", err)
 	}

@@ -94,7 +94,7 @@ func TestPortTakenMeanwhileIsNamed(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	cfg := Config{Port: l.Addr().(*net.TCPAddr).Port, Logger: quiet}.withDefaults()
-	opts, err := options(cfg, t.TempDir())
+	opts, _, err := options(cfg, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

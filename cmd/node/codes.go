@@ -40,6 +40,7 @@ const (
 	codeSyncUnseen    gateway.Code = "SYNC_UNSEEN"
 
 	codeNameTaken gateway.Code = "NAME_TAKEN"
+	codeUnlike    gateway.Code = "UNLIKE_NODES"
 	codeNoCluster gateway.Code = "NO_CLUSTER"
 	codeNoNode    gateway.Code = "NO_NODE"
 	codeNoHeir    gateway.Code = "NO_HEIR"
@@ -59,6 +60,13 @@ const (
 
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
+
+	codeExposed     gateway.Code = "EXPOSED"
+	codeUsers       gateway.Code = "USERS_FILE"
+	codeTLS         gateway.Code = "TLS_FILES"
+	codeStranger    gateway.Code = "NOT_ADMITTED"
+	codeNoPermit    gateway.Code = "NOT_PERMITTED"
+	codeUncertified gateway.Code = "NOT_TRUSTED"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -227,6 +235,11 @@ var kinds = []kind{
 		advice:  "give this node a name of its own with --name, or stop the other; see: {{name}} cluster nodes",
 	},
 	{
+		code: codeUnlike, exit: exitFailure, errs: []error{cluster.ErrUnlike},
+		meaning: "nodes that run keep the views elsewhere than this one would",
+		advice:  "start it with the --views of the others; to keep views elsewhere, stop all nodes first",
+	},
+	{
 		code: codeNoCluster, exit: exitNotFound, errs: []error{cluster.ErrNoCluster},
 		meaning: "no node has ever joined a cluster in this namespace; dev without --nodes is one node and makes none",
 		advice:  "start one with: {{name}} dev --nodes 3, or {{name}} node; or name the namespace with --ns",
@@ -289,6 +302,34 @@ var kinds = []kind{
 		code: gateway.CodeDeadline, exit: exitUnavailable, errs: []error{actor.ErrDeadline, context.DeadlineExceeded, nats.ErrTimeout},
 		meaning: "no answer in time",
 		advice:  "try again, or wait longer with --timeout",
+	},
+	{
+		code: codeUsers, exit: exitUsage, errs: []error{embedded.ErrUsers},
+		meaning: "the file with the users cannot be read, or says something that the embedded server does not take over",
+		advice:  "print one that it takes: {{name}} generate permissions",
+	},
+	{
+		code: codeTLS, exit: exitUsage, errs: []error{embedded.ErrTLS},
+		meaning: "a certificate, its key or a list of authorities cannot be used",
+		advice:  "want PEM files, and the key that belongs to the certificate",
+	},
+	{
+		code: codeExposed, exit: exitUsage, meaning: "the server would listen for other machines without asking who they are, or without TLS",
+		advice: "name users and a certificate, or listen on 127.0.0.1: {{name}} dev --help",
+	},
+	{
+		code: codeStranger, exit: exitUnavailable, errs: []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired},
+		meaning: "the NATS server does not admit this user",
+		advice:  "give credentials with --creds or --nkey, or a NATS context that has them with --context",
+	},
+	{
+		code: codeNoPermit, exit: exitUnavailable, errs: []error{nats.ErrPermissionViolation},
+		meaning: "the NATS server admits this user, and permits what was tried to others only",
+		advice:  "come as a user who may: {{name}} generate permissions says who may do what; inboxes are part of it, see --inbox-prefix",
+	},
+	{
+		code: codeUncertified, exit: exitUnavailable, meaning: "the NATS server's certificate is not trusted, or the server wants one of the client",
+		advice: "name the authorities with --tlsca, the client's own certificate with --tlscert and --tlskey",
 	},
 	{
 		code: codeNoNamespace, exit: exitNotFound, meaning: "this NATS server keeps no events of the namespace",

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -55,7 +54,7 @@ func (s *Session) connectOptions() ([]nats.Option, error) {
 	f := &s.flags
 	opts := []nats.Option{
 		nats.Name(s.app.Name + " command line"), nats.Timeout(f.timeout), nats.MaxReconnects(-1),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { s.logger.Debug("nats connection", "err", err) }),
+		nats.ErrorHandler(s.noteRefusal),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: closed on purpose
 				s.logger.Warn("disconnected from nats", "err", err)
@@ -63,37 +62,30 @@ func (s *Session) connectOptions() ([]nats.Option, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { s.logger.Info("connected to nats again") }),
 	}
-	if f.creds != "" {
-		opts = append(opts, nats.UserCredentials(f.creds))
-	}
-	if f.nkey != "" {
-		nkey, err := nats.NkeyOptionFromSeed(f.nkey)
-		if err != nil {
-			return nil, &Failure{Code: codeUsage, Exit: exitUsage, What: "read the nkey seed file " + f.nkey, Why: err.Error(), Err: err}
+	if f.inboxPrefix != "" {
+		if err := checkInboxPrefix(f.inboxPrefix); err != nil {
+			return nil, err
 		}
-		opts = append(opts, nkey)
+		opts = append(opts, nats.CustomInboxPrefix(f.inboxPrefix))
 	}
-	if user := s.streams.Env("NATS_USER"); user != "" {
-		opts = append(opts, nats.UserInfo(user, s.streams.Env("NATS_PASSWORD")))
+	who, err := s.identity()
+	if err != nil {
+		return nil, err
 	}
-	if token := s.streams.Env("NATS_TOKEN"); token != "" {
-		opts = append(opts, nats.Token(token))
-	}
-	if f.tlsCert != "" || f.tlsKey != "" {
-		opts = append(opts, nats.ClientCert(f.tlsCert, f.tlsKey))
-	}
-	if f.tlsCA != "" {
-		opts = append(opts, nats.RootCAs(f.tlsCA))
-	}
-	return opts, nil
+	encrypted, err := s.encryption()
+	return append(append(opts, who...), encrypted...), err
 }
 
 func (s *Session) connectFailure(err error) *Failure {
 	f := &Failure{Code: codeUnreachable, Exit: exitUnavailable, Why: err.Error(), Err: err}
 	f.What = fmt.Sprintf("cannot connect to NATS at %s", s.target())
 	switch {
-	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
+	case isStranger(err):
+		f.Code = codeStranger
 		f.Fix = "give credentials with --creds or --nkey, or a NATS context that has them with --context"
+	case isUncertified(err):
+		f.Code = codeUncertified
+		f.Fix = "name the authorities of the server's certificate with --tlsca; if the server wants one of yours: --tlscert and --tlskey"
 	case strings.HasPrefix(err.Error(), "unknown context"), strings.HasPrefix(err.Error(), "invalid context"):
 		f.Code, f.Exit = codeUsage, exitUsage
 		f.Fix = "list the contexts with: nats context ls"

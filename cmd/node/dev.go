@@ -25,6 +25,7 @@ type devFlags struct {
 	nodes            int
 	views            string
 	keepCommands     bool
+	access           devAccess
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -34,7 +35,9 @@ func newDev(s *Session) *cobra.Command {
 		Short: "Run everything in one process, with an embedded NATS server",
 		Long: `The log, the aggregates, the views, the gateway, and HTTP with /livez, /readyz
 and /metrics. Nothing asks for credentials: it is for development and for one
-machine.
+machine. With --users NATS clients have to be one of those that a file names, and
+with --nats-cert and --nats-key the network is encrypted; without both it does not
+listen for other machines.
 
 Without --data everything is in memory. With it, an acknowledged command
 survives a crash and a power cut.
@@ -67,6 +70,7 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.IntVar(&f.nodes, "nodes", 1, "run `N` nodes, 1 to 7; several run on three servers, which sync always")
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	addViewsFlag(cmd, &f.views)
+	f.access.addFlags(cmd)
 	return cmd
 }
 
@@ -80,13 +84,14 @@ type devConfig struct {
 	nodes      int
 	views      viewStore
 	keep       bool // commands
+	access     devAccess
 }
 
 const maxDevNodes = 7
 
 func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err error) {
 	chosen := func(flag string) bool { return cmd.Flags().Changed(flag) }
-	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name, nodes: f.nodes, keep: f.keepCommands}
+	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name, nodes: f.nodes, keep: f.keepCommands, access: f.access}
 	if c.nats, err = parseAddress("nats", f.nats, chosen("nats")); err != nil {
 		return c, err
 	}
@@ -102,6 +107,9 @@ func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err erro
 		return c, Usage("--data is empty; name a directory, or leave it out to keep everything in memory")
 	case c.nodes < 1 || c.nodes > maxDevNodes:
 		return c, Usage("--nodes is %d; want 1 to %d", c.nodes, maxDevNodes)
+	}
+	if err := c.access.check(c.nats, c.nodes); err != nil {
+		return c, err
 	}
 	if c.views, err = viewStoreOf(cmd, s, f.views); err != nil {
 		return c, err

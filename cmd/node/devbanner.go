@@ -62,7 +62,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 	if c.nodes > 1 {
 		b.title(s, fmt.Sprintf("dev: no authentication, %d nodes on %d servers", c.nodes, devServers))
 	} else {
-		b.title(s, "dev: no authentication, one node")
+		b.title(s, "dev: "+c.access.String()+", one node")
 	}
 	b.head = append(b.head,
 		row("NATS", info.NATS, gaveWay(c.nats, first)),
@@ -89,7 +89,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 // warn tells what may surprise an operator later.
 func (c devConfig) warn(s *Session) {
 	for flag, a := range map[string]address{"nats": c.nats, "http": c.http} {
-		if a.public() {
+		if a.public() && (flag != "nats" || !c.access.closed()) {
 			s.logger.Warn("other machines may connect, and nothing asks them for credentials", "flag", "--"+flag, "address", a.String())
 		}
 	}

@@ -47,6 +47,7 @@ func (n *devNode) openServer(context.Context) (err error) {
 	c := embedded.Config{
 		Dir: n.config.dir, Host: n.config.nats.host, Port: n.config.nats.port, Sync: n.config.sync,
 		Logger: n.session.logger, ServerName: n.session.app.Name + "-" + n.config.name,
+		UsersFile: n.config.access.users, Account: n.config.access.account, TLS: n.config.access.tls,
 	}
 	n.server, err = embedded.Start(c)
 	if errors.Is(err, embedded.ErrPortInUse) && !n.config.nats.chosen {

@@ -89,6 +89,9 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	if p, ok := errors.AsType[*actor.PanicError](err); ok { // in this process: no node has logged it
 		p.LogTo(s.Logger().With("err", err))
 	}
+	if f := s.notPermitted(err); f != nil {
+		return f
+	}
 	if f := s.noNamespaceAnswered(ctx, err); f != nil {
 		return f
 	}

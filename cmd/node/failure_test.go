@@ -63,6 +63,7 @@ func TestExplain(t *testing.T) {
 		{errors.New("disk on fire"), "FAILURE", exitFailure},
 		{fmt.Errorf("open log: %w", &jetstream.APIError{Code: 400, ErrorCode: 10005}), "NOT_REPLICATED", exitFailure},
 		{fmt.Errorf("join cluster: %w: a node a runs", cluster.ErrNameTaken), "NAME_TAKEN", exitFailure},
+		{fmt.Errorf("join cluster: %w", &cluster.UnlikeError{Node: "a", Other: "b"}), "UNLIKE_NODES", exitFailure},
 		{&actor.RejectedError{Reason: errors.New("not enough money")}, "REJECTED", exitConflict},
 	} {
 		f := explain(t.Context(), s, test.err)

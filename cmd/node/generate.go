@@ -14,11 +14,12 @@ func newGenerate(s *Session) *cobra.Command {
 		Use:   "generate",
 		Short: "Print what other programs are to be configured with",
 		Example: `{{name}} generate mappings
-{{name}} generate alerts`,
+{{name}} generate alerts
+{{name}} generate permissions`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newGenerateMappings(s), newGenerateAlerts(s))
+	cmd.AddCommand(newGenerateMappings(s), newGenerateAlerts(s), newGeneratePermissions(s))
 	return cmd
 }
 

@@ -114,6 +114,7 @@ func (m *member) openLog(ctx context.Context) (err error) {
 	if m.events, err = jetstream.Open(ctx, m.log); err != nil || m.alone {
 		return err
 	}
+	m.node.Terms = "--" + viewsFlag + " " + m.store.kind // one registry names the models of all
 	m.cluster, err = cluster.New(cluster.Config{
 		Conn: m.conn, Namespace: m.session.Namespace(), Partitions: m.events.Partitions(),
 		Duties: projector.Duties(m.store.shared(), m.session.app.Projections...),

@@ -14,6 +14,7 @@ type globalFlags struct {
 	server, context         string
 	creds, nkey             string
 	tlsCert, tlsKey, tlsCA  string
+	inboxPrefix             string
 	namespace               string
 	archive                 string
 	timeout                 time.Duration
@@ -59,7 +60,7 @@ func newRoot(s *Session) *cobra.Command {
 	s.addGlobalFlags(root)
 	root.AddCommand(
 		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newArchive(s), newBackup(s),
-		newGenerate(s), newErrors(s), newVersion(s))
+		newProvision(s), newGenerate(s), newErrors(s), newVersion(s))
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)
 	}
@@ -76,6 +77,7 @@ func (s *Session) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&f.tlsCert, "tlscert", "", "`FILE` with the client's TLS certificate")
 	flags.StringVar(&f.tlsKey, "tlskey", "", "`FILE` with the client's TLS key")
 	flags.StringVar(&f.tlsCA, "tlsca", "", "`FILE` with the TLS authorities to trust")
+	flags.StringVar(&f.inboxPrefix, "inbox-prefix", "", "`SUBJECT` below which answers arrive, where a user has one of its own, such as _INBOX_ann (default: the NATS context's, else _INBOX)")
 	flags.StringVar(&f.namespace, "ns", s.app.Name, "`NAMESPACE` to work on")
 	flags.StringVar(&f.archive, "archive", "", "`PLACE` that long streams were archived to: DIR or nats:BUCKET")
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest time for one request")

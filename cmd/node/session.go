@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +23,8 @@ type Session struct {
 	logger  *slog.Logger
 	filter  *filter // of --jq; nil: none
 	conns   []*nats.Conn
-	archive *archive.Archive // that a command opened; nil: none
+	archive *archive.Archive      // that a command opened; nil: none
+	refused atomic.Pointer[error] // the first thing that the server did not permit
 	// prepared is set once the command line was understood.
 	prepared bool
 }

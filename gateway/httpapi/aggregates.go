@@ -45,25 +45,30 @@ func (a *api) stateAt(ctx context.Context, id store.StreamID, at actor.At, consi
 	return a.Client.Read(ctx, id, consistency == "linearizable")
 }
 
-type historyAnswer struct {
-	Type      string          `json:"type"`
-	Aggregate string          `json:"aggregate"`
-	ID        string          `json:"id"`
-	Events    []gateway.Event `json:"events"`
-	Next      uint64          `json:"next,omitempty"`
+// eventsAnswer is a page of a history, or of what its events changed.
+type eventsAnswer[E any] struct {
+	Type      string `json:"type"`
+	Aggregate string `json:"aggregate"`
+	ID        string `json:"id"`
+	Events    []E    `json:"events"`
+	Next      uint64 `json:"next,omitempty"`
 }
 
-func (a *api) history(ctx context.Context, r *http.Request) (answer, error) {
-	id, err := streamOf(r)
-	if err != nil {
-		return answer{}, err
+// pageOf answers with the events that follow a version, as what is called so.
+func pageOf[E any](what string, page func(context.Context, store.StreamID, uint64) ([]E, uint64, error)) handler {
+	return func(ctx context.Context, r *http.Request) (answer, error) {
+		id, err := streamOf(r)
+		if err != nil {
+			return answer{}, err
+		}
+		after, err := number(r, "after")
+		if err != nil {
+			return answer{}, err
+		}
+		events, next, err := page(ctx, id, after)
+		body := eventsAnswer[E]{Type: "io.annals.api.v1.aggregate_" + what + "_response", Aggregate: id.Type, ID: id.ID, Events: events, Next: next}
+		return answer{body: body}, err
 	}
-	after, err := number(r, "after")
-	if err != nil {
-		return answer{}, err
-	}
-	events, next, err := a.Client.HistoryPage(ctx, id, after)
-	return answer{body: historyAnswer{Type: "io.annals.api.v1.aggregate_history_response", Aggregate: id.Type, ID: id.ID, Events: events, Next: next}}, err
 }
 
 type infoAnswer struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
@@ -56,9 +57,33 @@ func (a *api) answering(route route) http.Handler {
 	})
 }
 
-// nothing answers for paths and methods that there are not.
-func (a *api) nothing(w http.ResponseWriter, r *http.Request) {
-	a.fail(w, fmt.Errorf("%w: %s %s", store.ErrNotFound, r.Method, r.URL.Path))
+// everythingElse is the pattern of what no route takes.
+const everythingElse = "/v1/"
+
+// nothing answers for paths that there are not, and for methods that a path has not.
+func (a *api) nothing(mux *http.ServeMux, w http.ResponseWriter, r *http.Request) {
+	allowed := methodsOf(mux, r)
+	if len(allowed) == 0 {
+		a.fail(w, fmt.Errorf("%w: %s %s", store.ErrNotFound, r.Method, r.URL.Path))
+		return
+	}
+	allow := strings.Join(allowed, ", ")
+	w.Header().Set("Allow", allow)
+	e := *gateway.ErrorOf(&store.InvalidError{What: "method", Value: r.Method, Reason: r.URL.Path + " takes " + allow})
+	e.Status = http.StatusMethodNotAllowed // over NATS there are no methods
+	a.fail(w, &e)
+}
+
+// methodsOf are those that the request's path has.
+func methodsOf(mux *http.ServeMux, r *http.Request) (allowed []string) {
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		if _, pattern := mux.Handler(other); pattern != everythingElse {
+			allowed = append(allowed, method)
+		}
+	}
+	return allowed
 }
 
 // fail writes an error with the body and the code that it has over NATS.

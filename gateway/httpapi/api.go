@@ -123,8 +123,8 @@ func New(config Config) (http.Handler, error) {
 		"POST /v1/commands/{aggregate}/{id}/{command}": {a.command, []string{"wait_for"}},
 		"POST /v1/wait":                               {a.wait, nil},
 		"GET /v1/aggregates/{aggregate}/{id}":         {a.state, []string{"at_version", "at_time", "consistency"}},
-		"GET /v1/aggregates/{aggregate}/{id}/history": {a.history, []string{"after"}},
-		"GET /v1/aggregates/{aggregate}/{id}/changes": {a.changes, []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/history": {pageOf("history", a.Client.HistoryPage), []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/changes": {pageOf("changes", a.Client.ChangesPage), []string{"after"}},
 		"GET /v1/aggregates/{aggregate}/{id}/diff":    {a.diff, []string{"from_version", "from_time", "to_version", "to_time"}},
 		"GET /v1/views/{view}/{key}":                  {a.document, []string{"min_position", "at_position", "at_time"}},
 		"GET /v1/views/{view}":                        {a.page, []string{"cursor", "limit", "min_position"}},
@@ -134,7 +134,7 @@ func New(config Config) (http.Handler, error) {
 		mux.Handle(pattern, a.answering(r))
 	}
 	mux.HandleFunc("GET /v1/watch/{view}", a.watch)
-	mux.HandleFunc("/v1/", a.nothing)
+	mux.HandleFunc(everythingElse, func(w http.ResponseWriter, r *http.Request) { a.nothing(mux, w, r) })
 	return http.NewCrossOriginProtection().Handler(mux), nil
 }
 

@@ -301,7 +301,7 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"a bad resumption":       {method: "GET", path: "/v1/watch/totals", headers: []string{"Last-Event-ID", "x"}, code: gateway.CodeInvalid},
 		"a resumption nowhere":   {method: "GET", path: "/v1/watch/totals", headers: []string{"Last-Event-ID", "totals_v1:"}, code: gateway.CodeInvalid},
 		"no such path":           {method: "GET", path: "/v1/nothing", code: gateway.CodeNotFound},
-		"no such method":         {method: "DELETE", path: "/v1/views/totals/a", code: gateway.CodeNotFound},
+		"no such method":         {method: "DELETE", path: "/v1/views/totals/a", code: gateway.CodeInvalid},
 	} {
 		if _, header, body := ask(t, c.method, url+c.path, c.body, c.headers...); header.Get("Annals-Error") != string(c.code) {
 			t.Errorf("%s: %q: %s", name, header.Get("Annals-Error"), body)
@@ -309,6 +309,53 @@ func TestBadRequestsAreRefused(t *testing.T) {
 	}
 	if asked := f.questions(); len(asked) > 0 {
 		t.Errorf("somebody was asked: %q", asked)
+	}
+}
+
+// A path that there is says which methods it has; one that there is not has none.
+func TestMethodsThatAPathHasNot(t *testing.T) {
+	t.Parallel()
+	f := &fake{}
+	url := serve(t, httpapi.Config{Client: f})
+	for path, want := range map[string]string{
+		"POST /v1/views/totals/a":                    "GET, HEAD",
+		"DELETE /v1/views/totals":                    "GET, HEAD",
+		"PUT /v1/aggregates/account/a%2Fb/history":   "GET, HEAD",
+		"GET /v1/commands/account/42/open":           "POST",
+		"OPTIONS /v1/commands/account/42/open":       "POST",
+		"PATCH /v1/watch/totals":                     "GET, HEAD",
+		"GET /v1/wait":                               "POST",
+		"GET /v1/nothing":                            "",
+		"POST /v1/commands/account/42":               "",
+		"POST /v1/aggregates/account/42/history/all": "",
+	} {
+		method, at, _ := strings.Cut(path, " ")
+		status, header, body := ask(t, method, url+at, "{}", inJSON...)
+		var e gateway.Error
+		if err := json.Unmarshal([]byte(body), &e); err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
+		wantStatus, code := http.StatusMethodNotAllowed, gateway.CodeInvalid
+		if want == "" {
+			wantStatus, code = http.StatusNotFound, gateway.CodeNotFound
+		}
+		if status != wantStatus || e.Status != status || e.Code != code || header.Get("Allow") != want {
+			t.Errorf("%s: status %d, Allow %q: %s", path, status, header.Get("Allow"), body)
+		}
+	}
+	if asked := f.questions(); len(asked) > 0 {
+		t.Errorf("somebody was asked: %q", asked)
+	}
+}
+
+// What a body lacks is said with its place, without a word of Go.
+func TestABodyThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	url := serve(t, httpapi.Config{Client: &fake{}})
+	_, _, body := ask(t, "POST", url+"/v1/wait", `{"position":7,"views":["a",3]}`, inJSON...)
+	var e gateway.Error
+	if err := json.Unmarshal([]byte(body), &e); err != nil || e.Description != `invalid field views[1] "number": want a string` {
+		t.Errorf("%s, %v", body, err)
 	}
 }
 

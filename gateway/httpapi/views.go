@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	"github.com/annals-go/annals/projector"
@@ -81,8 +80,8 @@ func (a *api) wait(ctx context.Context, r *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	var q waitQuestion
-	if err := json.Unmarshal(body, &q); err != nil {
-		return answer{}, &store.InvalidError{What: "body", Value: string(body[:min(len(body), 80)]), Reason: err.Error()}
+	if err := store.JSON.Unmarshal(body, &q, false); err != nil {
+		return answer{}, err
 	}
 	err = a.Client.Wait(ctx, q.Position, q.Views...)
 	return answer{body: waitAnswer{Type: "io.annals.api.v1.wait_response", waitQuestion: q}, position: q.Position}, err

@@ -33,6 +33,14 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 		a.fail(w, err)
 		return
 	}
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	changes := a.begin(ctx, r.PathValue("view"), want)
+	first, err := a.first(ctx, changes)
+	if err != nil {
+		a.fail(w, err)
+		return
+	}
 	s := sse{w: w, rest: http.NewResponseController(w)}
 	if err := s.rest.SetWriteDeadline(time.Time{}); err != nil { // the server's is for answers that end
 		a.fail(w, fmt.Errorf("watch: %w", err))
@@ -41,7 +49,44 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
-	a.pump(r.Context(), s, r.PathValue("view"), want)
+	a.pump(ctx, s, first, changes)
+}
+
+// begin has a watch sent to a channel, which is closed when it ends.
+func (a *api) begin(ctx context.Context, view string, want projector.Watch) <-chan change {
+	changes := make(chan change)
+	go func() {
+		defer close(changes)
+		for d, err := range a.Client.Watch(ctx, view, want) {
+			select {
+			case changes <- change{d, err}:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return changes
+}
+
+// first waits for what comes first: nil if nothing does for a heartbeat. The error is
+// one that stays.
+func (a *api) first(ctx context.Context, changes <-chan change) (*change, error) {
+	timer := time.NewTimer(a.Heartbeat)
+	defer timer.Stop()
+	select {
+	case c, open := <-changes:
+		if e := gateway.ErrorOf(c.err); e != nil && !e.Retryable {
+			return nil, c.err
+		}
+		if !open {
+			return nil, nil
+		}
+		return &c, nil
+	case <-timer.C:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func watchOf(r *http.Request) (w projector.Watch, err error) {
@@ -79,24 +124,15 @@ func eventID(model string, p store.Position) string {
 	return model + ":" + text
 }
 
-// pump writes until the asker goes, the watch ends, or a write takes too long.
-func (a *api) pump(ctx context.Context, s sse, view string, want projector.Watch) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	changes := make(chan change)
-	go func() {
-		defer close(changes)
-		for d, err := range a.Client.Watch(ctx, view, want) {
-			select {
-			case changes <- change{d, err}:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
+// pump writes what came first, if anything did, and what follows, until the asker goes,
+// the watch ends, or a write takes too long.
+func (a *api) pump(ctx context.Context, s sse, first *change, changes <-chan change) {
 	beat := time.NewTicker(a.Heartbeat)
 	defer beat.Stop()
 	err := s.comment(a.Heartbeat, "watching")
+	if err == nil && first != nil {
+		err = s.change(a.Heartbeat, *first)
+	}
 	for err == nil {
 		select {
 		case c, open := <-changes:

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/annals-go/annals/gateway/httpapi"
 	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
 )
 
 // open asks for a watch and returns its lines as they come.
@@ -72,6 +74,29 @@ func TestAWatchSendsEvents(t *testing.T) {
 	}
 	if diff := cmp.Diff(asked, f.questions()); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
+	}
+}
+
+// What no repetition changes is an answer with its status, before any stream begins;
+// what may pass ends a stream, after which a browser asks again.
+func TestAWatchThatCannotBegin(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err    error
+		status int
+		begins string
+	}{
+		{fmt.Errorf("%w: %q", projector.ErrNoView, "totals"), http.StatusNotFound, `{"type":"io.annals.api.v1.error","code":404,"err_code":"UNKNOWN_VIEW"`},
+		{&store.InvalidError{What: "prefix"}, http.StatusBadRequest, `{"type":"io.annals.api.v1.error","code":400,"err_code":"INVALID"`},
+		{projector.ErrBusy, http.StatusOK, ": watching\n\nevent: error\ndata: {"},
+	} {
+		f := &fake{watch: func(context.Context) iter.Seq2[projector.Document, error] {
+			return func(yield func(projector.Document, error) bool) { yield(projector.Document{}, c.err) }
+		}}
+		status, header, body := ask(t, "GET", serve(t, httpapi.Config{Client: f, Heartbeat: time.Minute})+"/v1/watch/totals", "")
+		if status != c.status || !strings.HasPrefix(body, c.begins) || (status == http.StatusOK) != (header.Get("Content-Type") == "text/event-stream") {
+			t.Errorf("%v: status %d, %s: %s", c.err, status, header.Get("Content-Type"), body)
+		}
 	}
 }
 

@@ -26,9 +26,11 @@ var _ projector.Namer = (*Store)(nil)
 // Name implements [projector.Namer]: the schema <namespace>_<view> has one SQL
 // view for each table that the model's definition made, or one named documents
 // for a view of documents, and all of them change in one transaction. One whose
-// columns are only added to is replaced, so that the rights to it stay and so do
-// SQL views made from it; otherwise it is dropped and made anew, which the server
-// refuses while others are made from it.
+// columns are only added to is replaced, so that SQL views made from it stay;
+// otherwise it is dropped and made anew. Rights, owner, options and comment stay
+// either way. While something is made from one that would have to be dropped, and
+// where something that was made by others has the name of a table, nothing changes,
+// and the error is a [*NameError]. What others made under other names is left alone.
 func (s *Store) Name(ctx context.Context, model projector.Model) error {
 	doing := "name view " + model.View
 	if err := s.validate(model); err != nil {
@@ -41,16 +43,17 @@ func (s *Store) Name(ctx context.Context, model projector.Model) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	n := naming{
-		names: schema{name: identifier(s.cfg.Namespace + "_" + model.View), model: model.View},
-		of:    schemaOf(s.cfg.Namespace, model),
+		namespace: s.cfg.Namespace, names: schema{name: identifier(s.cfg.Namespace + "_" + model.View), model: model.View},
+		of: schemaOf(s.cfg.Namespace, model),
 	}
 	return failed(doing, n.ensure(ctx, db))
 }
 
 // naming lets the names of a view stand for a model.
 type naming struct {
-	names schema
-	of    schema
+	namespace string
+	names     schema
+	of        schema
 }
 
 func (n naming) ensure(ctx context.Context, db *sql.DB) error {
@@ -73,7 +76,7 @@ func (n naming) ensure(ctx context.Context, db *sql.DB) error {
 				return err
 			}
 		}
-		if err := n.change(ctx, tx); err != nil {
+		if err := n.change(ctx, tx, n.before(has)); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `COMMENT ON SCHEMA `+n.names.quoted()+` IS '`+want+`'`)
@@ -105,30 +108,37 @@ func (n naming) found(ctx context.Context, tx *sql.Tx) (comment string, there bo
 	return comment, true, err
 }
 
-func (n naming) change(ctx context.Context, tx *sql.Tx) error {
-	var tables string
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(tables::text, 'null') FROM `+n.of.of("meta")).Scan(&tables); err != nil {
-		return err
+// before is the schema of the model that a comment says the names stand for.
+func (n naming) before(comment string) schema {
+	text, ours := strings.CutPrefix(comment, namesMark+n.names.model+" in ")
+	model, _, whole := strings.Cut(text, " ")
+	if !ours || !whole {
+		return schema{}
 	}
-	wanted := []string{"documents"}
-	if tables != "[]" && tables != "null" {
-		of, err := relations(ctx, tx, n.of.name)
-		if err != nil {
-			return err
-		}
-		wanted = slices.DeleteFunc(of, func(name string) bool {
-			return slices.Contains([]string{"checkpoints", "documents", "notes", "meta"}, name)
-		})
+	return schema{name: identifier(n.namespace + "_" + model), model: model}
+}
+
+// change has the names stand for the model, which stood for the one in was.
+func (n naming) change(ctx context.Context, tx *sql.Tx, was schema) error {
+	wanted, err := n.wanted(ctx, tx)
+	if err != nil {
+		return err
 	}
 	has, err := relations(ctx, tx, n.names.name)
 	if err != nil {
 		return err
 	}
 	for _, name := range has {
-		if slices.Contains(wanted, name) {
-			continue
+		made, err := n.made(ctx, tx, name, was)
+		switch {
+		case err != nil:
+			return err
+		case !made && slices.Contains(wanted, name):
+			return &NameError{Name: n.names.name + "." + name}
+		case made && !slices.Contains(wanted, name):
+			err = n.drop(ctx, tx, name)
 		}
-		if _, err := tx.ExecContext(ctx, `DROP VIEW `+n.names.of(name)); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -138,6 +148,34 @@ func (n naming) change(ctx context.Context, tx *sql.Tx) error {
 		}
 	}
 	return nil
+}
+
+// wanted are the tables that have names, as a model of documents has one.
+func (n naming) wanted(ctx context.Context, tx *sql.Tx) ([]string, error) {
+	var tables string
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(tables::text, 'null') FROM `+n.of.of("meta")).Scan(&tables); err != nil {
+		return nil, err
+	}
+	if tables == "[]" || tables == "null" {
+		return []string{"documents"}, nil
+	}
+	of, err := relations(ctx, tx, n.of.name)
+	return slices.DeleteFunc(of, func(name string) bool {
+		return slices.Contains([]string{"checkpoints", "documents", "notes", "meta"}, name)
+	}), err
+}
+
+// made reports whether a relation was made by an earlier naming: it is an SQL view
+// of the table of that name in the model that the names stood for.
+func (n naming) made(ctx context.Context, tx *sql.Tx, name string, was schema) (made bool, err error) {
+	if was.name == "" {
+		return false, nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT FROM pg_depend d
+		JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+		WHERE d.refclassid = 'pg_class'::regclass AND r.ev_class = to_regclass($1) AND d.refobjid = to_regclass($2))`,
+		n.names.of(name), was.of(name)).Scan(&made)
+	return made, err
 }
 
 // relations returns the names of the tables and SQL views in a schema.
@@ -164,18 +202,26 @@ func (n naming) view(ctx context.Context, tx *sql.Tx, name string) error {
 	if name == "documents" {
 		columns = "key, position, document"
 	}
-	as := ` VIEW ` + n.names.of(name) + ` AS SELECT ` + columns + ` FROM ` + n.of.of(name)
+	has, err := n.estate(ctx, tx, name)
+	if err != nil {
+		return err
+	}
+	as := ` VIEW ` + n.names.of(name) + has.with() + ` AS SELECT ` + columns + ` FROM ` + n.of.of(name)
 	if _, err := tx.ExecContext(ctx, `SAVEPOINT named`); err != nil {
 		return err
 	}
-	_, err := tx.ExecContext(ctx, `CREATE OR REPLACE`+as)
+	_, err = tx.ExecContext(ctx, `CREATE OR REPLACE`+as)
 	if answer, ok := errors.AsType[*pgconn.PgError](err); !ok || answer.Code != invalidTableDefinition {
 		return err
 	}
-	for _, statement := range []string{`ROLLBACK TO named`, `DROP VIEW ` + n.names.of(name), `CREATE` + as} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return err
-		}
+	if _, err := tx.ExecContext(ctx, `ROLLBACK TO named`); err != nil {
+		return err
 	}
-	return nil
+	if err := n.drop(ctx, tx, name); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `CREATE`+as); err != nil {
+		return err
+	}
+	return has.restore(ctx, tx, n.names, name)
 }

@@ -314,12 +314,13 @@ func TestLoadThatIsOvertaken(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory, w := privacy.NewMemory(), wrapper(t)
-		sealed, _ := sealFor(t, ringOf(t, memory, w), "ann")
+		sealed, ref := sealFor(t, ringOf(t, memory, w), "ann")
 		keys := &faulty{Keys: memory}
 		k := ringOf(t, keys, w)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = k.Run(ctx) }()
+		synctest.Wait() // it follows
 		keys.set(nil, func(string) error { time.Sleep(time.Second); return nil }) // the answer is on its way
 		read := make(chan bool)
 		go func() { read <- opens(t, k, sealed) }()
@@ -327,6 +328,9 @@ func TestLoadThatIsOvertaken(t *testing.T) {
 		mustForget(t, forgetter(t, memory), "ann")
 		if <-read {
 			t.Error("read with a key that was erased before it came")
+		}
+		if _, next := sealFor(t, k, "ann"); next == ref {
+			t.Error("sealed under a key that was erased before it came")
 		}
 	})
 }

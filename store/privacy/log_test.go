@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -113,6 +114,21 @@ func TestCommitOnErasedGroundIsRefused(t *testing.T) {
 	}
 	// Loaded again, it goes.
 	mustAppend(t, log, commitOf(t, store.MsgPack, application, head, field{"email", "ann@example.net", "ann"}))
+}
+
+// An event that was read before its subject was forgotten cannot be copied back.
+func TestCopyOfForgottenIsRefused(t *testing.T) {
+	t.Parallel()
+	m := store.NewMemory(store.MemoryConfig{})
+	k, keys := newRing(t)
+	log := privacy.NewLog(m, k)
+	mustAppend(t, log, commitOf(t, store.MsgPack, application, store.Head{}, field{"email", "ann@example.org", "ann"}))
+	copied := mustRead(t, log, application)[0]
+	copied.Stream.ID = "copy"
+	mustForget(t, forgetter(t, keys, k), "ann")
+	sealFor(t, k, "ann") // she is seen again
+	_, err := log.Append(t.Context(), copied)
+	wantError(t, "append", err, store.ErrErased)
 }
 
 func TestRestsOnLostKey(t *testing.T) {
@@ -324,6 +340,18 @@ func TestReplayLoadsKeysSideBySide(t *testing.T) {
 			t.Errorf("feed: %d commits, %v, after %v", len(got), err, time.Since(began))
 		}
 		_ = feed.Close()
+
+		var fields []field
+		for i := range 30 {
+			fields = append(fields, field{fmt.Sprint("field", i), fmt.Sprintf("value %d.", i), fmt.Sprint("new ", i)})
+		}
+		began = time.Now()
+		c := commitOf(t, store.JSON, store.StreamID{Type: "application", ID: "of many"}, store.Head{}, fields...)
+		slices.SortFunc(c.Events[0].Personal, func(a, b store.Personal) int { return a.Start - b.Start })
+		mustAppend(t, privacy.NewLog(store.NewMemory(store.MemoryConfig{Codec: store.JSON}), ringOf(t, slow, w)), c)
+		if took := time.Since(began); took > 100*time.Millisecond {
+			t.Errorf("an append that makes 30 keys took %v", took)
+		}
 	})
 }
 

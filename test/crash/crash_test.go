@@ -14,7 +14,7 @@ import (
 func TestParse(t *testing.T) {
 	t.Parallel()
 	o, err := parse([]string{"-kills", "3", "-only", "backup,migrate", "-seed", "7"}, io.Discard)
-	if err != nil || o.kills != 3 || o.seed != 7 || !o.tries("backup") || o.tries("restore") {
+	if err != nil || o.kills != 3 || o.Seed != 7 || !o.tries("backup") || o.tries("restore") {
 		t.Errorf("%+v, %v", o, err)
 	}
 	if o, err = parse(nil, io.Discard); err != nil || o.kills != 20 || !slices.Equal(o.only, operationNames()) {

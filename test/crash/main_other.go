@@ -2,12 +2,6 @@
 
 package main
 
-import (
-	"fmt"
-	"os"
-)
+import "github.com/annals-go/annals/test/harness"
 
-func main() {
-	fmt.Fprintln(os.Stderr, "crash: needs Linux: its processes are to die with it")
-	os.Exit(2)
-}
+func main() { harness.Unsupported("crash", "its processes are to die with it") }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // What the control appends.
@@ -31,7 +31,7 @@ type operation struct {
 	// line is the command.
 	line func(s *stage, on subject) []string
 	// begun returns when the part that is to be hit has begun; nil: at once.
-	begun func(ctx context.Context, s *stage, on subject, c *child) error
+	begun func(ctx context.Context, s *stage, on subject, c *harness.Process) error
 	// torn checks what a kill left behind, whole what is there in the end.
 	torn, whole func(ctx context.Context, s *stage, on subject) error
 	// refuses says that a second command may refuse because the first one had
@@ -116,9 +116,9 @@ var archiving = operation{
 // truncating is archiving, killed once the log has begun to shrink.
 var truncating = operation{
 	name: "truncate", prepare: toArchive, line: archiveLine, torn: readsAsBefore, whole: isRelieved,
-	begun: func(ctx context.Context, s *stage, on subject, c *child) error {
-		return fleet.Until(ctx, patience, "wait for the log to shrink", func() error {
-			if left, err := s.stored(ctx, on.ns); err != nil || left < s.have.Commits || c.gone() {
+	begun: func(ctx context.Context, s *stage, on subject, c *harness.Process) error {
+		return harness.Until(ctx, patience, "wait for the log to shrink", func() error {
+			if left, err := s.stored(ctx, on.ns); err != nil || left < s.have.Commits || c.Gone() {
 				return err
 			}
 			return fmt.Errorf("%s has all its commits", on.ns)

@@ -3,13 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +20,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store/migrate"
-	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // patience bounds every wait for a process.
@@ -33,7 +33,7 @@ type stage struct {
 	random             *rand.Rand
 	tell               io.Writer
 
-	server *child
+	server *harness.Process
 	conn   *nats.Conn
 	// have is what the history comes to, made what a migration makes of it, spread
 	// the history in several log streams.
@@ -47,13 +47,13 @@ func (s *stage) say(format string, v ...any) { _, _ = fmt.Fprintf(s.tell, format
 // crashAll tries all operations on one server.
 func crashAll(ctx context.Context, o options, tell io.Writer) (total report, err error) {
 	began := time.Now()
-	total = report{Operations: map[string]*outcome{}, Seed: o.seed}
-	dir, err := os.MkdirTemp(o.dir, "annals-crash-")
+	total = report{Operations: map[string]*outcome{}, Seed: o.Seed}
+	dir, err := os.MkdirTemp(o.Dir, "annals-crash-")
 	if err != nil {
 		return total, err
 	}
-	s := &stage{options: o, dir: dir, tell: tell, random: rand.New(rand.NewPCG(o.seed, 0))}
-	s.say("seed %d; data in %s", o.seed, dir)
+	s := &stage{options: o, dir: dir, tell: tell, random: rand.New(rand.NewPCG(o.Seed, 0))}
+	s.say("seed %d; data in %s", o.Seed, dir)
 	defer s.close()
 	if err := s.open(ctx); err != nil {
 		return total, fmt.Errorf("%w; data are in %s", err, dir)
@@ -74,7 +74,7 @@ func crashAll(ctx context.Context, o options, tell io.Writer) (total report, err
 		return total, fmt.Errorf("control: %w; data are in %s", err, dir)
 	}
 	total.Seconds = time.Since(began).Round(time.Millisecond).Seconds()
-	if o.keep || total.Wrong > 0 {
+	if o.Keep || total.Wrong > 0 {
 		return total, nil
 	}
 	s.close()
@@ -88,9 +88,11 @@ func (s *stage) open(ctx context.Context) (err error) {
 	if s.self, err = os.Executable(); err != nil {
 		return err
 	}
-	if s.address, err = freeAddress(); err != nil {
+	ports, err := harness.FreePorts(1)
+	if err != nil {
 		return err
 	}
+	s.address = fmt.Sprintf("127.0.0.1:%d", ports[0])
 	s.backups = filepath.Join(s.dir, "backups")
 	if err := s.startServer(ctx); err != nil {
 		return err
@@ -103,7 +105,7 @@ func (s *stage) open(ctx context.Context) (err error) {
 		return fmt.Errorf("fill: %w", err)
 	}
 	// Stopping a node is what makes it save the last snapshots.
-	if err := s.server.stop(patience); err != nil {
+	if err := s.server.Stop(patience); err != nil {
 		return err
 	}
 	if err := s.startServer(ctx); err != nil {
@@ -131,16 +133,16 @@ func (s *stage) startServer(ctx context.Context) (err error) {
 	line := []string{
 		"earlier", "dev", "--data", filepath.Join(s.dir, "data"), "--nats", s.address, "--http", "127.0.0.1:0", "--headless", "--json", "--quiet",
 	}
-	if s.server, err = startChild(s.self, line...); err != nil {
+	if s.server, err = harness.Start(s.log(), append([]string{s.self}, line...)...); err != nil {
 		return err
 	}
-	return fleet.Until(ctx, patience, "start the server", func() error {
-		if s.server.gone() {
-			return fmt.Errorf("it ended: %w", s.server.failure())
+	return harness.Until(ctx, patience, "start the server", func() error {
+		if s.server.Gone() {
+			return fmt.Errorf("it ended: %w", s.server.Failure())
 		}
 		var ready struct{ NATS string }
-		if err := json.NewDecoder(strings.NewReader(s.server.out.String())).Decode(&ready); err != nil || ready.NATS == "" {
-			return errors.New("it is not ready yet: " + s.server.out.String())
+		if err := json.NewDecoder(bytes.NewReader(s.server.Output())).Decode(&ready); err != nil || ready.NATS == "" {
+			return errors.New("it is not ready yet: " + s.server.Tail())
 		}
 		if s.conn != nil && !s.conn.IsConnected() {
 			return errors.New("not connected again yet")
@@ -149,23 +151,14 @@ func (s *stage) startServer(ctx context.Context) (err error) {
 	})
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
-}
-
 // must runs a command that has to end well.
 func (s *stage) must(ctx context.Context, line ...string) error {
 	c, err := s.start(line)
 	if err == nil {
-		err = c.wait(ctx, patience)
+		err = c.Wait(ctx, patience)
 	}
 	if err == nil {
-		err = c.failure()
+		err = c.Failure()
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", strings.Join(line, " "), err)
@@ -174,9 +167,12 @@ func (s *stage) must(ctx context.Context, line ...string) error {
 }
 
 // start starts a command against the server.
-func (s *stage) start(line []string) (*child, error) {
-	return startChild(s.self, append(line[:len(line):len(line)], "--server", "nats://"+s.address)...)
+func (s *stage) start(line []string) (*harness.Process, error) {
+	return harness.Start(s.log(), slices.Concat([]string{s.self}, line, []string{"--server", "nats://" + s.address})...)
 }
+
+// log is the file of the next process.
+func (s *stage) log() string { return filepath.Join(s.dir, s.name("process")+".log") }
 
 // name makes a name that was not there before.
 func (s *stage) name(prefix string) string {
@@ -212,7 +208,7 @@ func (s *stage) close() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	if s.server != nil && !s.server.gone() {
-		s.server.kill()
+	if s.server != nil && !s.server.Gone() {
+		s.server.Kill()
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 )
 
 const (
@@ -56,11 +56,11 @@ func (s *stage) undisturbed(ctx context.Context, op operation) (time.Duration, e
 		return 0, err
 	}
 	began := time.Now()
-	if err := c.wait(ctx, patience); err != nil {
+	if err := c.Wait(ctx, patience); err != nil {
 		return 0, err
 	}
 	took := time.Since(began)
-	if err := c.failure(); err != nil {
+	if err := c.Failure(); err != nil {
 		return 0, err
 	}
 	if err := op.whole(ctx, s, on); err != nil {
@@ -69,7 +69,7 @@ func (s *stage) undisturbed(ctx context.Context, op operation) (time.Duration, e
 	return max(took, time.Millisecond), s.clear(ctx, on)
 }
 
-func (s *stage) wait(ctx context.Context, op operation, on subject, c *child) error {
+func (s *stage) wait(ctx context.Context, op operation, on subject, c *harness.Process) error {
 	if op.begun == nil {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (s *stage) trial(ctx context.Context, op operation, moment time.Duration, a
 	if err := s.wait(ctx, op, on, c); err != nil {
 		return err
 	}
-	if err := fleet.Pause(ctx, moment); err != nil {
+	if err := harness.Pause(ctx, moment); err != nil {
 		return err
 	}
 	hit, err := s.hit(ctx, c, atServer)
@@ -116,19 +116,19 @@ func (s *stage) trial(ctx context.Context, op operation, moment time.Duration, a
 
 // hit kills the command, or the server and starts it again. It reports whether
 // the command was still at work.
-func (s *stage) hit(ctx context.Context, c *child, atServer bool) (bool, error) {
+func (s *stage) hit(ctx context.Context, c *harness.Process, atServer bool) (bool, error) {
 	if !atServer {
-		return c.kill(), nil
+		return c.Kill(), nil
 	}
-	if c.gone() {
+	if c.Gone() {
 		return false, nil
 	}
-	s.server.kill()
+	s.server.Kill()
 	if err := s.startServer(ctx); err != nil {
 		return false, err
 	}
 	// The command may go on when it is connected again, or give up: both are well.
-	return true, c.wait(ctx, patience)
+	return true, c.Wait(ctx, patience)
 }
 
 // aftermath returns what is wrong after a kill.
@@ -143,16 +143,16 @@ func (s *stage) aftermath(ctx context.Context, op operation, on subject, o *outc
 	if err != nil {
 		return err
 	}
-	if err := c.wait(ctx, patience); err != nil {
+	if err := c.Wait(ctx, patience); err != nil {
 		return err
 	}
-	switch refused := op.refuses && strings.Contains(c.out.String(), "it has events of its own"); {
-	case c.code() == 0:
+	switch refused := op.refuses && strings.Contains(c.Tail(), "it has events of its own"); {
+	case c.Code() == 0:
 		o.Resumed++
 	case refused:
 		o.Refused++
 	default:
-		return fmt.Errorf("given again: %w", c.failure())
+		return fmt.Errorf("given again: %w", c.Failure())
 	}
 	if err := op.whole(ctx, s, on); err != nil {
 		return fmt.Errorf("given again, it ended well: %w", err)

@@ -26,7 +26,7 @@ func runFaults(ctx context.Context, o options, out, tell io.Writer) error {
 	var outages []outage
 	return setUp(ctx, o, fleet.Config{}, tell, func(ctx context.Context, s *stage) error {
 		err := s.underLoad(ctx, s.fleet.Rotations(clients), fleet.LoadConfig{Rate: o.rate, Deadline: patience}, func(ctx context.Context) (err error) {
-			outages, err = s.makeFaults(ctx, planFaults(o.seed, o.faults, len(s.fleet.Nodes)))
+			outages, err = s.makeFaults(ctx, planFaults(o.Seed, o.faults, len(s.fleet.Nodes)))
 			return err
 		})
 		if err != nil {
@@ -37,7 +37,7 @@ func runFaults(ctx context.Context, o options, out, tell io.Writer) error {
 			return err
 		}
 		r := newReport(outages, v)
-		r.Seconds, r.Seed = time.Since(began).Seconds(), o.seed
+		r.Seconds, r.Seed = time.Since(began).Seconds(), o.Seed
 		if err := printLine(out, r); err != nil {
 			return err
 		}

@@ -5,35 +5,22 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/rand/v2"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "failover:", err)
-		stop()
-		os.Exit(1)
-	}
+	harness.LogErrors()
+	harness.Main("failover", run)
 }
 
 // options are what the command line says.
 type options struct {
+	harness.Flags
 	mode     string // "faults", "rolling", "partition"
-	seed     uint64
-	dir      string
-	keep     bool
 	programs fleet.Programs
 	rate     float64
 	faults   counts
@@ -49,15 +36,12 @@ func parse(args []string, tell io.Writer) (options, error) {
 	if len(args) > 0 && len(args[0]) > 0 && args[0][0] != '-' {
 		o.mode, args = args[0], args[1:]
 	}
-	f := flag.NewFlagSet("failover", flag.ContinueOnError)
-	f.SetOutput(tell)
+	f := o.NewFlags("failover", tell, "faults and load")
+	o.KeepFlag(f)
 	f.Usage = func() {
 		_, _ = fmt.Fprintln(tell, "usage: failover [rolling | partition] [flags]")
 		f.PrintDefaults()
 	}
-	f.Uint64Var(&o.seed, "seed", rand.Uint64N(1<<32), "seed of faults and load, to do a run again")
-	f.StringVar(&o.dir, "dir", "", "where to put data and logs (default: the temporary directory)")
-	f.BoolVar(&o.keep, "keep", false, "keep data and logs also when all is well")
 	f.StringVar(&o.programs.Loans, "loans", "", "the loans program (default: build it)")
 	f.StringVar(&o.programs.Server, "nats-server", "", "the NATS server program (default: build it)")
 	f.Float64Var(&o.rate, "rate", 400, "commands a second")
@@ -67,11 +51,8 @@ func parse(args []string, tell io.Writer) (options, error) {
 	f.IntVar(&o.faults.pauses, "pauses", minPauses, "pauses of nodes past their lease; fewer are invalid")
 	f.IntVar(&o.rounds, "rounds", 4, "rolling: how often each node is restarted; fewer than 2 are invalid")
 	f.IntVar(&o.cuts, "cuts", 2, "partition: how many cuts; fewer than 2 are invalid")
-	if err := f.Parse(args); err != nil {
+	if err := harness.Parse(f, args); err != nil {
 		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if o.rate <= 0 || min(o.faults.kills, o.faults.leaderKills, o.faults.drains, o.faults.pauses, o.rounds, o.cuts) < 0 {
 		return o, errors.New("the rate must be positive, and no count negative")
@@ -81,9 +62,6 @@ func parse(args []string, tell io.Writer) (options, error) {
 
 func run(ctx context.Context, args []string, out, tell io.Writer) error {
 	o, err := parse(args, tell)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func runPartition(ctx context.Context, o options, out, tell io.Writer) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	r := partitionReport{Margin: 1 << 40, FirstHeir: 1 << 40, Seed: o.seed}
+	r := partitionReport{Margin: 1 << 40, FirstHeir: 1 << 40, Seed: o.Seed}
 	return setUp(ctx, o, fleet.Config{Places: n.places(), OwnServer: true}, tell, func(ctx context.Context, s *stage) error {
 		lists := [][]*fleet.Server{s.fleet.Servers[0:1], s.fleet.Servers[1:2], s.fleet.Servers[2:3]}
 		load := fleet.LoadConfig{Applications: 150, Rate: 60, Deadline: patience}

@@ -68,7 +68,7 @@ func runRolling(ctx context.Context, o options, out, tell io.Writer) error {
 			P50: at(0.5), P99: at(0.99), Max: at(1),
 			Rejected: f.Rejected, Unknown: f.Unknown, Unavailable: f.Unavailable, Unjustified: f.Unjustified,
 			Violations: f.Lost + f.Duplicated + f.Reordered + f.StaleCommits + f.StaleReads + f.Unsettled, Views: len(v.views),
-			Seconds: time.Since(began).Seconds(), Seed: o.seed,
+			Seconds: time.Since(began).Seconds(), Seed: o.Seed,
 		}
 		if err := printLine(out, r); err != nil {
 			return err

@@ -34,19 +34,19 @@ type stage struct {
 // play, and takes everything down. The files stay only when it failed, or when
 // the options say so.
 func setUp(ctx context.Context, o options, config fleet.Config, tell io.Writer, play func(context.Context, *stage) error) (err error) {
-	if config.Dir, err = os.MkdirTemp(o.dir, "annals-failover-"); err != nil {
+	if config.Dir, err = os.MkdirTemp(o.Dir, "annals-failover-"); err != nil {
 		return err
 	}
-	s := &stage{tell: tell, seed: o.seed}
+	s := &stage{tell: tell, seed: o.Seed}
 	defer func() {
-		if err != nil || o.keep {
-			s.say("seed %d; data, logs and the history are in %s", o.seed, config.Dir)
+		if err != nil || o.Keep {
+			s.say("seed %d; data, logs and the history are in %s", o.Seed, config.Dir)
 			err = errors.Join(err, s.dump(config.Dir))
 			return
 		}
 		err = os.RemoveAll(config.Dir)
 	}()
-	s.say("seed %d; building, and starting three servers and three nodes", o.seed)
+	s.say("seed %d; building, and starting three servers and three nodes", o.Seed)
 	if config.Programs, err = o.programs.Build(ctx, config.Dir); err != nil {
 		return err
 	}

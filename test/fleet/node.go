@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/annals-go/annals/test/harness"
 )
 
 // Node is one node of the example.
@@ -21,16 +23,16 @@ type Node struct {
 	all     []*Server // of the cluster
 	http    int       // port
 	extra   []string  // arguments
-	process *Process
+	process *harness.Process
 }
 
 // Process returns the running process; nil before the first start.
-func (n *Node) Process() *Process { return n.process }
+func (n *Node) Process() *harness.Process { return n.process }
 
 // Start starts the process; it does not wait until it serves.
 func (n *Node) Start() (err error) {
 	line := append(append([]string{}, n.Place.Enter...), n.program)
-	n.process, err = startProcess(n.log(), append(line, n.arguments()...)...)
+	n.process, err = harness.Start(n.log(), append(line, n.arguments()...)...)
 	return err
 }
 

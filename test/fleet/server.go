@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/annals-go/annals/test/harness"
 )
 
 // Place is where a server, and the node beside it, run. The zero Place is this
@@ -45,7 +47,7 @@ type Server struct {
 	program               string
 	dir                   string
 	client, route, status int // ports
-	process               *Process
+	process               *harness.Process
 }
 
 // URL is where clients connect.
@@ -55,7 +57,7 @@ func (s *Server) URL() string { return fmt.Sprintf("nats://%s:%d", s.Place.Host,
 func (s *Server) Monitor() string { return fmt.Sprintf("http://%s:%d", s.Place.Host, s.status) }
 
 // Process returns the running process; nil before the first start.
-func (s *Server) Process() *Process { return s.process }
+func (s *Server) Process() *harness.Process { return s.process }
 
 // configure writes the server's configuration: replicated, and synced at each
 // write, so that an acknowledgement promises what it does in production.
@@ -94,7 +96,7 @@ func (s *Server) config() string { return filepath.Join(s.dir, "nats.conf") }
 // Start starts the process; it does not wait until it serves.
 func (s *Server) Start() (err error) {
 	line := append(append([]string{}, s.Place.Enter...), s.program, "-c", s.config())
-	s.process, err = startProcess(filepath.Join(s.dir, "log"), line...)
+	s.process, err = harness.Start(filepath.Join(s.dir, "log"), line...)
 	return err
 }
 

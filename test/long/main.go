@@ -6,12 +6,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -23,19 +22,21 @@ import (
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/segment"
 	"github.com/annals-go/annals/test/bank"
+	"github.com/annals-go/annals/test/harness"
 )
 
-func main() {
-	events := flag.Uint64("events", 1_000_000, "how many events the long stream has")
-	keep := flag.Uint64("keep", 10_000, "how many of them stay in the log")
-	others := flag.Uint64("others", 50, "after how many of them a commit of another stream stands; 0: there is no other stream")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *events, *keep, *others); err != nil {
-		fmt.Fprintln(os.Stderr, "long:", err)
-		os.Exit(1)
+func main() { harness.Main("long", start) }
+
+func start(ctx context.Context, args []string, out, tell io.Writer) error {
+	f := flag.NewFlagSet("long", flag.ContinueOnError)
+	f.SetOutput(tell)
+	events := f.Uint64("events", 1_000_000, "how many events the long stream has")
+	keep := f.Uint64("keep", 10_000, "how many of them stay in the log")
+	others := f.Uint64("others", 50, "after how many of them a commit of another stream stands; 0: there is no other stream")
+	if err := harness.Parse(f, args); err != nil {
+		return err
 	}
+	return run(ctx, *events, *keep, *others, out)
 }
 
 // limit is what an activation may take in the middle.
@@ -80,7 +81,7 @@ type trial struct {
 
 var long = store.StreamID{Type: bank.Accounts.Type, ID: "long"}
 
-func run(ctx context.Context, events, keep, others uint64) (err error) {
+func run(ctx context.Context, events, keep, others uint64, out io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "annals-long-")
 	if err != nil {
 		return err
@@ -114,7 +115,7 @@ func run(ctx context.Context, events, keep, others uint64) (err error) {
 	if err := t.show(ctx); err != nil {
 		return err
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(t.out); err != nil {
+	if err := json.NewEncoder(out).Encode(t.out); err != nil {
 		return err
 	}
 	return t.judge()

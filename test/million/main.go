@@ -11,13 +11,11 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,36 +25,37 @@ import (
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/test/bank"
+	"github.com/annals-go/annals/test/harness"
 )
 
-func main() {
-	actors := flag.Int("actors", 1_000_000, "how many actors to activate")
-	limit := flag.Int64("limit", 1_500_000_000, "largest resident memory, in bytes")
-	serve := flag.Bool("serve", false, "be the server of another million")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	var err error
+func main() { harness.Main("million", start) }
+
+func start(ctx context.Context, args []string, out, tell io.Writer) error {
+	f := flag.NewFlagSet("million", flag.ContinueOnError)
+	f.SetOutput(tell)
+	actors := f.Int("actors", 1_000_000, "how many actors to activate")
+	limit := f.Int64("limit", 1_500_000_000, "largest resident memory, in bytes")
+	serve := f.Bool("serve", false, "be the server of another million")
+	if err := harness.Parse(f, args); err != nil {
+		return err
+	}
 	if *serve {
-		err = runServer()
-	} else {
-		err = run(ctx, *actors, *limit)
+		return runServer(out)
 	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "million:", err)
-		os.Exit(1)
-	}
+	return run(ctx, *actors, *limit, out)
 }
 
 // runServer prints its URL and serves until standard input ends, which it does
 // with the parent.
-func runServer() error {
+func runServer(out io.Writer) error {
 	server, err := embedded.Start(embedded.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
 	defer server.Shutdown()
-	fmt.Println(server.URL())
+	if _, err := fmt.Fprintln(out, server.URL()); err != nil {
+		return err
+	}
 	_, err = io.Copy(io.Discard, os.Stdin)
 	return err
 }
@@ -99,7 +98,7 @@ type outcome struct {
 	Seconds       float64 `json:"seconds"`
 }
 
-func run(ctx context.Context, actors int, limit int64) error {
+func run(ctx context.Context, actors int, limit int64, out io.Writer) error {
 	url, stopServer, err := startServer()
 	if err != nil {
 		return err
@@ -138,7 +137,7 @@ func run(ctx context.Context, actors int, limit int64) error {
 		Actors: system.Active(), RSSBytes: rss, BytesPerActor: (rss - before) / int64(actors),
 		HeapBytes: memory.HeapAlloc, Seconds: took.Seconds(),
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(o); err != nil {
+	if err := json.NewEncoder(out).Encode(o); err != nil {
 		return err
 	}
 	switch {

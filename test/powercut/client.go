@@ -14,6 +14,7 @@ import (
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // client speaks to the system as any NATS client would: requests, replies and
@@ -124,7 +125,7 @@ func (c client) view(ctx context.Context, view string, min store.Position) (map[
 // if the view is not served.
 func (c client) page(ctx context.Context, view string, min store.Position, body []byte, page any) error {
 	var final error
-	err := retry(ctx, catchUp, func() error {
+	err := harness.Until(ctx, catchUp, "the views catch up", func() error {
 		final = c.ask(ctx, namespace+".qry."+view, atLeast(min), body, page)
 		if r, answered := errors.AsType[*refusal](final); answered && !r.mayTryAgain() && r.code != "VIEW_TIMEOUT" {
 			return nil

@@ -14,6 +14,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/annals-go/annals/test/harness"
 )
 
 // image is an ext4 file system in a file, and the directory that it is
@@ -81,7 +83,7 @@ func (i *image) unmount(ctx context.Context) error {
 	if !i.mounted {
 		return nil
 	}
-	err := retry(ctx, 10*time.Second, func() error { return command(ctx, "umount", i.dir) })
+	err := harness.Until(ctx, 10*time.Second, "unmount", func() error { return command(ctx, "umount", i.dir) })
 	i.mounted = err != nil
 	return err
 }
@@ -105,25 +107,6 @@ func command(ctx context.Context, name string, args ...string) error {
 		return fmt.Errorf("%s: %w: %s", name, err, strings.TrimSpace(string(out)))
 	}
 	return nil
-}
-
-// retry calls try until it succeeds, for at most the given time.
-func retry(ctx context.Context, limit time.Duration, try func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
-		}
-	}
 }
 
 // missing lists what this machine lacks for power cuts; nothing if it can.

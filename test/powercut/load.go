@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // load is many clients at work on one running system, until the time is up or
@@ -154,7 +155,7 @@ func (l *load) deliver(ctx context.Context, c client, o order) bool {
 			return false
 		}
 		unknown = unknown || !answered || refused.isUnknown()
-		_ = wait(ctx, pauseBetween)
+		_ = harness.Pause(ctx, pauseBetween)
 	}
 	return false
 }
@@ -205,7 +206,7 @@ func (l *load) askAround(ctx context.Context, c client, number int) {
 		h := hot[random.IntN(len(hot))]
 		d, err := c.document(ctx, h[0], h[1], 0)
 		if err != nil {
-			_ = wait(ctx, pauseBetween)
+			_ = harness.Pause(ctx, pauseBetween)
 			continue
 		}
 		l.journal.read(d.Position, "document "+h[1]+" of view "+h[0])

@@ -17,6 +17,7 @@ import (
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/test/fold"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // loans is the loans example, run as its users run it.
@@ -32,7 +33,7 @@ type loans struct {
 
 // newLoans builds the example unless it is given.
 func newLoans(ctx context.Context, o options, work string, tell io.Writer) (*loans, error) {
-	l := &loans{program: o.loans, work: work, clients: o.clients, random: rand.New(rand.NewPCG(o.seed, 1))}
+	l := &loans{program: o.loans, work: work, clients: o.clients, random: rand.New(rand.NewPCG(o.Seed, 1))}
 	l.forget()
 	if l.program != "" {
 		return l, nil
@@ -59,20 +60,20 @@ func (l *loans) acknowledged() int { return l.journal.acknowledged() }
 // readyLimit is how long a start may take, recovery included.
 const readyLimit = time.Minute
 
-func (l *loans) start(ctx context.Context, dir string, sync embedded.Sync) (*process, error) {
-	ports, err := freePorts(2)
+func (l *loans) start(ctx context.Context, dir string, sync embedded.Sync) (*harness.Process, error) {
+	ports, err := harness.FreePorts(2)
 	if err != nil {
 		return nil, err
 	}
 	natsAt, httpAt := fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
 	l.url = "nats://" + natsAt
-	p, err := startProcess(filepath.Join(l.work, "loans.log"), l.program,
+	p, err := harness.Start(filepath.Join(l.work, "loans.log"), l.program,
 		"dev", "--headless", "--data", dir, "--nats", natsAt, "--http", httpAt, "--sync", string(sync))
 	if err != nil {
 		return nil, err
 	}
-	if err := p.ready(ctx, readyLimit, func() error { return isReady(ctx, "http://"+httpAt+"/readyz") }); err != nil {
-		p.kill()
+	if err := p.Ready(ctx, readyLimit, func() error { return isReady(ctx, "http://"+httpAt+"/readyz") }); err != nil {
+		p.Kill()
 		return nil, err
 	}
 	return p, nil

@@ -4,37 +4,26 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"log/slog"
-	"math/rand/v2"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/annals-go/annals/test/harness"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "powercut:", err)
-		stop()
-		os.Exit(1)
-	}
+	harness.LogErrors()
+	harness.Main("powercut", run)
 }
 
 // options are what the command line says.
 type options struct {
+	harness.Flags
 	cuts, controls int
 	clients        int
-	seed           uint64
-	dir            string
 	loans          string
 	self           bool
 	writer         string
@@ -44,23 +33,17 @@ type options struct {
 
 func parse(args []string, out io.Writer) (options, error) {
 	var o options
-	f := flag.NewFlagSet("powercut", flag.ContinueOnError)
-	f.SetOutput(out)
+	f := o.NewFlags("powercut", out, "moments and load")
 	f.IntVar(&o.cuts, "cuts", 14, "power cuts, at least 10 to count")
 	f.IntVar(&o.controls, "controls", 2, "cuts without the barrier, at least 1 to count")
 	f.IntVar(&o.clients, "clients", 64, "clients that send commands")
-	f.Uint64Var(&o.seed, "seed", rand.Uint64N(1<<32), "seed of moments and load, to do a run again")
-	f.StringVar(&o.dir, "dir", "", "where to put the image (default: the temporary directory)")
 	f.StringVar(&o.loans, "loans", "", "the loans program (default: build it)")
 	f.BoolVar(&o.self, "self", false, "cut a small writer instead of the loans example: the barrier alone")
 	f.StringVar(&o.writer, "writer", "", "used by -self: be the writer with data in this directory")
 	f.StringVar(&o.sync, "sync", "", "used by -self: how the writer syncs")
 	f.IntVar(&o.port, "port", 0, "used by -self: where the writer listens")
-	if err := f.Parse(args); err != nil {
+	if err := harness.Parse(f, args); err != nil {
 		return o, err
-	}
-	if f.NArg() > 0 {
-		return o, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
 	if o.cuts < 0 || o.controls < 0 || o.clients < 1 {
 		return o, errors.New("counts must not be negative, and it takes a client")
@@ -70,9 +53,6 @@ func parse(args []string, out io.Writer) (options, error) {
 
 func run(ctx context.Context, args []string, out, tell io.Writer) error {
 	o, err := parse(args, tell)
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -83,19 +63,13 @@ func run(ctx context.Context, args []string, out, tell io.Writer) error {
 		return fmt.Errorf("NOTHING WAS TESTED. This machine lacks %s", strings.Join(lacks, "; "))
 	}
 	total, err := makeCuts(ctx, o, tell)
-	if err != nil {
-		return err
-	}
-	if err := json.NewEncoder(out).Encode(total); err != nil {
-		return err
-	}
-	return total.verdict()
+	return o.Conclude(out, total, err, func() error { return total.verdict() })
 }
 
 // makeCuts makes all cuts in a directory of its own, which is gone afterwards.
 func makeCuts(ctx context.Context, o options, tell io.Writer) (total report, err error) {
 	began := time.Now()
-	work, err := os.MkdirTemp(o.dir, "annals-powercut-")
+	work, err := os.MkdirTemp(o.Dir, "annals-powercut-")
 	if err != nil {
 		return total, err
 	}
@@ -110,11 +84,11 @@ func makeCuts(ctx context.Context, o options, tell io.Writer) (total report, err
 		return total, err
 	}
 	r := &runner{image: disk, system: s, tell: tell}
-	r.say("seed %d", o.seed)
-	if err := r.run(ctx, planCuts(o.seed, o.cuts, o.controls, !o.self)); err != nil {
-		return total, fmt.Errorf("seed %d: %w", o.seed, err)
+	r.say("seed %d", o.Seed)
+	if err := r.run(ctx, planCuts(o.Seed, o.cuts, o.controls, !o.self)); err != nil {
+		return total, err
 	}
-	r.total.Seconds, r.total.Seed = time.Since(began).Seconds(), o.seed
+	r.total.Seconds, r.total.Seed = time.Since(began).Seconds(), o.Seed
 	return r.total, nil
 }
 

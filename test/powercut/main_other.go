@@ -2,12 +2,6 @@
 
 package main
 
-import (
-	"fmt"
-	"os"
-)
+import "github.com/annals-go/annals/test/harness"
 
-func main() {
-	fmt.Fprintln(os.Stderr, "powercut: needs Linux: it shuts down an ext4 file system")
-	os.Exit(2)
-}
+func main() { harness.Unsupported("powercut", "it shuts down an ext4 file system") }

@@ -12,12 +12,13 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // system is what is put under load and loses its power.
 type system interface {
 	// start starts it with its data in dir and returns when it serves.
-	start(ctx context.Context, dir string, sync embedded.Sync) (*process, error)
+	start(ctx context.Context, dir string, sync embedded.Sync) (*harness.Process, error)
 	// load puts it under load, with commands until sending ends and with queries
 	// until ctx ends, and calls began once when the load is on. That the system
 	// goes away meanwhile is no error.
@@ -105,7 +106,7 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 	if err != nil {
 		return err
 	}
-	defer p.kill()
+	defer p.Kill()
 
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
@@ -135,7 +136,7 @@ func (r *runner) loadAndCut(ctx context.Context, c cut) error {
 }
 
 // prepare mounts the file system and starts the system on it.
-func (r *runner) prepare(ctx context.Context, c cut) (*process, error) {
+func (r *runner) prepare(ctx context.Context, c cut) (*harness.Process, error) {
 	if err := r.image.mount(ctx, c.Commit); err != nil {
 		return nil, err
 	}
@@ -152,15 +153,15 @@ func (r *runner) prepare(ctx context.Context, c cut) (*process, error) {
 
 // cut takes the power away and then the process: the other way round, a dead
 // process could no longer acknowledge what the disk has not got.
-func (r *runner) cut(ctx context.Context, c cut, p *process) error {
+func (r *runner) cut(ctx context.Context, c cut, p *harness.Process) error {
 	r.system.darken()
 	if err := r.image.cut(c.How); err != nil {
 		return err
 	}
-	if err := wait(ctx, afterCut); err != nil {
+	if err := harness.Pause(ctx, afterCut); err != nil {
 		return err
 	}
-	p.kill()
+	p.Kill()
 	return nil
 }
 
@@ -197,6 +198,9 @@ func withServer(dir string, do func(*nats.Conn) error) error {
 	return do(nc)
 }
 
+// stopLimit bounds the end of a system whose work is done.
+const stopLimit = 15 * time.Second
+
 // checkRestarted starts the system on what is left and checks it.
 func (r *runner) checkRestarted(ctx context.Context) (findings, error) {
 	began := time.Now()
@@ -204,11 +208,11 @@ func (r *runner) checkRestarted(ctx context.Context) (findings, error) {
 	if err != nil {
 		return findings{}, fmt.Errorf("restart: %w", err)
 	}
-	defer p.stop()
+	defer func() { _ = p.Stop(stopLimit) }() // what it was stopped for is known by then
 	ready := time.Since(began)
 	found, err := r.system.check(ctx)
 	if err != nil {
-		return findings{}, fmt.Errorf("check: %w; the system printed:\n%s", err, p.tail())
+		return findings{}, fmt.Errorf("check: %w; the system printed:\n%s", err, p.Tail())
 	}
 	found.ready = ready
 	return found, nil
@@ -223,11 +227,11 @@ const maxLoadTime = 10 * time.Second
 // moment returns when it is time for the cut.
 func (r *runner) moment(ctx context.Context, c cut, hush func()) error {
 	if c.Rebuild > 0 {
-		return retry(ctx, catchUp, func() error { return r.system.rebuilt(ctx, c.Rebuild) })
+		return harness.Until(ctx, catchUp, "the views are rebuilt so far", func() error { return r.system.rebuilt(ctx, c.Rebuild) })
 	}
 	limit := time.Now().Add(maxLoadTime)
 	for enough := r.system.acknowledged() + c.Load; r.system.acknowledged() < enough && time.Now().Before(limit); {
-		if err := wait(ctx, time.Millisecond); err != nil {
+		if err := harness.Pause(ctx, time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -235,16 +239,5 @@ func (r *runner) moment(ctx context.Context, c cut, hush func()) error {
 		return nil
 	}
 	hush()
-	return wait(ctx, c.Quiet)
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return harness.Pause(ctx, c.Quiet)
 }

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // What the writer and its clients agree on.
@@ -99,21 +99,21 @@ func (w *writerSystem) acknowledged() int {
 	return len(w.acked)
 }
 
-func (w *writerSystem) start(ctx context.Context, dir string, sync embedded.Sync) (*process, error) {
+func (w *writerSystem) start(ctx context.Context, dir string, sync embedded.Sync) (*harness.Process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(1)
+	ports, err := harness.FreePorts(1)
 	if err != nil {
 		return nil, err
 	}
 	w.port = ports[0]
-	p, err := startProcess(filepath.Join(w.work, "writer.log"), self, "-writer", dir, "-sync", string(sync), "-port", strconv.Itoa(w.port))
+	p, err := harness.Start(filepath.Join(w.work, "writer.log"), self, "-writer", dir, "-sync", string(sync), "-port", strconv.Itoa(w.port))
 	if err != nil {
 		return nil, err
 	}
-	err = p.ready(ctx, time.Minute, func() error {
+	err = p.Ready(ctx, time.Minute, func() error {
 		nc, err := w.connect()
 		if err != nil {
 			return err
@@ -123,7 +123,7 @@ func (w *writerSystem) start(ctx context.Context, dir string, sync embedded.Sync
 		return err
 	})
 	if err != nil {
-		p.kill()
+		p.Kill()
 		return nil, err
 	}
 	return p, nil
@@ -201,18 +201,4 @@ func (w *writerSystem) lost(ctx context.Context, nc *nats.Conn) (int, error) {
 		}
 	}
 	return lost, nil
-}
-
-// freePorts returns ports of the loopback interface that were free a moment ago.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }

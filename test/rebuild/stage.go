@@ -20,12 +20,12 @@ func pause(ctx context.Context, d time.Duration) error { return fleet.Pause(ctx,
 // rebuildAll tries one store after the other, each on a cluster of its own.
 func rebuildAll(ctx context.Context, o options, tell io.Writer) (total report, err error) {
 	began := time.Now()
-	total = report{Stores: map[string]outcome{}, Seed: o.seed}
-	dir, err := os.MkdirTemp(o.dir, "annals-rebuild-")
+	total = report{Stores: map[string]outcome{}, Seed: o.Seed}
+	dir, err := os.MkdirTemp(o.Dir, "annals-rebuild-")
 	if err != nil {
 		return total, err
 	}
-	_, _ = fmt.Fprintf(tell, "seed %d; building\n", o.seed)
+	_, _ = fmt.Fprintf(tell, "seed %d; building\n", o.Seed)
 	self, err := os.Executable()
 	if err != nil {
 		return total, err
@@ -35,7 +35,7 @@ func rebuildAll(ctx context.Context, o options, tell io.Writer) (total report, e
 		return total, err
 	}
 	for i, name := range o.stores {
-		s := &stage{name: name, dir: filepath.Join(dir, name), options: o, seed: o.seed + uint64(i), tell: tell}
+		s := &stage{name: name, dir: filepath.Join(dir, name), options: o, seed: o.Seed + uint64(i), tell: tell}
 		if err := s.run(ctx, programs); err != nil {
 			return total, fmt.Errorf("store %s: %w; data and logs are in %s", name, err, dir)
 		}
@@ -43,7 +43,7 @@ func rebuildAll(ctx context.Context, o options, tell io.Writer) (total report, e
 		total.add(s.outcome)
 	}
 	total.Seconds = time.Since(began).Seconds()
-	if o.keep {
+	if o.Keep {
 		return total, nil
 	}
 	return total, os.RemoveAll(dir)

@@ -41,19 +41,19 @@ func (s *stage) path(name string) string { return filepath.Join(s.dir, name) }
 
 func play(ctx context.Context, o options, tell io.Writer) (report, error) {
 	began := time.Now()
-	dir, err := os.MkdirTemp(o.dir, "annals-restore-")
+	dir, err := os.MkdirTemp(o.Dir, "annals-restore-")
 	if err != nil {
 		return report{}, err
 	}
-	s := &stage{options: o, dir: dir, tell: tell, random: rand.New(rand.NewPCG(o.seed, 1)), report: report{Seed: o.seed}}
-	s.say("seed %d; building", o.seed)
+	s := &stage{options: o, dir: dir, tell: tell, random: rand.New(rand.NewPCG(o.Seed, 1)), report: report{Seed: o.Seed}}
+	s.say("seed %d; building", o.Seed)
 	for _, step := range []func(context.Context) error{s.build, s.fill, s.lose, s.rewind, s.damageBackup, s.damageStopped, s.damageRunning} {
 		if err := step(ctx); err != nil {
 			return s.report, fmt.Errorf("%w; data and logs are in %s", err, dir)
 		}
 	}
 	s.report.Seconds = time.Since(began).Seconds()
-	if o.keep {
+	if o.Keep {
 		return s.report, nil
 	}
 	return s.report, os.RemoveAll(dir)
@@ -110,7 +110,7 @@ func (s *stage) write(part int) (string, error) {
 	}
 	err = history.Write(f, func(yield func(*history.Trace) bool) {
 		n := 0
-		for trace := range history.Sample(s.options.applications, s.options.seed) {
+		for trace := range history.Sample(s.options.applications, s.options.Seed) {
 			if n++; n%2 == part && !yield(trace) {
 				return
 			}

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,13 +15,18 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/test/harness"
 )
 
 // program is the loans example, built.
-type program struct{ path string }
+type program struct {
+	path   string
+	starts int // for the names of files
+}
 
 func build(ctx context.Context, dir string) (program, error) {
-	p := program{filepath.Join(dir, "loans")}
+	p := program{path: filepath.Join(dir, "loans")}
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", p.path, "github.com/annals-go/annals/cmd/loans").CombinedOutput()
 	if err != nil {
 		return p, fmt.Errorf("build loans: %w\n%s", err, out)
@@ -62,82 +66,61 @@ func (p program) must(ctx context.Context, answer any, args ...string) error {
 
 // system is a running loans process with its own server.
 type system struct {
-	cmd  *exec.Cmd
-	done chan struct{} // closed when the process is gone
-	err  error         // how it ended; set before done is closed
+	*harness.Process
 	url  string
 	conn *nats.Conn
-	talk *os.File
 }
 
 // startPatience is how long a process may take until it serves.
 const startPatience = time.Minute
 
 // start runs "loans dev" on a data directory and waits until it serves.
-func (p program) start(ctx context.Context, data, namespace string) (s *system, err error) {
-	s = &system{done: make(chan struct{})}
-	if s.talk, err = os.Create(data + ".log"); err != nil {
-		return nil, err
-	}
-	printed, write, err := os.Pipe()
+func (p *program) start(ctx context.Context, data, namespace string) (*system, error) {
+	p.starts++
+	said := fmt.Sprintf("%s.%d", data, p.starts)
+	process, err := harness.StartApart(said+".log", said+".out", p.path, "dev", "--data", data, "--ns", namespace, "--sync", "none", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0", "--headless", "--json")
 	if err != nil {
 		return nil, err
 	}
-	defer printed.Close()
-	s.cmd = exec.Command(p.path, "dev", "--data", data, "--ns", namespace, "--sync", "none", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0", "--headless", "--json")
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
-	s.cmd.Stdout, s.cmd.Stderr = write, s.talk
-	err = s.cmd.Start()
-	_ = write.Close()
-	if err != nil {
+	s := &system{Process: process}
+	if err := s.Ready(ctx, startPatience, s.listens); err != nil {
+		s.kill()
 		return nil, err
 	}
-	go func() {
-		s.err = s.cmd.Wait()
-		close(s.done)
-	}()
-	if err := s.listen(ctx, printed); err != nil {
+	if s.conn, err = nats.Connect(s.url); err != nil {
 		s.kill()
 		return nil, err
 	}
 	return s, nil
 }
 
-// listen waits for the line with the addresses.
-func (s *system) listen(ctx context.Context, printed *os.File) error {
-	stop := context.AfterFunc(ctx, func() { _ = printed.SetReadDeadline(time.Now()) })
-	defer stop()
-	_ = printed.SetReadDeadline(time.Now().Add(startPatience))
+// listens reads the line with the addresses.
+func (s *system) listens() error {
 	var addresses struct {
 		NATS string `json:"nats"`
 	}
-	if err := json.NewDecoder(printed).Decode(&addresses); err != nil {
-		text, _ := os.ReadFile(s.talk.Name())
-		return fmt.Errorf("loans dev did not come up: %w: %.2000s", err, text)
-	}
+	err := json.NewDecoder(bytes.NewReader(s.Output())).Decode(&addresses)
 	s.url = addresses.NATS
-	var err error
-	s.conn, err = nats.Connect(s.url)
 	return err
 }
 
+// stopPatience is how long a process may take to end in good order.
+const stopPatience = time.Minute
+
 // kill ends the process at once. Killing one that is gone does nothing.
 func (s *system) kill() {
-	_ = s.cmd.Process.Kill()
-	_ = s.ended()
+	s.Kill()
+	s.disconnect()
 }
 
 // stop ends the process in good order.
 func (s *system) stop() error {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	return s.ended()
+	defer s.disconnect()
+	return s.Stop(stopPatience)
 }
 
-func (s *system) ended() error {
-	<-s.done
+func (s *system) disconnect() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	_ = s.talk.Close()
-	return s.err
 }

@@ -31,18 +31,18 @@ type runner struct {
 // try does everything in a directory of its own, which is gone afterwards.
 func try(ctx context.Context, o options, tell io.Writer) (total report, err error) {
 	began := time.Now()
-	dir, err := os.MkdirTemp(o.dir, "annals-views-")
+	dir, err := os.MkdirTemp(o.Dir, "annals-views-")
 	if err != nil {
 		return total, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	r := &runner{
 		options: o, bench: &bench{dir: dir}, places: &addresses{dir: dir}, where: map[string]string{}, tell: tell,
-		total: report{Stores: map[string]killed{}, Parked: map[string]parked{}, Seed: o.seed},
+		total: report{Stores: map[string]killed{}, Parked: map[string]parked{}, Seed: o.Seed},
 	}
 	defer r.bench.stop()
 	defer func() { err = errors.Join(err, r.places.close()) }()
-	r.say("seed %d", o.seed)
+	r.say("seed %d", o.Seed)
 	err = r.run(ctx)
 	r.total.Seconds = time.Since(began).Seconds()
 	return r.total, err
@@ -58,7 +58,7 @@ func (r *runner) run(ctx context.Context) (err error) {
 		return fmt.Errorf("fill the logs: %w", err)
 	}
 	for i, s := range r.options.stores {
-		if err := r.kill(ctx, s, r.options.seed+uint64(i)); err != nil {
+		if err := r.kill(ctx, s, r.options.Seed+uint64(i)); err != nil {
 			return fmt.Errorf("kill the projector of %s: %w", s, err)
 		}
 		if err := r.park(ctx, s); err != nil {

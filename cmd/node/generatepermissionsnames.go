@@ -1,0 +1,168 @@
+package node
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/kv"
+)
+
+// grounds are the names that permissions are about: those of the streams of a
+// namespace, of the models of its views, and of those who are answered.
+type grounds struct {
+	namespace string
+	order     string   // the stream with all events
+	logs      []string // all streams with events, the order first
+	snapshots string
+	registry  string
+	directory string
+	views     []string // of all models that there may be
+	keys      []string // of all epochs that there may be
+	objects   []string
+	inboxes   []string // of all who ask, and of those who answer
+	plain     bool
+}
+
+// grounds lists what there may be in the namespace. A subject has no wildcard for
+// a part of a token, so models and epochs are listed one by one: whoever may make
+// streams of any name could make one that copies another.
+func (f *permissionFlags) grounds(s *Session, users []permittedUser) grounds {
+	ns := s.Namespace()
+	g := grounds{
+		namespace: ns, order: "ANNALS_" + ns + "_events", snapshots: bucketStream("ANNALS_" + ns + "_snapshots"),
+		registry: bucketStream(kv.RegistryBucket(ns)), directory: bucketStream("ANNALS_" + ns + "_cluster"), plain: f.plain,
+	}
+	g.logs = []string{g.order}
+	if f.logStreams > 1 {
+		for i := range f.logStreams {
+			g.logs = append(g.logs, g.order+"_"+strconv.Itoa(i))
+		}
+	}
+	for _, p := range s.app.Projections {
+		d := p.Describe()
+		for build := range f.builds + 1 {
+			model := projector.Model{View: d.Name, Version: d.Version, Build: build}
+			g.views = append(g.views, bucketStream("ANNALS_"+ns+"_view_"+model.String()))
+		}
+	}
+	for epoch := range f.epochs {
+		g.keys = append(g.keys, "ANNALS_"+ns+"_keys_"+strconv.Itoa(epoch+1))
+	}
+	for _, b := range f.buckets {
+		g.objects = append(g.objects, "OBJ_"+b)
+	}
+	for _, u := range users {
+		if u.Role != roleProvisioner { // it asks the servers only
+			g.inboxes = append(g.inboxes, u.Inbox+".>")
+		}
+	}
+	return g
+}
+
+func bucketStream(bucket string) string { return "KV_" + bucket }
+
+// in makes subjects of the namespace.
+func (g *grounds) in(rest ...string) []string {
+	subjects := make([]string, len(rest))
+	for i, r := range rest {
+		subjects[i] = g.namespace + "." + r
+	}
+	return subjects
+}
+
+// asks makes the subjects of requests to the servers, of each verb for each
+// stream.
+func asks(streams []string, verbs ...string) []string {
+	var subjects []string
+	for _, s := range streams {
+		for _, v := range verbs {
+			subjects = append(subjects, "$JS.API."+v+"."+s)
+		}
+	}
+	return subjects
+}
+
+// What is asked of no stream in particular.
+const (
+	accountInfo = "$JS.API.INFO"
+	allStreams  = "$JS.API.STREAM.LIST"
+)
+
+// What is asked of a stream.
+var (
+	// reading: its settings, a message from its leader, messages from any replica.
+	reading = []string{"STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET"}
+	// making: the stream itself.
+	making = []string{"STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE"}
+)
+
+// consumers are the requests of consumers: made, asked for more, removed.
+func consumers(streams ...string) []string {
+	var subjects []string
+	for _, s := range streams {
+		subjects = append(subjects,
+			"$JS.API.CONSUMER.CREATE."+s+".>", "$JS.API.CONSUMER.DELETE."+s+".*", "$JS.API.CONSUMER.MSG.NEXT."+s+".*", "$JS.ACK."+s+".>")
+	}
+	return subjects
+}
+
+// values are the subjects of all that buckets keep.
+func values(streams ...string) []string {
+	var subjects []string
+	for _, s := range streams {
+		subjects = append(subjects, keysOf(s, ">")...)
+	}
+	return subjects
+}
+
+// keysOf are the subjects of some keys of a bucket.
+func keysOf(stream string, keys ...string) []string {
+	var subjects []string
+	for _, k := range keys {
+		subjects = append(subjects, "$KV."+strings.TrimPrefix(stream, "KV_")+"."+k)
+	}
+	return subjects
+}
+
+// chunks are the subjects of what an object store keeps.
+func chunks(streams ...string) []string {
+	var subjects []string
+	for _, s := range streams {
+		subjects = append(subjects, "$O."+strings.TrimPrefix(s, "OBJ_")+".>")
+	}
+	return subjects
+}
+
+// also is a list with more in it; the list itself stays as it is.
+func also(list []string, more ...string) []string { return slices.Concat(list, more) }
+
+// readObjects is what the client of an object store asks: the last message of a
+// subject is part of what it asks for.
+func (g *grounds) readObjects() []string {
+	subjects := slices.Concat(asks(g.objects, reading...), consumers(g.objects...), flowOf(g.objects...))
+	for _, s := range g.objects {
+		subjects = append(subjects, "$JS.API.DIRECT.GET."+s+".>")
+	}
+	return subjects
+}
+
+// discovery are the subjects of nats micro.
+func discovery() []string {
+	var subjects []string
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		subjects = append(subjects, "$SRV."+verb, "$SRV."+verb+".>")
+	}
+	return subjects
+}
+
+// flowOf are the answers to what a server says to keep a reader from being
+// overrun.
+func flowOf(streams ...string) []string {
+	var subjects []string
+	for _, s := range streams {
+		subjects = append(subjects, "$JS.FC."+s+".>")
+	}
+	return subjects
+}

@@ -1,0 +1,180 @@
+package node
+
+import "slices"
+
+// The roles that users have.
+const (
+	roleClient      = "client"
+	roleNode        = "node"
+	roleProjector   = "projector"
+	roleOperator    = "operator"
+	roleAuditor     = "auditor"
+	roleProvisioner = "provisioner"
+)
+
+var permissionRoles = []string{roleClient, roleNode, roleProjector, roleOperator, roleAuditor, roleProvisioner}
+
+// rule is what belongs together of what a user may do, and why.
+type rule struct {
+	Why       string   `json:"why"`
+	Publish   []string `json:"publish,omitempty"`
+	Subscribe []string `json:"subscribe,omitempty"`
+}
+
+// mayRespond reports whether a role may answer where a message says. Those who
+// watch a view confirm so what they took, for they know no node's inboxes. Nodes may
+// not: a client says where it wants its answer, and could choose any subject.
+func mayRespond(role string) bool {
+	return role == roleClient || role == roleOperator
+}
+
+// rules are what a user may do: what its role needs, and its own inboxes.
+func (g *grounds) rules(u *permittedUser) []rule {
+	var all []rule
+	switch u.Role {
+	case roleClient:
+		all = g.client(u.Name)
+	case roleNode:
+		all = g.node()
+	case roleProjector:
+		all = g.projector()
+	case roleOperator:
+		all = g.operator()
+	case roleAuditor:
+		all = g.auditor()
+	case roleProvisioner:
+		all = g.provisioner()
+	}
+	return append(all, rule{Why: "answers to itself, and to nobody else", Subscribe: []string{u.Inbox + ".>"}})
+}
+
+func (g *grounds) client(name string) []rule {
+	all := []rule{
+		{Why: "commands and questions, under its own name", Publish: g.in("as." + name + ".>")},
+		{Why: "what the nodes serve, and the wait for a position", Publish: g.in("ctl.info", "ctl.wait")},
+	}
+	if g.plain {
+		all = append(all, rule{
+			Why:     "commands and questions without a name (--plain)",
+			Publish: g.in("cmd.>", "prt.*.cmd.>", "prt.*.get.>", "qry.>", "watch.>"),
+		})
+	}
+	return all
+}
+
+// member is what each process of the cluster does, whatever its roles.
+func (g *grounds) member() []rule {
+	return []rule{
+		{Why: "whether there is JetStream", Publish: []string{accountInfo}},
+		{Why: "read the log", Publish: asks(g.logs, reading...)},
+		{Why: "read snapshots, for states of the past", Publish: asks([]string{g.snapshots}, reading...)},
+		{
+			Why:       "the registry of the views' models",
+			Publish:   append(asks([]string{g.registry}, reading...), values(g.registry)...),
+			Subscribe: values(g.registry),
+		},
+		{
+			Why:       "the directory of the cluster: leases, hints, and whether others live",
+			Publish:   append(append(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), values(g.directory)...), g.in("ctl.cluster.changed", "ctl.node.*.ping")...),
+			Subscribe: g.in("ctl.cluster.changed", "ctl.node.*.ping"),
+		},
+		{Why: "show itself to nats micro", Subscribe: discovery()},
+		{Why: "answer those who ask", Publish: g.inboxes},
+	}
+}
+
+func (g *grounds) node() []rule {
+	all := append(g.member(),
+		rule{Why: "append to the log", Publish: g.in("evt.>")},
+		rule{Why: "keep snapshots, and remove parts of old ones", Publish: append(values(g.snapshots), asks([]string{g.snapshots}, "STREAM.PURGE")...)},
+		rule{
+			Why:       "take requests, pass them on to their owners, and its own of HTTP",
+			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
+			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
+		},
+		rule{Why: "make, use and erase keys of personal data", Publish: append(append(asks(g.keys, also(reading, "STREAM.MSG.DELETE")...), consumers(g.keys...)...), g.in("key.>")...)},
+	)
+	if len(g.logs) > 1 {
+		all = append(all, rule{Why: "read the order of several log streams", Publish: consumers(g.order)})
+	}
+	return g.withArchive(all)
+}
+
+func (g *grounds) projector() []rule {
+	all := append(g.member(),
+		rule{Why: "follow the log", Publish: consumers(g.order)},
+		rule{
+			Why:     "keep the views in KV, make and drop their builds",
+			Publish: append(asks(g.views, also(reading, "STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE")...), values(g.views...)...),
+		},
+		rule{
+			Why:       "take what nodes pass on, and pass it on to who runs the view",
+			Publish:   g.in("node.*.ctl.>", "node.*.qry.>", "node.*.watch.>"),
+			Subscribe: g.in("node.>"),
+		},
+		rule{Why: "use keys of personal data, and make none", Publish: append(asks(g.keys, reading...), consumers(g.keys...)...)},
+	)
+	return g.withArchive(all)
+}
+
+// withArchive lets a role read what was moved out of the log.
+func (g *grounds) withArchive(all []rule) []rule {
+	if len(g.objects) == 0 {
+		return all
+	}
+	return append(all, rule{Why: "read the archive", Publish: g.readObjects()})
+}
+
+func (g *grounds) operator() []rule {
+	all := []rule{
+		{
+			Why: "the operator commands",
+			Publish: g.in("ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.*", "ctl.dlq.*", "ctl.subject.*", "ctl.keys.*", "ctl.audit.*",
+				"qry.>", "watch.>"),
+		},
+		{Why: "find services with nats micro", Publish: discovery()},
+		{
+			Why: "wishes about the cluster: cordon, pin",
+			Publish: slices.Concat(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), keysOf(g.directory, "cordon.>", "pin.>"),
+				g.in("ctl.cluster.changed")),
+		},
+		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, reading...), consumers(g.order)...), allStreams)},
+		{
+			Why: "copy snapshots and models into a backup",
+			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, reading...), consumers(g.snapshots, g.registry),
+				flowOf(g.snapshots, g.registry)),
+		},
+		{Why: "archive: note it in the log's settings, and take out what the archive has", Publish: append(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE")...)},
+	}
+	if len(g.objects) > 0 {
+		all = append(all, rule{
+			Why:     "keep archives and backups in object stores",
+			Publish: slices.Concat(g.readObjects(), asks(g.objects, "STREAM.PURGE"), chunks(g.objects...)),
+		})
+	}
+	return all
+}
+
+func (g *grounds) auditor() []rule {
+	return []rule{
+		{Why: "read the log, and no consumer: whoever makes one can have it send anywhere", Publish: asks(g.logs, reading...)},
+		{
+			Why:     "states, histories and the audit log, and how the views are",
+			Publish: g.in("ctl.info", "ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes", "ctl.projection.ls", "ctl.audit.*"),
+		},
+	}
+}
+
+func (g *grounds) provisioner() []rule {
+	streams := slices.Concat(g.logs, []string{g.snapshots, g.registry, g.directory}, g.views, g.keys, g.objects)
+	return []rule{
+		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, making...), accountInfo, allStreams)},
+		{Why: "spread the leaders of new streams", Publish: asks(g.logs, "STREAM.LEADER.STEPDOWN")},
+		{
+			Why: "fill it: restore, import, migrate",
+			Publish: slices.Concat(asks(append(slices.Clone(g.logs), g.snapshots, g.registry), "STREAM.MSG.GET", "DIRECT.GET"), consumers(g.order),
+				g.in("evt.>", "ctl.info"), values(g.snapshots, g.registry), asks([]string{g.snapshots}, "STREAM.PURGE")),
+		},
+		{Why: "forget the directory of nodes that the history did not come from, and epochs of keys that were replaced", Publish: asks(append([]string{g.directory}, g.keys...), "STREAM.DELETE")},
+	}
+}

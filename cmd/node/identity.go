@@ -1,0 +1,157 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
+)
+
+// identity says to the server who comes: the options for what flags and
+// environment name. What a NATS context has besides is used by itself.
+func (s *Session) identity() (opts []nats.Option, err error) {
+	f := &s.flags
+	if f.creds != "" {
+		if err := s.checkSecret("creds", f.creds); err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.UserCredentials(f.creds))
+	}
+	if f.nkey != "" {
+		if err := s.checkSecret("nkey", f.nkey); err != nil {
+			return nil, err
+		}
+		nkey, err := nats.NkeyOptionFromSeed(f.nkey)
+		if err != nil {
+			return nil, &Failure{Code: codeUsage, Exit: exitUsage, What: "read the nkey seed file " + f.nkey, Why: err.Error(), Err: err}
+		}
+		opts = append(opts, nkey)
+	}
+	if user := s.streams.Env("NATS_USER"); user != "" {
+		opts = append(opts, nats.UserInfo(user, s.streams.Env("NATS_PASSWORD")))
+	}
+	if token := s.streams.Env("NATS_TOKEN"); token != "" {
+		opts = append(opts, nats.Token(token))
+	}
+	return opts, nil
+}
+
+// checkSecret refuses a file that cannot be read before the server is asked, and
+// tells of one that others can read.
+func (s *Session) checkSecret(flag, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		f := Usage("--%s %s cannot be read", flag, path)
+		f.Why, f.Err = err.Error(), err
+		return f
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		s.logger.Warn("others on this machine can read the secret", "file", path, "fix", "chmod 600 "+path)
+	}
+	return nil
+}
+
+// encryption has the connection trust whom --tlsca names, and shows the
+// certificate of --tlscert.
+func (s *Session) encryption() (opts []nats.Option, err error) {
+	f := &s.flags
+	if (f.tlsCert == "") != (f.tlsKey == "") {
+		return nil, Usage("--tlscert and --tlskey belong together")
+	}
+	if f.tlsCert != "" {
+		if _, err := tls.LoadX509KeyPair(f.tlsCert, f.tlsKey); err != nil {
+			return nil, unusableTLS(fmt.Sprintf("--tlscert %s --tlskey %s", f.tlsCert, f.tlsKey), err)
+		}
+		opts = append(opts, nats.ClientCert(f.tlsCert, f.tlsKey))
+	}
+	if f.tlsCA != "" {
+		pem, err := os.ReadFile(f.tlsCA)
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			err = errors.New("it has no certificate in PEM")
+		}
+		if err != nil {
+			return nil, unusableTLS("--tlsca "+f.tlsCA, err)
+		}
+		opts = append(opts, nats.RootCAs(f.tlsCA))
+	}
+	return opts, nil
+}
+
+func unusableTLS(flags string, err error) *Failure {
+	return &Failure{
+		Code: codeTLS, Exit: exitUsage, What: flags + " cannot be used", Why: err.Error(),
+		Fix: "want PEM files, and the key that belongs to the certificate", Err: err,
+	}
+}
+
+// checkInboxPrefix refuses what would not be a subject of its own.
+func checkInboxPrefix(prefix string) error {
+	for token := range strings.SplitSeq(prefix, ".") {
+		if token == "" || strings.ContainsAny(token, "*> \t\r\n") || strings.HasPrefix(token, "$") {
+			return Usage("--inbox-prefix %q: want a subject without wildcards, such as _INBOX_ann", prefix)
+		}
+	}
+	return nil
+}
+
+// isStranger reports whether the server did not admit who came.
+func isStranger(err error) bool {
+	for _, refused := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, refused) {
+			return true
+		}
+	}
+	return false
+}
+
+// isUncertified reports whether server and client did not trust each other's
+// certificates. What the server says of the client's is an alert, of which only
+// the text is known; and it may have hung up before the alert was read.
+func isUncertified(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &invalid) {
+		return true
+	}
+	return strings.Contains(err.Error(), "remote error: tls:") || errors.Is(err, nats.ErrTLS)
+}
+
+// noteRefusal keeps what the server refused: it says so beside the answer that
+// then never comes.
+func (s *Session) noteRefusal(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		s.refused.CompareAndSwap(nil, &err)
+	}
+	s.logger.Debug("nats connection", "err", err)
+}
+
+// notPermitted is the failure for an error that came of a refusal: nobody
+// answered what was never sent, or could not be heard. Nil: it did not.
+func (s *Session) notPermitted(err error) *Failure {
+	refused := s.refused.Load()
+	silent := false
+	for _, kind := range []error{store.ErrUnavailable, context.DeadlineExceeded, nats.ErrTimeout} {
+		silent = silent || errors.Is(err, kind)
+	}
+	if refused == nil || !silent {
+		return nil
+	}
+	code := codeNoPermit
+	if errors.Is(err, store.ErrUnknown) { // something was sent
+		code = gateway.CodeUnknownOutcome
+	}
+	return &Failure{
+		Code: code, Exit: exitUnavailable, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
+		Fix: "come as a user who may; and where inboxes are one user's own, name yours: --inbox-prefix _INBOX_NAME", Err: err,
+	}
+}

@@ -1,0 +1,117 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/store/jetstream"
+)
+
+func newProvision(s *Session) *cobra.Command {
+	f := nodeFlags{name: "provision", roles: roleNames(cluster.AllRoles()), weight: 1, http: defaultHTTP}
+	var buckets []string
+	cmd := &cobra.Command{
+		Use:   "provision",
+		Short: "Make a namespace on NATS servers, for nodes that may not",
+		Long: `The streams and buckets that a node makes at its first start: the log, snapshots,
+the views of this build and their registry, the directory of the cluster. What is
+there stays as it is, and is checked. A node whose NATS user may not make
+streams starts on it: see generate permissions, role provisioner.`,
+		Example: `{{name}} provision -s nats://n1:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
+{{name}} provision --durability single --bucket ARCHIVE
+{{name}} provision --nkey provisioner.nk --inbox-prefix _INBOX_provisioner --json`,
+		Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := f.config(cmd, s)
+			if err != nil {
+				return err
+			}
+			for _, b := range buckets {
+				if !userName.MatchString(b) {
+					return Usage("--bucket %q: want letters, digits, - and _", b)
+				}
+			}
+			return s.provision(cmd.Context(), config, buckets)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.partitions, "partitions", 0, "`NUMBER` of partitions (default: 128 for a new namespace)")
+	flags.IntVar(&f.logStreams, "log-streams", 0, "`NUMBER` of streams that events are appended to (default: 1 for a new namespace)")
+	flags.IntVar(&f.replicas, "replicas", 0, "`COPIES` of the data (default 3; 1 with --durability single or none)")
+	flags.StringVar(&f.durability, "durability", string(replicatedSync), "the `PROMISE` to keep, see node --help: "+strings.Join(promiseNames(), ", "))
+	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas")
+	addViewsFlag(cmd, &f.views)
+	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
+	flags.StringSliceVar(&buckets, "bucket", nil, "make these object stores too, for archives and backups: the `BUCKET` of nats:BUCKET")
+	return cmd
+}
+
+// provisioned is what provision tells programs.
+type provisioned struct {
+	Namespace  string   `json:"namespace"`
+	Partitions int      `json:"partitions"`
+	LogStreams int      `json:"log_streams"`
+	Replicas   int      `json:"replicas"`
+	Views      []string `json:"views"` // models with a bucket
+}
+
+// provision does what a node does before it serves, and ends.
+func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []string) error {
+	p := newProduction(s, config)
+	m := p.member
+	m.alone = true // whatever the node joins comes after the log
+	if err := m.openConnection(ctx); err != nil {
+		return err
+	}
+	s.conns = append(s.conns, m.conn)
+	if err := m.openLog(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = m.closeLog() }() // nothing was appended
+	done := provisioned{
+		Namespace: s.Namespace(), Partitions: m.events.Partitions(), LogStreams: max(m.log.LogStreams, 1), Replicas: p.copies, Views: []string{},
+	}
+	if err := m.provisionViews(ctx, &done); err != nil {
+		return err
+	}
+	for _, b := range buckets {
+		if _, err := jetstream.OpenVault(ctx, m.conn, b, max(m.log.Replicas, 1)); err != nil {
+			return err
+		}
+	}
+	if err := cluster.Provision(ctx, m.conn, s.Namespace(), max(m.log.Replicas, 1), m.log.InMemory); err != nil {
+		return err
+	}
+	if s.JSON() {
+		return s.Print(done)
+	}
+	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %d partitions, %s; a node may start on it\n", done.Namespace, done.Partitions, plural(max(done.Replicas, 1), "copy of the data"))
+	return err
+}
+
+// provisionViews makes the registry, and the buckets of the models that this build
+// begins with, if that is where views are kept.
+func (m *member) provisionViews(ctx context.Context, done *provisioned) error {
+	if _, _, err := kv.NewRegistry(m.kv()).Load(ctx, m.session.app.Name); err != nil { // which makes the bucket
+		return err
+	}
+	if m.store.kind != viewsKV {
+		return nil
+	}
+	views := kv.New(m.kv())
+	for _, p := range m.session.app.Projections {
+		d := p.Describe()
+		model := projector.Model{View: d.Name, Version: d.Version}
+		if _, err := views.Open(ctx, projector.Layout{Model: model}); err != nil {
+			return err
+		}
+		done.Views = append(done.Views, model.String())
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+//go:build linux
+
+package main
+
+// matrix is who may do what, written by hand: the generator has no part in it. The
+// subjects of one way are all different. The clients come under --plain, and
+// strict is what changes without.
+var matrix = []row{
+	// Commands and questions.
+	{publishes, "loans.cmd.application.1.submit", "ann bob n1"},
+	{publishes, "loans.prt.3.cmd.application.1.submit", "ann bob n1"},
+	{publishes, "loans.prt.3.get.application.1", "ann bob n1"},
+	{publishes, "loans.qry.outcomes.open", "ann bob n1 olga"},
+	{publishes, "loans.watch.outcomes", "ann bob n1 olga"},
+	{publishes, "loans.as.ann.cmd.application.1.submit", "ann"},
+	{publishes, "loans.as.bob.cmd.application.1.submit", "bob"},
+	{publishes, "loans.as.olga.cmd.application.1.submit", ""},
+	{publishes, "other.cmd.application.1.submit", ""},
+	{publishes, "loans.ctl.info", "ann bob n1 olga audra pat"},
+	{publishes, "loans.ctl.wait", "ann bob n1 olga"},
+	{subscribes, "loans.cmd.>", "n1"},
+	{subscribes, "loans.as.>", "n1"},
+	{subscribes, "loans.qry.>", "n1"},
+	{subscribes, "loans.watch.>", "n1"},
+	{subscribes, "loans.prt.3.>", "n1"},
+	{subscribes, "loans.>", ""},
+	{subscribes, ">", ""},
+
+	// What operators and auditors ask, and what nodes pass on.
+	{publishes, "loans.ctl.aggregate.history", "n1 olga audra"},
+	{publishes, "loans.ctl.aggregate.get", "n1 olga audra"},
+	{publishes, "loans.ctl.projection.ls", "n1 olga audra"},
+	{publishes, "loans.ctl.projection.rebuild", "olga"},
+	{publishes, "loans.ctl.projection.promote", "olga"},
+	{publishes, "loans.ctl.dlq.skip", "olga"},
+	{publishes, "loans.ctl.subject.forget", "olga"},
+	{publishes, "loans.ctl.keys.rotate", "olga"},
+	{publishes, "loans.ctl.audit.ls", "olga audra"},
+	{subscribes, "loans.ctl.info", "n1"},
+	{publishes, "loans.node.n1.prt.3.cmd.application.1.submit", "n1"},
+	{publishes, "loans.node.p1.ctl.projection.ls", "n1 p1"},
+	{subscribes, "loans.node.n1.>", "n1 p1"},
+	{publishes, "loans.ctl.cluster.changed", "n1 p1 olga"},
+	{publishes, "loans.ctl.node.abc.ping", "n1 p1"},
+	{subscribes, "loans.ctl.node.abc.ping", "n1 p1"},
+	{subscribes, "$SRV.PING", "n1 p1"},
+	{publishes, "$SRV.INFO.annals-control", "olga"},
+
+	// The log.
+	{publishes, "loans.evt.3.application.1", "n1 pat"},
+	{subscribes, "loans.evt.>", ""},
+	{publishes, "$JS.API.STREAM.INFO.ANNALS_loans_events", "n1 p1 olga audra pat"},
+	{publishes, "$JS.API.STREAM.MSG.GET.ANNALS_loans_events", "n1 p1 olga audra pat"},
+	{publishes, "$JS.API.DIRECT.GET.ANNALS_loans_events", "n1 p1 olga audra pat"},
+	{publishes, "$JS.API.CONSUMER.CREATE.ANNALS_loans_events.x", "p1 olga pat"},
+	{publishes, "$JS.API.CONSUMER.CREATE.ANNALS_loans_events.x.loans.evt.3.application.1", "p1 olga pat"},
+	{publishes, "$JS.API.CONSUMER.DURABLE.CREATE.ANNALS_loans_events.x", ""},
+	{publishes, "$JS.API.CONSUMER.DELETE.ANNALS_loans_events.x", "p1 olga pat"},
+	{publishes, "$JS.API.CONSUMER.MSG.NEXT.ANNALS_loans_events.x", "p1 olga pat"},
+	{publishes, "$JS.ACK.ANNALS_loans_events.x.1.2.3.4.5", "p1 olga pat"},
+	{publishes, "$JS.API.STREAM.CREATE.ANNALS_loans_events", "pat"},
+	{publishes, "$JS.API.STREAM.UPDATE.ANNALS_loans_events", "olga pat"},
+	{publishes, "$JS.API.STREAM.DELETE.ANNALS_loans_events", ""},
+	{publishes, "$JS.API.STREAM.PURGE.ANNALS_loans_events", "olga"},
+	{publishes, "$JS.API.STREAM.MSG.DELETE.ANNALS_loans_events", ""},
+	{publishes, "$JS.API.STREAM.SNAPSHOT.ANNALS_loans_events", ""},
+	{publishes, "$JS.API.STREAM.RESTORE.ANNALS_loans_events", ""},
+	{publishes, "$JS.API.STREAM.LEADER.STEPDOWN.ANNALS_loans_events", "pat"},
+	{publishes, "$JS.API.STREAM.CREATE.OTHER", ""},
+	{publishes, "$JS.API.STREAM.DELETE.OTHER", ""},
+	{publishes, "$JS.API.STREAM.INFO.ANNALS_other_events", ""},
+	{publishes, "$JS.API.STREAM.LIST", "olga pat"},
+	{publishes, "$JS.API.INFO", "n1 p1 pat"},
+
+	// Snapshots, registry, directory, views.
+	{publishes, "$KV.ANNALS_loans_snapshots.application.1", "n1 pat"},
+	{publishes, "$JS.API.STREAM.MSG.GET.KV_ANNALS_loans_snapshots", "n1 p1 olga pat"},
+	{publishes, "$JS.API.STREAM.PURGE.KV_ANNALS_loans_snapshots", "n1 pat"},
+	{publishes, "$JS.API.STREAM.DELETE.KV_ANNALS_loans_snapshots", ""},
+	{publishes, "$KV.ANNALS_loans_projections.outcomes", "n1 p1 pat"},
+	{subscribes, "$KV.ANNALS_loans_projections.>", "n1 p1"},
+	{publishes, "$KV.ANNALS_loans_cluster.node.n9", "n1 p1"},
+	{publishes, "$KV.ANNALS_loans_cluster.cordon.n9", "n1 p1 olga"},
+	{publishes, "$KV.ANNALS_loans_cluster.partition.9", "n1 p1"},
+	{publishes, "$JS.API.STREAM.DELETE.KV_ANNALS_loans_cluster", "pat"},
+	{publishes, "$KV.ANNALS_loans_view_outcomes_v1.d.open", "p1"},
+	{subscribes, "$KV.ANNALS_loans_view_outcomes_v1.>", ""},
+	{publishes, "$JS.API.STREAM.MSG.GET.KV_ANNALS_loans_view_outcomes_v1", "p1"},
+	{publishes, "$JS.API.STREAM.CREATE.KV_ANNALS_loans_view_outcomes_v1_b3", "p1 pat"},
+	{publishes, "$JS.API.STREAM.DELETE.KV_ANNALS_loans_view_outcomes_v1_b3", "p1"},
+	{publishes, "$JS.API.STREAM.CREATE.KV_ANNALS_loans_view_outcomes_v1_b4", ""},
+	{publishes, "$JS.API.STREAM.CREATE.KV_ANNALS_loans_view_strange_v1", ""},
+
+	// Keys of personal data.
+	{publishes, "loans.key.abc", "n1"},
+	{subscribes, "loans.key.>", ""},
+	{publishes, "$JS.API.STREAM.MSG.GET.ANNALS_loans_keys_1", "n1 p1"},
+	{publishes, "$JS.API.DIRECT.GET.ANNALS_loans_keys_1", "n1 p1"},
+	{publishes, "$JS.API.DIRECT.GET.ANNALS_loans_keys_1.loans.key.abc", ""},
+	{publishes, "$JS.API.STREAM.MSG.DELETE.ANNALS_loans_keys_1", "n1"},
+	{publishes, "$JS.API.STREAM.PURGE.ANNALS_loans_keys_1", ""},
+	{publishes, "$JS.API.CONSUMER.CREATE.ANNALS_loans_keys_1.x", "n1 p1"},
+	{publishes, "$JS.API.STREAM.SNAPSHOT.ANNALS_loans_keys_1", ""},
+	{publishes, "$JS.API.STREAM.CREATE.ANNALS_loans_keys_2", "pat"},
+
+	// Archives and backups.
+	{publishes, "$O.ARCHIVE.C.x", "olga"},
+	{publishes, "$JS.API.STREAM.MSG.GET.OBJ_ARCHIVE", "n1 p1 olga"},
+	{publishes, "$JS.API.STREAM.PURGE.OBJ_ARCHIVE", "olga"},
+	{publishes, "$JS.API.STREAM.DELETE.OBJ_ARCHIVE", ""},
+	{publishes, "$O.OTHER.C.x", ""},
+
+	// Inboxes: each user has its own, and only those who answer may write to them.
+	{subscribes, "_INBOX_ann.x", "ann"},
+	{subscribes, "_INBOX_bob.x", "bob"},
+	{subscribes, "_INBOX_n1.x", "n1"},
+	{subscribes, "_INBOX_p1.x", "p1"},
+	{subscribes, "_INBOX_olga.x", "olga"},
+	{subscribes, "_INBOX_audra.x", "audra"},
+	{subscribes, "_INBOX_pat.x", "pat"},
+	{subscribes, "_INBOX.>", ""},
+	{subscribes, "*.>", ""},
+	{publishes, "_INBOX_ann.x", "n1 p1"},
+	{publishes, "_INBOX_n1.x", "n1 p1"},
+	{publishes, "_INBOX_pat.x", ""},
+	{publishes, "_INBOX.x", ""},
+
+	// The servers themselves.
+	{publishes, "$SYS.REQ.SERVER.PING.VARZ", ""},
+	{subscribes, "$SYS.>", ""},
+	{publishes, "$JS.API.ACCOUNT.PURGE.LOANS", ""},
+	{publishes, "$JS.API.SERVER.REMOVE", ""},
+	{publishes, "$JS.API.META.LEADER.STEPDOWN", ""},
+}
+
+// strict is what clients may without --plain.
+var strict = []row{
+	{publishes, "loans.cmd.application.1.submit", ""},
+	{publishes, "loans.prt.3.cmd.application.1.submit", ""},
+	{publishes, "loans.prt.3.get.application.1", ""},
+	{publishes, "loans.qry.outcomes.open", ""},
+	{publishes, "loans.watch.outcomes", ""},
+	{publishes, "loans.ctl.info", "ann bob"},
+	{publishes, "loans.as.ann.cmd.application.1.submit", "ann"},
+	{publishes, "loans.as.ann.qry.outcomes.open", "ann"},
+	{publishes, "loans.as.bob.cmd.application.1.submit", "bob"},
+	{publishes, "loans.as.bob.qry.outcomes.open", "bob"},
+}

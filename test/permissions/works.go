@@ -1,0 +1,213 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+)
+
+// play has everybody do what they are for.
+func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error) {
+	do := func(what string, f func() error) bool {
+		err := f()
+		if err != nil {
+			r.Failed++
+			fmt.Fprintf(tell, "FAILED: %s: %v\n", what, err)
+			return false
+		}
+		r.Worked++
+		return true
+	}
+	command := func(c operation) {
+		do(c.user+": "+fmt.Sprint(c.args), func() error {
+			text, err := s.program.text(ctx, s.as(c.user, c.args...)...)
+			if err == nil && !strings.Contains(text, c.says) {
+				err = fmt.Errorf("it prints %q, want %q", text, c.says)
+			}
+			return err
+		})
+	}
+	command(operation{user: "pat", args: []string{"provision", "--durability", "single", "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}})
+	var nodes []*node
+	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
+		do("node of "+n.user, func() error {
+			one, err := s.program.start(filepath.Join(s.dir, n.user+".log"), s.as(n.user, "node", "--name", n.user, "--roles", n.roles,
+				"--durability", "single", "--archive", "nats:"+archiveBucket, "--http", "127.0.0.1:0", "--api", "--json")...)
+			if err == nil {
+				nodes = append(nodes, one)
+			}
+			return err
+		})
+	}
+	if len(nodes) == 2 {
+		r.clients(ctx, s, do)
+		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl")) {
+			command(c)
+		}
+		for _, path := range []string{"/v1/info", "/v1/aggregates/application/1", "/v1/aggregates/application/1/history", "/v1/views/outcomes/open", "/v1/projections"} {
+			do("HTTP of the node: "+path, func() error { return nodes[0].get(ctx, path) })
+		}
+		do("client after the archive", func() error { return r.commands(ctx, s, 2) })
+	}
+	for _, n := range nodes {
+		do("stop a node", n.stop)
+	}
+	r.hear(s, tell)
+	return r.restore(ctx, s, tell, do)
+}
+
+// hear counts what the server refused until now.
+func (r *report) hear(s *stage, tell io.Writer) {
+	for _, v := range s.ear.violations() {
+		r.Violations++
+		fmt.Fprintln(tell, "REFUSED:", v)
+	}
+}
+
+// operation is a command line of a user.
+type operation struct {
+	user string
+	args []string
+	says string // what it has to print
+}
+
+func operations(backups, export string) []operation {
+	by := func(user string, args ...string) operation { return operation{user: user, args: args} }
+	return []operation{
+		by("ann", "command", "send", "application", "9", "submit", `{"amount": 700}`, "--wait-for", "outcomes"),
+		by("ann", "view", "ls", "outcomes"),
+		by("ann", "view", "get", "applications", "9"),
+		by("olga", "aggregate", "history", "application", "1"),
+		by("olga", "event", "tail", "--lines", "5"),
+		by("olga", "event", "export", export),
+		by("olga", "projection", "ls"),
+		by("olga", "projection", "rebuild", "outcomes", "--online", "--switch"),
+		by("olga", "projection", "rollback", "outcomes", "--yes"),
+		by("olga", "projection", "retire", "outcomes", "--yes"),
+		by("olga", "projection", "pause", "workload"),
+		by("olga", "projection", "resume", "workload"),
+		by("olga", "projection", "verify", "outcomes"),
+		by("olga", "dlq", "ls"),
+		by("olga", "view", "ls", "outcomes"),
+		by("olga", "cluster", "nodes"),
+		by("olga", "cluster", "move", "3", "n1"),
+		by("olga", "cluster", "rebalance"),
+		by("olga", "schema", "check"),
+		by("olga", "backup", "create", backups),
+		by("olga", "backup", "verify", backups, "--live"),
+		by("olga", "backup", "create", "nats:"+backupBucket),
+		by("olga", "backup", "ls", "nats:"+backupBucket),
+		{user: "olga", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
+		by("olga", "archive", "verify", "--archive", "nats:"+archiveBucket),
+		by("audra", "aggregate", "get", "application", "1"),
+		by("audra", "aggregate", "history", "application", "1"),
+		by("audra", "aggregate", "diff", "application", "1", "1"),
+		by("audra", "projection", "ls"),
+	}
+}
+
+// clients sends commands, reads, and watches, with the library.
+func (r *report) clients(ctx context.Context, s *stage, do func(string, func() error) bool) {
+	do("client sends commands", func() error { return r.commands(ctx, s, 1) })
+	do("client reads and watches", func() error { return watches(ctx, s) })
+}
+
+func (s *stage) client(user string) (*gateway.Client, func(), error) {
+	nc, err := s.connect(user)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: namespace, Timeout: 30 * time.Second})
+	if err != nil {
+		nc.Close()
+	}
+	return c, nc.Close, err
+}
+
+// commands sends the first commands of applications, and in a second round one
+// more to each: those of the archive have to be read.
+func (r *report) commands(ctx context.Context, s *stage, round int) error {
+	c, done, err := s.client("ann")
+	if err != nil {
+		return err
+	}
+	defer done()
+	names := append([]string{"submit"}, slices.Repeat([]string{"schedule-work"}, work)...)
+	if round == 2 {
+		names = []string{"schedule-work", "cancel"}
+	}
+	for i := range applications {
+		for _, name := range names {
+			id, body := store.StreamID{Type: "application", ID: strconv.Itoa(i + 1)}, `{}`
+			if name == "schedule-work" {
+				body = `{"item":"call"}`
+			}
+			if _, err := c.Send(ctx, gateway.Request{Stream: id, Name: name, Body: []byte(body), Codec: store.JSON}); err != nil {
+				return fmt.Errorf("%s %s: %w", name, id, err)
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	applications = 8
+	work         = 20 // commands to each: enough for a snapshot, without which nothing is archived
+)
+
+// watches reads a state from its owner and watches a view, as long as it takes to
+// confirm what came.
+func watches(ctx context.Context, s *stage) error {
+	c, done, err := s.client("ann")
+	if err != nil {
+		return err
+	}
+	defer done()
+	if _, err := c.Read(ctx, store.StreamID{Type: "application", ID: "1"}, true); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	seen, beats := 0, 0
+	for d, err := range c.Watch(ctx, "applications", projector.Watch{Progress: true}) {
+		if err != nil {
+			return err
+		}
+		if d.Key != "" {
+			seen++
+		} else {
+			beats++
+		}
+		if seen >= applications && beats >= 3 { // the beats are confirmed
+			return nil
+		}
+	}
+	return errors.New("the watch ended early")
+}
+
+// restore fills a namespace from the backup, on a server that has nothing.
+func (r *report) restore(ctx context.Context, s *stage, tell io.Writer, do func(string, func() error) bool) error {
+	fresh, err := raiseIn(ctx, s.program, filepath.Join(s.dir, "restored"), true, nil)
+	if err != nil {
+		return err
+	}
+	defer fresh.server.Shutdown()
+	do("provisioner restores", func() error {
+		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"))...)
+		return err
+	})
+	r.hear(fresh, tell)
+	return nil
+}
