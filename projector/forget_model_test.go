@@ -28,8 +28,9 @@ type lethe struct {
 	log      *logged
 	ill      atomic.Bool // handlers fail at some events
 
+	acting sync.Mutex // held until what was marked is in the log
 	lives  sync.Mutex
-	marked map[string]int // the last mark of each person
+	marked map[string]int // the last mark of each person; guarded by acting
 	dead   map[string]int // those up to this one are to be gone
 }
 
@@ -50,15 +51,15 @@ func (d *lethe) views() []projector.Definition {
 	return []projector.Definition{a, b}
 }
 
-// mark makes a new mark of a person.
+// mark makes a new mark of a person, for who acts.
 func (d *lethe) mark(who string) string {
-	d.lives.Lock()
-	defer d.lives.Unlock()
 	d.marked[who]++
 	return mark(who, d.marked[who])
 }
 
 func (d *lethe) act() {
+	d.acting.Lock()
+	defer d.acting.Unlock()
 	who, club := people[d.dice.IntN(len(people))], fmt.Sprintf("club%d", d.dice.IntN(5))
 	switch d.dice.IntN(3) {
 	case 0:
@@ -73,9 +74,9 @@ func (d *lethe) act() {
 
 // forgets forgets a person; whatever was marked before is dead when it returns.
 func (d *lethe) forgets(who string) store.Position {
-	d.lives.Lock()
+	d.acting.Lock()
 	upTo := d.marked[who]
-	d.lives.Unlock()
+	d.acting.Unlock()
 	notice := d.forget(who)
 	d.lives.Lock()
 	d.dead[who] = max(d.dead[who], upTo)
