@@ -122,7 +122,11 @@ func (s Step) check() error {
 	case s.from.Kind() != reflect.Struct:
 		return fmt.Errorf("%s stands for %v, want a struct", here, s.from)
 	}
-	return checkUnknown(s.from)
+	if err := checkKeepers(s.from); err != nil {
+		return err
+	}
+	_, err := knownPlans.of(s.from)
+	return err
 }
 
 // walk follows the steps from a place to the table.

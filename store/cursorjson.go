@@ -17,6 +17,8 @@ func (c *jsonCursor) at() int {
 	return c.pos
 }
 
+func (c *jsonCursor) fork() cursor { return &jsonCursor{data: c.data, pos: c.pos} }
+
 func (c *jsonCursor) past() int { return c.pos }
 
 // space goes past what stands between values.
@@ -144,7 +146,11 @@ func (c *jsonCursor) scalar() (string, bool) {
 	case first == '"':
 		return string(plainText(c.text())), true
 	case first == '-' || '0' <= first && first <= '9':
-		return string(c.literal()), true
+		text := string(c.literal())
+		if isZeroNumber(text) {
+			text = ""
+		}
+		return text, true
 	}
 	c.skip()
 	return "", false

@@ -1,14 +1,13 @@
 package store
 
-import (
-	"slices"
-	"strconv"
-)
+import "slices"
 
 // packCursor is the cursor of msgpack.
 type packCursor struct{ wireReader }
 
-func (c *packCursor) at() int   { return c.pos }
+func (c *packCursor) at() int      { return c.pos }
+func (c *packCursor) fork() cursor { return &packCursor{c.wireReader} }
+
 func (c *packCursor) past() int { return c.pos }
 
 func (c *packCursor) kind() kind {
@@ -41,7 +40,7 @@ func (c *packCursor) entries(each func(item) error) (box, error) {
 		e := item{begin: c.pos, index: i}
 		if b.isMap {
 			e.index = -1
-			e.name, e.other = c.key()
+			c.key(&e)
 		}
 		if err := each(e); err != nil {
 			return b, err
@@ -51,17 +50,15 @@ func (c *packCursor) entries(each func(item) error) (box, error) {
 	return b, nil
 }
 
-// key reads the key of a map: text, or something else as a path has it.
-func (c *packCursor) key() (name []byte, other string) {
+// key reads the key of a map.
+func (c *packCursor) key(e *item) {
 	switch is, n := c.head(); is {
 	case wireText:
-		return c.content(n), ""
+		e.name = c.content(n)
 	case wireBytes:
-		return nil, keyOfBytes(c.content(n))
-	case wireNegative:
-		return nil, strconv.FormatInt(int64(n), 10)
+		e.bytes = c.content(n)
 	default:
-		return nil, strconv.FormatUint(n, 10)
+		e.number = valueText(is, n)
 	}
 }
 
@@ -70,10 +67,11 @@ func (c *packCursor) scalar() (string, bool) {
 	switch is {
 	case wireText:
 		return string(c.content(n)), true
-	case wireUnsigned:
-		return strconv.FormatUint(n, 10), true
-	case wireNegative:
-		return strconv.FormatInt(int64(n), 10), true
+	case wireUnsigned, wireNegative:
+		if n == 0 {
+			return "", true
+		}
+		return valueText(is, n), true
 	}
 	c.pass(is, n)
 	return "", false

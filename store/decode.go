@@ -78,6 +78,7 @@ func (t Types[T]) Upcast(dst []Event, c Codec, e Event) ([]Event, error) {
 		if err != nil {
 			return dst[:begin], err
 		}
+		encoded.keyed(e.Personal)
 		dst = append(dst, encoded.Event(e.Command))
 	}
 	return dst, nil

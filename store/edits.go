@@ -67,6 +67,13 @@ func (c *cuts) note(begin, end int, dropped bool) {
 	c.last = end
 }
 
+// recount writes how many elements a map has, where that is written.
+func (es *edits) recount(codec Codec, b box, count int) {
+	if codec != JSON && b.isMap && count != b.count {
+		es.add(edit{start: b.begin, end: b.body, with: appendMapHeader(nil, count)})
+	}
+}
+
 // nilOf is what stands for nothing.
 func nilOf(codec Codec) []byte {
 	if codec == JSON {

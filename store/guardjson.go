@@ -14,18 +14,20 @@ func guardJSON(data []byte) error {
 	if !utf8.Valid(data) {
 		return invalidJSON(data, 0, "it is not UTF-8")
 	}
-	w := jsonWalk{data: data}
+	w := jsonWalk{data: data, most: MaxNodes, deepest: MaxDepth}
 	return w.walk()
 }
 
 // jsonWalk counts and compares. It takes any bytes, JSON or not.
 type jsonWalk struct {
-	data  []byte
-	pos   int
-	nodes int
-	depth int
-	open  [MaxDepth]jsonContainer
-	keys  keyStack
+	data    []byte
+	most    int // values that there may be
+	deepest int // at most MaxDepth
+	pos     int
+	nodes   int
+	depth   int
+	open    [MaxDepth]jsonContainer
+	keys    keyStack
 }
 
 type jsonContainer struct {
@@ -62,14 +64,14 @@ func (w *jsonWalk) walk() error {
 }
 
 func (w *jsonWalk) count() error {
-	if w.nodes++; w.nodes > MaxNodes {
-		return &TooLargeError{What: "count of values in JSON", Limit: MaxNodes}
+	if w.nodes++; w.nodes > w.most {
+		return &TooLargeError{What: "count of values in JSON", Limit: w.most}
 	}
 	return nil
 }
 
 func (w *jsonWalk) begin(isObject bool) error {
-	if w.depth == MaxDepth {
+	if w.depth == w.deepest {
 		return invalidJSON(w.data, w.pos, tooDeep)
 	}
 	w.open[w.depth] = jsonContainer{firstKey: w.keys.len(), isObject: isObject, wantsKey: isObject}

@@ -40,9 +40,9 @@ func (c *jsonCodec) Marshal(v any) ([]byte, error) {
 		return nil, unfit(v, err)
 	}
 	data := bytes.TrimSuffix(buffer.Bytes(), []byte("\n"))
-	if held, keeper := c.keepers.held(v); held != (Unknown{}) {
+	if held, keeper := c.keepers.held(v); held != (kept{}) {
 		var err error
-		if data, err = keeper.addJSON(data, held); err != nil {
+		if data, err = keeper.add(c, data, held); err != nil {
 			return nil, unfit(v, err)
 		}
 	}
@@ -72,12 +72,9 @@ func (c *jsonCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 	if keeper == nil {
 		return nil
 	}
-	rest, _ := keeper.target(v)
-	kept, err := keeper.keepJSON(data)
-	if err != nil {
+	if err := keeper.fill(c, data, v); err != nil {
 		return unfit(v, err)
 	}
-	rest.Set(reflect.ValueOf(kept))
 	return nil
 }
 

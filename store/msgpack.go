@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"fmt"
-	"reflect"
 	"sync"
 
 	"github.com/vmihailenco/msgpack/v5"
@@ -54,9 +53,9 @@ func (c *msgpackCodec) Marshal(v any) ([]byte, error) {
 		return nil, unfit(v, err)
 	}
 	data := e.buffer.Bytes()
-	if held, keeper := c.keepers.held(v); held != (Unknown{}) {
+	if held, keeper := c.keepers.held(v); held != (kept{}) {
 		var err error
-		if data, err = keeper.addMsgPack(data, held); err != nil {
+		if data, err = keeper.add(c, data, held); err != nil {
 			return nil, unfit(v, err)
 		}
 	}
@@ -97,9 +96,7 @@ func (c *msgpackCodec) Unmarshal(data []byte, v any, strict bool) (err error) {
 	c.decoders.Put(d)
 	c.times.toUTC(v)
 	if shape != nil && shape.keeper != nil {
-		if rest, ok := shape.keeper.target(v); ok {
-			rest.Set(reflect.ValueOf(shape.keeper.keepMsgPack(data)))
-		}
+		return shape.keeper.fill(c, data, v)
 	}
 	return nil
 }

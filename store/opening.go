@@ -52,7 +52,7 @@ func (o *opening) value(e item) (dropped bool, err error) {
 	case kindList, kindMap:
 		b, c, err := o.inside(nil)
 		if err == nil && c.dropped > 0 {
-			o.recount(b, c.kept)
+			o.edits.recount(o.codec, b, c.kept)
 		}
 		return false, err
 	}
@@ -66,7 +66,7 @@ func (o *opening) one(e item) (dropped bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	v, err := o.judge(string(o.path), envelope)
+	v, err := o.judge(o.path.String(), envelope)
 	switch {
 	case err != nil || v.leave:
 		return false, err
@@ -74,7 +74,7 @@ func (o *opening) one(e item) (dropped bool, err error) {
 		o.edits.add(edit{start: begin, end: o.past(), with: v.value, personal: &v.personal})
 		return false, nil
 	}
-	o.shredded = append(o.shredded, string(o.path))
+	o.shredded = append(o.shredded, o.path.String())
 	if e.index < 0 {
 		return true, nil
 	}
@@ -115,12 +115,12 @@ func (o *opening) outermost() error {
 		return err
 	}
 	if o.mark[1] == 0 {
-		o.recount(b, c.kept+1)
+		o.edits.recount(o.codec, b, c.kept+1)
 		list, err := o.codec.Marshal(o.shredded)
 		o.edits.add(memberOf(o.codec, b, shreddedMember, list, c.kept > 0))
 		return err
 	}
-	o.recount(b, c.kept)
+	o.edits.recount(o.codec, b, c.kept)
 	list, err := o.codec.Marshal(o.withEarlier())
 	o.edits.add(edit{start: o.mark[0], end: o.mark[1], with: list})
 	return err
@@ -129,18 +129,7 @@ func (o *opening) outermost() error {
 // withEarlier returns the paths of what was forgotten before and now.
 func (o *opening) withEarlier() []string {
 	paths := shreddedPaths(trustedCursor(o.codec, o.data[o.mark[0]:o.mark[1]]))
+	paths = append(paths, o.shredded...)
 	slices.Sort(paths)
-	for _, path := range o.shredded {
-		if at, found := slices.BinarySearch(paths, path); !found {
-			paths = slices.Insert(paths, at, path)
-		}
-	}
-	return paths
-}
-
-// recount writes how many elements a map or a list has, where that is written.
-func (o *opening) recount(b box, count int) {
-	if o.codec != JSON && b.isMap && count != b.count {
-		o.edits.add(edit{start: b.begin, end: b.body, with: appendMapHeader(nil, count)})
-	}
+	return slices.Compact(paths)
 }

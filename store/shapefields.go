@@ -12,6 +12,7 @@ import (
 type field struct {
 	name   string
 	goType reflect.Type
+	tag    reflect.StructTag
 	shape  *shape
 	next   int // index of the field that usually follows
 }
@@ -47,7 +48,7 @@ func fieldsOf(t reflect.Type) structFields {
 }
 
 func (fs *structFields) add(f reflect.StructField, tag *tagparser.Tag) {
-	found := &field{name: tag.Name, goType: f.Type}
+	found := &field{name: tag.Name, goType: f.Type, tag: f.Tag}
 	if found.name == "" {
 		found.name = f.Name
 	}

@@ -22,6 +22,7 @@ type Types[T any] struct {
 type wireType[T any] struct {
 	name   string
 	goType reflect.Type // that is written; nil if the name is only read any more
+	plan   *plan        // of goType
 	// schemas are the versions that can be read, the first at index 0.
 	schemas []schema[T]
 }
@@ -44,9 +45,9 @@ const firstSchema = 1
 //		store.Upcast("opened", 1, func(o OpenedV1) Opened { … }))
 //
 // It panics on what only a programmer can get wrong: a bad name, a value that
-// is not a struct, one Go type under two names, and steps that do not lead from
-// the first version of each name to a type of the table; the text names the
-// chain and where it breaks.
+// is not a struct, one Go type under two names, tags of personal fields that name
+// no data subject, and steps that do not lead from the first version of each name to
+// a type of the table; the text names the chain and where it breaks.
 func NewTypes[T any](types map[string]T, steps ...Step) Types[T] {
 	t := Types[T]{byName: map[string]*wireType[T]{}, byType: map[reflect.Type]*wireType[T]{}}
 	for _, name := range slices.Sorted(maps.Keys(types)) {
@@ -73,7 +74,12 @@ func (t Types[T]) add(name string, goType reflect.Type) error {
 	}
 	w := &wireType[T]{name: name, goType: goType}
 	t.byName[name], t.byType[goType] = w, w
-	return checkUnknown(goType)
+	if err := checkKeepers(goType); err != nil {
+		return err
+	}
+	var err error
+	w.plan, err = knownPlans.of(goType)
+	return err
 }
 
 // Names returns the wire names that are written, sorted.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -236,15 +237,7 @@ func (k *Keyring) isErased(id store.KeyID) bool {
 
 // knows reports whether the key is the subject's, now or before.
 func (h *holding) knows(id store.KeyID) bool {
-	if h.holds(id) {
-		return true
-	}
-	for _, e := range h.erased {
-		if e == id {
-			return true
-		}
-	}
-	return false
+	return h.holds(id) || slices.Contains(h.erased, id)
 }
 
 // warm loads what is not held of subjects, side by side, and gives keys to those that
