@@ -152,10 +152,13 @@ func (k *Keys) Load(ctx context.Context, subject string) (r privacy.Record, err 
 func (k *Keys) load(ctx context.Context, e *keysEpoch, subject, token string) (privacy.Record, error) {
 	m, err := k.fetch(ctx, e, lastOn(e.records+token))
 	if errors.Is(err, errNone) {
-		return privacy.Record{Subject: subject}, k.confirmNone(ctx, e, e.records+token)
+		m, err = k.confirmNone(ctx, e, e.records+token)
 	}
 	if err != nil {
 		return privacy.Record{}, err
+	}
+	if m == nil {
+		return privacy.Record{Subject: subject}, nil
 	}
 	if err := e.durable.wait(ctx, m.sequence); err != nil {
 		return privacy.Record{}, err
@@ -164,16 +167,17 @@ func (k *Keys) load(ctx context.Context, e *keysEpoch, subject, token string) (p
 }
 
 // confirmNone makes sure that a record that the server does not deliver is not there:
-// it says the same of one that it cannot read.
-func (k *Keys) confirmNone(ctx context.Context, e *keysEpoch, subject string) error {
+// it says the same of one that it cannot read. One may have come meanwhile.
+func (k *Keys) confirmNone(ctx context.Context, e *keysEpoch, subject string) (*message, error) {
 	info, err := k.info(ctx, e, fmt.Appendf(nil, `{"subjects_filter":%q}`, subject))
-	if err != nil {
-		return err
+	if err != nil || info.State.Subjects[subject] == 0 {
+		return nil, err
 	}
-	if n := info.State.Subjects[subject]; n > 0 {
-		return fmt.Errorf("%w: the server counts %d records on %s and delivers none", store.ErrDamaged, n, subject)
+	m, err := k.fetch(ctx, e, lastOn(subject))
+	if errors.Is(err, errNone) {
+		err = fmt.Errorf("%w: the server counts records on %s and delivers none", store.ErrDamaged, subject)
 	}
-	return nil
+	return m, err
 }
 
 // decode reads the record in a message.

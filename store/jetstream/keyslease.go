@@ -65,7 +65,7 @@ func (l *lease) taken() error {
 
 // look returns the last word, and where it is; sequence 0 if there is none.
 func (l *lease) look(ctx context.Context) (word leaseWord, sequence uint64, err error) {
-	err = persistently(ctx, func(ctx context.Context) error {
+	err = steadily(ctx, func(ctx context.Context) error {
 		m, err := l.keys.fetch(ctx, l.epoch, lastOn(l.epoch.rotation))
 		if errors.Is(err, errNone) {
 			sequence = 0
@@ -86,7 +86,7 @@ func (l *lease) say(ctx context.Context, word leaseWord) error {
 	if err != nil {
 		return err
 	}
-	return persistently(ctx, func(ctx context.Context) error {
+	return steadily(ctx, func(ctx context.Context) error {
 		m := &nats.Msg{Subject: l.epoch.rotation, Data: data, Header: nats.Header{expectedLastSubject: {strconv.FormatUint(l.sequence, 10)}}}
 		answer, err := l.keys.cfg.Conn.RequestMsgWithContext(ctx, m)
 		if err != nil {
@@ -106,13 +106,19 @@ func (l *lease) say(ctx context.Context, word leaseWord) error {
 
 func (l *lease) recognise(ctx context.Context, want leaseWord) error {
 	has, sequence, err := l.look(ctx)
-	if err == nil && has != want {
-		err = l.taken()
+	switch {
+	case err != nil:
+		return err
+	case sequence <= l.sequence:
+		return fmt.Errorf("the leader does not know yet what another knew")
+	case has.By != l.by:
+		return l.taken()
 	}
-	if err == nil {
-		l.sequence = sequence
+	l.sequence = sequence
+	if has != want {
+		return fmt.Errorf("an earlier word arrived late")
 	}
-	return err
+	return nil
 }
 
 // hold renews the lease until release is called. The context that it returns ends when

@@ -35,8 +35,8 @@ type KeysRotated struct {
 // takes for all, so have [privacy.Rewrap] do it before. Every reader of [Keys.Follow]
 // begins anew.
 //
-// A rotation that was interrupted must be gone on with: the same call does so, six
-// seconds later at the earliest. The error matches [store.ErrConflict] if another
+// A rotation that was interrupted must be gone on with: the same call does so, and waits
+// six seconds first to see that nobody is at it. The error matches [store.ErrConflict] if another
 // rotation is under way, [store.ErrDamaged] if the old stream does not deliver all that
 // it counts, in which case it stays, and [store.ErrUnavailable] if the server could not
 // be asked.
@@ -114,10 +114,8 @@ func (r *rotation) run(ctx context.Context) (err error) {
 		err = context.Cause(held)
 	}
 	release()
-	if err != nil {
-		return err
-	}
-	return l.say(ctx, leaseWord{By: l.by, Done: true})
+	_ = l.say(ctx, leaseWord{By: l.by, Done: true}) // who comes next need not wait for the lease to grow old
+	return err
 }
 
 func (r *rotation) move(ctx context.Context) error {

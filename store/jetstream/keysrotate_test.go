@@ -100,7 +100,7 @@ func TestRotationLeavesNothing(t *testing.T) {
 	}
 }
 
-var errKeysCrash = errors.New("crash")
+var errKeysFault = errors.New("fault")
 
 // A rotation that dies before any of its steps, or within the copy, is gone on with, by
 // another node; meanwhile every record can be read.
@@ -115,20 +115,21 @@ func TestRotationCrashes(t *testing.T) {
 			for i := range subjects {
 				mustStoreKey(t, k, keyRecord(fmt.Sprint(i)))
 			}
+			ctx, crash := context.WithCancel(t.Context())
 			k.before = func(s string) error {
 				if s == step {
-					return errKeysCrash
+					crash()
 				}
-				return nil
+				return ctx.Err()
 			}
 			var wrapped atomic.Int64
 			dying := func(ctx context.Context, r privacy.Record) (privacy.Record, error) {
 				if wrapped.Add(1) > subjects/2 && step == "within the copy" {
-					return r, errKeysCrash
+					crash()
 				}
 				return wrapAnew(ctx, r)
 			}
-			if _, err := k.RotateKeys(t.Context(), dying, nil); !errors.Is(err, errKeysCrash) && !errors.Is(err, store.ErrUnavailable) || err == nil {
+			if _, err := k.RotateKeys(ctx, dying, nil); !errors.Is(err, store.ErrUnavailable) {
 				t.Fatalf("the rotation that dies: %v", err)
 			}
 			if step == "rehearse" { // what is changed then is moved as it is changed
@@ -290,11 +291,11 @@ func TestSealedKeys(t *testing.T) {
 	r := mustStoreKey(t, k, keyRecord("ann"))
 	k.before = func(step string) error {
 		if step == "copy" {
-			return errKeysCrash
+			return errKeysFault
 		}
 		return nil
 	}
-	if _, err := k.RotateKeys(t.Context(), nil, nil); !errors.Is(err, errKeysCrash) {
+	if _, err := k.RotateKeys(t.Context(), nil, nil); !errors.Is(err, errKeysFault) {
 		t.Fatal(err)
 	}
 	if has := mustLoadKey(t, k, "ann"); has.Key != r.Key {
