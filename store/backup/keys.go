@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	mathrand "math/rand/v2"
 	"path"
 	"strings"
 	"time"
@@ -24,9 +25,12 @@ const (
 	keysFolder   = "keys"
 	keysManifest = "keys.json"
 	keysFormat   = 1
-	// copyTries is how often a copy is begun again because the keys were moved meanwhile,
-	// or another copy came in between.
-	copyTries = 10
+	// copyTries is how often a copy is begun again because the keys could not be listed
+	// whole: they may be moved meanwhile.
+	copyTries = 3
+	// copyPause is the longest pause after another copy came in between. That one begins
+	// anew as often as it takes: it may have removed what the other's manifest names.
+	copyPause = 200 * time.Millisecond
 )
 
 // KeysManifest says what the copy of a namespace's keys holds. There is one copy in a
@@ -62,7 +66,7 @@ func CopyKeys(ctx context.Context, v segment.Vault, namespace string, keys priva
 	if err := store.ValidateName("namespace", namespace); err != nil {
 		return nil, err
 	}
-	for try := 1; ; try++ {
+	for failures := 0; ; {
 		c := &keysCopying{vault: v, keys: keys, erased: map[uuid.UUID]bool{}, manifest: &KeysManifest{
 			Format: keysFormat, Namespace: namespace, Realm: keys.Realm(), Backup: backup, Created: time.Now().UTC().Truncate(time.Millisecond),
 		}}
@@ -70,9 +74,26 @@ func CopyKeys(ctx context.Context, v segment.Vault, namespace string, keys priva
 		if err == nil {
 			return c.manifest, nil
 		}
-		if try == copyTries || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrConflict) {
+		again := errors.Is(err, store.ErrConflict)
+		if errors.Is(err, store.ErrUnavailable) {
+			failures++
+			again = failures < copyTries
+		}
+		if !again || pauseBelow(ctx, copyPause) != nil {
 			return nil, fmt.Errorf("copy the keys of %s: %w", namespace, err)
 		}
+	}
+}
+
+// pauseBelow waits for a random time below most, or returns ctx's error.
+func pauseBelow(ctx context.Context, most time.Duration) error {
+	timer := time.NewTimer(mathrand.N(most))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -136,13 +157,20 @@ func (c *keysCopying) before(ctx context.Context) (*KeysCopy, error) {
 	return before, err
 }
 
-// counts checks that this copy is the one that counts. Of two that are made at the same
-// time one finds that it is not, also after it may have removed the other's records, and
-// is made again.
+// counts checks that this copy is the one that counts, and whole. Of two that are made
+// at the same time each may find that the other came in between, or that it has removed
+// the other's records, and is made again.
 func (c *keysCopying) counts(ctx context.Context) error {
 	now, err := OpenKeys(ctx, c.vault, c.manifest.Namespace)
-	if err == nil && now.manifest.File != c.manifest.File {
-		err = fmt.Errorf("%w: another copy of the keys was made at the same time", store.ErrConflict)
+	if err != nil {
+		return err
+	}
+	f, err := c.vault.Open(ctx, c.manifest.path(c.manifest.File.Name))
+	if now.manifest.File != c.manifest.File || errors.Is(err, store.ErrNotFound) {
+		err = errors.Join(err, fmt.Errorf("%w: another copy of the keys was made at the same time", store.ErrConflict))
+	}
+	if f != nil {
+		err = errors.Join(err, f.Close())
 	}
 	return err
 }

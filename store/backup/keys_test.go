@@ -334,7 +334,7 @@ func TestCopyKeysAgain(t *testing.T) {
 	mustCopy(t, v, keys)
 	keys.fail = 2
 	mustCopy(t, v, keys) // it was moved twice
-	keys.fail = 10
+	keys.fail = 3
 	if _, err := backup.CopyKeys(t.Context(), v, namespace, keys, ""); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("%v", err)
 	}
