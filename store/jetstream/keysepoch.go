@@ -54,7 +54,7 @@ func (k *Keys) current(ctx context.Context) (*keysEpoch, error) {
 func (k *Keys) leave(e *keysEpoch) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.epoch == e {
+	if k.epoch != nil && k.epoch.number == e.number {
 		k.epoch = nil
 	}
 }
@@ -69,7 +69,7 @@ func (k *Keys) find(ctx context.Context) (*keysEpoch, uuid.UUID, error) {
 	if len(numbers) == 0 {
 		return nil, uuid.Nil, errNoKeys
 	}
-	for _, number := range numbers {
+	for i, number := range numbers {
 		e := newKeysEpoch(k.cfg.Namespace, number)
 		info, err := k.info(ctx, e, nil)
 		if gone(err) {
@@ -84,10 +84,32 @@ func (k *Keys) find(ctx context.Context) (*keysEpoch, uuid.UUID, error) {
 		}
 		if info.Config.Metadata[metaState] == stateReady {
 			e.replicas = info.Config.Replicas
-			return e, realm, nil
+			return e, realm, k.isFirst(ctx, e, info, numbers[i+1:])
 		}
 	}
 	return nil, uuid.Nil, fmt.Errorf("%w: no stream of keys is complete", store.ErrUnavailable)
+}
+
+// isFirst refuses an epoch that takes records although a later one is ready: somebody has
+// brought back a stream that a rotation had deleted, with keys that were erased since.
+func (k *Keys) isFirst(ctx context.Context, e *keysEpoch, info keysInfo, later []uint64) error {
+	if info.Config.Sealed {
+		return nil
+	}
+	for _, number := range later {
+		next, err := k.info(ctx, newKeysEpoch(k.cfg.Namespace, number), nil)
+		if gone(err) || err == nil && next.Config.Metadata[metaState] != stateReady {
+			continue
+		}
+		if err == nil {
+			info, err = k.info(ctx, e, nil) // it may have been rotated since
+		}
+		if err == nil && !info.Config.Sealed {
+			err = fmt.Errorf("%w: the keys of %s were moved to epoch %d, and stream %s came back: delete it", store.ErrDamaged, k.cfg.Namespace, number, e.stream.name)
+		}
+		return err
+	}
+	return nil
 }
 
 // epochs returns which epochs have a stream, in order.

@@ -371,3 +371,39 @@ func TestFollowEndsWithTheEpoch(t *testing.T) {
 		t.Fatal("it goes on")
 	}
 }
+
+// A stream that a rotation had deleted and that somebody has brought back, with keys that
+// were erased since, is refused by all.
+func TestOldKeysComeBack(t *testing.T) {
+	t.Parallel()
+	k := openKeys(t, &single, KeysConfig{})
+	r := mustStoreKey(t, k, keyRecord("ann"))
+	if _, err := k.RotateKeys(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	mustStoreKey(t, k, forgotten(mustLoadKey(t, k, "ann")))
+	if err := k.make(t.Context(), keysConfig(k.cfg, newKeysEpoch(k.cfg.Namespace, 1), k.realm, stateReady)); err != nil {
+		t.Fatal(err)
+	}
+	if has := mustLoadKey(t, k, "ann"); has.Key == r.Key || len(has.Erased) != 1 {
+		t.Errorf("who uses the next epoch has %+v", has)
+	}
+	if _, err := OpenKeys(t.Context(), KeysConfig{Conn: k.cfg.Conn, Namespace: k.cfg.Namespace}); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("open: %v", err)
+	}
+	if _, err := k.RotateKeys(t.Context(), nil, nil); !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("rotate: %v", err)
+	}
+	// What is left of a rotation that died is nobody's, and goes with the next one.
+	js := keysJetStream(t, k)
+	if err := js.DeleteStream(t.Context(), newKeysEpoch(k.cfg.Namespace, 1).stream.name); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.make(t.Context(), keysConfig(k.cfg, newKeysEpoch(k.cfg.Namespace, 1), k.realm, stateFilling)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keysAgain(t, &single, k).RotateKeys(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantMoved(t, k, 3)
+}
