@@ -303,7 +303,7 @@ func TestSealedKeys(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := k.Store(short, keyRecord("bob")); !errors.Is(err, store.ErrUnavailable) {
+	if _, err := k.Store(short, keyRecord("bob")); !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown) { // if it ends on the way
 		t.Errorf("store: %v", err)
 	}
 	if err := k.Erase(short, "ann", r.Revision); !errors.Is(err, store.ErrUnavailable) {
