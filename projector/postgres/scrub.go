@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
 )
 
 var _ projector.Scrubber = (*view)(nil)
@@ -25,6 +26,9 @@ func (v *view) Scrub(ctx context.Context) error {
 		return v.failed("scrub", err)
 	}
 	defer func() { _ = conn.Close() }()
+	if err := nobodyOlder(ctx, conn); err != nil {
+		return v.failed("scrub", err)
+	}
 	tables, err := v.tables(ctx, conn)
 	if err != nil {
 		return v.failed("scrub", err)
@@ -39,6 +43,22 @@ func (v *view) Scrub(ctx context.Context) error {
 		}
 	}
 	return v.failed("scrub", err)
+}
+
+// nobodyOlder refuses as long as a transaction is open that began before now, as far as
+// this account can see: it may still see what was deleted, so that would be kept.
+func nobodyOlder(ctx context.Context, conn *sql.Conn) error {
+	var now string
+	if err := conn.QueryRowContext(ctx, `SELECT pg_current_xact_id()::xid::text`).Scan(&now); err != nil {
+		return err
+	}
+	var older int
+	err := conn.QueryRowContext(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+		AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL AND age(backend_xmin) > age($1::text::xid)`, now).Scan(&older)
+	if err == nil && older > 0 {
+		err = fmt.Errorf("%w: %d transactions may still see what was deleted", store.ErrUnavailable, older)
+	}
+	return err
 }
 
 // tables are those that the definition made.

@@ -3,11 +3,16 @@ package postgres_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/postgres"
+	"github.com/annals-go/annals/store"
 	server "github.com/annals-go/annals/test/postgres"
 )
 
@@ -49,8 +54,26 @@ func TestScrubWritesTablesAnew(t *testing.T) {
 	if n := count(); n < 50 {
 		t.Errorf("the file has the marker %d times before", n)
 	}
-	if err := v.(projector.Scrubber).Scrub(t.Context()); err != nil {
+	reader, err := connect(t, url).BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := reader.Exec(t.Context(), "SELECT count(*) FROM pg_class"); err != nil {
+		t.Fatal(err)
+	}
+	scrub := v.(projector.Scrubber).Scrub
+	if err := scrub(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("with a reader that may still see the rows: %v", err)
+	}
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for err := scrub(ctx); err != nil; err = scrub(ctx) { // others have transactions, too
+		if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
+			t.Fatal(err)
+		}
 	}
 	if n := count(); n != 1 {
 		t.Errorf("the file has the marker %d times, want once, for the row that stays", n)
