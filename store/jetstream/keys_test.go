@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -260,11 +261,19 @@ func TestEraseOnDisk(t *testing.T) {
 	}
 }
 
-// A stream in a fixture's directory belongs to a server; this one is of a test alone.
+// privateStart has one private set of servers started at a time, and after those that are
+// shared: ports that are free are taken a moment later.
+var privateStart sync.Mutex
+
+// privateServers are a test's own, whose directory has nothing of other tests.
 func privateServers(t *testing.T, start func(dir string) ([]*server.Server, error)) *fixture {
 	t.Helper()
+	privateStart.Lock()
+	defer privateStart.Unlock()
+	single.use(t)
+	cluster.use(t)
 	f := &fixture{start: start}
-	f.use(t)
 	t.Cleanup(f.stop)
+	f.use(t)
 	return f
 }

@@ -117,6 +117,7 @@ func (r *rotation) run(ctx context.Context) (err error) {
 }
 
 func (r *rotation) move(ctx context.Context) error {
+	r.ready = r.ready && r.compare(ctx) == nil
 	for _, step := range []struct {
 		name string
 		take func(context.Context) error

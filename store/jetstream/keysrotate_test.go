@@ -407,3 +407,40 @@ func TestOldKeysComeBack(t *testing.T) {
 	}
 	wantMoved(t, k, 3)
 }
+
+// The old stream is not deleted while the new one lacks anything; the next rotation
+// brings what is missing.
+func TestRotationCompares(t *testing.T) {
+	t.Parallel()
+	k := openKeys(t, &single, KeysConfig{})
+	for i := range 10 {
+		mustStoreKey(t, k, keyRecord(fmt.Sprint(i)))
+	}
+	to := newKeysEpoch(k.cfg.Namespace, 2)
+	k.before = func(step string) error {
+		if step != "delete" {
+			return nil
+		}
+		last, err := k.fetch(t.Context(), to, lastOn(to.records+"3"))
+		if err != nil {
+			return err
+		}
+		return k.overwrite(t.Context(), to, last.sequence)
+	}
+	if _, err := k.RotateKeys(t.Context(), nil, nil); !errors.Is(err, store.ErrDamaged) {
+		t.Fatalf("%v", err)
+	}
+	again := keysAgain(t, &single, k)
+	if r := mustLoadKey(t, again, "3"); r.Revision == 0 || r.Revision >= to.first() {
+		t.Errorf("the old stream has %+v", r)
+	}
+	if _, err := again.RotateKeys(t.Context(), nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	wantMoved(t, k, 2)
+	for i := range 10 {
+		if r := mustLoadKey(t, k, fmt.Sprint(i)); r.Revision < to.first() {
+			t.Errorf("%+v", r)
+		}
+	}
+}
