@@ -320,7 +320,7 @@ func TestLoadThatIsOvertaken(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go func() { _ = k.Run(ctx) }()
-		synctest.Wait() // it follows
+		synctest.Wait()                                                           // it follows
 		keys.set(nil, func(string) error { time.Sleep(time.Second); return nil }) // the answer is on its way
 		read := make(chan bool)
 		go func() { read <- opens(t, k, sealed) }()
