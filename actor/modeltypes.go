@@ -37,6 +37,9 @@ type Field struct {
 	Name string `json:"name"`
 	// Type is the Go type.
 	Type string `json:"type"`
+	// Personal says what in the field is about a person, and which field holds whose id:
+	// "of owner", or "[].name of id" for what is inside; empty if nothing is.
+	Personal string `json:"personal,omitempty"`
 }
 
 // Types returns the aggregate's wire types of a kind, sorted by name, old ones last.
@@ -56,7 +59,7 @@ func typesOf[T any](types store.Types[T]) []Type {
 		if err != nil {
 			continue // its names are its own
 		}
-		all = append(all, Type{Name: name, Schema: types.Schema(name), Fields: fieldsOf(reflect.TypeOf(zero))})
+		all = append(all, Type{Name: name, Schema: types.Schema(name), Fields: fieldsOf(reflect.TypeOf(zero), types.Personal(name))})
 	}
 	for _, name := range types.OldNames() {
 		all = append(all, Type{Name: name, Schema: types.Schema(name), Old: true, Becomes: types.Becomes(name), Fields: []Field{}})
@@ -65,8 +68,8 @@ func typesOf[T any](types store.Types[T]) []Type {
 }
 
 // fieldsOf lists the fields that are encoded, those of embedded structs among
-// them, by their json tags.
-func fieldsOf(t reflect.Type) []Field {
+// them, by their json tags, with what is personal among them.
+func fieldsOf(t reflect.Type, personal []string) []Field {
 	fields := []Field{}
 	for _, f := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -76,7 +79,18 @@ func fieldsOf(t reflect.Type) []Field {
 		if name == "" {
 			name = f.Name
 		}
-		fields = append(fields, Field{Name: name, Type: f.Type.String()})
+		fields = append(fields, Field{Name: name, Type: f.Type.String(), Personal: personalIn(name, personal)})
 	}
 	return slices.Clip(fields)
+}
+
+// personalIn returns what of a list of personal places is a field, or in it.
+func personalIn(field string, personal []string) string {
+	var places []string
+	for _, place := range personal {
+		if inside, ok := strings.CutPrefix(place, field); ok && strings.ContainsAny(inside[:1], " .[") {
+			places = append(places, strings.TrimLeft(inside, " ."))
+		}
+	}
+	return strings.Join(places, ", ")
 }

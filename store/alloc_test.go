@@ -29,11 +29,31 @@ func TestAllocations(t *testing.T) {
 		{"wire name of a type", 0, func() { _, _ = types.Name(event) }},
 		{"guard of a usual value", 0, func() { _ = store.GuardMsgPack(small) }},
 		{"check of a usual value", 0, func() { _ = store.FitsMsgPack(small, &fields) }},
+		{"looking for sealed values", 0, func() { _ = store.HoldsSealed(store.MsgPack, small) }},
 		{"encoding a commit", 1, func() { _, _ = store.EncodeCommit(store.MsgPack, commit) }},
 		{"decoding a commit: itself, commands, events, texts", 4, func() { _, _ = store.DecodeCommit(store.MsgPack, stored, sequence) }},
 	} {
 		if got := testing.AllocsPerRun(100, test.run); got > test.most {
 			t.Errorf("%s: %v allocations, want at most %v", test.name, got, test.most)
+		}
+	}
+}
+
+// Types without personal fields pay nothing for those that have some.
+func TestAllocationsOfImpersonal(t *testing.T) {
+	types := store.NewTypes(map[string]any{"submitted": tenFields{}})
+	v := any(tenFields{ID: "42", Employee: "emp-7"})
+	for _, codec := range codecs {
+		data, err := codec.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone := testing.AllocsPerRun(100, func() { _, _ = codec.Marshal(v) })
+		if got := testing.AllocsPerRun(100, func() { _, _ = types.Encode(codec, v) }); got > alone {
+			t.Errorf("%s: encoding with types makes %v allocations, without %v", codec.Name(), got, alone)
+		}
+		if got := testing.AllocsPerRun(100, func() { _, _, _, _ = store.OpenSealed(codec, data, nil) }); got > 0 {
+			t.Errorf("%s: opening what holds nothing sealed makes %v allocations", codec.Name(), got)
 		}
 	}
 }

@@ -1,10 +1,5 @@
 package store
 
-import (
-	"encoding/hex"
-	"strconv"
-)
-
 // cursor goes through encoded data value by value, in either codec. The data have
 // passed the guard of their codec, which has bounded their depth.
 type cursor interface {
@@ -53,10 +48,11 @@ type box struct {
 
 // item is where an element of a list or a map begins.
 type item struct {
-	begin int    // of the element; in a map, of its key
-	index int    // in a list; -1 in a map
-	name  []byte // in a map: the key, if that is text
-	other string // in a map: any other key, as a path has it
+	begin  int    // of the element; in a map, of its key
+	index  int    // in a list; -1 in a map
+	name   []byte // in a map: the key, if that is text
+	bytes  []byte // in a map: the key, if that is bytes, which a decoder takes as a name
+	number string // in a map: the key, if that is an integer
 }
 
 // newCursor checks data, which may come from anywhere and may hold sealed values.
@@ -81,35 +77,3 @@ func trustedCursor(codec Codec, data []byte) cursor {
 	}
 	return &packCursor{wireReader{data: data}}
 }
-
-// path names a place in a value: "applicant.phones[1].number". A name that has other
-// characters than letters, digits, underscores and hyphens is quoted in brackets.
-type path []byte
-
-func (p path) to(e item) path {
-	switch {
-	case e.index >= 0:
-		return append(strconv.AppendInt(append(p, '['), int64(e.index), 10), ']')
-	case e.name == nil:
-		return append(append(append(p, '['), e.other...), ']')
-	case !isPlainName(e.name):
-		return append(strconv.AppendQuote(append(p, '['), string(e.name)), ']')
-	case len(p) > 0:
-		p = append(p, '.')
-	}
-	return append(p, e.name...)
-}
-
-func isPlainName(name []byte) bool {
-	for _, c := range name {
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
-		default:
-			return false
-		}
-	}
-	return len(name) > 0
-}
-
-// keyOfBytes is how a path has a key that is bytes.
-func keyOfBytes(key []byte) string { return "x" + hex.EncodeToString(key) }

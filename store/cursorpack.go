@@ -40,7 +40,7 @@ func (c *packCursor) entries(each func(item) error) (box, error) {
 		e := item{begin: c.pos, index: i}
 		if b.isMap {
 			e.index = -1
-			e.name, e.other = c.key()
+			c.key(&e)
 		}
 		if err := each(e); err != nil {
 			return b, err
@@ -50,15 +50,15 @@ func (c *packCursor) entries(each func(item) error) (box, error) {
 	return b, nil
 }
 
-// key reads the key of a map: text, or something else as a path has it.
-func (c *packCursor) key() (name []byte, other string) {
+// key reads the key of a map.
+func (c *packCursor) key(e *item) {
 	switch is, n := c.head(); is {
 	case wireText:
-		return c.content(n), ""
+		e.name = c.content(n)
 	case wireBytes:
-		return nil, keyOfBytes(c.content(n))
+		e.bytes = c.content(n)
 	default:
-		return nil, valueText(is, n)
+		e.number = valueText(is, n)
 	}
 }
 

@@ -78,7 +78,7 @@ func (w *spanWalk) field(m mark) error {
 			return err
 		}
 	}
-	w.spans = append(w.spans, Personal{Path: string(w.path), Start: begin, End: w.past(), Subject: subject})
+	w.spans = append(w.spans, Personal{Path: w.path.String(), Start: begin, End: w.past(), Subject: subject})
 	return nil
 }
 
@@ -93,7 +93,7 @@ func (w *spanWalk) checkID(field, subject string) error {
 	if invalid := (*InvalidError)(nil); errors.As(err, &invalid) {
 		reason = invalid.Reason
 	}
-	return &InvalidError{What: "personal field", Value: string(w.path), Reason: "the id of its data subject, in " + field + ", cannot be one: " + reason}
+	return &InvalidError{What: "personal field", Value: w.path.String(), Reason: "the id of its data subject, in " + field + ", cannot be one: " + reason}
 }
 
 // subject returns the id in a field of the innermost struct that can have it.
@@ -140,12 +140,16 @@ func (m *marks) name(e item, anyCase bool) string {
 	case e.index >= 0:
 		return ""
 	}
-	if _, known := m.fields[string(e.name)]; !known && anyCase {
+	given := e.name
+	if given == nil {
+		given = e.bytes
+	}
+	if _, known := m.fields[string(given)]; !known && anyCase {
 		for name := range m.fields {
-			if strings.EqualFold(name, string(e.name)) {
+			if strings.EqualFold(name, string(given)) {
 				return name
 			}
 		}
 	}
-	return string(e.name)
+	return string(given)
 }

@@ -66,7 +66,7 @@ func (o *opening) one(e item) (dropped bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	v, err := o.judge(string(o.path), envelope)
+	v, err := o.judge(o.path.String(), envelope)
 	switch {
 	case err != nil || v.leave:
 		return false, err
@@ -74,7 +74,7 @@ func (o *opening) one(e item) (dropped bool, err error) {
 		o.edits.add(edit{start: begin, end: o.past(), with: v.value, personal: &v.personal})
 		return false, nil
 	}
-	o.shredded = append(o.shredded, string(o.path))
+	o.shredded = append(o.shredded, o.path.String())
 	if e.index < 0 {
 		return true, nil
 	}
@@ -129,11 +129,7 @@ func (o *opening) outermost() error {
 // withEarlier returns the paths of what was forgotten before and now.
 func (o *opening) withEarlier() []string {
 	paths := shreddedPaths(trustedCursor(o.codec, o.data[o.mark[0]:o.mark[1]]))
+	paths = append(paths, o.shredded...)
 	slices.Sort(paths)
-	for _, path := range o.shredded {
-		if at, found := slices.BinarySearch(paths, path); !found {
-			paths = slices.Insert(paths, at, path)
-		}
-	}
-	return paths
+	return slices.Compact(paths)
 }

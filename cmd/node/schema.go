@@ -146,13 +146,21 @@ func (s *Session) printFields(types []wireType) error {
 		}
 		for i, f := range t.Fields {
 			if i == 0 {
-				g.add(t.Kind, t.Name, t.Schema, f.Name, f.Type)
+				g.add(t.Kind, t.Name, t.Schema, f.Name, typeText(f))
 			} else {
-				g.add("", "", "", f.Name, f.Type)
+				g.add("", "", "", f.Name, typeText(f))
 			}
 		}
 	}
 	return g.render("")
+}
+
+// typeText is a field's Go type, and what is personal in it.
+func typeText(f actor.Field) string {
+	if f.Personal == "" {
+		return f.Type
+	}
+	return f.Type + ", personal " + f.Personal
 }
 
 // fate says what is made of an old name when it is read.

@@ -9,13 +9,12 @@ import (
 // feed is a [store.Feed] that opens what it delivers.
 type feed struct {
 	store.Feed
-	log    *Log
-	held   []*store.Commit // delivered by the feed below, and not yet here; sealed
-	failed error           // for ever
+	log  *Log
+	held []*store.Commit // delivered by the feed below, and not yet here; sealed
 }
 
-// Follow implements [store.Log]. Errors of keys are those of Read; the feed cannot be
-// continued after them.
+// Follow implements [store.Log]. Errors of keys are those of Read. A feed that
+// could not open a commit stays before it.
 func (l *Log) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
 	below, err := l.log.Follow(ctx, f)
 	if err != nil {
@@ -26,9 +25,6 @@ func (l *Log) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
 
 // Next implements [store.Feed].
 func (f *feed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
-	if f.failed != nil {
-		return nil, f.failed
-	}
 	if len(f.held) == 0 {
 		commits, err := f.Feed.Next(ctx, limit)
 		if err != nil {
@@ -38,17 +34,14 @@ func (f *feed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
 	}
 	batch := f.held[:min(len(f.held), max(limit, 1))]
 	opened, err := f.log.open(ctx, batch)
-	if err != nil && ctx.Err() != nil {
-		return nil, ctx.Err() // who comes again with more time gets them
+	if opened > 0 || err == nil { // the next call says what is wrong behind them
+		f.held = f.held[opened:]
+		return batch[:opened:opened], nil
 	}
-	f.held = f.held[opened:]
-	if err != nil {
-		f.failed = err
-		if opened == 0 {
-			return nil, err
-		}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
-	return batch[:opened:opened], nil
+	return nil, err
 }
 
 // Pending implements [store.Feed].

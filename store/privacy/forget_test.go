@@ -63,8 +63,10 @@ func (s *site) step(do func() error) error {
 func (s *site) forgetter(t *testing.T) *privacy.Forgetter {
 	t.Helper()
 	f, err := privacy.NewForgetter(privacy.ForgetterConfig{
-		Keys:  s.keys,
-		Purge: func(ctx context.Context, subject string) error { return s.step(func() error { return s.ring.Purge(ctx, subject) }) },
+		Keys: s.keys,
+		Purge: func(ctx context.Context, subject string) error {
+			return s.step(func() error { return s.ring.Purge(ctx, subject) })
+		},
 		Notice: func(_ context.Context, e privacy.Erasure, _ string) (store.Position, error) {
 			return 7, s.step(func() error { s.count(s.notices, e.ID); return nil })
 		},

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 // loading is a load that is under way: of many that want the same subject, one asks.
 type loading struct {
 	done chan struct{}
-	told uint64 // the highest revision that was told of meanwhile
 }
 
 // loadTries is how often a load begins again because the record changed meanwhile.
@@ -110,7 +110,7 @@ func (k *Keyring) load(ctx context.Context, subject string, l *loading, round ui
 		if err != nil {
 			return nil, err
 		}
-		if k.accept(h, l) {
+		if k.accept(h) {
 			return h, nil
 		}
 	}
@@ -153,11 +153,11 @@ func unwrapError(ref store.KeyRef, by string, err error) error {
 	return unavailable(doing, err)
 }
 
-// accept holds what was loaded, unless a later revision was told of meanwhile.
-func (k *Keyring) accept(h *holding, l *loading) bool {
+// accept holds what was loaded, unless it has been learnt meanwhile that its key is erased.
+func (k *Keyring) accept(h *holding) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if h.revision < l.told || h.secret != nil && k.erasures.has(h.secret.ref.ID) {
+	if h.secret != nil && k.erasures.has(h.secret.ref.ID) {
 		h.secret.drop()
 		return false
 	}
@@ -215,6 +215,11 @@ func (k *Keyring) find(ctx context.Context, ref store.KeyRef) (*secret, error) {
 func (k *Keyring) look(ref store.KeyRef) (s *secret, known bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.lookup(ref)
+}
+
+// lookup is look, called with the lock.
+func (k *Keyring) lookup(ref store.KeyRef) (s *secret, known bool) {
 	if k.erasures.has(ref.ID) {
 		return nil, true
 	}
@@ -236,15 +241,7 @@ func (k *Keyring) isErased(id store.KeyID) bool {
 
 // knows reports whether the key is the subject's, now or before.
 func (h *holding) knows(id store.KeyID) bool {
-	if h.holds(id) {
-		return true
-	}
-	for _, e := range h.erased {
-		if e == id {
-			return true
-		}
-	}
-	return false
+	return h.holds(id) || slices.Contains(h.erased, id)
 }
 
 // warm loads what is not held of subjects, side by side, and gives keys to those that

@@ -86,6 +86,9 @@ func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if err != nil {
 		return l.notSealed(ctx, c, err)
 	}
+	if err := l.keys.notErased(ctx, cameUnder(c)); err != nil {
+		return l.notSealed(ctx, c, err)
+	}
 	leave, err := l.enter(ctx, append(used, c.Rests...))
 	if err != nil {
 		return l.notSealed(ctx, c, err)

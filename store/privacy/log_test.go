@@ -115,6 +115,21 @@ func TestCommitOnErasedGroundIsRefused(t *testing.T) {
 	mustAppend(t, log, commitOf(t, store.MsgPack, application, head, field{"email", "ann@example.net", "ann"}))
 }
 
+// An event that was read before its subject was forgotten cannot be copied back.
+func TestCopyOfForgottenIsRefused(t *testing.T) {
+	t.Parallel()
+	m := store.NewMemory(store.MemoryConfig{})
+	k, keys := newRing(t)
+	log := privacy.NewLog(m, k)
+	mustAppend(t, log, commitOf(t, store.MsgPack, application, store.Head{}, field{"email", "ann@example.org", "ann"}))
+	copied := mustRead(t, log, application)[0]
+	copied.Stream.ID = "copy"
+	mustForget(t, forgetter(t, keys, k), "ann")
+	sealFor(t, k, "ann") // she is seen again
+	_, err := log.Append(t.Context(), copied)
+	wantError(t, "append", err, store.ErrErased)
+}
+
 func TestRestsOnLostKey(t *testing.T) {
 	t.Parallel()
 	k, _ := newRing(t)

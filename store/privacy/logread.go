@@ -47,10 +47,15 @@ func (r *reading) run(ctx context.Context, id store.StreamID, after store.Head) 
 		if err != nil {
 			return first(r.flush(ctx), err)
 		}
+		if len(r.ahead) == 0 && !r.log.sealed(c) { // nothing to wait for
+			if !r.yield(c, nil) {
+				return errStopped
+			}
+			continue
+		}
 		r.ahead = append(r.ahead, c)
 		r.bytes += dataBytes(c)
-		plain := len(r.ahead) == 1 && !r.log.sealed(c) // nothing to wait for
-		if plain || len(r.ahead) >= r.most || r.bytes >= bytesAhead {
+		if len(r.ahead) >= r.most || r.bytes >= bytesAhead {
 			if err := r.flush(ctx); err != nil {
 				return err
 			}
@@ -103,6 +108,9 @@ func (l *Log) sealed(c *store.Commit) bool {
 // open opens commits in their place, in order, and returns how many it has opened; the
 // error is that of the next one. Keys that are not at hand are loaded side by side.
 func (l *Log) open(ctx context.Context, commits []*store.Commit) (opened int, err error) {
+	if !slices.ContainsFunc(commits, l.sealed) {
+		return len(commits), nil
+	}
 	missing := &missing{subjects: map[string]bool{}}
 	done := make([]bool, len(commits))
 	for i, c := range commits {

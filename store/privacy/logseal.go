@@ -67,11 +67,32 @@ func commandScope(id store.StreamID, m *store.Command) Scope {
 // subjectsOf returns whose data c has in plain, each once.
 func subjectsOf(c *store.Commit) []string {
 	var subjects []string
+	eachSpan(c, func(subject string, _ store.KeyID) {
+		if !slices.Contains(subjects, subject) {
+			subjects = append(subjects, subject)
+		}
+	})
+	return subjects
+}
+
+// cameUnder returns the keys under which personal data of c were read before: of events
+// that are copied from elsewhere.
+func cameUnder(c *store.Commit) []store.KeyRef {
+	var refs []store.KeyRef
+	eachSpan(c, func(subject string, key store.KeyID) {
+		ref := store.KeyRef{Subject: subject, ID: key}
+		if key != (store.KeyID{}) && !slices.Contains(refs, ref) {
+			refs = append(refs, ref)
+		}
+	})
+	return refs
+}
+
+func eachSpan(c *store.Commit, each func(subject string, key store.KeyID)) {
+	scope := Scope{Stream: c.Stream}
 	note := func(spans []store.Personal) {
 		for i := range spans {
-			if s := subjectOf(Scope{Stream: c.Stream}, &spans[i]); !slices.Contains(subjects, s) {
-				subjects = append(subjects, s)
-			}
+			each(subjectOf(scope, &spans[i]), spans[i].Key)
 		}
 	}
 	for i := range c.Events {
@@ -80,5 +101,4 @@ func subjectsOf(c *store.Commit) []string {
 	for i := range c.Commands {
 		note(c.Commands[i].Personal)
 	}
-	return subjects
 }

@@ -19,8 +19,7 @@ type secret struct {
 
 	// raw is the key itself, which snapshots' keys are derived from. It belongs to the
 	// keyring's lock, and is cleared when the keyring drops it.
-	raw     [keyBytes]byte
-	cleared bool
+	raw [keyBytes]byte
 }
 
 // newSecret takes key over and clears it.
@@ -51,7 +50,6 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 func (s *secret) drop() {
 	if s != nil {
 		clear(s.raw[:])
-		s.cleared = true
 	}
 }
 

@@ -166,27 +166,30 @@ func (k *Keyring) derive(ctx context.Context, refs []store.KeyRef) (cipher.AEAD,
 // appendRaw adds the key that a reference names, as it is. b has room for it.
 func (k *Keyring) appendRaw(ctx context.Context, b []byte, ref store.KeyRef) ([]byte, error) {
 	for range loadTries {
-		s, known := k.look(ref)
-		if !known {
-			var err error
-			if s, err = k.find(ctx, ref); err != nil {
-				return b, err
-			}
+		all, known, err := k.appendHeld(b, ref)
+		if known {
+			return all, err
 		}
-		if s == nil {
-			return b, erasedError(ref)
-		}
-		k.mu.Lock()
-		usable := !s.cleared
-		if usable {
-			b = append(b, s.raw[:]...)
-		}
-		k.mu.Unlock()
-		if usable {
-			return b, nil
+		if _, err := k.find(ctx, ref); err != nil {
+			return b, err
 		}
 	}
 	return b, fmt.Errorf("%w: the key of %q is dropped all the time", store.ErrUnavailable, ref.Subject)
+}
+
+// appendHeld is appendRaw without asking anybody; known says whether that sufficed. A
+// key is cleared under the same lock.
+func (k *Keyring) appendHeld(b []byte, ref store.KeyRef) (all []byte, known bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s, known := k.lookup(ref)
+	switch {
+	case !known:
+		return b, false, nil
+	case s == nil:
+		return b, true, erasedError(ref)
+	}
+	return append(b, s.raw[:]...), true, nil
 }
 
 // notFoundIfErased makes of an erased key what it means for a cache.

@@ -196,7 +196,7 @@ func (s *coveringSnapshots) keyed(ctx context.Context, snap *store.Snapshot) (*s
 	slices.SortFunc(spans, func(a, b store.Personal) int { return a.Start - b.Start })
 	_, refs, err := s.ring.Seal(ctx, privacy.Scope{}, codec, data, spans)
 	if err != nil {
-		return snap, nil // the store below says what is wrong with it
+		return snap, nil //nolint:nilerr // the store below says what is wrong with it
 	}
 	keyed := *snap
 	keyed.Keys = refs

@@ -36,6 +36,21 @@ func (k *Keyring) confirm(ctx context.Context, refs []store.KeyRef) (gaps uint64
 	return gaps, nil
 }
 
+// notErased is confirm for keys that may be of another realm, of which nothing is known
+// here: only those that were erased here are refused.
+func (k *Keyring) notErased(ctx context.Context, refs []store.KeyRef) error {
+	for _, ref := range refs {
+		h, err := k.get(ctx, ref.Subject, 0, false)
+		if err != nil {
+			return err
+		}
+		if !h.holds(ref.ID) && h.knows(ref.ID) {
+			return erasedError(ref)
+		}
+	}
+	return nil
+}
+
 // missing returns the subjects of which nothing is held that may be used. It is called
 // with the lock.
 func (k *Keyring) missing(refs []store.KeyRef) []string {

@@ -9,9 +9,10 @@ import (
 
 // watch is what is known of how fresh everything held is.
 type watch struct {
-	rounds uint64
-	since  time.Time // from when on the key store is followed without a gap; zero if it is not
-	alive  time.Time // until when it certainly was
+	rounds    uint64
+	following bool      // without a gap
+	since     uint64    // the last load that began before
+	alive     time.Time // until when it certainly was
 }
 
 // followAgain is the pause before the key store is followed again.
@@ -61,21 +62,20 @@ func (k *Keyring) doubt(ctx context.Context) {
 func (k *Keyring) isAlive() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	now := time.Now()
-	if k.watch.since.IsZero() {
-		k.watch.since = now
+	if !k.watch.following {
+		k.watch.following, k.watch.since = true, k.watch.rounds
 		if k.watch.rounds > 0 { // what was asked for before may have changed unheard
 			k.missed()
 		}
 	}
-	k.watch.alive = now
+	k.watch.alive = time.Now()
 }
 
 // lost is called when the key store is not followed any more.
 func (k *Keyring) lost() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.watch.since = time.Time{}
+	k.watch.following = false
 }
 
 // changed takes note of a record, which may have changed.
@@ -83,9 +83,6 @@ func (k *Keyring) changed(r Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.learn(&r)
-	if l := k.loading[r.Subject]; l != nil {
-		l.told = max(l.told, r.Revision)
-	}
 	h := k.peek(r.Subject)
 	switch {
 	case h == nil || r.Revision <= h.revision:
@@ -99,16 +96,17 @@ func (k *Keyring) changed(r Record) {
 // heard reports whether the key store is followed and was alive lately. It is called
 // with the lock.
 func (k *Keyring) heard() bool {
-	return !k.watch.since.IsZero() && time.Since(k.watch.alive) < k.config.MaxAge
+	return k.watch.following && time.Since(k.watch.alive) < k.config.MaxAge
 }
 
-// fresh reports whether what is held may be used without asking. It is called with the
-// lock.
+// fresh reports whether what is held may be used without asking: it was asked for since
+// the key store is followed, or, while it is not, less than MaxAge ago. It is called
+// with the lock.
 func (k *Keyring) fresh(h *holding) bool {
-	if time.Since(h.asked) < k.config.MaxAge {
-		return true
+	if k.heard() {
+		return h.round > k.watch.since
 	}
-	return k.heard() && !h.asked.Before(k.watch.since)
+	return time.Since(h.asked) < k.config.MaxAge
 }
 
 // Purge drops what is held of a subject, asks the key store what was erased, and waits

@@ -14,8 +14,9 @@ import (
 
 // CommandConfig says which program wraps keys.
 type CommandConfig struct {
-	// Path and Args are the program and its arguments. No shell is between.
+	// Path is the program: there is no shell between. It is required.
 	Path string
+	// Args are its arguments. Default: none.
 	Args []string
 	// Timeout is how long one answer may take. Default: 10 s.
 	Timeout time.Duration

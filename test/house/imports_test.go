@@ -25,6 +25,9 @@ var mayImport = map[string][]string{
 	"store/storetest": {"store"},
 	"store/exchange":  {"store"},
 	"store/migrate":   {"store"},
+	"store/privacy":   {"store"},
+
+	"store/privacy/privacytest": {"store", "store/privacy"},
 
 	"actor":           {"store"},
 	"actor/actortest": {"actor", "store"},
@@ -54,7 +57,7 @@ var mayImport = map[string][]string{
 }
 
 // suites are the packages that other packages' tests call.
-var suites = []string{"store/storetest", "actor/actortest", "projector/projectortest"}
+var suites = []string{"store/storetest", "store/privacy/privacytest", "actor/actortest", "projector/projectortest"}
 
 // keptTo says where a module may be imported, outside tests, and why no
 // further. A folder stands for all that is in it. Domain packages, in the
