@@ -61,6 +61,9 @@ const (
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 
+	codeNoKek gateway.Code = "NO_KEK"
+	codeKek   gateway.Code = "KEK"
+
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
 )
@@ -361,6 +364,14 @@ var kinds = []kind{
 	{
 		code: codeArchiveLeft, exit: exitDegraded, meaning: "streams were not archived, for a replay does not give their snapshots",
 		advice: "see which: {{name}} archive run --json; find out why before their old events are moved",
+	},
+	{
+		code: codeNoKek, exit: exitUsage, meaning: "there are personal data, and no key was named that the keys of these are wrapped by",
+		advice: "name it with --kek file:PATH; make one with: {{name}} keys generate PATH",
+	},
+	{
+		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked",
+		advice: "name those that the namespace was used with, with --kek",
 	},
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",

@@ -16,6 +16,7 @@ import (
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // member is one node of a system, whoever runs the servers that it stands on:
@@ -38,11 +39,14 @@ type member struct {
 	// log says how the namespace is created; Conn and Logger are added to it.
 	log     jetstream.Config
 	store   viewStore
+	wrapper privacy.Wrapper // of the keys of personal data; nil: there are none
 	metrics prometheus.Registerer
 
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
 	events   *jetstream.Log
+	keys     privacy.Keys     // of personal data; nil: there are none
+	keyring  *privacy.Keyring // likewise
 	cluster  *cluster.Cluster     // nil when alone
 	assigned projector.Assignment // the views and workers that run here; not asked when alone
 	actors   *actor.System
@@ -57,13 +61,18 @@ func (m *member) parts() []part {
 	parts := []part{
 		{name: "connection", open: m.openConnection, close: m.closeConnection},
 		{name: "log", open: m.openLog, close: m.closeLog},
+	}
+	if m.wrapper != nil {
+		parts = append(parts, m.keysPart())
+	}
+	parts = append(parts, []part{
 		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
 		{name: "views", open: m.openViews, run: m.runViews, close: func() error { return m.release() }},
 		{
 			name: "gateway", open: m.openGateway, run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
 			ready: func() <-chan struct{} { return m.gateway.Ready() },
 		},
-	}
+	}...)
 	if m.alone {
 		return parts
 	}
@@ -140,7 +149,7 @@ const snapshotSoon = 8
 
 func (m *member) openActors(context.Context) (err error) {
 	config := actor.Config{
-		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates, KeepCommands: m.events.KeepsCommands(),
+		Log: m.journal(), Snapshots: m.snapshots(), Aggregates: m.session.app.Aggregates, KeepCommands: m.events.KeepsCommands(),
 		Partitions: m.events.Partitions(), Logger: m.logger, Registerer: m.metrics,
 	}
 	if !m.alone {
@@ -153,7 +162,7 @@ func (m *member) openActors(context.Context) (err error) {
 
 func (m *member) openViews(context.Context) (err error) {
 	config := projector.Config{
-		Log:         m.events,
+		Log:         m.journal(),
 		Projections: m.session.app.Projections,
 		Registry:    kv.NewRegistry(m.kv()), // whatever store keeps the models: all nodes share it
 		Logger:      m.logger, Registerer: m.metrics,
