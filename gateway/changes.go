@@ -15,7 +15,7 @@ func (g *Gateway) aggregateDiff(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&ask); err != nil {
 		return nil, err
 	}
-	stream, err := g.stream(ask.Aggregate, ask.ID)
+	stream, err := g.inspected(r, ask.Aggregate, ask.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (g *Gateway) aggregateChanges(ctx context.Context, r reading) (any, error) 
 	if err := r.body(&ask); err != nil {
 		return nil, err
 	}
-	stream, err := g.stream(ask.Aggregate, ask.ID)
+	stream, err := g.inspected(r, ask.Aggregate, ask.ID)
 	if err != nil {
 		return nil, err
 	}
