@@ -94,6 +94,16 @@ type Config struct {
 	// subscription to be known to all servers.
 	Overlap time.Duration
 
+	// Authentication says how it is known who asks. Zero: by the subject, or not at
+	// all.
+	Authentication Authentication
+	// Authorize permits what is asked, or not: any error is a no, [CodeForbidden] with
+	// its text, unless it matches [ErrUnauthenticated] or [store.ErrUnavailable]. It is
+	// called where requests are taken in, at the first node that a request comes to,
+	// and must answer from memory. Nil: whatever the roles of a token and the
+	// permissions of the NATS server allow.
+	Authorize func(ctx context.Context, ask Ask) error
+
 	// Node is this node's name, under which other nodes reach it: at most 64
 	// letters, digits, hyphens and underscores. Default "local".
 	Node string

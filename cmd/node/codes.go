@@ -95,6 +95,16 @@ var kinds = []kind{
 		advice:  "a command: send it again under the same --id, it takes effect once; another change: look first, then repeat it",
 	},
 	{
+		code: gateway.CodeUnauthenticated, exit: exitForbidden, errs: []error{gateway.ErrUnauthenticated},
+		meaning: "the system wants to know who asks, or does not know the token",
+		advice:  "come as a user who is known: --creds, --nkey or --context; over HTTP with a token: {{name}} token new --help",
+	},
+	{
+		code: gateway.CodeForbidden, exit: exitForbidden, errs: []error{gateway.ErrForbidden},
+		meaning: "the asker is known and may not do this; nothing was stored",
+		advice:  "ask whoever grants it; the message names what is missing",
+	},
+	{
 		code: codeNotRunning, exit: exitUnavailable, errs: []error{nats.ErrNoResponders},
 		meaning: "the NATS server is there, but no node of the namespace answers on it",
 		advice:  "start a system with: {{name}} dev; or name another namespace with --ns",
