@@ -118,6 +118,7 @@ var rules = []rule{
 	{CodeUnknownOutcome, 503, true, store.ErrUnknown},
 	{CodeUnauthenticated, 401, false, ErrUnauthenticated},
 	{CodeForbidden, 403, false, ErrForbidden},
+	{CodeForgetUnfinished, 503, true, ErrForgetUnfinished},
 	{CodeCommandIDReused, 409, false, actor.ErrDuplicateBody},
 	{CodeInternal, 500, false, actor.ErrInternal},
 	{CodeBusy, 429, true, actor.ErrBusy},

@@ -75,6 +75,11 @@ type Config struct {
 	// Operators changes views on request: [*projector.Group]. Nil: this node
 	// answers no operator.
 	Operators Operators
+	// Subjects forgets data subjects. Nil: this node has no personal data.
+	Subjects Subjects
+	// Recorder writes down what operators do, before and after they do it. What cannot be written down is
+	// not done: [CodeUnavailable]. Nil: nothing is recorded.
+	Recorder Recorder
 	// Placement says which node serves a partition and runs a view. What is for
 	// another node is passed on to it, what is for nobody waits. Nil: everything
 	// is served here.

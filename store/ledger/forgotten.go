@@ -20,8 +20,11 @@ func (l *Ledger) Forget(ctx context.Context, subject string, e privacy.Erasure) 
 	}
 	a := appending{stream: n.Stream(), command: e.ID.String(), name: "forget", by: e.By, time: time.Now(), event: event}
 	t := tailOf(a.stream)
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
 	at, err := l.append(ctx, &t, a)
 	if err != nil {
 		return 0, fmt.Errorf("note that %q was forgotten: %w", subject, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/annals-go/annals/store"
 )
@@ -16,8 +15,8 @@ import (
 type Ledger struct {
 	log store.Log
 
-	mu    sync.Mutex // held while something is appended
-	month tail       // of the acts of the month that was recorded last
+	turn  chan struct{} // held while something is appended
+	month tail          // of the acts of the month that was recorded last
 }
 
 // tail is what is known of a stream: where it ends, and which commands it has.
@@ -36,7 +35,17 @@ func tailOf(stream store.StreamID) tail {
 }
 
 // New returns a ledger in a log. It asks nobody for anything yet.
-func New(log store.Log) *Ledger { return &Ledger{log: log} }
+func New(log store.Log) *Ledger { return &Ledger{log: log, turn: make(chan struct{}, 1)} }
+
+// enter waits for the caller's turn, until leave.
+func (l *Ledger) enter(ctx context.Context) (leave func(), err error) {
+	select {
+	case l.turn <- struct{}{}:
+		return func() { <-l.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", store.ErrUnavailable, context.Cause(ctx))
+	}
+}
 
 // Record writes down an act, in the stream of the month of a.At. Of one ID, its beginning and its end
 // are each stored once, however often they are recorded. The errors are those of
@@ -52,8 +61,11 @@ func (l *Ledger) Record(ctx context.Context, a Act) error {
 		return fmt.Errorf("record %s: %w", a.Action, err)
 	}
 	e := appending{stream: auditStream(a.At), command: a.ID + "." + step, name: "act", by: a.By, time: a.At, event: encoded.Event(0)}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	leave, err := l.enter(ctx)
+	if err != nil {
+		return fmt.Errorf("record %s: %w", a.Action, err)
+	}
+	defer leave()
 	if l.month.stream != e.stream {
 		l.month = tailOf(e.stream)
 	}
