@@ -38,6 +38,15 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what, why 
 	return err
 }
 
+// recordedWish is recorded for what operators wish of the cluster.
+func (s *Session) recordedWish(ctx context.Context, action, what string, do func() error) error {
+	write, err := s.throughNode(ctx)
+	if err != nil {
+		return err
+	}
+	return s.recorded(ctx, write, action, what, "", do)
+}
+
 func (s *Session) record(ctx context.Context, write scribe, a ledger.Act) error {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
 	defer cancel()
