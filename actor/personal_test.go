@@ -310,7 +310,7 @@ func TestSealedCommitsFit(t *testing.T) {
 					case n / 2:
 						send(yell{N: 1000, Bytes: 320}) // too large once they are sealed, and not before
 					case n / 4:
-						send(yell{N: 1, Bytes: 440 << 10})
+						send(yell{N: 1, Bytes: 470 << 10})
 					default:
 						send(yell{N: 100, Bytes: 150})
 					}
