@@ -48,6 +48,9 @@ type (
 	mumbled struct {
 		Text string `json:"text" personal:"@id"`
 	}
+	yelled struct {
+		Text string `json:"text" personal:"@id"`
+	}
 )
 
 func (checkIn) isDeskCommand() {}
@@ -62,6 +65,7 @@ func (checkedIn) isDeskEvent() {}
 func (greeted) isDeskEvent()   {}
 func (rung) isDeskEvent()      {}
 func (mumbled) isDeskEvent()   {}
+func (yelled) isDeskEvent()    {}
 
 type desk struct {
 	Names map[string]string `json:"names"` // by person
@@ -97,7 +101,7 @@ func (d desk) decide(c deskCommand) ([]deskEvent, error) {
 	case yell:
 		events := make([]deskEvent, c.N)
 		for i := range events {
-			events[i] = mumbled{Text: string(bytes.Repeat([]byte("a"), c.Bytes))}
+			events[i] = yelled{Text: string(bytes.Repeat([]byte("a"), c.Bytes))}
 		}
 		return events, nil
 	}
@@ -132,7 +136,7 @@ func desksWith(change func(*actor.Aggregate[desk, deskCommand, deskEvent])) acto
 			"mumble": mumble{}, "yell": yell{},
 		}),
 		Events: store.NewTypes(map[string]deskEvent{
-			"checked-in": checkedIn{}, "greeted": greeted{}, "rung": rung{}, "mumbled": mumbled{},
+			"checked-in": checkedIn{}, "greeted": greeted{}, "rung": rung{}, "mumbled": mumbled{}, "yelled": yelled{},
 		}),
 	}
 	if change != nil {

@@ -278,6 +278,38 @@ func (r *reception) folded(t *testing.T, id string) desk {
 	return d
 }
 
+// A fold of a long stream leaves snapshots of its past behind; they die with the key, too.
+func TestPastOfTheForgotten(t *testing.T) {
+	t.Parallel()
+	r := newReception(t, nil, nil)
+	r.must(t, "d", checkIn{Person: "ann", Name: marker})
+	for range 3 {
+		r.must(t, "d", yell{N: 400, Bytes: 1})
+	}
+	r.start(t)
+	r.must(t, "d", ring{})
+	marks, err := r.memory.Pasts(t.Context(), deskID("d"))
+	if err != nil || len(marks) == 0 {
+		t.Fatalf("past snapshots at %v, %v", marks, err)
+	}
+	raw, err := r.memory.LoadPast(t.Context(), deskID("d"), marks[0])
+	if err != nil || strings.Contains(string(raw.State), marker) {
+		t.Errorf("a past snapshot in plain, or %v", err)
+	}
+	snap, err := r.snaps.LoadPast(t.Context(), deskID("d"), marks[0])
+	if err != nil || !strings.Contains(string(snap.State), marker) {
+		t.Errorf("a past snapshot without the name, or %v", err)
+	}
+	r.erase(t, "ann")
+	if _, err := r.snaps.LoadPast(t.Context(), deskID("d"), marks[0]); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a past snapshot after the erasure: %v", err)
+	}
+	s, err := r.system.State(t.Context(), deskID("d"), actor.At{Version: snap.Head.Version})
+	if err != nil || s.Value.(desk).Names["ann"] != "" {
+		t.Errorf("the past is %+v, %v", s, err)
+	}
+}
+
 // What sealing adds is counted: a turn is split, and only the command that is too
 // large by itself is refused.
 func TestSealedCommitsFit(t *testing.T) {
