@@ -64,6 +64,8 @@ func letterOf(ask any) string {
 // viewRequest is what is common to all of them.
 type viewRequest struct {
 	View string `json:"view"`
+	// By is who asks, for the audit log; what a token or a subject says of that counts more.
+	By string `json:"by,omitempty"`
 }
 
 func (r viewRequest) of() string { return r.View }

@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/annals-go/annals/store"
 )
@@ -53,10 +55,20 @@ func auditStream(t time.Time) store.StreamID {
 // bounded returns the act with texts that fit, and a time as it is stored.
 func (a Act) bounded() Act {
 	for _, text := range []*string{&a.Action, &a.What, &a.By, &a.Why, &a.Outcome} {
-		*text = cut(*text)
+		*text = cut(printable(*text))
 	}
 	a.At = a.At.UTC().Truncate(time.Microsecond)
 	return a
+}
+
+// printable returns text without what a line cannot show, and the log would refuse.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
 }
 
 // cut returns text, or as much of it as fits, without half a character.
