@@ -36,7 +36,7 @@ func (g *Gateway) readHistory(r reading) (ask historyRequest, stream store.Strea
 	if err = r.body(&ask); err != nil {
 		return ask, stream, err
 	}
-	if stream, err = g.stream(ask.Aggregate, ask.ID); err != nil {
+	if stream, err = g.inspected(r, ask.Aggregate, ask.ID); err != nil {
 		return ask, stream, err
 	}
 	if ask.Limit < 1 || ask.Limit > maxHistoryPage {

@@ -22,6 +22,14 @@ import (
 type Operator struct {
 	client *Client
 	view   string
+	by     string
+}
+
+// As returns o in the name of somebody, for the audit log. A name that the nodes know by a token or
+// a subject counts more.
+func (o Operator) As(by string) Operator {
+	o.by = by
+	return o
 }
 
 // Operator returns the operator of a view. It asks nobody.
@@ -45,7 +53,7 @@ func (o Operator) change(ctx context.Context, verb string, ask, answer any) erro
 	return err
 }
 
-func (o Operator) viewRequest() viewRequest { return viewRequest{View: o.view} }
+func (o Operator) viewRequest() viewRequest { return viewRequest{View: o.view, By: o.by} }
 
 // changed asks for a change and returns how the view stands then.
 func (o Operator) changed(ctx context.Context, verb string, ask any) (Projection, error) {

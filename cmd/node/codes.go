@@ -67,6 +67,11 @@ const (
 	codeStranger    gateway.Code = "NOT_ADMITTED"
 	codeNoPermit    gateway.Code = "NOT_PERMITTED"
 	codeUncertified gateway.Code = "NOT_TRUSTED"
+	codeNoKek       gateway.Code = "NO_KEK"
+	codeKek         gateway.Code = "KEK"
+
+	codeNoKeys  gateway.Code = "NO_PERSONAL_DATA"
+	codeNoAudit gateway.Code = "NOT_RECORDED"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -97,6 +102,16 @@ var kinds = []kind{
 		code: gateway.CodeUnknownOutcome, exit: exitUnavailable, errs: []error{store.ErrUnknown},
 		meaning: "it was tried, and whether it took effect is not known",
 		advice:  "a command: send it again under the same --id, it takes effect once; another change: look first, then repeat it",
+	},
+	{
+		code: gateway.CodeUnauthenticated, exit: exitForbidden, errs: []error{gateway.ErrUnauthenticated},
+		meaning: "the system wants to know who asks, or does not know the token",
+		advice:  "come as a user who is known: --creds, --nkey or --context; over HTTP with a token: {{name}} token new --help",
+	},
+	{
+		code: gateway.CodeForbidden, exit: exitForbidden, errs: []error{gateway.ErrForbidden},
+		meaning: "the asker is known and may not do this; nothing was stored",
+		advice:  "ask whoever grants it; the message names what is missing",
 	},
 	{
 		code: codeNotRunning, exit: exitUnavailable, errs: []error{nats.ErrNoResponders},
@@ -396,6 +411,27 @@ var kinds = []kind{
 	{
 		code: codeArchiveLeft, exit: exitDegraded, meaning: "streams were not archived, for a replay does not give their snapshots",
 		advice: "see which: {{name}} archive run --json; find out why before their old events are moved",
+	},
+	{
+		code: codeNoKek, exit: exitUsage, meaning: "there are personal data, and no key was named that the keys of these are wrapped by",
+		advice: "name it with --kek file:PATH; make one with: {{name}} keys generate PATH",
+	},
+	{
+		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked",
+		advice: "name those that the namespace was used with, with --kek",
+	},
+	{
+		code: codeNoKeys, exit: exitNotFound, meaning: "the namespace has no personal data",
+		advice: "mark the fields that are about persons, and start the nodes with --kek",
+	},
+	{
+		code: codeNoAudit, exit: exitUnavailable, meaning: "nothing was done, for the audit log cannot be written",
+		advice: "start a node, or act as a user who may append to the log; then give the command again",
+	},
+	{
+		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},
+		meaning: "the key of a data subject is given up, but not all steps after that were taken",
+		advice:  "give the same command again; the nodes go on with it, too",
 	},
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",

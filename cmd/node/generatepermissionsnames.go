@@ -92,10 +92,10 @@ const (
 
 // What is asked of a stream.
 var (
-	// reading: its settings, a message from its leader, messages from any replica.
-	reading = []string{"STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET"}
-	// making: the stream itself.
-	making = []string{"STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE"}
+	// toRead: its settings, a message from its leader, messages from any replica.
+	toRead = []string{"STREAM.INFO", "STREAM.MSG.GET", "DIRECT.GET"}
+	// toMake: the stream itself.
+	toMake = []string{"STREAM.INFO", "STREAM.CREATE", "STREAM.UPDATE"}
 )
 
 // consumers are the requests of consumers: made, asked for more, removed.
@@ -141,7 +141,7 @@ func also(list []string, more ...string) []string { return slices.Concat(list, m
 // readObjects is what the client of an object store asks: the last message of a
 // subject is part of what it asks for.
 func (g *grounds) readObjects() []string {
-	subjects := slices.Concat(asks(g.objects, reading...), consumers(g.objects...), flowOf(g.objects...))
+	subjects := slices.Concat(asks(g.objects, toRead...), consumers(g.objects...), flowOf(g.objects...))
 	for _, s := range g.objects {
 		subjects = append(subjects, "$JS.API.DIRECT.GET."+s+".>")
 	}

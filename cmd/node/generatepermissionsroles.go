@@ -66,11 +66,11 @@ func (g *grounds) client(name string) []rule {
 func (g *grounds) member() []rule {
 	return []rule{
 		{Why: "whether there is JetStream", Publish: []string{accountInfo}},
-		{Why: "read the log", Publish: asks(g.logs, reading...)},
-		{Why: "read snapshots, for states of the past", Publish: asks([]string{g.snapshots}, reading...)},
+		{Why: "read the log", Publish: asks(g.logs, toRead...)},
+		{Why: "read snapshots, for states of the past", Publish: asks([]string{g.snapshots}, toRead...)},
 		{
 			Why:       "the registry of the views' models",
-			Publish:   append(asks([]string{g.registry}, reading...), values(g.registry)...),
+			Publish:   append(asks([]string{g.registry}, toRead...), values(g.registry)...),
 			Subscribe: values(g.registry),
 		},
 		{
@@ -92,7 +92,7 @@ func (g *grounds) node() []rule {
 			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
 			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
 		},
-		rule{Why: "make, use and erase keys of personal data", Publish: append(append(asks(g.keys, also(reading, "STREAM.MSG.DELETE")...), consumers(g.keys...)...), g.in("key.>")...)},
+		rule{Why: "make, use and erase keys of personal data", Publish: append(append(asks(g.keys, also(toRead, "STREAM.MSG.DELETE")...), consumers(g.keys...)...), g.in("key.>")...)},
 	)
 	if len(g.logs) > 1 {
 		all = append(all, rule{Why: "read the order of several log streams", Publish: consumers(g.order)})
@@ -105,14 +105,14 @@ func (g *grounds) projector() []rule {
 		rule{Why: "follow the log", Publish: consumers(g.order)},
 		rule{
 			Why:     "keep the views in KV, make and drop their builds",
-			Publish: append(asks(g.views, also(reading, "STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE")...), values(g.views...)...),
+			Publish: append(asks(g.views, also(toRead, "STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE")...), values(g.views...)...),
 		},
 		rule{
 			Why:       "take what nodes pass on, and pass it on to who runs the view",
 			Publish:   g.in("node.*.ctl.>", "node.*.qry.>", "node.*.watch.>"),
 			Subscribe: g.in("node.>"),
 		},
-		rule{Why: "use keys of personal data, and make none", Publish: append(asks(g.keys, reading...), consumers(g.keys...)...)},
+		rule{Why: "use keys of personal data, and make none", Publish: append(asks(g.keys, toRead...), consumers(g.keys...)...)},
 	)
 	return g.withArchive(all)
 }
@@ -138,10 +138,10 @@ func (g *grounds) operator() []rule {
 			Publish: slices.Concat(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), keysOf(g.directory, "cordon.>", "pin.>"),
 				g.in("ctl.cluster.changed")),
 		},
-		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, reading...), consumers(g.order)...), allStreams)},
+		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, toRead...), consumers(g.order)...), allStreams)},
 		{
 			Why: "copy snapshots and models into a backup",
-			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, reading...), consumers(g.snapshots, g.registry),
+			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, toRead...), consumers(g.snapshots, g.registry),
 				flowOf(g.snapshots, g.registry)),
 		},
 		{Why: "archive: note it in the log's settings, and take out what the archive has", Publish: append(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE")...)},
@@ -157,7 +157,7 @@ func (g *grounds) operator() []rule {
 
 func (g *grounds) auditor() []rule {
 	return []rule{
-		{Why: "read the log, and no consumer: whoever makes one can have it send anywhere", Publish: asks(g.logs, reading...)},
+		{Why: "read the log, and no consumer: whoever makes one can have it send anywhere", Publish: asks(g.logs, toRead...)},
 		{
 			Why:     "states, histories and the audit log, and how the views are",
 			Publish: g.in("ctl.info", "ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes", "ctl.projection.ls", "ctl.audit.*"),
@@ -168,7 +168,7 @@ func (g *grounds) auditor() []rule {
 func (g *grounds) provisioner() []rule {
 	streams := slices.Concat(g.logs, []string{g.snapshots, g.registry, g.directory}, g.views, g.keys, g.objects)
 	return []rule{
-		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, making...), accountInfo, allStreams)},
+		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, toMake...), accountInfo, allStreams)},
 		{Why: "spread the leaders of new streams", Publish: asks(g.logs, "STREAM.LEADER.STEPDOWN")},
 		{
 			Why: "fill it: restore, import, migrate",

@@ -16,7 +16,7 @@ type globalFlags struct {
 	tlsCert, tlsKey, tlsCA  string
 	inboxPrefix             string
 	namespace               string
-	archive                 string
+	archive, kek            string
 	timeout                 time.Duration
 	json                    bool
 	jq                      string
@@ -59,7 +59,7 @@ func newRoot(s *Session) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	s.addGlobalFlags(root)
 	root.AddCommand(
-		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newArchive(s), newBackup(s),
+		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newSubject(s), newKeys(s), newAudit(s), newArchive(s), newBackup(s),
 		newProvision(s), newGenerate(s), newErrors(s), newVersion(s))
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)
@@ -80,6 +80,7 @@ func (s *Session) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&f.inboxPrefix, "inbox-prefix", "", "`SUBJECT` below which answers arrive, where a user has one of its own, such as _INBOX_ann (default: the NATS context's, else _INBOX)")
 	flags.StringVar(&f.namespace, "ns", s.app.Name, "`NAMESPACE` to work on")
 	flags.StringVar(&f.archive, "archive", "", "`PLACE` that long streams were archived to: DIR or nats:BUCKET")
+	flags.StringVar(&f.kek, kekFlag, "", kekHelp)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest time for one request")
 	flags.BoolVar(&f.json, "json", false, "print data as JSON, one object a line")
 	flags.StringVar(&f.jq, "jq", "", "filter the JSON data with this jq `EXPR`ession")
