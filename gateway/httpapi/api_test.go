@@ -52,6 +52,13 @@ func (f *fake) questions() []string {
 	return append([]string{}, f.asked...)
 }
 
+// forget forgets what was asked.
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = nil
+}
+
 func (f *fake) Send(ctx context.Context, r gateway.Request) (actor.Result, error) {
 	name := r.Name
 	if r.Schema > 0 {

@@ -39,7 +39,6 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	a.pump(r.Context(), s, r.PathValue("view"), want)
 }
