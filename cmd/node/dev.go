@@ -25,6 +25,7 @@ type devFlags struct {
 	nodes            int
 	views            string
 	keepCommands     bool
+	web              httpFlags
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -34,7 +35,8 @@ func newDev(s *Session) *cobra.Command {
 		Short: "Run everything in one process, with an embedded NATS server",
 		Long: `The log, the aggregates, the views, the gateway, and HTTP with /livez, /readyz
 and /metrics. Nothing asks for credentials: it is for development and for one
-machine.
+machine. With --http-tokens or --http-jwks HTTP does, which must be so, and
+encrypted, where --http names more than this machine.
 
 Without --data everything is in memory. With it, an acknowledged command
 survives a crash and a power cut.
@@ -67,6 +69,7 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.IntVar(&f.nodes, "nodes", 1, "run `N` nodes, 1 to 7; several run on three servers, which sync always")
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	addViewsFlag(cmd, &f.views)
+	f.web.add(flags)
 	return cmd
 }
 
@@ -80,6 +83,7 @@ type devConfig struct {
 	nodes      int
 	views      viewStore
 	keep       bool // commands
+	web        httpAccess
 }
 
 const maxDevNodes = 7
@@ -91,6 +95,9 @@ func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err erro
 		return c, err
 	}
 	if c.http, err = parseAddress("http", f.http, chosen("http")); err != nil {
+		return c, err
+	}
+	if c.web, err = f.web.access(s, c.http); err != nil {
 		return c, err
 	}
 	switch {

@@ -39,6 +39,8 @@ type member struct {
 	log     jetstream.Config
 	store   viewStore
 	metrics prometheus.Registerer
+	// access says whose tokens are good, over NATS as over HTTP.
+	access httpAccess
 
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
@@ -186,6 +188,7 @@ func (m *member) openGateway(context.Context) (err error) {
 		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),
+		Authentication: m.access.authentication(), Authorize: m.session.app.Authorize,
 		Logger: m.logger, Registerer: m.metrics,
 	}
 	m.gateway, err = gateway.New(config)
