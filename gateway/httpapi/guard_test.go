@@ -80,7 +80,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 		"an unknown one":    {[]string{"Authorization", "Bearer unknown"}, gateway.CodeUnauthenticated},
 		"a long one":        {[]string{"Authorization", "Bearer " + strings.Repeat("x", 9<<10)}, gateway.CodeUnauthenticated},
 		"not now":           {[]string{"Authorization", "Bearer later"}, gateway.CodeUnavailable},
-		"who it says it is": {[]string{"Annals-Principal", "root", "Annals-Authorization", "Bearer admin"}, gateway.CodeUnauthenticated},
+		"who it says it is": {[]string{"Annals-Authorization", "Bearer admin"}, gateway.CodeUnauthenticated},
 	} {
 		if _, header, body := ask(t, "GET", url+"/v1/info", "", c.headers...); header.Get("Annals-Error") != string(c.code) {
 			t.Errorf("%s: %s", what, body)
