@@ -104,6 +104,10 @@ type Config struct {
 	// permissions of the NATS server allow.
 	Authorize func(ctx context.Context, ask Ask) error
 
+	// Quotas bound what is asked on somebody's behalf. Zero: nothing does but the
+	// limits below, which all share.
+	Quotas Quotas
+
 	// Node is this node's name, under which other nodes reach it: at most 64
 	// letters, digits, hyphens and underscores. Default "local".
 	Node string
@@ -182,6 +186,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Overlap, time.Second)
 	setDefault(&c.WatchBeat, 2*time.Second)
 	setDefault(&c.MaxWatches, 4096)
+	setDefault(&c.Quotas.MaxPrincipals, 10_000)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -205,7 +210,12 @@ func (c Config) validate() error {
 	if (c.Operators != nil || c.Watches != nil) && c.Views == nil {
 		return errors.New("gateway config: Operators and Watches need Views")
 	}
+	if err := errors.Join(c.Quotas.Namespace.validate(), c.Quotas.Principal.validate()); err != nil {
+		return err
+	}
 	switch {
+	case c.Quotas.MaxPrincipals < 1:
+		return errors.New("gateway config: Quotas.MaxPrincipals is below 1")
 	case !isNodeName(c.Node):
 		return fmt.Errorf("gateway config: Node %q is not 1 to %d letters, digits, hyphens and underscores", c.Node, store.MaxNameBytes)
 	case c.Partitions < 0 || c.Partitions > MaxPartitions:

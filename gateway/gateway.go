@@ -23,6 +23,9 @@ type Gateway struct {
 	reads      *semaphore.Weighted
 	operations *semaphore.Weighted
 	watches    *semaphore.Weighted
+	accounts   *accounts
+	// countsStreams says that there is a quota of new streams.
+	countsStreams bool
 	streams    *streams // of the watches
 	started    atomic.Bool
 	ready      chan struct{}
@@ -58,6 +61,9 @@ func New(config Config) (*Gateway, error) {
 		reads:      semaphore.NewWeighted(int64(config.MaxReads)),
 		operations: semaphore.NewWeighted(maxOperations),
 		watches:    semaphore.NewWeighted(int64(config.MaxWatches)),
+		accounts:   newAccounts(config.Quotas),
+
+		countsStreams: config.Quotas.Namespace.StreamsPerHour > 0 || config.Quotas.Principal.StreamsPerHour > 0,
 		ready:      make(chan struct{}),
 		ending:     make(chan struct{}),
 		attention:  make(chan struct{}, 1),

@@ -23,6 +23,7 @@ type httpFlags struct {
 	audience, issuer string
 	rolesClaim       string
 	required         bool
+	quotas           []string
 }
 
 func (f *httpFlags) add(flags *pflag.FlagSet) {
@@ -33,6 +34,7 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.audience, "http-audience", "", "`NAME` that the claim aud of such a token must have")
 	flags.StringVar(&f.issuer, "http-issuer", "", "`NAME` that its claim iss must have (default: any)")
 	flags.StringVar(&f.rolesClaim, "http-roles-claim", "roles", "the `CLAIM` with its roles; a dot leads into an object")
+	flags.StringArrayVar(&f.quotas, "quota", nil, quotaHelp)
 	flags.BoolVar(&f.required, "require-identity", false, "refuse requests over NATS too that neither a subject as.PRINCIPAL nor a token gives a name")
 }
 
@@ -41,12 +43,16 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 type httpAccess struct {
 	tokens   *access.Access // nil: nobody is asked who they are
 	required bool
+	quotas   gateway.Quotas
 	tls      *tls.Config // nil: without
 }
 
 // access checks the flags, for what listens at an address.
 func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
 	a.required = f.required
+	if a.quotas, err = parseQuotas(f.quotas); err != nil {
+		return a, err
+	}
 	if f.tokens != "" || f.jwks != "" {
 		a.tokens, err = access.New(access.Config{
 			TokenFile: f.tokens, JWKS: f.jwks, Audience: f.audience, Issuer: f.issuer, RolesClaim: f.rolesClaim, Logger: s.logger,

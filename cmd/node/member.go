@@ -188,7 +188,7 @@ func (m *member) openGateway(context.Context) (err error) {
 		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),
-		Authentication: m.access.authentication(), Authorize: m.session.app.Authorize,
+		Authentication: m.access.authentication(), Authorize: m.session.app.Authorize, Quotas: m.access.quotas,
 		Logger: m.logger, Registerer: m.metrics,
 	}
 	m.gateway, err = gateway.New(config)

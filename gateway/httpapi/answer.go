@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -71,7 +72,7 @@ func (a *api) fail(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set(gateway.HeaderError, string(e.Code))
 	if e.Retryable {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter().Seconds())))))
 	}
 	if e.Code == gateway.CodeUnauthenticated {
 		w.Header().Set("WWW-Authenticate", "Bearer")
