@@ -46,6 +46,7 @@ func (g *Gateway) aggregateChanges(ctx context.Context, r reading) (any, error) 
 	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
 		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
 	}
+	ask.Limit = min(ask.Limit, g.config.MaxHistoryPage)
 	page := changesPage{limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes}
 	for e, err := range g.config.Actors.Changes(ctx, stream, ask.After) {
 		if err != nil {

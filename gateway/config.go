@@ -130,6 +130,19 @@ type Config struct {
 	// MaxReads is how many queries, control requests and commands whose answer waits
 	// for views may be under way, each with its goroutine. Default 1,024.
 	MaxReads int
+	// MaxOperations is how many operations may be under way. Default 64: operators are
+	// few, and what they ask for is not cheap.
+	MaxOperations int
+	// MaxPage is the most documents of a page of a view; who asks for more gets no
+	// more. Default and most [projector.MaxPage].
+	MaxPage int
+	// MaxHistoryPage is the most events of a page of a history, likewise. Default and
+	// most 1,000.
+	MaxHistoryPage int
+	// MaxHeaders and MaxHeaderBytes bound the headers of a request, names and values,
+	// whosever they are. Defaults 64 and 16 KiB: a token has room, and reading them
+	// costs no more than the rest.
+	MaxHeaders, MaxHeaderBytes int
 	// MaxWatches is how many watches of views may be under way, each with two
 	// goroutines. Default 4,096.
 	MaxWatches int
@@ -186,6 +199,11 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Overlap, time.Second)
 	setDefault(&c.WatchBeat, 2*time.Second)
 	setDefault(&c.MaxWatches, 4096)
+	setDefault(&c.MaxOperations, 64)
+	setDefault(&c.MaxPage, projector.MaxPage)
+	setDefault(&c.MaxHistoryPage, maxHistoryPage)
+	setDefault(&c.MaxHeaders, 64)
+	setDefault(&c.MaxHeaderBytes, 16<<10)
 	setDefault(&c.Quotas.MaxPrincipals, 10_000)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -226,8 +244,10 @@ func (c Config) validate() error {
 		return errors.New("gateway config: Partitioned needs a Placement")
 	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0 || c.Overlap < 0 || c.WatchBeat < 0:
 		return errors.New("gateway config: a duration is negative")
-	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxWatches < 1:
-		return errors.New("gateway config: MaxInFlight, MaxReads or MaxWatches is below 1")
+	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxWatches < 1 || c.MaxOperations < 1 || c.MaxHeaders < 1 || c.MaxHeaderBytes < 1:
+		return errors.New("gateway config: MaxInFlight, MaxReads, MaxWatches, MaxOperations, MaxHeaders or MaxHeaderBytes is below 1")
+	case c.MaxPage < 1 || c.MaxPage > projector.MaxPage || c.MaxHistoryPage < 1 || c.MaxHistoryPage > maxHistoryPage:
+		return errors.New("gateway config: MaxPage or MaxHistoryPage is out of [1, 1000]")
 	case c.WatchBeat > 5*time.Second:
 		return errors.New("gateway config: WatchBeat is above 5 s")
 	case c.MaxCommandBytes < 1 || c.MaxCommandBytes > maxCommandBytes:

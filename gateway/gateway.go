@@ -59,7 +59,7 @@ func New(config Config) (*Gateway, error) {
 		commands:   semaphore.NewWeighted(int64(config.MaxInFlight)),
 		payloads:   semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
 		reads:      semaphore.NewWeighted(int64(config.MaxReads)),
-		operations: semaphore.NewWeighted(maxOperations),
+		operations: semaphore.NewWeighted(int64(config.MaxOperations)),
 		watches:    semaphore.NewWeighted(int64(config.MaxWatches)),
 		accounts:   newAccounts(config.Quotas),
 
@@ -196,7 +196,7 @@ func (g *Gateway) idle(ctx context.Context) error {
 	if err := acquireAll(ctx, "reads", g.reads, g.config.MaxReads); err != nil {
 		return err
 	}
-	err := acquireAll(ctx, "operations", g.operations, maxOperations)
+	err := acquireAll(ctx, "operations", g.operations, g.config.MaxOperations)
 	if err != nil {
 		g.reads.Release(int64(g.config.MaxReads))
 	}

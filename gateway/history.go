@@ -26,6 +26,7 @@ func (g *Gateway) aggregateHistory(ctx context.Context, r reading) (any, error) 
 	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
 		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
 	}
+	ask.Limit = min(ask.Limit, g.config.MaxHistoryPage)
 	page := historyPage{after: ask.After, limit: ask.Limit, room: g.maxReplyBytes() - historyFrameBytes - correctionsBytes}
 	if err := page.fill(ctx, g.config.Actors, stream); err != nil {
 		return nil, stored(err)

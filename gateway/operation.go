@@ -12,9 +12,6 @@ import (
 )
 
 const (
-	// maxOperations is how many operations may be under way: operators are few,
-	// and what they ask for is not cheap.
-	maxOperations = 64
 	// maxOperation is the latest deadline of an operation: to verify a view is to
 	// read its part of the log again.
 	maxOperation = 15 * time.Minute
@@ -88,7 +85,7 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 // operator handles requests for an operation.
 func (g *Gateway) operator(base context.Context, o operation) handler {
 	l := lane{
-		what: "operations", places: g.operations, most: maxOperations,
+		what: "operations", places: g.operations, most: g.config.MaxOperations,
 		bytes: maxReadBytes + maxCommandBytes, longest: max(maxOperation, g.config.MaxTimeout),
 	}
 	return g.in(l, base, func(ctx context.Context, r reading) (any, error) {

@@ -52,6 +52,9 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 	if headersLost(m) {
 		return r, &store.InvalidError{What: "headers", Reason: "a line is no header"}
 	}
+	if err := g.config.checkHeaderSize(m.Header); err != nil {
+		return r, err
+	}
 	codec, err := contentType(m)
 	if err != nil {
 		return r, err
