@@ -26,10 +26,10 @@ type Gateway struct {
 	accounts   *accounts
 	// countsStreams says that there is a quota of new streams.
 	countsStreams bool
-	streams    *streams // of the watches
-	started    atomic.Bool
-	ready      chan struct{}
-	ending     chan struct{} // closed when what waits for views is to give up
+	streams       *streams // of the watches
+	started       atomic.Bool
+	ready         chan struct{}
+	ending        chan struct{} // closed when what waits for views is to give up
 
 	// With a placement:
 	partitions []partition
@@ -64,9 +64,9 @@ func New(config Config) (*Gateway, error) {
 		accounts:   newAccounts(config.Quotas),
 
 		countsStreams: config.Quotas.Namespace.StreamsPerHour > 0 || config.Quotas.Principal.StreamsPerHour > 0,
-		ready:      make(chan struct{}),
-		ending:     make(chan struct{}),
-		attention:  make(chan struct{}, 1),
+		ready:         make(chan struct{}),
+		ending:        make(chan struct{}),
+		attention:     make(chan struct{}, 1),
 	}
 	if config.Placement != nil {
 		g.partitions = make([]partition, config.Partitions)

@@ -64,21 +64,21 @@ func TestTheRateOfAnAsker(t *testing.T) {
 func TestTheRateOfANamespace(t *testing.T) {
 	t.Parallel()
 	b := startBank(t, perNamespace(gateway.Quota{Rate: 0.01, Burst: 4}), perPrincipal(gateway.Quota{Rate: 0.01, Burst: 3}))
-	outcomes := ""
+	var outcomes strings.Builder
 	for _, who := range []string{"ann", "ann", "bob", "bob", "cid", "cid", "ann", "ann"} {
 		m := request(t, b.conn, "bank.as."+who+".ctl.info", "")
 		e, is := overQuota(t, m)
 		switch {
 		case !is:
-			outcomes += "+"
+			outcomes.WriteString("+")
 		case strings.Contains(e.Description, "namespace"):
-			outcomes += "n"
+			outcomes.WriteString("n")
 		default:
-			outcomes += "p"
+			outcomes.WriteString("p")
 		}
 	}
-	if outcomes != "++++nnnn" {
-		t.Errorf("outcomes %s", outcomes)
+	if outcomes.String() != "++++nnnn" {
+		t.Errorf("outcomes %s", outcomes.String())
 	}
 }
 

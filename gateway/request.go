@@ -25,7 +25,7 @@ type request struct {
 	reply    string // the asker's; empty if no answer is wanted
 	path     string // of the subject
 	who      Identity
-	charged  []*account // until it ends
+	charged  []*account  // until it ends
 	codec    store.Codec // of the answer, and of the body unless it is empty
 	began    time.Time
 }

@@ -306,7 +306,7 @@ func TestSignedTokens(t *testing.T) {
 	good := sign(t, jwt.SigningMethodEdDSA, i.ed, "d", claims())
 	parts := strings.Split(good, ".")
 	header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
-	der, err := i.rsa.PublicKey.N.MarshalText()
+	der, err := i.rsa.N.MarshalText()
 	if err != nil {
 		t.Fatal(err)
 	}

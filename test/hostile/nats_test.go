@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -134,7 +135,7 @@ func TestBadInputsOverNATS(t *testing.T) {
 		within(t, in.what, func() {
 			status, m := enemy.ask(t, in.subject, in.header, in.body)
 			typed := status == 503 && m.Header.Get("Status") != "" || m.Header.Get(gateway.HeaderError) != ""
-			if !contains(in.want, status) || !typed {
+			if !slices.Contains(in.want, status) || !typed {
 				t.Errorf("%s: %d, want %v: %.200s", in.what, status, in.want, m.Data)
 			}
 		})
@@ -154,15 +155,6 @@ func TestBadInputsOverNATS(t *testing.T) {
 		t.Errorf("something panicked: %s", logged)
 	}
 	t.Logf("%d bad inputs, %d good commands meanwhile", tried, b.sent.Load())
-}
-
-func contains(all []int, n int) bool {
-	for _, one := range all {
-		if one == n {
-			return true
-		}
-	}
-	return false
 }
 
 // repliesWhereNoneMayGo asks with reply subjects that would make an answer
