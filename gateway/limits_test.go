@@ -60,3 +60,37 @@ func TestLimitsAreSettings(t *testing.T) {
 		}
 	}
 }
+
+func TestPagesAndOperationsAreBounded(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}, 2), make(chan struct{})
+	f := &fakeOperators{views: totals(5, 0), then: func() {
+		entered <- struct{}{}
+		<-leave
+	}}
+	b := startBank(t, withOperators(f), func(c *gateway.Config) { c.MaxPage, c.MaxOperations = 2, 1 })
+	var page struct {
+		Documents []json.RawMessage
+		Next      string
+	}
+	m := request(t, b.conn, "bank.qry.totals", `{"limit":1000}`)
+	if err := json.Unmarshal(m.Data, &page); err != nil || len(page.Documents) != 2 || page.Next == "" {
+		t.Errorf("a page: %s", m.Data)
+	}
+	if m := request(t, b.conn, "bank.qry.totals", `{"limit":1001}`); status(t, m) != 400 {
+		t.Errorf("a page over the most: %s", m.Data)
+	}
+	done := make(chan int, 1)
+	go func() { done <- status(t, request(t, b.conn, "bank.ctl.projection.pause", `{"view":"totals"}`)) }()
+	receive(t, entered)
+	if m := request(t, b.conn, "bank.ctl.projection.info", `{"view":"totals"}`); status(t, m) != 429 {
+		t.Errorf("a second operation: %s", m.Data)
+	}
+	if m := request(t, b.conn, "bank.ctl.info", ""); status(t, m) != 200 {
+		t.Errorf("something else: %s", m.Data)
+	}
+	close(leave)
+	if got := receive(t, done); got != 200 {
+		t.Errorf("the first operation: %d", got)
+	}
+}
