@@ -41,6 +41,10 @@ const (
 	CodeTooLarge Code = "TOO_LARGE"
 	// CodeRejected (422): the domain said no, in its own words.
 	CodeRejected Code = "REJECTED"
+	// CodeOverQuota (429, retryable): the asker, or the namespace, asks more than it
+	// may. The body's details name the limit and, if that is known, in how many
+	// milliseconds it may be asked again.
+	CodeOverQuota Code = "OVER_QUOTA"
 	// CodeBusy (429, retryable): a queue is full.
 	CodeBusy Code = "BUSY"
 	// CodeInternal (500): a fault of the node or of the application's code; the
@@ -119,6 +123,7 @@ var rules = []rule{
 	{CodeUnauthenticated, 401, false, ErrUnauthenticated},
 	{CodeForbidden, 403, false, ErrForbidden},
 	{CodeForgetUnfinished, 503, true, ErrForgetUnfinished},
+	{CodeOverQuota, 429, true, ErrOverQuota},
 	{CodeCommandIDReused, 409, false, actor.ErrDuplicateBody},
 	{CodeInternal, 500, false, actor.ErrInternal},
 	{CodeBusy, 429, true, actor.ErrBusy},

@@ -109,6 +109,10 @@ type Config struct {
 	// permissions of the NATS server allow.
 	Authorize func(ctx context.Context, ask Ask) error
 
+	// Quotas bound what is asked on somebody's behalf. Zero: nothing does but the
+	// limits below, which all share.
+	Quotas Quotas
+
 	// Node is this node's name, under which other nodes reach it: at most 64
 	// letters, digits, hyphens and underscores. Default "local".
 	Node string
@@ -135,6 +139,19 @@ type Config struct {
 	// worked out at once, each of which holds two whole states beside its answer; one
 	// more is answered 429 at once. They do not count as reads. Default 32.
 	MaxComparisons int
+	// MaxOperations is how many operations may be under way. Default 64: operators are
+	// few, and what they ask for is not cheap.
+	MaxOperations int
+	// MaxPage is the most documents of a page of a view; who asks for more gets no
+	// more. Default and most [projector.MaxPage].
+	MaxPage int
+	// MaxHistoryPage is the most events of a page of a history, likewise. Default and
+	// most 1,000.
+	MaxHistoryPage int
+	// MaxHeaders and MaxHeaderBytes bound the headers of a request, names and values,
+	// whosever they are. Defaults 64 and 16 KiB: a token has room, and reading them
+	// costs no more than the rest.
+	MaxHeaders, MaxHeaderBytes int
 	// MaxWatches is how many watches of views may be under way, each with two
 	// goroutines. Default 4,096.
 	MaxWatches int
@@ -192,6 +209,12 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Overlap, time.Second)
 	setDefault(&c.WatchBeat, 2*time.Second)
 	setDefault(&c.MaxWatches, 4096)
+	setDefault(&c.MaxOperations, 64)
+	setDefault(&c.MaxPage, projector.MaxPage)
+	setDefault(&c.MaxHistoryPage, maxHistoryPage)
+	setDefault(&c.MaxHeaders, 64)
+	setDefault(&c.MaxHeaderBytes, 16<<10)
+	setDefault(&c.Quotas.MaxPrincipals, 10_000)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -215,7 +238,12 @@ func (c Config) validate() error {
 	if (c.Operators != nil || c.Watches != nil) && c.Views == nil {
 		return errors.New("gateway config: Operators and Watches need Views")
 	}
+	if err := errors.Join(c.Quotas.Namespace.validate(), c.Quotas.Principal.validate()); err != nil {
+		return err
+	}
 	switch {
+	case c.Quotas.MaxPrincipals < 1:
+		return errors.New("gateway config: Quotas.MaxPrincipals is below 1")
 	case !isNodeName(c.Node):
 		return fmt.Errorf("gateway config: Node %q is not 1 to %d letters, digits, hyphens and underscores", c.Node, store.MaxNameBytes)
 	case c.Partitions < 0 || c.Partitions > MaxPartitions:
@@ -226,8 +254,10 @@ func (c Config) validate() error {
 		return errors.New("gateway config: Partitioned needs a Placement")
 	case c.Timeout < 0 || c.MaxTimeout < 0 || c.DrainTimeout < 0 || c.Overlap < 0 || c.WatchBeat < 0:
 		return errors.New("gateway config: a duration is negative")
-	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxComparisons < 1 || c.MaxWatches < 1:
-		return errors.New("gateway config: MaxInFlight, MaxReads, MaxComparisons or MaxWatches is below 1")
+	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxComparisons < 1 || c.MaxWatches < 1 || c.MaxOperations < 1 || c.MaxHeaders < 1 || c.MaxHeaderBytes < 1:
+		return errors.New("gateway config: MaxInFlight, MaxReads, MaxComparisons, MaxWatches, MaxOperations, MaxHeaders or MaxHeaderBytes is below 1")
+	case c.MaxPage < 1 || c.MaxPage > projector.MaxPage || c.MaxHistoryPage < 1 || c.MaxHistoryPage > maxHistoryPage:
+		return errors.New("gateway config: MaxPage or MaxHistoryPage is out of [1, 1000]")
 	case c.WatchBeat > 5*time.Second:
 		return errors.New("gateway config: WatchBeat is above 5 s")
 	case c.MaxCommandBytes < 1 || c.MaxCommandBytes > maxCommandBytes:

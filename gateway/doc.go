@@ -6,6 +6,10 @@
 // bounds what it takes in, checks every byte that comes from outside, and
 // answers in the asker's own content type.
 //
+// It also owns who asks: by a subject that the NATS server guards, or by a token
+// ([Authentication]); what an asker may do ([Grants], [Config.Authorize]), and how
+// much ([Quotas]).
+//
 // It also owns the way to the node that serves a partition or runs a view: what
 // arrives elsewhere is passed on, what nobody serves at the moment waits, and
 // [Gateway.Serve], Hold and Pass move a partition without losing what is on its
@@ -23,6 +27,7 @@
 //	<ns>.ctl.projection.VERB, <ns>.ctl.dlq.VERB   an operation on one view
 //	<ns>.prt.<partition>.cmd.<type>.<id>.<command>   a command, to the owner of its partition
 //	<ns>.prt.<partition>.get.<type>.<id>       a state from the owner's memory; header Annals-Consistency
+//	<ns>.as.<principal>.cmd.…, .prt.…, .qry.…, .watch.…, .ctl.…   the same, asked by that principal
 //	<ns>.node.<name>.prt.…, .qry.…, .ctl.…     any of these, to one node
 //
 // A Go client binds an aggregate once and sends typed commands:

@@ -90,6 +90,10 @@ func (g *Gateway) execute(e *errand) {
 		g.read(e)
 		return
 	}
+	if err := g.mayCreate(e); err != nil {
+		g.refuse(e, err)
+		return
+	}
 	if !g.admitWait(e) {
 		g.refuse(e, g.errNoPlace())
 		return
@@ -101,6 +105,9 @@ func (g *Gateway) execute(e *errand) {
 		e.command.Body, e.request.msg.Data = nil, nil
 	}
 	g.config.Actors.Submit(until{context.Background(), e.deadline}, c, func(result actor.Result, err error) {
+		if err == nil {
+			g.noteCreated(e, result)
+		}
 		if err == nil && len(e.views) > 0 {
 			go g.replyWhenSeen(e, result)
 			return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/nats-io/nats.go"
@@ -84,9 +85,25 @@ func answerTo(err error) *Error {
 	return e
 }
 
+// retryAfter is the detail that says in how many milliseconds to ask again.
+const retryAfter = "retry_after_ms"
+
+// RetryAfter is how long to wait before the same is asked again, 0 if the answer
+// does not say.
+func (e *Error) RetryAfter() time.Duration {
+	return time.Duration(min(e.Details[retryAfter], uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
+}
+
 func detailsOf(err error) map[string]uint64 {
 	if c, ok := errors.AsType[*store.ConflictError](err); ok {
 		return map[string]uint64{"expected_version": c.Expected, "actual_version": c.Actual}
+	}
+	if q, ok := errors.AsType[*QuotaError](err); ok {
+		details := map[string]uint64{"limit": uint64(q.Limit)}
+		if !q.Until.IsZero() {
+			details[retryAfter] = q.wait()
+		}
+		return details
 	}
 	if t, ok := errors.AsType[*projector.TimeoutError](err); ok {
 		return map[string]uint64{"wanted_position": uint64(t.Want), "reached_position": uint64(t.Has)}

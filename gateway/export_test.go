@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -105,3 +106,34 @@ type travellerFunc func(bool)
 
 func (f travellerFunc) arrived()  { f(true) }
 func (f travellerFunc) returned() { f(false) }
+
+// ParseAsker takes the asker out of a subject, and returns the path.
+func ParseAsker(namespace, subject string) (principal, path string, err error) {
+	principal, rest, err := subjects{namespace: namespace}.asker(subject)
+	return principal, strings.TrimPrefix(rest, namespace+"."), err
+}
+
+// ParseQuery, ParseWatch and ParseGet read paths.
+func ParseQuery(path string) (view, key string, err error) { return subjects{}.parseQuery(path) }
+
+// ParseWatch is for watches.
+func ParseWatch(path string) (view, key string, err error) { return subjects{}.parseWatch(path) }
+
+// ParseGet is for gets.
+func ParseGet(path string) (typ, id string, err error) {
+	s, err := subjects{}.parseGet(path)
+	return s.Type, s.ID, err
+}
+
+// TokenOf is the token in headers.
+func TokenOf(h nats.Header) (string, error) { return tokenOf(h) }
+
+// PassedIdentity is who asks, as a node says.
+func PassedIdentity(h nats.Header) (Identity, error) { return passedIdentity(h) }
+
+// IdentityHeaders is how a node says it.
+func IdentityHeaders(who Identity) nats.Header {
+	h := nats.Header{}
+	who.headers(h)
+	return h
+}

@@ -24,10 +24,13 @@ type Gateway struct {
 	comparisons *semaphore.Weighted
 	operations  *semaphore.Weighted
 	watches     *semaphore.Weighted
-	streams     *streams // of the watches
-	started     atomic.Bool
-	ready       chan struct{}
-	ending      chan struct{} // closed when what waits for views is to give up
+	accounts    *accounts
+	// countsStreams says that there is a quota of new streams.
+	countsStreams bool
+	streams       *streams // of the watches
+	started       atomic.Bool
+	ready         chan struct{}
+	ending        chan struct{} // closed when what waits for views is to give up
 
 	// With a placement:
 	partitions []partition
@@ -58,11 +61,14 @@ func New(config Config) (*Gateway, error) {
 		payloads:    semaphore.NewWeighted(int64(config.MaxInFlightBytes)),
 		reads:       semaphore.NewWeighted(int64(config.MaxReads)),
 		comparisons: semaphore.NewWeighted(int64(config.MaxComparisons)),
-		operations:  semaphore.NewWeighted(maxOperations),
+		operations:  semaphore.NewWeighted(int64(config.MaxOperations)),
 		watches:     semaphore.NewWeighted(int64(config.MaxWatches)),
-		ready:       make(chan struct{}),
-		ending:      make(chan struct{}),
-		attention:   make(chan struct{}, 1),
+		accounts:    newAccounts(config.Quotas),
+
+		countsStreams: config.Quotas.Namespace.StreamsPerHour > 0 || config.Quotas.Principal.StreamsPerHour > 0,
+		ready:         make(chan struct{}),
+		ending:        make(chan struct{}),
+		attention:     make(chan struct{}, 1),
 	}
 	if config.Placement != nil {
 		g.partitions = make([]partition, config.Partitions)

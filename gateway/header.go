@@ -66,13 +66,6 @@ const (
 	HeaderTraceparent = "traceparent"
 )
 
-// Limits of what a request may say about itself. Other headers than ours are
-// ignored, but reading them costs too.
-const (
-	maxHeaders     = 64
-	maxHeaderBytes = 16 << 10
-)
-
 // headers is what a request says about itself, checked.
 type headers struct {
 	commandID     string
@@ -137,9 +130,6 @@ func readBefore(*headers, string, time.Time) error { return nil }
 // reach no publish of ours. The error matches [store.ErrInvalid].
 func parseHeaders(raw nats.Header, readers map[string]headerReader, passed bool, now time.Time) (headers, error) {
 	var h headers
-	if err := checkHeaderSize(raw); err != nil {
-		return h, err
-	}
 	seen := make([]string, 0, 8)
 	for name, values := range raw {
 		lower := strings.ToLower(name)
@@ -173,7 +163,9 @@ func parseHeaders(raw nats.Header, readers map[string]headerReader, passed bool,
 	return h, nil
 }
 
-func checkHeaderSize(raw nats.Header) error {
+// checkHeaderSize bounds what a request says about itself. Other headers than ours
+// are ignored, but reading them costs too.
+func (c Config) checkHeaderSize(raw nats.Header) error {
 	count, size := 0, 0
 	for name, values := range raw {
 		for _, v := range values {
@@ -181,11 +173,11 @@ func checkHeaderSize(raw nats.Header) error {
 			size += len(name) + len(v)
 		}
 	}
-	if count > maxHeaders {
-		return &store.InvalidError{What: "headers", Value: strconv.Itoa(count), Reason: "more than " + strconv.Itoa(maxHeaders)}
+	if count > c.MaxHeaders {
+		return &store.InvalidError{What: "headers", Value: strconv.Itoa(count), Reason: "more than " + strconv.Itoa(c.MaxHeaders)}
 	}
-	if size > maxHeaderBytes {
-		return &store.InvalidError{What: "headers", Value: strconv.Itoa(size) + " bytes", Reason: "more than " + strconv.Itoa(maxHeaderBytes)}
+	if size > c.MaxHeaderBytes {
+		return &store.InvalidError{What: "headers", Value: strconv.Itoa(size) + " bytes", Reason: "more than " + strconv.Itoa(c.MaxHeaderBytes)}
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ func (g *Gateway) readHistory(r reading) (ask historyRequest, stream store.Strea
 	if ask.Limit < 1 || ask.Limit > maxHistoryPage {
 		err = &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(maxHistoryPage) + "]"}
 	}
+	ask.Limit = min(ask.Limit, g.config.MaxHistoryPage)
 	return ask, stream, err
 }
 

@@ -184,29 +184,32 @@ func TestAClientSaysWhoItIs(t *testing.T) {
 	for _, c := range []struct {
 		what   string
 		change func(*gateway.ClientConfig)
-		ctx    context.Context
+		token  string // of the call
 		want   string
 	}{
-		{"by name", func(c *gateway.ClientConfig) { c.Principal = "ann b." }, t.Context(), "ann b."},
-		{"by token", func(c *gateway.ClientConfig) { c.Token = func() string { return "t-bob" } }, t.Context(), "bob"},
+		{"by name", func(c *gateway.ClientConfig) { c.Principal = "ann b." }, "", "ann b."},
+		{"by token", func(c *gateway.ClientConfig) { c.Token = func() string { return "t-bob" } }, "", "bob"},
 		{
 			"by the token of the call", func(c *gateway.ClientConfig) { c.Token = func() string { return "t-bob" } },
-			gateway.WithToken(t.Context(), "t-operator"), "otto",
+			"t-operator", "otto",
 		},
 	} {
-		client := newClient(t, connect(t, s), c.change)
+		client, ctx := newClient(t, connect(t, s), c.change), t.Context()
+		if c.token != "" {
+			ctx = gateway.WithToken(ctx, c.token)
+		}
 		for range 2 { // the second goes straight to the owner
-			if _, err := client.Send(c.ctx, gateway.Request{Stream: id, Name: "touch"}); err != nil {
+			if _, err := client.Send(ctx, gateway.Request{Stream: id, Name: "touch"}); err != nil {
 				t.Fatalf("%s: %v", c.what, err)
 			}
 			if got := p.last(); got != c.want {
 				t.Errorf("%s: sent by %q", c.what, got)
 			}
 		}
-		if info, err := client.Info(c.ctx); err != nil || info.Node != "a" {
+		if info, err := client.Info(ctx); err != nil || info.Node != "a" {
 			t.Errorf("%s: %+v %v", c.what, info, err)
 		}
-		if _, err := client.State(c.ctx, id, actor.At{}); !errors.Is(err, store.ErrNotFound) && !errors.Is(err, gateway.ErrForbidden) {
+		if _, err := client.State(ctx, id, actor.At{}); !errors.Is(err, store.ErrNotFound) && !errors.Is(err, gateway.ErrForbidden) {
 			t.Errorf("%s: %v", c.what, err)
 		}
 	}

@@ -12,9 +12,6 @@ import (
 )
 
 const (
-	// maxOperations is how many operations may be under way: operators are few,
-	// and what they ask for is not cheap.
-	maxOperations = 64
 	// maxOperation is the latest deadline of an operation: to verify a view is to
 	// read its part of the log again.
 	maxOperation = 15 * time.Minute
@@ -103,7 +100,7 @@ func (g *Gateway) operator(base context.Context, o operation) handler {
 
 func (g *Gateway) operationLane() lane {
 	return lane{
-		what: "operations", places: g.operations, most: maxOperations,
+		what: "operations", places: g.operations, most: g.config.MaxOperations,
 		bytes: maxReadBytes + maxCommandBytes, longest: max(maxOperation, g.config.MaxTimeout),
 	}
 }

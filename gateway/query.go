@@ -57,6 +57,7 @@ func (g *Gateway) list(ctx context.Context, r reading, view string) (any, error)
 	if ask.Limit < 1 || ask.Limit > projector.MaxPage {
 		return nil, &store.InvalidError{What: "limit", Value: strconv.Itoa(ask.Limit), Reason: "out of [1, " + strconv.Itoa(projector.MaxPage) + "]"}
 	}
+	ask.Limit = min(ask.Limit, g.config.MaxPage) // a page may be short
 	for {
 		docs, next, err := g.config.Views.List(ctx, view, ask.Cursor, ask.Limit, r.headers.minPosition)
 		if err != nil {

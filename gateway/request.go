@@ -25,6 +25,7 @@ type request struct {
 	reply    string // the asker's; empty if no answer is wanted
 	path     string // of the subject
 	who      Identity
+	charged  []*account  // until it ends
 	codec    store.Codec // of the answer, and of the body unless it is empty
 	began    time.Time
 }
@@ -51,6 +52,9 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 	if headersLost(m) {
 		return r, &store.InvalidError{What: "headers", Reason: "a line is no header"}
 	}
+	if err := g.config.checkHeaderSize(m.Header); err != nil {
+		return r, err
+	}
 	codec, err := contentType(m)
 	if err != nil {
 		return r, err
@@ -59,8 +63,10 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 	if wrongPath != nil {
 		return r, wrongPath
 	}
-	r.who, err = g.identify(r, principal)
-	return r, err
+	if r.who, err = g.identify(r, principal); err != nil {
+		return r, err
+	}
+	return r, g.charge(r)
 }
 
 var errReply = &store.InvalidError{What: "reply subject", Reason: "answers are not published there"}
@@ -143,6 +149,7 @@ func (r *request) deadline(named time.Time, longest time.Duration) (time.Time, e
 // answer sends v. What cannot be encoded or is too large for an answer becomes
 // an error answer; its code is returned, "" when v was sent.
 func (r *request) answer(v any) Code {
+	defer r.discharge()
 	data, err := encode(r.codec, v)
 	if err != nil {
 		return r.fail(fmt.Errorf("%w: encode answer: %w", actor.ErrInternal, err))
@@ -157,6 +164,7 @@ func (r *request) answer(v any) Code {
 
 // fail sends the answer to err and returns its code.
 func (r *request) fail(err error) Code {
+	defer r.discharge()
 	e := answerTo(err)
 	if e.Code == CodeInternal {
 		r.gateway.config.Logger.Error("request failed", "subject", r.msg.Subject, "err", err)
@@ -197,7 +205,10 @@ func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg
 }
 
 // passed counts a request that another node answers.
-func (r *request) passed() { r.endpoint.count(time.Since(r.began), nil) }
+func (r *request) passed() {
+	r.discharge()
+	r.endpoint.count(time.Since(r.began), nil)
+}
 
 // encode encodes an answer. JSON does not go through [store.JSON], whose limits
 // are those of stored values: a page of documents may hold more.

@@ -83,7 +83,7 @@ func (c *Client) send(ctx context.Context, r Request, views []string) (commandRe
 		if failure == nil {
 			return answer, nil
 		}
-		if !failure.Retryable || !s.turn(failure) && !s.rest(ctx) {
+		if !failure.Retryable || !s.heed(ctx, failure) || !s.turn(failure) && !s.rest(ctx) {
 			if answer, failure = s.conclude(ctx, failure); failure == nil {
 				return answer, nil
 			}
@@ -264,6 +264,15 @@ func (s *sending) turn(failure *Error) (atOnce bool) {
 		s.message.Subject = s.detour
 	}
 	return s.detour != s.direct && was == s.direct && errors.Is(failure, nats.ErrNoResponders)
+}
+
+// heed has the next pause be as long as an answer says; false: there is no time for
+// that.
+func (s *sending) heed(ctx context.Context, failure *Error) bool {
+	after := failure.RetryAfter()
+	s.pause = max(s.pause, 2*after) // of which half is waited at least
+	deadline, _ := ctx.Deadline()
+	return after == 0 || time.Until(deadline) > after
 }
 
 // worthwhile is the least time for an attempt after a definite answer: one that

@@ -73,7 +73,12 @@ var errStreaming = fmt.Errorf("%w: answered by a stream", errPassedOn)
 // beginStream begins a stream once the view has something to send, at the latest
 // when ctx ends, and returns [errStreaming].
 func (g *Gateway) beginStream(base, ctx context.Context, r *request, window int, watch func(context.Context) iter.Seq2[projector.Document, error]) error {
+	end, err := g.beginWatch(r)
+	if err != nil {
+		return err
+	}
 	if !g.watches.TryAcquire(1) {
+		end()
 		return fmt.Errorf("%w: %d watches are under way on node %s", actor.ErrBusy, g.config.MaxWatches, g.config.Node)
 	}
 	running, stop := r.who.within(base)
@@ -86,9 +91,11 @@ func (g *Gateway) beginStream(base, ctx context.Context, r *request, window int,
 	if err != nil {
 		stop()
 		g.watches.Release(1)
+		end()
 		return err
 	}
 	go func() {
+		defer end()
 		defer g.watches.Release(1)
 		defer stop()
 		token := g.streams.add(s)

@@ -30,6 +30,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type api struct {
 	session *Session
 	door    *door
+	access  httpAccess
 	dial    func(ctx context.Context, opts ...nats.Option) (*nats.Conn, error)
 	conn    *nats.Conn
 }
@@ -54,7 +55,7 @@ func (a *api) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.New(httpapi.Config{Client: client, Logger: a.session.logger})
+	return httpapi.New(httpapi.Config{Client: client, Tokens: a.access.verifier(), Logger: a.session.logger})
 }
 
 func (a *api) close() error {

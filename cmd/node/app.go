@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/migrate"
@@ -33,6 +34,10 @@ type App struct {
 	// Transform is what becomes of each commit when a log is copied with schema
 	// migrate. Default: [Upcast] with the aggregates, which one of its own may call.
 	Transform migrate.Transform
+	// Authorize permits what is asked of the gateways, or not: see
+	// [gateway.Config.Authorize]. Nil: whatever the roles of a token and the
+	// permissions of the NATS server allow.
+	Authorize func(ctx context.Context, ask gateway.Ask) error
 	// Commands makes the application's own commands. They stand beside the
 	// built-in ones, and find connection and output by the session; {{name}} in
 	// their examples becomes the name. They have no persistent pre-run. May be

@@ -114,6 +114,11 @@ var kinds = []kind{
 		advice:  "ask whoever grants it; the message names what is missing",
 	},
 	{
+		code: gateway.CodeOverQuota, exit: exitUnavailable, errs: []error{gateway.ErrOverQuota},
+		meaning: "the asker, or the whole namespace, asks more than its quota; this was not carried out",
+		advice:  "the message says what is bounded and when to ask again; quotas are set with --quota of the nodes",
+	},
+	{
 		code: codeNotRunning, exit: exitUnavailable, errs: []error{nats.ErrNoResponders},
 		meaning: "the NATS server is there, but no node of the namespace answers on it",
 		advice:  "start a system with: {{name}} dev; or name another namespace with --ns",

@@ -27,6 +27,7 @@ type devFlags struct {
 	views            string
 	keepCommands     bool
 	access           devAccess
+	web              httpFlags
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -38,7 +39,8 @@ func newDev(s *Session) *cobra.Command {
 and /metrics. Nothing asks for credentials: it is for development and for one
 machine. With --users NATS clients have to be one of those that a file names, and
 with --nats-cert and --nats-key the network is encrypted; without both it does not
-listen for other machines.
+listen for other machines. With --http-tokens or --http-jwks HTTP asks for tokens,
+which must be so, and encrypted, where --http names more than this machine.
 
 Without --data everything is in memory. With it, an acknowledged command
 survives a crash and a power cut.
@@ -72,6 +74,7 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	addViewsFlag(cmd, &f.views)
 	f.access.addFlags(cmd)
+	f.web.add(flags)
 	return cmd
 }
 
@@ -87,6 +90,7 @@ type devConfig struct {
 	keep       bool // commands
 	access     devAccess
 	wrapper    privacy.Wrapper
+	web        httpAccess
 }
 
 const maxDevNodes = 7
@@ -98,6 +102,9 @@ func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err erro
 		return c, err
 	}
 	if c.http, err = parseAddress("http", f.http, chosen("http")); err != nil {
+		return c, err
+	}
+	if c.web, err = f.web.access(s, c.http); err != nil {
 		return c, err
 	}
 	switch {

@@ -88,9 +88,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 
 // warn tells what may surprise an operator later.
 func (c devConfig) warn(s *Session) {
-	for flag, a := range map[string]address{"nats": c.nats, "http": c.http} {
-		if a.public() && (flag != "nats" || !c.access.closed()) {
-			s.logger.Warn("other machines may connect, and nothing asks them for credentials", "flag", "--"+flag, "address", a.String())
-		}
+	if c.nats.public() && !c.access.closed() { // HTTP does not come so far
+		s.logger.Warn("other machines may connect, and nothing asks them for credentials", "flag", "--nats", "address", c.nats.String())
 	}
 }

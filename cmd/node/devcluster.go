@@ -37,7 +37,7 @@ type devCluster struct {
 }
 
 func newDevCluster(s *Session, config devConfig) *devCluster {
-	d := &devCluster{session: s, config: config, web: newWeb(s, config.http)}
+	d := &devCluster{session: s, config: config, web: newWeb(s, config.http, config.web)}
 	for _, name := range config.nodeNames() {
 		d.members = append(d.members, &member{
 			session: s,
@@ -47,6 +47,7 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == "", KeepCommands: config.keep},
 			store:   config.views,
 			wrapper: config.wrapper,
+			access:  config.web,
 			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, d.web.metrics),
 		})
 	}
@@ -68,7 +69,7 @@ func (d *devCluster) process() *process {
 		last := len(own) - 1
 		parts, joins = append(parts, own[:last]...), append(joins, own[last])
 	}
-	door := api{session: d.session, door: &d.web.door, dial: d.members[0].dial}
+	door := api{session: d.session, door: &d.web.door, access: d.config.web, dial: d.members[0].dial}
 	parts = append(append(parts, joins...), part{name: "partitions", open: d.awaitOwners}, door.part())
 	return &process{
 		session: d.session, web: d.web, parts: parts, announce: d.announce, handsOver: true,

@@ -24,12 +24,12 @@ type devNode struct {
 }
 
 func newDevNode(s *Session, config devConfig) *devNode {
-	n := &devNode{session: s, config: config, web: newWeb(s, config.http)}
+	n := &devNode{session: s, config: config, web: newWeb(s, config.http, config.web)}
 	n.member = &member{
 		session: s, logger: s.logger, alone: true, metrics: n.web.metrics,
 		node: cluster.Node{Name: config.name},
 		dial: func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return n.server.Connect(opts...) },
-		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper,
+		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper, access: config.web,
 		look: s.hintAtOthers,
 	}
 	n.web.health.probe = n.member.probe
@@ -38,7 +38,7 @@ func newDevNode(s *Session, config devConfig) *devNode {
 
 func (n *devNode) process() *process {
 	server := part{name: "server", open: n.openServer, run: n.runServer, close: n.closeServer}
-	door := api{session: n.session, door: &n.web.door, dial: n.member.dial}
+	door := api{session: n.session, door: &n.web.door, access: n.config.web, dial: n.member.dial}
 	parts := append([]part{server}, n.member.parts()...)
 	return &process{session: n.session, web: n.web, parts: append(parts, door.part()), announce: n.announce}
 }

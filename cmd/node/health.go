@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/annals-go/annals/gateway"
 )
 
 // health answers whether the node lives and whether it is ready to serve.
@@ -20,6 +22,8 @@ type health struct {
 	serves bool    // everything is up and announced
 	// probe looks at what may change while the parts run. May be nil.
 	probe func() []check
+	// access says who may see the reasons.
+	access httpAccess
 }
 
 // check is one thing that must hold before the node is ready.
@@ -76,7 +80,7 @@ func (h *health) checks() ([]check, bool) {
 }
 
 // ready is the handler of /readyz: 200 or 503, and with the reasons when not
-// ready or when asked by ?verbose.
+// ready or when asked by ?verbose, for whoever may see how the system is doing.
 func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	checks, ready := h.checks()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -84,7 +88,7 @@ func (h *health) ready(w http.ResponseWriter, r *http.Request) {
 	if !ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
-	if !ready || r.URL.Query().Has("verbose") {
+	if (!ready || r.URL.Query().Has("verbose")) && h.access.sees(r) {
 		writeChecks(w, checks)
 	}
 	if ready {
@@ -115,14 +119,15 @@ func live(w http.ResponseWriter, _ *http.Request) {
 
 // newHTTPServer serves the probes, the metrics and, below /v1/, the API. Its limits keep slow and
 // endless requests from holding on to anything.
-func newHTTPServer(h *health, metrics prometheus.Gatherer, api http.Handler, logger *slog.Logger) *http.Server {
+func newHTTPServer(h *health, metrics prometheus.Gatherer, api http.Handler, access httpAccess, logger *slog.Logger) *http.Server {
+	h.access = access
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", live)
 	mux.HandleFunc("GET /readyz", h.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))
-	mux.Handle("/v1/", api)
+	mux.Handle("GET /metrics", access.local(access.admitting(gateway.KindInspect, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))))
+	mux.Handle("/v1/", access.local(api))
 	return &http.Server{
-		Handler:           http.MaxBytesHandler(mux, 1<<20),
+		Handler:           http.MaxBytesHandler(access.protect(mux), 1<<20),
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      30 * time.Second,

@@ -19,7 +19,7 @@ func TestReadiness(t *testing.T) {
 		return []check{{name: "nats", reason: "not connected: RECONNECTING"}}
 	}}
 	h.expect([]part{{name: "log"}, {name: "gateway"}})
-	server := newHTTPServer(h, prometheus.NewRegistry(), &door{}, quiet())
+	server := newHTTPServer(h, prometheus.NewRegistry(), &door{}, httpAccess{}, quiet())
 	for _, step := range []struct {
 		name   string
 		do     func()

@@ -42,6 +42,8 @@ type member struct {
 	store   viewStore
 	wrapper privacy.Wrapper // of the keys of personal data; nil: there are none
 	metrics prometheus.Registerer
+	// access says whose tokens are good, over NATS as over HTTP.
+	access httpAccess
 
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
@@ -211,6 +213,7 @@ func (m *member) openGateway(context.Context) (err error) {
 		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),
+		Authentication: m.access.authentication(), Authorize: m.session.app.Authorize, Quotas: m.access.quotas,
 		Logger: m.logger, Registerer: m.metrics,
 	}
 	config.Recorder = m.ledger

@@ -28,6 +28,7 @@ type nodeFlags struct {
 	views                string
 	api                  bool
 	keepCommands         bool
+	web                  httpFlags
 }
 
 // keepCommandsHelp is that of a flag of dev and node.
@@ -50,7 +51,10 @@ A node refuses to start where it cannot keep what --durability promises:
                    (--monitor), or over NATS where the account may ask it.
   replicated       the same without the power cut
   single           one copy, synced as the server does it
-  none             nothing is kept: in the servers' memory`,
+  none             nothing is kept: in the servers' memory
+
+A node refuses to listen for other machines over HTTP, too, unless it asks who
+they are and encrypts: --http-cert, --http-key, and --http-tokens or --http-jwks.`,
 		Example: `{{name}} node --name a -s nats://n1:4222,nats://n2:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
 {{name}} node --name b --zone west --weight 2 --http :4280
 {{name}} node --name c --roles projectors,gateway
@@ -81,7 +85,8 @@ A node refuses to start where it cannot keep what --durability promises:
 	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas, such as http://n1:8222")
 	addViewsFlag(cmd, &f.views)
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
-	flags.BoolVar(&f.api, "api", false, "serve commands and queries over HTTP too, below /v1/, to whoever reaches --http: it asks nobody who they are")
+	flags.BoolVar(&f.api, "api", false, "serve commands and queries over HTTP too, below /v1/: to whoever reaches --http, unless --http-tokens or --http-jwks say to whom")
+	f.web.add(flags)
 	return cmd
 }
 
@@ -98,6 +103,7 @@ type nodeConfig struct {
 	api        bool
 	keep       bool // commands
 	wrapper    privacy.Wrapper
+	web        httpAccess
 }
 
 func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err error) {
@@ -105,6 +111,9 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 		return c, err
 	}
 	if c.http, err = parseAddress("http", f.http, cmd.Flags().Changed("http")); err != nil {
+		return c, err
+	}
+	if c.web, err = f.web.access(s, c.http); err != nil {
 		return c, err
 	}
 	if c.monitor, err = parseMonitors(f.monitor); err != nil {

@@ -25,7 +25,7 @@ type production struct {
 
 func newProduction(s *Session, config nodeConfig) *production {
 	p := &production{
-		session: s, config: config, web: newWeb(s, config.http),
+		session: s, config: config, web: newWeb(s, config.http, config.web),
 		copies: config.replicas, version: (*nats.Conn).ConnectedServerVersion,
 	}
 	p.member = &member{
@@ -35,7 +35,7 @@ func newProduction(s *Session, config nodeConfig) *production {
 			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
 			KeepCommands: config.keep,
 		},
-		store: config.views, wrapper: config.wrapper,
+		store: config.views, wrapper: config.wrapper, access: config.web,
 	}
 	p.web.health.probe = p.member.probe
 	return p
@@ -44,7 +44,7 @@ func newProduction(s *Session, config nodeConfig) *production {
 func (p *production) process() *process {
 	parts := p.member.parts()
 	if p.config.api {
-		door := api{session: p.session, door: &p.web.door, dial: p.dial}
+		door := api{session: p.session, door: &p.web.door, access: p.config.web, dial: p.dial}
 		parts = append(parts, door.part())
 	}
 	return &process{session: p.session, web: p.web, parts: parts, announce: p.announce, handsOver: true}

@@ -60,7 +60,7 @@ func newRoot(s *Session) *cobra.Command {
 	s.addGlobalFlags(root)
 	root.AddCommand(
 		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newSubject(s), newKeys(s), newAudit(s), newArchive(s), newBackup(s),
-		newProvision(s), newGenerate(s), newErrors(s), newVersion(s))
+		newProvision(s), newGenerate(s), newToken(s), newErrors(s), newVersion(s))
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,9 +17,11 @@ import (
 // handler answers a request with a body or with an error.
 type handler func(ctx context.Context, r *http.Request) (answer, error)
 
-// route is a handler and the parameters that it knows, beside timeout.
+// route is a handler, what kind of thing it does, and the parameters that it
+// knows, beside timeout.
 type route struct {
 	handle     handler
+	kind       gateway.Kind
 	parameters []string
 }
 
@@ -94,7 +97,10 @@ func (a *api) fail(w http.ResponseWriter, err error) {
 	}
 	w.Header().Set(gateway.HeaderError, string(e.Code))
 	if e.Retryable {
-		w.Header().Set("Retry-After", "1")
+		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter().Seconds())))))
+	}
+	if e.Code == gateway.CodeUnauthenticated {
+		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	a.write(w, e.Status, answer{body: e})
 }
@@ -108,8 +114,6 @@ func (a *api) write(w http.ResponseWriter, status int, answer answer) {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
 	if answer.position > 0 {
 		header.Set(headerPosition, strconv.FormatUint(uint64(answer.position), 10))
 	}

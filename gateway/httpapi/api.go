@@ -56,6 +56,11 @@ type Config struct {
 	// MaxTimeout is the longest that a request may name. Default 25 s: below the
 	// write timeout of a server that serves this.
 	MaxTimeout time.Duration
+	// Tokens verifies the tokens that requests must have: Authorization: Bearer TOKEN.
+	// The roles of a token say what it is good for ([gateway.Grants]), and what is asked
+	// of the gateways is asked with it, so they must know it, too. Nil: nobody is asked
+	// who they are.
+	Tokens gateway.Verifier
 	// MaxBody is the largest body of a request in bytes. Default 1 MiB.
 	MaxBody int64
 	// MaxRequests is how many requests are served at once; more are refused as
@@ -120,22 +125,22 @@ func New(config Config) (http.Handler, error) {
 	a := &api{Config: config, requests: newPlaces(config.MaxRequests), watches: newPlaces(max(1, config.MaxRequests/10))}
 	mux := http.NewServeMux()
 	for pattern, r := range map[string]route{
-		"POST /v1/commands/{aggregate}/{id}/{command}": {a.command, []string{"wait_for"}},
-		"POST /v1/wait":                               {a.wait, nil},
-		"GET /v1/aggregates/{aggregate}/{id}":         {a.state, []string{"at_version", "at_time", "consistency"}},
-		"GET /v1/aggregates/{aggregate}/{id}/history": {pageOf("history", a.Client.HistoryPage), []string{"after"}},
-		"GET /v1/aggregates/{aggregate}/{id}/changes": {pageOf("changes", a.Client.ChangesPage), []string{"after"}},
-		"GET /v1/aggregates/{aggregate}/{id}/diff":    {a.diff, []string{"from_version", "from_time", "to_version", "to_time"}},
-		"GET /v1/views/{view}/{key}":                  {a.document, []string{"min_position", "at_position", "at_time"}},
-		"GET /v1/views/{view}":                        {a.page, []string{"cursor", "limit", "min_position"}},
-		"GET /v1/projections":                         {a.projections, nil},
-		"GET /v1/info":                                {a.info, nil},
+		"POST /v1/commands/{aggregate}/{id}/{command}": {a.command, gateway.KindCommand, []string{"wait_for"}},
+		"POST /v1/wait":                               {a.wait, gateway.KindQuery, nil},
+		"GET /v1/aggregates/{aggregate}/{id}":         {a.state, gateway.KindInspect, []string{"at_version", "at_time", "consistency"}},
+		"GET /v1/aggregates/{aggregate}/{id}/history": {pageOf("history", a.Client.HistoryPage), gateway.KindInspect, []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/changes": {pageOf("changes", a.Client.ChangesPage), gateway.KindInspect, []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/diff":    {a.diff, gateway.KindInspect, []string{"from_version", "from_time", "to_version", "to_time"}},
+		"GET /v1/views/{view}/{key}":                  {a.document, gateway.KindQuery, []string{"min_position", "at_position", "at_time"}},
+		"GET /v1/views/{view}":                        {a.page, gateway.KindQuery, []string{"cursor", "limit", "min_position"}},
+		"GET /v1/projections":                         {a.projections, gateway.KindInspect, nil},
+		"GET /v1/info":                                {a.info, gateway.KindQuery, nil},
 	} {
-		mux.Handle(pattern, a.answering(r))
+		mux.Handle(pattern, a.admitting(r.kind, a.answering(r)))
 	}
-	mux.HandleFunc("GET /v1/watch/{view}", a.watch)
+	mux.Handle("GET /v1/watch/{view}", a.admitting(gateway.KindQuery, http.HandlerFunc(a.watch)))
 	mux.HandleFunc(everythingElse, func(w http.ResponseWriter, r *http.Request) { a.nothing(mux, w, r) })
-	return http.NewCrossOriginProtection().Handler(mux), nil
+	return a.guard(mux), nil
 }
 
 // places bounds how much is done at once.

@@ -52,6 +52,13 @@ func (f *fake) questions() []string {
 	return append([]string{}, f.asked...)
 }
 
+// forget forgets what was asked.
+func (f *fake) forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked = nil
+}
+
 func (f *fake) Send(ctx context.Context, r gateway.Request) (actor.Result, error) {
 	name := r.Name
 	if r.Schema > 0 {
@@ -300,6 +307,11 @@ func TestBadRequestsAreRefused(t *testing.T) {
 		"a watch of two kinds":   {method: "GET", path: "/v1/watch/totals?key=a&prefix=b", code: gateway.CodeInvalid},
 		"a bad resumption":       {method: "GET", path: "/v1/watch/totals", headers: []string{"Last-Event-ID", "x"}, code: gateway.CodeInvalid},
 		"a resumption nowhere":   {method: "GET", path: "/v1/watch/totals", headers: []string{"Last-Event-ID", "totals_v1:"}, code: gateway.CodeInvalid},
+		"a forged name":          {method: "GET", path: "/v1/info", headers: []string{"Annals-Principal", "root"}, code: gateway.CodeInvalid},
+		"a misspelt header":      {method: "POST", path: "/v1/commands/account/42/open", headers: append(inJSON, "Annals-Expected-Verison", "1"), code: gateway.CodeInvalid},
+		"a broken query":         {method: "GET", path: "/v1/views/totals?limit=%zz", code: gateway.CodeInvalid},
+		"a parameter twice":      {method: "GET", path: "/v1/views/totals?limit=1&limit=2", code: gateway.CodeInvalid},
+		"an unknown parameter":   {method: "GET", path: "/v1/watch/totals?keys=a", code: gateway.CodeInvalid},
 		"no such path":           {method: "GET", path: "/v1/nothing", code: gateway.CodeNotFound},
 		"no such method":         {method: "DELETE", path: "/v1/views/totals/a", code: gateway.CodeInvalid},
 	} {

@@ -12,7 +12,8 @@
 //	GET  /v1/projections                           how the views are doing
 //	GET  /v1/info                                  what the system serves
 //
-// It owns the paths, how a request's headers and parameters are read, and which
-// status an error has. It never decides anything, opens no log and no view, and
-// authenticates nobody: who may reach it may do all of the above.
+// It owns the paths, how a request's headers and parameters are read, which kind
+// of thing each path does, and which status an error has. It never decides
+// anything and opens no log and no view. Whose token a request carries it is told
+// by [Config.Tokens]; without that, who may reach it may do all of the above.
 package httpapi

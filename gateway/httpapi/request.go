@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,10 +39,44 @@ func (a *api) timeout(r *http.Request) (time.Duration, error) {
 	return timeout, nil
 }
 
-// checkParameters refuses a parameter that is not known: a misspelt condition
-// would be checked by nobody.
+// knownHeaders are those of ours that a request may have.
+var knownHeaders = []string{
+	gateway.HeaderCommandID, gateway.HeaderExpectedVersion, gateway.HeaderSchema, gateway.HeaderOnConflict, gateway.HeaderCorrelationID,
+	gateway.HeaderCausationID, gateway.HeaderCorrects, gateway.HeaderDeadline, gateway.HeaderWaitViews, gateway.HeaderMinPosition,
+}
+
+// checkHeaders refuses a header of ours that is not known, or that comes twice,
+// for the same reason, and whoever says in one who it is.
+func checkHeaders(h http.Header) error {
+	for name, values := range h {
+		invalid := func(reason string) error { return &store.InvalidError{What: "header", Value: name, Reason: reason} }
+		switch {
+		case !strings.HasPrefix(name, "Annals-"):
+		case name == gateway.HeaderPrincipal:
+			return invalid("who asks is told by a token, and never by a header")
+		case !slices.Contains(knownHeaders, name):
+			return invalid("no such header here")
+		case len(values) != 1:
+			return invalid("given more than once")
+		}
+	}
+	return nil
+}
+
+// checkParameters refuses a parameter that is not known, that comes twice, or that
+// cannot be read: a misspelt condition would be checked by nobody.
 func checkParameters(r *http.Request, known ...string) error {
-	for name := range r.URL.Query() {
+	if err := checkHeaders(r.Header); err != nil {
+		return err
+	}
+	all, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return &store.InvalidError{What: "parameters", Value: r.URL.RawQuery, Reason: err.Error()}
+	}
+	for name, values := range all {
+		if len(values) != 1 {
+			return &store.InvalidError{What: "parameter", Value: name, Reason: "given more than once"}
+		}
 		if name != "timeout" && !slices.Contains(known, name) {
 			return &store.InvalidError{What: "parameter", Value: name, Reason: "it is not known here; known: " + strings.Join(append(known, "timeout"), ", ")}
 		}

@@ -28,7 +28,11 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.watches.give()
-	want, err := watchOf(r)
+	err := checkParameters(r, "key", "prefix", "after")
+	var want projector.Watch
+	if err == nil {
+		want, err = watchOf(r)
+	}
 	if err != nil {
 		a.fail(w, err)
 		return
@@ -47,7 +51,6 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	a.pump(ctx, s, first, changes)
 }

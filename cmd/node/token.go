@@ -1,0 +1,65 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/gateway/access"
+)
+
+func newToken(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "token",
+		Short:   "Make tokens, by which a node knows who asks",
+		Example: `{{name}} token new --role viewer --principal ann`,
+		Args:    cobra.ArbitraryArgs,
+		RunE:    group,
+	}
+	cmd.AddCommand(newTokenNew(s))
+	return cmd
+}
+
+// madeToken is what token new prints for programs.
+type madeToken struct {
+	Token string `json:"token"`
+	Line  string `json:"line"`
+}
+
+func newTokenNew(s *Session) *cobra.Command {
+	var roles []string
+	var principal string
+	cmd := &cobra.Command{
+		Use:   "new",
+		Short: "Make a token, and its line for the file that --http-tokens names",
+		Long: `The token goes to whoever is to have it, and is printed this once. The line goes
+into the file; it holds a hash, which does not tell the token. A token ends when
+its line is taken out, within seconds.
+
+  client           sends commands and queries views
+  viewer           sees everything and changes nothing
+  operator         sees everything, sends commands and operates the system
+  privacy-officer  sees everything, forgets and exports persons
+  admin            all of it`,
+		Example: `{{name}} token new --role viewer --principal ann
+{{name}} token new --role operator,privacy-officer --principal "Bob B." --json
+curl -H "Authorization: Bearer $TOKEN" https://bank.example:4280/v1/info`,
+		Args: args(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			token, line, err := access.NewToken(principal, roles...)
+			if err != nil {
+				return Usage("%v", err)
+			}
+			if s.JSON() {
+				return s.Print(madeToken{Token: token, Line: line})
+			}
+			_, err = fmt.Fprintf(s.Out(), "%s\n%s\n", token, line)
+			return err
+		},
+	}
+	cmd.Flags().StringSliceVar(&roles, "role", nil, "`ROLE` of the token, or several, separated by commas: "+strings.Join(gateway.Roles(), ", "))
+	cmd.Flags().StringVar(&principal, "principal", "", "`NAME` of whoever has it, as it will be stored with commands")
+	return cmd
+}
