@@ -13,12 +13,13 @@ import (
 // activateIfNeeded loads the actor for a turn under an epoch. It never lets a
 // turn build on a commit of a later epoch: then somebody else serves the stream.
 func (s *System) activateIfNeeded(a *actor, epoch uint64) error {
-	if a.live != nil && a.live.loaded == epoch {
+	if a.live != nil && a.live.loaded == epoch && !s.mustGo(a.live) {
 		return nil
 	}
 	a.live = nil
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.ActivateTimeout)
 	defer cancel()
+	generation := s.generation()
 	live, err := s.activate(ctx, a.kind, a.stream)
 	if err != nil {
 		if errors.Is(err, store.ErrDamaged) || errors.Is(err, store.ErrAhead) {
@@ -35,7 +36,8 @@ func (s *System) activateIfNeeded(a *actor, epoch uint64) error {
 	if !s.holds(a, epoch) { // loading may take long
 		return errLapsed
 	}
-	a.live, live.loaded = live, epoch
+	live.loaded, live.generation = epoch, generation
+	a.live = live
 	return nil
 }
 
@@ -99,8 +101,17 @@ func openSnapshot(k *registered, snap *store.Snapshot) (*live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &live{instance: k.newInstance(), recall: *r, head: snap.Head, position: snap.Position, time: snap.Time, epoch: snap.Epoch, snapshot: snap.Head.Version, size: sizeOf(snap)}
-	return l, l.instance.decode(snap.State)
+	l := fromHead(k, snap)
+	l.recall, l.snapshot, l.size = *r, snap.Head.Version, sizeOf(snap)
+	return l, withhold(l.instance.decode(snap.State), len(snap.Keys) > 0)
+}
+
+// fromHead returns what a snapshot tells, but for the state.
+func fromHead(k *registered, snap *store.Snapshot) *live {
+	return &live{
+		instance: k.newInstance(), keys: keysOf(snap.Keys),
+		head: snap.Head, position: snap.Position, time: snap.Time, epoch: snap.Epoch,
+	}
 }
 
 // catchUp folds the commits that follow l's head and returns how many events.
@@ -152,6 +163,7 @@ func (l *live) advance(c *store.Commit, k *registered) {
 	}
 	l.grow(c)
 	l.recall.learn(c, k.names)
+	l.keys = l.keys.learn(c)
 	l.head, l.position, l.time, l.epoch = c.Head(), c.Last(), c.Time, c.Epoch
 }
 

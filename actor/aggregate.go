@@ -3,7 +3,6 @@ package actor
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"github.com/annals-go/annals/store"
 )
@@ -72,8 +71,9 @@ func (a Aggregate[S, C, E]) OldCommandNames() []string { return a.Commands.OldNa
 // Upcast implements [Definition].
 func (a Aggregate[S, C, E]) Upcast(dst []store.Event, codec store.Codec, e store.Event) (_ []store.Event, err error) {
 	defer inEvent(e, &err)
-	defer contain("upcast", &err)
-	return a.Events.Upcast(dst, codec, e)
+	defer a.contain("upcast", &err)
+	upcast, err := a.Events.Upcast(dst, codec, e)
+	return upcast, withhold(err, len(e.Personal) > 0)
 }
 
 func (a Aggregate[S, C, E]) bind(codec store.Codec) (kind, error) {
@@ -111,24 +111,16 @@ type kind interface {
 	// history calls yield with what this build makes of a stored event, in order.
 	// It reports whether yield wants more.
 	history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (more bool, err error)
+	// withheld returns an error without what it quotes, if that may be personal.
+	withheld(err error) error
+	// withoutPersonal returns an encoded command without its personal values: see
+	// [store.Types.WithoutPersonal].
+	withoutPersonal(codec store.Codec, name string, schema int, body []byte) []byte
+	// contain turns a panic of the user's code into an error, deferred.
+	contain(in string, err *error)
 	merges() bool
 	merge(command any, since []store.Event) (bool, error)
 	newInstance() instance
-}
-
-// instance is the state of one aggregate instance with its type erased.
-type instance interface {
-	// decide decides a command and appends its encoded events to dst. The state
-	// is unchanged until apply.
-	decide(command any, index int, dst []store.Event) ([]store.Event, error)
-	// apply evolves the state by the events of the last decide.
-	apply() error
-	// evolve evolves the state by a stored event.
-	evolve(e store.Event) error
-	encode() ([]byte, error)
-	decode(data []byte) error
-	// value returns the state itself, not a copy.
-	value() any
 }
 
 type boundAggregate[S, C, E any] struct {
@@ -146,7 +138,7 @@ func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, 
 	if !b.Commands.Has(name) {
 		return nil, "", &store.UnknownTypeError{What: "command", Name: name}
 	}
-	defer contain("upcast", &err)
+	defer b.contain("upcast", &err)
 	c, err := b.Commands.DecodeStrict(codec, name, schema, body)
 	if err != nil {
 		return nil, "", err
@@ -155,16 +147,21 @@ func (b *boundAggregate[S, C, E]) decodeCommand(codec store.Codec, name string, 
 	return c, today, nil
 }
 
+func (b *boundAggregate[S, C, E]) withoutPersonal(codec store.Codec, name string, schema int, body []byte) []byte {
+	return b.Commands.WithoutPersonal(codec, name, schema, body)
+}
+
 func (b *boundAggregate[S, C, E]) encodeCommand(command any) (_ store.Encoded, err error) {
-	defer contain("encode", &err)
+	defer b.contain("encode", &err)
 	return b.Commands.Encode(b.codec, command.(C))
 }
 
 func (b *boundAggregate[S, C, E]) history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (bool, error) {
-	values, err := b.decode(nil, store.Event{Type: r.Type, Schema: r.Schema, Data: r.Data})
+	values, err := b.decode(nil, eventOf(r))
 	if err != nil {
 		return false, err
 	}
+	r.Shredded = store.ShreddedIn(b.codec, r.Data)
 	for nth, v := range values {
 		if part := b.Events.Part(r, nth, v); !yield(store.WithData(part, any(v))) {
 			return false, nil
@@ -176,8 +173,9 @@ func (b *boundAggregate[S, C, E]) history(r store.Recorded[[]byte], yield func(s
 // decode appends what this build makes of a stored event.
 func (b *boundAggregate[S, C, E]) decode(dst []E, e store.Event) (_ []E, err error) {
 	defer inEvent(e, &err)
-	defer contain("upcast", &err)
-	return b.Events.DecodeAll(dst, b.codec, e.Type, e.Schema, e.Data)
+	defer b.contain("upcast", &err)
+	all, err := b.Events.DecodeAll(dst, b.codec, e.Type, e.Schema, e.Data)
+	return all, withhold(err, len(e.Personal) > 0)
 }
 
 func (b *boundAggregate[S, C, E]) merge(command any, since []store.Event) (ok bool, err error) {
@@ -187,92 +185,12 @@ func (b *boundAggregate[S, C, E]) merge(command any, since []store.Event) (ok bo
 			return false, err
 		}
 	}
-	defer contain("merge", &err)
+	defer b.contain("merge", &err)
 	return b.Merge(command.(C), events), nil
 }
 
 func (b *boundAggregate[S, C, E]) newInstance() instance {
 	return &typedInstance[S, C, E]{aggregate: b}
-}
-
-type typedInstance[S, C, E any] struct {
-	aggregate *boundAggregate[S, C, E]
-	state     S
-	decided   []E
-	room      [1]E // for what replay decodes: usually one value of one event
-}
-
-func (i *typedInstance[S, C, E]) decide(command any, index int, dst []store.Event) (_ []store.Event, err error) {
-	events, err := i.callDecide(command.(C))
-	if err != nil {
-		return dst, err
-	}
-	defer contain("encode", &err)
-	for _, e := range events {
-		encoded, err := i.aggregate.Events.Encode(i.aggregate.codec, e)
-		if err != nil {
-			return dst, fmt.Errorf("%w: encode event: %w", ErrInternal, err)
-		}
-		dst = append(dst, encoded.Event(index))
-	}
-	i.decided = events
-	return dst, nil
-}
-
-func (i *typedInstance[S, C, E]) callDecide(command C) (events []E, err error) {
-	defer contain("decide", &err)
-	events, err = i.aggregate.Decide(i.state, command)
-	if err != nil {
-		return nil, &RejectedError{Reason: err}
-	}
-	return events, nil
-}
-
-func (i *typedInstance[S, C, E]) apply() (err error) {
-	defer contain("evolve", &err)
-	for _, e := range i.decided {
-		i.state = i.aggregate.Evolve(i.state, e)
-	}
-	i.decided = nil
-	return nil
-}
-
-func (i *typedInstance[S, C, E]) evolve(stored store.Event) (err error) {
-	events, err := i.aggregate.decode(i.room[:0], stored)
-	if err != nil {
-		return err
-	}
-	defer inEvent(stored, &err)
-	defer contain("evolve", &err)
-	for _, e := range events {
-		i.state = i.aggregate.Evolve(i.state, e)
-	}
-	clear(i.room[:]) // an idle actor keeps no event
-	return nil
-}
-
-func (i *typedInstance[S, C, E]) encode() (_ []byte, err error) {
-	defer contain("encode", &err)
-	return i.aggregate.codec.Marshal(i.state)
-}
-
-func (i *typedInstance[S, C, E]) decode(data []byte) error {
-	var state S
-	if err := i.aggregate.codec.Unmarshal(data, &state, false); err != nil {
-		return err
-	}
-	i.state = state
-	return nil
-}
-
-func (i *typedInstance[S, C, E]) value() any { return i.state }
-
-// contain turns a panic of the user's code into an error: it must not take
-// down the other actors of the process.
-func contain(in string, err *error) {
-	if v := recover(); v != nil {
-		*err = &PanicError{In: in, Value: v, Stack: debug.Stack()}
-	}
 }
 
 // inEvent notes which stored event was read when the user's code panicked.

@@ -27,10 +27,11 @@ func (s *System) Diff(ctx context.Context, stream store.StreamID, from, to At) (
 	if d.To, err = s.State(ctx, stream, to); err != nil {
 		return Difference{}, err
 	}
-	was, err := jsonOf(d.From.Value)
+	k := s.kinds[stream.Type]
+	was, err := jsonOf(k, d.From.Value)
 	if err == nil {
 		var is any
-		if is, err = jsonOf(d.To.Value); err == nil {
+		if is, err = jsonOf(k, d.To.Value); err == nil {
 			d.Changes = differences(was, is)
 		}
 	}
@@ -72,12 +73,12 @@ func (s *System) changes(ctx context.Context, stream store.StreamID, after uint6
 		return err
 	}
 	if l != nil {
-		told := &telling{live: l, after: after, yield: yield}
+		told := &telling{kind: k, codec: s.config.Log.Codec(), live: l, after: after, yield: yield}
 		if err = s.tell(ctx, stream, told); !errors.Is(err, store.ErrDamaged) || told.begun {
 			return err // else a replay tells whether it is the snapshot
 		}
 	}
-	return s.tell(ctx, stream, &telling{live: &live{instance: k.newInstance()}, after: after, yield: yield})
+	return s.tell(ctx, stream, &telling{kind: k, codec: s.config.Log.Codec(), live: &live{instance: k.newInstance()}, after: after, yield: yield})
 }
 
 // changesFrom returns a state to begin with, nil for that before the first event.
@@ -90,6 +91,8 @@ func (s *System) changesFrom(ctx context.Context, k *registered, stream store.St
 
 // telling follows a state through the events of its stream.
 type telling struct {
+	kind  *registered
+	codec store.Codec
 	live  *live
 	after uint64
 	yield func(store.Recorded[[]Change]) bool
@@ -122,7 +125,7 @@ func (t *telling) commit(ctx context.Context, c *store.Commit) error {
 		if err := t.begin(told); err != nil {
 			return err
 		}
-		if err := t.live.instance.evolve(store.Event{Type: r.Type, Schema: r.Schema, Data: r.Data}); err != nil {
+		if err := t.live.instance.evolve(eventOf(r)); err != nil {
 			return stored(err, c, r.Version)
 		}
 		if told {
@@ -138,16 +141,17 @@ func (t *telling) commit(ctx context.Context, c *store.Commit) error {
 func (t *telling) begin(told bool) (err error) {
 	if told && !t.begun {
 		t.begun = true
-		t.state, err = jsonOf(t.live.instance.value())
+		t.state, err = jsonOf(t.kind, t.live.instance.value())
 	}
 	return err
 }
 
 func (t *telling) tell(r store.Recorded[[]byte]) error {
-	state, err := jsonOf(t.live.instance.value())
+	state, err := jsonOf(t.kind, t.live.instance.value())
 	if err != nil {
 		return err
 	}
+	r.Shredded = store.ShreddedIn(t.codec, r.Data)
 	changes := differences(t.state, state)
 	t.state = state
 	if !t.yield(store.WithData(r, changes)) {

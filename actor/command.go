@@ -23,7 +23,8 @@ type Command struct {
 	Schema int
 
 	// ID makes the command happen at most once: the same id again, with the
-	// same name and the same bytes, returns the first result. At most
+	// same name and the same bytes, returns the first result; of personal fields the
+	// bytes may differ, for nothing that is kept can tell. At most
 	// [store.MaxCommandIDBytes] bytes. Empty: one is made up, and a repetition
 	// is a new command.
 	ID string

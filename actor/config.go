@@ -20,6 +20,15 @@ type Config struct {
 	// Aggregates are the kinds of aggregates that the system runs.
 	Aggregates []Definition
 
+	// Builtin are this module's own, whose types begin with "annals-"; those of
+	// Aggregates must not. Nobody is told of them: see [System.Definitions]. Default: none.
+	Builtin []Definition
+	// Keyring says which keys of personal data were erased, where the log keeps such
+	// data: the one that the log has. An actor whose state was folded from data that
+	// were erased is loaded anew before its next turn. Nil: that is found out when it
+	// appends, but not when it is read.
+	Keyring Keyring
+
 	// Shared says that other systems may serve the same streams at the same
 	// time. Appends are safe anyway; with it, an answer that stores nothing, such
 	// as a rejection, is checked against the log first, for one read. Leave it

@@ -50,7 +50,8 @@ func (s *System) decideOne(a *actor, t *draft, r *request, o *outcome) error {
 	if len(events) == before {
 		return nil
 	}
-	if err := t.fit(r, events[before:]); err != nil {
+	if err := t.fit(s.config.Log.Codec(), r, events[before:]); err != nil {
+		live.instance.discard()
 		return err
 	}
 	if err := live.instance.apply(); err != nil {

@@ -58,11 +58,12 @@ func newDraft(a *actor, epoch uint64, n int) *draft {
 func (t *draft) version() uint64 { return t.commit.After.Version + uint64(len(t.commit.Events)) }
 
 // fit checks that the command's events can join the commit.
-func (t *draft) fit(r *request, events []store.Event) error {
+func (t *draft) fit(codec store.Codec, r *request, events []store.Event) error {
 	c := &r.command
-	size := overheadBytes + len(c.ID) + len(c.Name) + len(c.CorrelationID) + len(c.CausationID) + len(c.Principal) + len(c.Traceparent) + len(c.Corrects) + len(r.kept.Data)
+	size := overheadBytes + len(c.ID) + len(c.Name) + len(c.CorrelationID) + len(c.CausationID) + len(c.Principal) + len(c.Traceparent) + len(c.Corrects) + len(r.kept.Data) +
+		sealing(codec, c.Stream, r.kept.Personal)
 	for i := range events {
-		size += overheadBytes + len(events[i].Type) + len(events[i].Data)
+		size += overheadBytes + len(events[i].Type) + len(events[i].Data) + sealing(codec, c.Stream, events[i].Personal)
 	}
 	switch {
 	case len(events) > store.MaxEvents:

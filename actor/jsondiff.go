@@ -32,11 +32,11 @@ const (
 )
 
 // jsonOf returns what a state is in JSON, as maps, slices and exact numbers.
-func jsonOf(state any) (tree any, err error) {
-	defer contain("encode", &err)
+func jsonOf(k kind, state any) (tree any, err error) {
+	defer k.contain("encode", &err)
 	data, err := json.Marshal(state)
 	if err != nil {
-		return nil, fmt.Errorf("%w: encode state: %w", ErrInternal, err)
+		return nil, fmt.Errorf("%w: encode state: %w", ErrInternal, k.withheld(err))
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()

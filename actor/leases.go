@@ -100,7 +100,7 @@ func (s *System) claimWorthy(p *partition) []*actor {
 	defer p.mu.Unlock()
 	var worthy []*actor
 	for _, a := range p.actors {
-		if !a.running && !a.saving && s.worthSaving(a) && p.take(a) {
+		if !a.running && a.saving == nil && s.worthSaving(a) && p.take(a) {
 			worthy = append(worthy, a)
 		}
 	}

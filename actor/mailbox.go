@@ -16,8 +16,8 @@ type actor struct {
 
 	// The mutex of home guards these.
 	queue    []*request
-	running  bool // it has a goroutine, or somebody who claimed it
-	saving   bool // a snapshot is on its way to the store
+	running  bool  // it has a goroutine, or somebody who claimed it
+	saving   *save // a snapshot that is on its way to the store
 	lastUsed time.Time
 	behind   uint64 // events since the last snapshot, as of the last look at the queue
 
@@ -31,6 +31,7 @@ type actor struct {
 type live struct {
 	instance instance
 	recall   recall
+	keys     *keys // of the personal data that were folded
 	head     store.Head
 	position store.Position // of the last event
 	time     time.Time      // of the last commit
@@ -38,6 +39,8 @@ type live struct {
 	// loaded is the epoch of the lease under which the fold began. Under another
 	// one it proves nothing: somebody else may have written in between.
 	loaded uint64
+	// generation is the keyring's as of which none of keys was erased.
+	generation uint64
 	// snapshot is the version of the last snapshot that was asked for.
 	snapshot uint64
 	savedAt  time.Time // when that was

@@ -35,7 +35,7 @@ func newMetrics(s *System) *metrics {
 		activations: counter("actor_activations_total", "Activations, by where the state came from.", "source"),
 		replayed:    counter("actor_replayed_events_total", "Events folded by activations."),
 		events:      counter("events_appended_total", "Events stored."),
-		conflicts:   counter("append_conflicts_total", "Conflicts: expected_version is a command whose sender saw another version, log a turn decided anew because the log had moved on, stale_epoch a stream that was written under a later lease.", "cause"),
+		conflicts:   counter("append_conflicts_total", "Conflicts: expected_version is a command whose sender saw another version, log a turn decided anew because the log had moved on, stale_epoch a stream that was written under a later lease, erased a turn decided anew because personal data that its state rested on were erased.", "cause"),
 		snapshots:   counter("snapshots_written_total", "Snapshots written."),
 		failures:    counter("snapshot_failures_total", "Snapshots that could not be encoded or written."),
 		appends: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -68,6 +68,7 @@ type kindMetrics struct {
 	conflictsExpected           prometheus.Counter
 	conflictsLog                prometheus.Counter
 	conflictsStale              prometheus.Counter
+	conflictsErased             prometheus.Counter
 	snapshots, snapshotFailures prometheus.Counter
 	appends, snapshotBytes      prometheus.Observer
 }
@@ -82,6 +83,7 @@ func (m *metrics) forKind(name string) kindMetrics {
 		conflictsExpected: m.conflicts.WithLabelValues(name, "expected_version"),
 		conflictsLog:      m.conflicts.WithLabelValues(name, "log"),
 		conflictsStale:    m.conflicts.WithLabelValues(name, "stale_epoch"),
+		conflictsErased:   m.conflicts.WithLabelValues(name, "erased"),
 
 		snapshots:        m.snapshots.WithLabelValues(name),
 		snapshotFailures: m.failures.WithLabelValues(name),

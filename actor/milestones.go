@@ -100,6 +100,7 @@ func (t *trail) after(ctx context.Context, l *live) {
 		defer cancel()
 		err = t.system.keepPast(ctx, mark, &store.Snapshot{
 			Stream: t.stream, Head: l.head, Position: l.position, Time: l.time, Epoch: l.epoch, Schema: t.kind.stateSchema(), State: state,
+			Keys: l.keys.copied(),
 		})
 	}
 	t.spent += time.Since(began)
@@ -148,7 +149,7 @@ func (s *System) fromPast(ctx context.Context, k *registered, stream store.Strea
 		if err != nil || snap.Schema != k.stateSchema() {
 			return best
 		}
-		l := &live{instance: k.newInstance(), head: snap.Head, position: snap.Position, time: snap.Time, epoch: snap.Epoch}
+		l := fromHead(k, snap)
 		if !at.covers(l) {
 			marks = marks[:middle]
 			continue

@@ -45,7 +45,7 @@ func (m *Model) Upcast(e store.Event) ([]store.Event, error) {
 
 // EventJSON returns an event of this build's schema as JSON.
 func (m *Model) EventJSON(e store.Event) (data []byte, err error) {
-	defer contain("encode", &err)
+	defer m.kind.contain("encode", &err)
 	v, err := m.value(e)
 	if err != nil {
 		return nil, err
@@ -91,13 +91,13 @@ func (r *Replica) Decide(c *store.Command) ([]store.Event, error) {
 
 // Load replaces the state by an encoded one, such as a snapshot's.
 func (r *Replica) Load(state []byte) (err error) {
-	defer contain("decode", &err)
+	defer r.model.kind.contain("decode", &err)
 	return r.instance.decode(state)
 }
 
 // StateJSON returns the state as JSON.
 func (r *Replica) StateJSON() (data []byte, err error) {
-	defer contain("encode", &err)
+	defer r.model.kind.contain("encode", &err)
 	return store.JSON.Marshal(r.instance.value())
 }
 
@@ -152,8 +152,9 @@ func (m *Model) sameEvent(a, b store.Event) (bool, error) {
 }
 
 func (b *boundAggregate[S, C, E]) decodeKept(c *store.Command) (_ any, err error) {
-	defer contain("upcast", &err)
-	return b.Commands.Decode(b.codec, c.Name, c.Schema, c.Data)
+	defer b.contain("upcast", &err)
+	command, err := b.Commands.Decode(b.codec, c.Name, c.Schema, c.Data)
+	return command, withhold(err, len(c.Personal) > 0)
 }
 
 func (b *boundAggregate[S, C, E]) decodeEvent(e store.Event) ([]any, error) {

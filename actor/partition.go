@@ -18,8 +18,9 @@ type partition struct {
 	mu      sync.Mutex
 	refusal error // what whoever comes is answered; nil while the partition is open
 	actors  map[store.StreamID]*actor
-	busy    int           // actors with a goroutine, and snapshots on their way to the store
-	quiet   chan struct{} // closed when busy falls to 0; nil while nobody waits
+	busy    int                 // actors with a goroutine, and snapshots on their way to the store
+	quiet   chan struct{}       // closed when busy falls to 0; nil while nobody waits
+	purges  map[*actor][]*purge // that wait for actors with a goroutine
 }
 
 func newPartition(number int, refusal error) *partition {
@@ -66,6 +67,7 @@ func (s *System) start(a *actor) {
 func (p *partition) next(a *actor) []*request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.purged(a)
 	a.behind = a.live.behind()
 	batch := a.queue
 	a.queue = nil
@@ -117,6 +119,7 @@ func (s *System) leave(a *actor, retire bool) {
 	p := a.home
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.purged(a)
 	if len(a.queue) > 0 {
 		s.start(a)
 		return

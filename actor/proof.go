@@ -72,18 +72,18 @@ func unlike(stream store.StreamID, k *registered, snapshot, folded *live) error 
 	}
 	kept, err := snapshot.instance.encode()
 	if err != nil {
-		return fmt.Errorf("encode the snapshot of %s: %w", stream, err)
+		return fmt.Errorf("encode the snapshot of %s: %w", stream, k.withheld(err))
 	}
 	replayed, err := folded.instance.encode()
 	if err != nil {
-		return fmt.Errorf("encode the state of %s: %w", stream, err)
+		return fmt.Errorf("encode the state of %s: %w", stream, k.withheld(err))
 	}
 	if bytes.Equal(kept, replayed) {
 		return nil
 	}
 	decoded := k.newInstance()
 	if err := decoded.decode(replayed); err != nil {
-		return fmt.Errorf("%w: decode the state of %s: %s", ErrInternal, stream, err.Error())
+		return fmt.Errorf("%w: decode the state of %s: %s", ErrInternal, stream, k.withheld(err).Error())
 	}
 	if !reflect.DeepEqual(decoded.value(), snapshot.instance.value()) {
 		damage.Reason = "a replay leads to another state than the snapshot has"

@@ -56,7 +56,7 @@ func (s *System) stateOf(k *registered, r *request, at Result) (State, error) {
 	stream := r.command.Stream
 	own := k.newInstance()
 	if err := own.decode(r.reading.data); err != nil {
-		return State{}, fmt.Errorf("%w: decode the state of %s: %s", ErrInternal, stream, err.Error())
+		return State{}, fmt.Errorf("%w: decode the state of %s: %s", ErrInternal, stream, k.withheld(err).Error())
 	}
 	return State{Stream: stream, Version: at.Version, Position: at.Position, Time: r.reading.time, Value: own.value()}, nil
 }
@@ -67,7 +67,7 @@ func (s *System) copyState(a *actor, t *draft, r *request) error {
 	if version := t.version(); t.copied == nil || t.copiedAt != version {
 		data, err := a.live.instance.encode()
 		if err := s.reportPanic(named(err, a.stream, "")); err != nil {
-			return fmt.Errorf("%w: encode the state of %s: %s", ErrInternal, a.stream, err.Error())
+			return fmt.Errorf("%w: encode the state of %s: %s", ErrInternal, a.stream, a.kind.withheld(err).Error())
 		}
 		t.copied, t.copiedAt = data, version
 	}

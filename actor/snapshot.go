@@ -2,6 +2,7 @@ package actor
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -27,10 +28,14 @@ const (
 
 // save is a snapshot on its way to the store.
 type save struct {
-	of       *actor
-	snapshot *store.Snapshot
-	mark     uint64 // see markAt
-	weight   int64
+	of     *actor
+	mark   uint64 // see markAt
+	weight int64
+
+	// The mutex of the actor's home guards these once it waits.
+	snapshot *store.Snapshot // nil: not made yet, or not to be written any more
+	writing  bool
+	purges   []*purge // that wait until it is written
 }
 
 // snapshotIfDue asks for a snapshot, from between two turns: the state may
@@ -44,22 +49,23 @@ func (s *System) snapshotIfDue(a *actor) {
 // requestSave encodes the actor's state and queues it to be written. It
 // reports whether that was possible. The caller owns the actor's state.
 func (s *System) requestSave(a *actor) bool {
-	if !a.home.beginSave(a) {
+	job := &save{of: a, weight: weightOf(a.live.size)}
+	if !a.home.beginSave(job) {
 		return false // one at a time, so that an older one cannot come last
 	}
-	weight := weightOf(a.live.size)
-	if s.room.TryAcquire(weight) {
+	if s.room.TryAcquire(job.weight) {
 		if snap := s.encode(a); snap != nil {
+			job.snapshot, job.mark = snap, markAt(a.live.snapshot, snap.Head.Version)
 			select {
-			case s.saves <- save{of: a, snapshot: snap, mark: markAt(a.live.snapshot, snap.Head.Version), weight: weight}:
+			case s.saves <- job:
 				a.live.saved(snap)
 				return true
 			default:
 			}
 		}
-		s.room.Release(weight)
+		s.room.Release(job.weight)
 	}
-	a.home.endSave(a)
+	a.home.endSave(job)
 	return false
 }
 
@@ -77,27 +83,39 @@ func (s *System) saveNow(ctx context.Context, a *actor) {
 	if snap := s.encode(a); snap != nil {
 		mark := markAt(a.live.snapshot, snap.Head.Version)
 		a.live.saved(snap)
-		s.write(ctx, save{of: a, snapshot: snap, mark: mark})
+		s.write(ctx, a, snap, mark)
 	}
 }
 
 // beginSave makes the partition wait for a snapshot. Of an actor that was
 // forgotten none is made.
-func (p *partition) beginSave(a *actor) bool {
+func (p *partition) beginSave(job *save) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if a.saving || p.actors[a.stream] != a {
+	a := job.of
+	if a.saving != nil || p.actors[a.stream] != a {
 		return false
 	}
-	a.saving = true
+	a.saving = job
 	p.busy++
 	return true
 }
 
-func (p *partition) endSave(a *actor) {
+// beginWrite returns the snapshot to write, nil if it is not to be written any more.
+func (p *partition) beginWrite(job *save) *store.Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a.saving = false
+	job.writing = true
+	return job.snapshot
+}
+
+func (p *partition) endSave(job *save) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	job.of.saving = nil
+	for _, waiting := range job.purges {
+		waiting.left.Done()
+	}
 	p.ended()
 }
 
@@ -106,7 +124,7 @@ func (s *System) encode(a *actor) *store.Snapshot {
 	snap, err := a.live.snapshotOf(a)
 	if err != nil {
 		a.kind.metrics.snapshotFailures.Inc()
-		s.config.Logger.Warn("state is not encoded", "stream", a.stream.String(), "version", a.live.head.Version, "err", named(err, a.stream, ""))
+		s.config.Logger.Warn("state is not encoded", "stream", a.stream.String(), "version", a.live.head.Version, "err", named(withhold(err, a.live.keys != nil), a.stream, ""))
 		a.live.snapshot, a.live.unsaved, a.live.slow = a.live.head.Version, 0, false // not before the next one is due
 		return nil
 	}
@@ -127,7 +145,7 @@ func (l *live) snapshotOf(a *actor) (*store.Snapshot, error) {
 	}
 	return &store.Snapshot{
 		Stream: a.stream, Head: l.head, Position: l.position, Time: l.time, Epoch: l.epoch,
-		Schema: a.kind.stateSchema(), State: state, Memory: l.recall.encode(),
+		Schema: a.kind.stateSchema(), State: state, Keys: l.keys.copied(), Memory: l.recall.encode(),
 	}, nil
 }
 
@@ -148,17 +166,23 @@ func (s *System) writeQueued(ctx context.Context, done <-chan struct{}) {
 	}
 }
 
-func (s *System) writeOne(ctx context.Context, job save) {
-	s.write(ctx, job)
+func (s *System) writeOne(ctx context.Context, job *save) {
+	if snap := job.of.home.beginWrite(job); snap != nil {
+		s.write(ctx, job.of, snap, job.mark)
+	}
 	s.room.Release(job.weight)
-	job.of.home.endSave(job.of)
+	job.of.home.endSave(job)
 }
 
-func (s *System) write(ctx context.Context, job save) {
-	a, snap := job.of, job.snapshot
+// write saves a snapshot. One of which personal data were erased meanwhile is not
+// missed: its actor is loaded anew.
+func (s *System) write(ctx context.Context, a *actor, snap *store.Snapshot, mark uint64) {
 	err := s.config.Snapshots.Save(ctx, snap)
 	if err == nil {
-		err = s.keepPast(ctx, job.mark, snap)
+		err = s.keepPast(ctx, mark, snap)
+	}
+	if errors.Is(err, store.ErrErased) {
+		return
 	}
 	if err != nil {
 		a.kind.metrics.snapshotFailures.Inc()

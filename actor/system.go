@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +20,7 @@ type System struct {
 	kinds   map[string]*registered
 	table   []atomic.Pointer[partition] // by number
 	actors  atomic.Int64
-	saves   chan save
+	saves   chan *save
 	room    *semaphore.Weighted // bytes of the snapshots that wait to be written
 	hands   chan struct{}       // held while a partition that is given away saves an actor
 	metrics *metrics
@@ -51,20 +52,20 @@ func NewSystem(config Config) (*System, error) {
 		config: config,
 		kinds:  make(map[string]*registered, len(config.Aggregates)),
 		table:  make([]atomic.Pointer[partition], config.Partitions),
-		saves:  make(chan save, maxPendingSaves),
+		saves:  make(chan *save, maxPendingSaves),
 		room:   semaphore.NewWeighted(maxPendingBytes),
 		hands:  make(chan struct{}, saveHands),
 	}
 	s.metrics = newMetrics(s)
 	for _, d := range config.Aggregates {
-		k, err := d.bind(config.Log.Codec())
-		if err != nil {
+		if err := s.register(d, false); err != nil {
 			return nil, err
 		}
-		if s.kinds[k.TypeName()] != nil {
-			return nil, fmt.Errorf("actor config: two aggregates of type %q", k.TypeName())
+	}
+	for _, d := range config.Builtin {
+		if err := s.register(d, true); err != nil {
+			return nil, err
 		}
-		s.kinds[k.TypeName()] = &registered{kind: k, names: newSharedNames(k.storedNames()), metrics: s.metrics.forKind(k.TypeName())}
 	}
 	for i := range s.table {
 		s.table[i].Store(newPartition(i, config.atFirst()))
@@ -75,7 +76,31 @@ func NewSystem(config Config) (*System, error) {
 	return s, nil
 }
 
-// Definitions returns the aggregates that the system runs.
+func (s *System) register(d Definition, builtin bool) error {
+	name := d.TypeName()
+	switch {
+	case builtin != Reserved(name):
+		return &store.InvalidError{What: "aggregate type", Value: name, Reason: "the prefix " + reservedPrefix + " is that of built-in aggregates, and theirs alone"}
+	case s.kinds[name] != nil:
+		return fmt.Errorf("actor config: two aggregates of type %q", name)
+	}
+	k, err := d.bind(s.config.Log.Codec())
+	if err != nil {
+		return err
+	}
+	s.kinds[name] = &registered{kind: k, names: newSharedNames(k.storedNames()), metrics: s.metrics.forKind(name)}
+	return nil
+}
+
+// reservedPrefix is that of the types of built-in aggregates.
+const reservedPrefix = "annals-"
+
+// Reserved reports whether an aggregate type is one that only a built-in aggregate may
+// have, or none: streams of such types are this module's own.
+func Reserved(aggregateType string) bool { return strings.HasPrefix(aggregateType, reservedPrefix) }
+
+// Definitions returns the aggregates of Config.Aggregates: those that senders from
+// outside may address. The built-in ones are not among them.
 func (s *System) Definitions() []Definition { return s.config.Aggregates }
 
 // Active returns the number of actors in memory.
@@ -161,7 +186,7 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 	if c.ID == "" {
 		r.command.ID = uuid.Must(uuid.NewV7()).String()
 	} else {
-		r.key, r.bodyHash = keyOf(c.ID), bodyHash(c.Name, c.Body)
+		r.key, r.bodyHash = keyOf(c.ID), bodyHash(c.Name, s.withoutPersonal(k, &c))
 	}
 	if err = r.link(); err != nil {
 		return nil, err
@@ -180,17 +205,29 @@ func (s *System) newRequest(ctx context.Context, c Command) (*request, error) {
 	return r, nil
 }
 
+// withoutPersonal returns what of a command's body tells it from others. What is
+// personal is no part of that: its hash would outlive it.
+func (s *System) withoutPersonal(k *registered, c *Command) []byte {
+	if c.value != nil { // see [Sender.ExecuteWith]
+		return k.withoutPersonal(store.JSON, c.Name, 0, c.Body)
+	}
+	return k.withoutPersonal(s.codecOf(c), c.Name, c.Schema, c.Body)
+}
+
+func (s *System) codecOf(c *Command) store.Codec {
+	if c.Codec == nil {
+		return s.config.Log.Codec()
+	}
+	return c.Codec
+}
+
 // decode returns the command and the name that it has in this build: it is stored
 // under that, with the schema that belongs to it.
 func (s *System) decode(k *registered, c *Command) (decoded any, name string, err error) {
 	if c.value != nil {
 		return c.value, c.Name, nil
 	}
-	codec := c.Codec
-	if codec == nil {
-		codec = s.config.Log.Codec()
-	}
-	if decoded, name, err = k.decodeCommand(codec, c.Name, c.Schema, c.Body); err != nil {
+	if decoded, name, err = k.decodeCommand(s.codecOf(c), c.Name, c.Schema, c.Body); err != nil {
 		return nil, "", s.reportPanic(named(err, c.Stream, c.Name))
 	}
 	return decoded, name, nil

@@ -3,6 +3,7 @@ package actor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -12,7 +13,8 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// maxAttempts is how often a turn is decided anew because the log moved on.
+// maxAttempts is how often a turn is decided, because the log moved on or personal data
+// were erased.
 const maxAttempts = 12
 
 // turn decides the commands of a batch, in order, stores their events as one
@@ -40,11 +42,11 @@ func (s *System) turn(a *actor, batch []*request) (rest []*request) {
 			return batch[n:]
 		}
 		a.live = nil // it ran ahead of the log
-		if !errors.Is(err, store.ErrConflict) || attempt == maxAttempts {
-			t.fail(err)
+		again := a.kind.metrics.again(err)
+		if !again || attempt == maxAttempts {
+			t.fail(unserved(err))
 			return batch[n:]
 		}
-		a.kind.metrics.conflictsLog.Inc()
 		if !s.holds(a, epoch) { // the one who moved it serves the stream now
 			t.fail(ErrMoved)
 			return batch[n:]
@@ -53,6 +55,27 @@ func (s *System) turn(a *actor, batch []*request) (rest []*request) {
 		batch = dropExpired(batch, time.Now())
 	}
 	return nil
+}
+
+// again counts why a turn is to be decided anew. It reports false if it is not.
+func (m *kindMetrics) again(err error) bool {
+	switch {
+	case errors.Is(err, store.ErrConflict):
+		m.conflictsLog.Inc()
+	case errors.Is(err, store.ErrErased):
+		m.conflictsErased.Inc()
+	default:
+		return false
+	}
+	return true
+}
+
+// unserved is the error that a sender gets in the place of one that is an actor's own.
+func unserved(err error) error {
+	if errors.Is(err, store.ErrErased) {
+		return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	}
+	return err
 }
 
 // begin takes the requests whose senders still wait.
@@ -97,6 +120,7 @@ func (s *System) store(a *actor, t *draft) error {
 	if err != nil {
 		return &store.RefusedError{Stream: a.stream, Reason: err}
 	}
+	t.commit.Rests = a.live.keys.all()
 	t.commit.ID, t.commit.Time = id, time.Now().UTC().Truncate(time.Microsecond)
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.AppendTimeout)
 	defer cancel()

@@ -151,6 +151,7 @@ func (c *Client) ask(ctx context.Context, subject string, header nats.Header, bo
 	defer cancel()
 	m := &nats.Msg{Subject: subject, Header: header}
 	m.Header[HeaderDeadline] = []string{patience(ctx)}
+	c.authorize(ctx, m.Header)
 	if body != nil {
 		data, err := json.Marshal(body)
 		if err != nil {

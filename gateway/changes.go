@@ -14,7 +14,7 @@ func (g *Gateway) aggregateDiff(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&ask); err != nil {
 		return nil, err
 	}
-	stream, err := g.stream(ask.Aggregate, ask.ID)
+	stream, err := g.inspected(r, ask.Aggregate, ask.ID)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,6 +19,15 @@ type ClientConfig struct {
 	Conn *nats.Conn
 	// Namespace is the first token of all subjects.
 	Namespace string
+	// Principal is whom the permissions of the NATS server let the connection ask
+	// as: it may publish below <ns>.as.TOKEN., with the principal as [store.EncodeToken]
+	// writes it, and the gateways take its word for it. Empty: the client asks
+	// anonymously, or with Token.
+	Principal string
+	// Token returns the token to ask with, as it is at the moment; "" is none. It is
+	// called for each request and must not block. Nil: none. [WithToken] names
+	// another for one call.
+	Token func() string
 	// Partitions is how many partitions the namespace has. Commands and reads go
 	// to the owner of their partition at once; a wrong number costs a detour. 0: a
 	// node is asked at the first command.
@@ -83,11 +93,19 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
+	asks := subjects{namespace: config.Namespace}
+	if config.Principal != "" {
+		token, err := store.EncodeToken(config.Principal)
+		if err != nil {
+			return nil, fmt.Errorf("gateway client config: Principal: %w", err)
+		}
+		asks.namespace = strings.TrimSuffix(asks.as(token), ".")
+	}
 	inbox, err := newInbox(config.Conn)
 	if err != nil {
 		return nil, fmt.Errorf("gateway client: %w: %w", store.ErrUnavailable, err)
 	}
-	client := &Client{config: config, subjects: subjects{namespace: config.Namespace}, inbox: inbox}
+	client := &Client{config: config, subjects: asks, inbox: inbox}
 	client.partitions.known.Store(int64(config.Partitions))
 	return client, nil
 }

@@ -21,6 +21,11 @@ type Code string
 const (
 	// CodeInvalid (400): malformed; the same request can never succeed.
 	CodeInvalid Code = "INVALID"
+	// CodeUnauthenticated (401): it is not known who asks, or the token is none of
+	// those that are known here.
+	CodeUnauthenticated Code = "UNAUTHENTICATED"
+	// CodeForbidden (403): the asker may not do this.
+	CodeForbidden Code = "FORBIDDEN"
 	// CodeUnknownType (404): no such aggregate type or command.
 	CodeUnknownType Code = "UNKNOWN_TYPE"
 	// CodeUnknownView (404): no such view.
@@ -111,6 +116,9 @@ type rule struct {
 var rules = []rule{
 	{CodeRejected, 422, false, actor.ErrRejected},
 	{CodeUnknownOutcome, 503, true, store.ErrUnknown},
+	{CodeUnauthenticated, 401, false, ErrUnauthenticated},
+	{CodeForbidden, 403, false, ErrForbidden},
+	{CodeForgetUnfinished, 503, true, ErrForgetUnfinished},
 	{CodeCommandIDReused, 409, false, actor.ErrDuplicateBody},
 	{CodeInternal, 500, false, actor.ErrInternal},
 	{CodeBusy, 429, true, actor.ErrBusy},
@@ -157,7 +165,7 @@ func ruleOf(err error) rule {
 
 // byStatus judges an answer whose code this build does not know.
 var byStatus = map[int]Code{
-	400: CodeInvalid, 404: CodeNotFound, 409: CodeConflict, 413: CodeTooLarge, 422: CodeRejected,
+	400: CodeInvalid, 401: CodeUnauthenticated, 403: CodeForbidden, 404: CodeNotFound, 409: CodeConflict, 413: CodeTooLarge, 422: CodeRejected,
 	429: CodeBusy, 500: CodeInternal, 503: CodeUnavailable, 504: CodeDeadline,
 }
 

@@ -26,6 +26,7 @@ func TestCodesAreWhatIsDocumented(t *testing.T) {
 		"REFUSED": "500", "ARCHIVED": "500", "DAMAGED": "500", "AHEAD": "500", "UNAVAILABLE": "503 again", "UNKNOWN_OUTCOME": "503 again",
 		"DEADLINE": "504 again", "VIEW_TIMEOUT": "504 again",
 		"NO_LETTER": "404", "CANDIDATE": "409", "NO_CANDIDATE": "409", "NO_PREVIOUS": "409", "PARITY": "409", "RETRY_UNFINISHED": "409 again",
+		"UNAUTHENTICATED": "401", "FORBIDDEN": "403",
 		"PAUSED": "503 again", "REBUILDING": "503 again", "SLOW_WATCHER": "429 again", "SWITCHED": "409 again",
 	}
 	got := map[gateway.Code]string{}

@@ -46,8 +46,8 @@ func (g *Gateway) readCommand(r *request) (e errand, err error) {
 	c.Expected, c.HasExpected, c.OnConflict = h.expected, h.hasExpected, h.onConflict
 	c.CorrelationID, c.CausationID, c.Traceparent = h.correlationID, h.causationID, h.traceparent
 	c.Corrects = h.corrects
-	// Principal stays empty: it comes from the connection or from nowhere.
-	return e, nil
+	c.Principal = r.who.Principal
+	return e, g.permit(r, Ask{Kind: KindCommand, Aggregate: c.Stream.Type, ID: c.Stream.ID, Name: c.Name})
 }
 
 // checkPayload bounds a payload. One over the limit that is not even a value

@@ -75,6 +75,11 @@ type Config struct {
 	// Operators changes views on request: [*projector.Group]. Nil: this node
 	// answers no operator.
 	Operators Operators
+	// Subjects forgets data subjects. Nil: this node has no personal data.
+	Subjects Subjects
+	// Recorder writes down what operators do, before and after they do it. What cannot be written down is
+	// not done: [CodeUnavailable]. Nil: nothing is recorded.
+	Recorder Recorder
 	// Placement says which node serves a partition and runs a view. What is for
 	// another node is passed on to it, what is for nobody waits. Nil: everything
 	// is served here.
@@ -93,6 +98,16 @@ type Config struct {
 	// partition was passed on. Default 1 s: longer than it takes the owner's
 	// subscription to be known to all servers.
 	Overlap time.Duration
+
+	// Authentication says how it is known who asks. Zero: by the subject, or not at
+	// all.
+	Authentication Authentication
+	// Authorize permits what is asked, or not: any error is a no, [CodeForbidden] with
+	// its text, unless it matches [ErrUnauthenticated] or [store.ErrUnavailable]. It is
+	// called where requests are taken in, at the first node that a request comes to,
+	// and must answer from memory. Nil: whatever the roles of a token and the
+	// permissions of the NATS server allow.
+	Authorize func(ctx context.Context, ask Ask) error
 
 	// Node is this node's name, under which other nodes reach it: at most 64
 	// letters, digits, hyphens and underscores. Default "local".

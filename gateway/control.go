@@ -16,7 +16,7 @@ func (g *Gateway) aggregateGet(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&ask); err != nil {
 		return nil, err
 	}
-	stream, err := g.stream(ask.Aggregate, ask.ID)
+	stream, err := g.inspected(r, ask.Aggregate, ask.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -50,9 +50,22 @@ func (g *Gateway) stream(aggregate, id string) (store.StreamID, error) {
 	return s, nil
 }
 
-// info answers what this node serves.
+// inspected is stream, of an instance that the asker may look at.
+func (g *Gateway) inspected(r reading, aggregate, id string) (store.StreamID, error) {
+	s, err := g.stream(aggregate, id)
+	if err != nil {
+		return s, err
+	}
+	return s, g.permit(r.request, Ask{Kind: KindInspect, Aggregate: aggregate, ID: id, Name: r.request.verb()})
+}
+
+// info answers what this node serves. Whoever may ask anything needs it to find
+// the way.
 func (g *Gateway) info(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&struct{}{}); err != nil {
+		return nil, err
+	}
+	if err := g.permit(r.request, Ask{Kind: KindQuery, Name: "info"}); err != nil {
 		return nil, err
 	}
 	i := Info{Namespace: g.config.Namespace, Node: g.config.Node, Version: g.config.Version, Partitions: g.config.Partitions, Aggregates: []AggregateInfo{}, Views: []string{}}

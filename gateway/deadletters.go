@@ -85,6 +85,8 @@ type letterRequest struct {
 	ID string `json:"id"`
 }
 
+func (r letterRequest) letter() string { return r.ID }
+
 type letterEventsRequest struct {
 	letterRequest
 	Limit int `json:"limit"`

@@ -110,6 +110,9 @@ func (g *Gateway) projectionList(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&struct{}{}); err != nil {
 		return nil, err
 	}
+	if err := g.permit(r.request, Ask{Kind: KindInspect, Name: r.request.verb()}); err != nil {
+		return nil, err
+	}
 	all := g.config.Views.Status(ctx)
 	switch {
 	case r.request.endpoint.passed:

@@ -27,7 +27,7 @@ func (g *Gateway) services(base context.Context) []*service {
 			control.add(endpointName(c.verb), g.subjects.control(c.verb), answers(c.typ), g.opened(h))
 		}
 	}
-	for _, o := range operations {
+	for _, o := range g.operated() {
 		if h := paths[pathControl+o.verb]; h != nil && !g.config.Inner {
 			control.add(endpointName(o.verb), g.subjects.control(o.verb), o.metadata(), g.opened(h))
 		}
@@ -101,10 +101,11 @@ func (g *Gateway) controls(base context.Context) map[string]handler {
 		all[pathControl+"projection.ls"] = g.reader(base, g.projectionList)
 		all[pathControl+"wait"] = g.reader(base, g.wait)
 	}
-	if g.config.Operators != nil {
-		for _, o := range operations {
-			all[pathControl+o.verb] = g.operator(base, o)
-		}
+	for _, o := range g.operated() {
+		all[pathControl+o.verb] = g.operator(base, o)
+	}
+	if g.config.Subjects != nil {
+		all[pathControl+verbPurge] = g.operator(base, purgeOperation) // for other nodes only
 	}
 	return all
 }

@@ -25,9 +25,11 @@ func (g *Gateway) readGet(r *request) (e errand, err error) {
 	if err != nil {
 		return e, err
 	}
-	e.command.Stream, err = g.stream(stream.Type, stream.ID)
 	e.deadline, e.hops, e.linearizable = deadline, h.hops, h.linearizable
-	return e, err
+	if e.command.Stream, err = g.stream(stream.Type, stream.ID); err != nil {
+		return e, err
+	}
+	return e, g.permit(r, Ask{Kind: KindInspect, Aggregate: stream.Type, ID: stream.ID, Name: "get"})
 }
 
 // read answers a get from the memory of the actor, on a goroutine of its own.

@@ -43,6 +43,13 @@ const (
 	// The message's own belongs to the node that passed it on, and serves only to
 	// hear from the server that nobody was there.
 	HeaderReply = "Annals-Reply"
+	// HeaderAuthorization is Bearer and a token that says who asks.
+	HeaderAuthorization = "Annals-Authorization"
+	// HeaderPrincipal and HeaderUntil say who asks, and until when that holds, in a
+	// request that was passed on by a node, which knows. From anybody else they are
+	// refused.
+	HeaderPrincipal = "Annals-Principal"
+	HeaderUntil     = "Annals-Until"
 	// HeaderMinPosition is the position that a view must have reached.
 	HeaderMinPosition = "Annals-Min-Position"
 	// HeaderWaitViews names views, separated by commas, that the answer to a
@@ -114,10 +121,15 @@ var (
 		"annals-deadline":     readDeadline,
 	}
 	passedHeaders = map[string]headerReader{
-		"annals-hops":  readHops,
-		"annals-reply": func(*headers, string, time.Time) error { return nil }, // see [Gateway.open]
+		"annals-hops":      readHops,
+		"annals-reply":     readBefore,
+		"annals-principal": readBefore,
+		"annals-until":     readBefore,
 	}
 )
+
+// readBefore is for what [Gateway.open] has looked at.
+func readBefore(*headers, string, time.Time) error { return nil }
 
 // parseHeaders reads the headers that readers know, and those of a request that
 // another node passed on. Inbound Nats- headers,
@@ -131,11 +143,17 @@ func parseHeaders(raw nats.Header, readers map[string]headerReader, passed bool,
 	seen := make([]string, 0, 8)
 	for name, values := range raw {
 		lower := strings.ToLower(name)
+		if lower == "annals-authorization" && !passed {
+			continue // read before
+		}
 		read, known := readers[lower]
 		if !known && passed {
 			read, known = passedHeaders[lower]
 		}
 		if !known {
+			if lower == "annals-principal" {
+				return h, &store.InvalidError{What: "header", Value: name, Reason: "who asks is told by the subject or by a token, and never by a header"}
+			}
 			if strings.HasPrefix(lower, "annals-") {
 				return h, &store.InvalidError{What: "header", Value: name, Reason: "no such header here"}
 			}

@@ -53,6 +53,14 @@ var operations = []operation{
 // viewed is the body of a request about one view.
 type viewed interface{ of() string }
 
+// letterOf is the dead letter that a request is about, "" if it is about none.
+func letterOf(ask any) string {
+	if l, ok := ask.(interface{ letter() string }); ok {
+		return l.letter()
+	}
+	return ""
+}
+
 // viewRequest is what is common to all of them.
 type viewRequest struct {
 	View string `json:"view"`
@@ -70,13 +78,19 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 		if err := store.ValidateName("view", ask.of()); err != nil {
 			return nil, err
 		}
-		return g.whereItRuns(ctx, r, ask.of(), func() (any, error) { return do(g, ctx, ask) })
+		if err := g.permit(r.request, Ask{Kind: r.kind(), View: ask.of(), ID: letterOf(ask), Name: r.request.verb()}); err != nil {
+			return nil, err
+		}
+		return g.whereItRuns(ctx, r, ask.of(), func() (any, error) {
+			return g.recorded(ctx, r, ask, func() (any, error) { return do(g, ctx, ask) })
+		})
 	}
 }
 
 // operator handles requests for an operation.
 func (g *Gateway) operator(base context.Context, o operation) handler {
 	return g.in(g.operationLane(), base, func(ctx context.Context, r reading) (any, error) {
+		r.changes = o.changes
 		v, err := o.do(g, ctx, r)
 		if err != nil && o.changes {
 			err = uncertain(err)

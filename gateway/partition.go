@@ -18,9 +18,9 @@ type partition struct {
 
 	mu        sync.Mutex
 	stance    stance
-	sub       *nats.Subscription // to its owner's subject
-	leaveAt   time.Time          // when sub ends; zero: not before its partition is passed on
-	left      *nats.Subscription // the one before sub, which may still be handling
+	subs      []*nats.Subscription // to its owner's subjects
+	leaveAt   time.Time            // when they end; zero: not before its partition is passed on
+	left      []*nats.Subscription // those before, which may still be handling
 	parked    []*errand
 	unloading bool      // somebody takes from parked
 	restUntil time.Time // nothing is taken from parked before
@@ -70,14 +70,14 @@ func (g *Gateway) serve(p *partition) error {
 		return errNotRunning
 	}
 	p.stance, p.leaveAt, p.restUntil = open, time.Time{}, time.Time{}
-	if p.sub != nil {
-		return nil // it was passed on a moment ago
+	// If it was passed on a moment ago, nothing is left to subscribe to.
+	for _, subject := range g.owners.subjects(g.subjects.partition(p.number) + ">")[len(p.subs):] {
+		sub, err := g.owners.subscribe(g.config.Conn, subject)
+		if err != nil {
+			return fmt.Errorf("gateway: serve partition %d: %w", p.number, err)
+		}
+		p.subs = append(p.subs, sub)
 	}
-	sub, err := g.owners.subscribe(g.config.Conn, g.subjects.partition(p.number)+">")
-	if err != nil {
-		return fmt.Errorf("gateway: serve partition %d: %w", p.number, err)
-	}
-	p.sub = sub
 	return nil
 }
 
@@ -106,7 +106,7 @@ func (g *Gateway) setStance(p *partition, s stance) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stance, p.restUntil = s, time.Time{}
-	if s == away && p.sub != nil && p.leaveAt.IsZero() {
+	if s == away && p.subs != nil && p.leaveAt.IsZero() {
 		p.leaveAt = time.Now().Add(g.config.Overlap)
 	}
 }
@@ -114,9 +114,11 @@ func (g *Gateway) setStance(p *partition, s stance) {
 // leave ends the subscription of a partition that was passed on some time ago.
 // What the server had sent is still handled. The caller holds the lock.
 func (p *partition) leave(now time.Time) {
-	if p.sub != nil && !p.leaveAt.IsZero() && !now.Before(p.leaveAt) {
-		_ = p.sub.Drain() // fails only if the connection is closed, which ends it too
-		p.left, p.sub, p.leaveAt = p.sub, nil, time.Time{}
+	if p.subs != nil && !p.leaveAt.IsZero() && !now.Before(p.leaveAt) {
+		for _, sub := range p.subs {
+			_ = sub.Drain() // fails only if the connection is closed, which ends it too
+		}
+		p.left, p.subs, p.leaveAt = p.subs, nil, time.Time{}
 	}
 }
 
@@ -125,11 +127,7 @@ func (g *Gateway) subscriptions() (subs []*nats.Subscription) {
 	for i := range g.partitions {
 		p := &g.partitions[i]
 		p.mu.Lock()
-		for _, sub := range []*nats.Subscription{p.sub, p.left} {
-			if sub != nil {
-				subs = append(subs, sub)
-			}
-		}
+		subs = append(append(subs, p.subs...), p.left...)
 		p.mu.Unlock()
 	}
 	return subs

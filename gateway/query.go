@@ -17,6 +17,9 @@ func (g *Gateway) query(ctx context.Context, r reading) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := g.permit(r.request, Ask{Kind: KindQuery, View: view, ID: key, Name: "query"}); err != nil {
+		return nil, err
+	}
 	return g.whereItRuns(ctx, r, view, func() (any, error) {
 		if key == "" {
 			return g.list(ctx, r, view)

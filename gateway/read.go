@@ -43,6 +43,14 @@ type reading struct {
 	request  *request
 	headers  headers
 	deadline time.Time
+	changes  bool // it is an operation that changes something
+}
+
+func (r reading) kind() Kind {
+	if r.changes {
+		return KindOperate
+	}
+	return KindInspect
 }
 
 // errPassedOn says of a reading that another node answers it.

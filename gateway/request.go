@@ -22,8 +22,9 @@ type request struct {
 	gateway  *Gateway
 	endpoint *endpoint
 	msg      *nats.Msg
-	reply    string      // the asker's; empty if no answer is wanted
-	path     string      // of the subject
+	reply    string // the asker's; empty if no answer is wanted
+	path     string // of the subject
+	who      Identity
 	codec    store.Codec // of the answer, and of the body unless it is empty
 	began    time.Time
 }
@@ -41,8 +42,12 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 		e.count(0, answerTo(errReply))
 		return nil, errReply
 	}
-	path, wrongPath := g.subjects.path(m.Subject, e.prefix)
+	principal, subject, err := g.subjects.asker(m.Subject)
+	path, wrongPath := g.subjects.path(subject, e.prefix)
 	r.path = path
+	if err != nil {
+		return r, err
+	}
 	if headersLost(m) {
 		return r, &store.InvalidError{What: "headers", Reason: "a line is no header"}
 	}
@@ -51,7 +56,11 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 		return r, err
 	}
 	r.codec = codec
-	return r, wrongPath
+	if wrongPath != nil {
+		return r, wrongPath
+	}
+	r.who, err = g.identify(r, principal)
+	return r, err
 }
 
 var errReply = &store.InvalidError{What: "reply subject", Reason: "answers are not published there"}
@@ -164,12 +173,13 @@ func (r *request) fail(err error) Code {
 }
 
 // passTo is the request as it is passed on: its headers as far as they were
-// read, the time that is left, and the asker's reply subject.
+// read, who asks, the time that is left, and the asker's reply subject. A token
+// stays here.
 func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg {
 	h := make(nats.Header, len(r.msg.Header)+4)
 	for name, values := range r.msg.Header {
 		switch lower := strings.ToLower(name); lower {
-		case "annals-deadline", "annals-hops", "annals-reply":
+		case "annals-deadline", "annals-hops", "annals-reply", "annals-authorization", "annals-principal", "annals-until":
 		default:
 			if strings.HasPrefix(lower, "annals-") || name == HeaderTraceparent {
 				h[name] = values
@@ -182,6 +192,7 @@ func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg
 	if r.reply != "" {
 		h[HeaderReply] = []string{r.reply}
 	}
+	r.who.headers(h)
 	return &nats.Msg{Subject: subject, Header: h, Data: r.msg.Data}
 }
 

@@ -76,6 +76,7 @@ func (c *Client) send(ctx context.Context, r Request, views []string) (commandRe
 	s.direct, s.detour = c.ways(ctx, r.Stream, m.Subject)
 	m.Reply, s.arrived = c.inbox.open()
 	defer c.inbox.close(m.Reply)
+	c.authorize(ctx, m.Header)
 	s.message.Subject = s.direct
 	for {
 		answer, failure := s.try(ctx)

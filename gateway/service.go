@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,7 +34,7 @@ type endpoint struct {
 	prefix string // what stands before the path in its subjects
 	passed bool   // its requests come from other nodes
 	parts  bool   // it is subscribed to in parts, and not by the service
-	sub    *nats.Subscription
+	subs   []*nats.Subscription
 
 	mu    sync.Mutex
 	stats micro.EndpointStats
@@ -81,13 +82,24 @@ func (s *service) start() error {
 		if e.parts {
 			continue
 		}
-		sub, err := e.subscribe(s.conn, e.info.Subject)
-		if err != nil {
-			return err
+		for _, subject := range e.subjects(e.info.Subject) {
+			sub, err := e.subscribe(s.conn, subject)
+			if err != nil {
+				return err
+			}
+			e.subs = append(e.subs, sub)
 		}
-		e.sub = sub
 	}
 	return s.discover()
+}
+
+// subjects are those of a subject's requests: as it is, and with the asker's name.
+func (e *endpoint) subjects(subject string) []string {
+	if e.passed {
+		return []string{subject}
+	}
+	s := subjects{namespace: strings.TrimSuffix(e.prefix, ".")}
+	return []string{subject, s.asAny(subject)}
 }
 
 // subscribe has the endpoint handle what comes for a subject.
@@ -137,9 +149,7 @@ func (s *service) show(m *nats.Msg, body any) {
 func (s *service) drain(ctx context.Context) error {
 	var subs []*nats.Subscription
 	for _, e := range s.endpoints {
-		if e.sub != nil {
-			subs = append(subs, e.sub)
-		}
+		subs = append(subs, e.subs...)
 	}
 	return drain(ctx, s.info.Name, subs)
 }

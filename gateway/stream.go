@@ -101,6 +101,9 @@ func (s *stream) run(ctx context.Context, ending <-chan struct{}, first item) er
 			err = errLeaving
 		case <-ctx.Done():
 			err = errLeaving
+			if cause := context.Cause(ctx); errors.Is(cause, ErrUnauthenticated) {
+				err = cause
+			}
 		}
 	}
 	return err

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ const (
 	pathQuery   = "qry."
 	pathControl = "ctl."
 	pathWatch   = "watch."
+	pathAs      = "as."
 )
 
 func (s subjects) commands() string           { return s.namespace + "." + pathCommand }
@@ -31,6 +33,14 @@ func (s subjects) document(view, token string) string {
 
 func (s subjects) command(typ, token, name string) string {
 	return s.commands() + typ + "." + token + "." + name
+}
+
+// as is what the subjects begin with of one asker, whom its token names.
+func (s subjects) as(token string) string { return s.namespace + "." + pathAs + token + "." }
+
+// asAny is what follows a prefix of subjects, for every asker.
+func (s subjects) asAny(subject string) string {
+	return s.as("*") + strings.TrimPrefix(subject, s.namespace+".")
 }
 
 // partitions is what all subjects of the partitions' owners begin with.
@@ -51,6 +61,19 @@ func (s subjects) node(name string) string { return s.namespace + ".node." + nam
 // another.
 func (s subjects) passed(node string, partition int, path string) string {
 	return s.node(node) + "prt." + strconv.Itoa(partition) + "." + path
+}
+
+// asker cuts as.PRINCIPAL off a subject of this namespace.
+func (s subjects) asker(subject string) (principal, rest string, err error) {
+	named, found := strings.CutPrefix(subject, s.namespace+"."+pathAs)
+	if !found {
+		return "", subject, nil
+	}
+	token, path, _ := strings.Cut(named, ".")
+	if principal, err = store.DecodeToken(token); err != nil {
+		return "", subject, fmt.Errorf("principal: %w", err)
+	}
+	return principal, s.namespace + "." + path, nil
 }
 
 // path cuts prefix, and the partition's number if one follows, off a subject.
@@ -143,7 +166,7 @@ func replyIsSafe(namespace, reply string) bool {
 		return false
 	}
 	switch second {
-	case "evt", "cmd", "qry", "ctl", "prt", "node", "watch":
+	case "evt", "cmd", "qry", "ctl", "prt", "node", "watch", "as", "key":
 		return false
 	}
 	return true

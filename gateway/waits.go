@@ -154,6 +154,11 @@ func (g *Gateway) wait(ctx context.Context, r reading) (any, error) {
 	if err := checkViews(ask.Views); err != nil {
 		return nil, err
 	}
+	for _, view := range ask.Views {
+		if err := g.permit(r.request, Ask{Kind: KindQuery, View: view, Name: "wait"}); err != nil {
+			return nil, err
+		}
+	}
 	if err := g.knownViews(ask.Views); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ func (g *Gateway) watcher(base context.Context) handler {
 		if err != nil {
 			return nil, err
 		}
+		if err := g.permit(r.request, Ask{Kind: KindQuery, View: view, ID: want.Key, Name: "watch"}); err != nil {
+			return nil, err
+		}
 		return g.whereItRuns(ctx, r, view, func() (any, error) {
 			return nil, g.beginStream(base, ctx, r.request, window, func(ctx context.Context) iter.Seq2[projector.Document, error] {
 				return g.config.Watches.Watch(ctx, view, want)
@@ -73,10 +76,13 @@ func (g *Gateway) beginStream(base, ctx context.Context, r *request, window int,
 	if !g.watches.TryAcquire(1) {
 		return fmt.Errorf("%w: %d watches are under way on node %s", actor.ErrBusy, g.config.MaxWatches, g.config.Node)
 	}
-	running, stop := context.WithCancel(base)
+	running, stop := r.who.within(base)
 	s := newStream(r, window, g.config.WatchBeat)
 	go s.take(running, watch(running))
 	first, err := s.next(ctx)
+	if err == nil && running.Err() != nil {
+		err = context.Cause(running)
+	}
 	if err != nil {
 		stop()
 		g.watches.Release(1)

@@ -155,6 +155,7 @@ func (w *watch) begin(ctx context.Context) (*receiver, error) {
 	patient, cancel := context.WithTimeout(ctx, w.client.config.Timeout)
 	defer cancel()
 	m.Header[HeaderDeadline] = []string{patience(patient)}
+	w.client.authorize(ctx, m.Header)
 	if err := conn.PublishMsg(m); err != nil {
 		s.stop()
 		return nil, inferred(CodeUnavailable, err, "%s was not sent", w.subject)

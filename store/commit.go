@@ -164,6 +164,9 @@ type Recorded[E any] struct {
 	Command Command
 	// Personal are the parts of the stored data that are about persons.
 	Personal []Personal
+	// Shredded are the paths of what was forgotten in the stored data, where somebody
+	// has looked for them: see [ShreddedIn].
+	Shredded []string
 	Data     E
 }
 
@@ -216,6 +219,7 @@ func eventID(s StreamID, command string, nth int) uuid.UUID {
 func WithData[D, E any](r Recorded[D], data E) Recorded[E] {
 	return Recorded[E]{
 		Stream: r.Stream, Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type,
-		Schema: r.Schema, Time: r.Time, Epoch: r.Epoch, Command: r.Command, Personal: r.Personal, Data: data,
+		Schema: r.Schema, Time: r.Time, Epoch: r.Epoch, Command: r.Command, Personal: r.Personal,
+		Shredded: r.Shredded, Data: data,
 	}
 }

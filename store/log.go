@@ -12,7 +12,8 @@ type Log interface {
 	// Append stores c, whole, as the next commit of its stream, if the stream
 	// still ends at c.After, and returns the new head. It has returned nil only
 	// when the commit is as durable as this log makes it and its place in the
-	// total order is known; then it has set c.Sequence, c.Local and c.Hash.
+	// total order is known; then it has set c.Sequence, c.Local and c.Hash, and a log that
+	// keeps personal data apart has set the Key of each part of c that is personal.
 	//
 	// Errors, exactly one of:
 	//   - [ErrConflict] ([*ConflictError]): the stream ends elsewhere; not stored.

@@ -78,6 +78,9 @@ func (s Shredded) add(codec Codec, encoded []byte) ([]byte, error) {
 // because they were forgotten, for those who show data without knowing their type;
 // nil if there are none. The data may come from anywhere.
 func ShreddedIn(codec Codec, data []byte) []string {
+	if !bytes.Contains(data, []byte(shreddedMember)) {
+		return nil
+	}
 	c, err := newCursor(codec, data)
 	if err != nil || c.kind() != kindMap {
 		return nil

@@ -101,6 +101,9 @@ func (w *walk) tell(at store.Position) {
 
 // take passes a commit to the visitor and to its stream.
 func (w *walk) take(ctx context.Context, c *store.Commit) error {
+	if store.IsReserved(c.Stream.Type) {
+		return nil // the system's own
+	}
 	if w.pass == 1 {
 		w.visit.commit(c)
 	}

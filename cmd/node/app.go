@@ -92,7 +92,7 @@ func Main(app App) {
 
 // Run runs the command line of app with args, and returns the exit code: 0
 // done, 1 failure, 2 wrong usage, 3 not found, 4 conflict or rejection, 5
-// unavailable or out of time, 130 interrupted. It panics if app has no valid
+// unavailable or out of time, 6 a check found something, 7 not permitted, 130 interrupted. It panics if app has no valid
 // name.
 func Run(ctx context.Context, app App, streams Streams, args ...string) int {
 	if err := store.ValidateName("application", app.Name); err != nil {

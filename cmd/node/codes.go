@@ -61,6 +61,9 @@ const (
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 
+	codeNoKek gateway.Code = "NO_KEK"
+	codeKek   gateway.Code = "KEK"
+
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
 )
@@ -90,6 +93,16 @@ var kinds = []kind{
 		code: gateway.CodeUnknownOutcome, exit: exitUnavailable, errs: []error{store.ErrUnknown},
 		meaning: "it was tried, and whether it took effect is not known",
 		advice:  "a command: send it again under the same --id, it takes effect once; another change: look first, then repeat it",
+	},
+	{
+		code: gateway.CodeUnauthenticated, exit: exitForbidden, errs: []error{gateway.ErrUnauthenticated},
+		meaning: "the system wants to know who asks, or does not know the token",
+		advice:  "come as a user who is known: --creds, --nkey or --context; over HTTP with a token: {{name}} token new --help",
+	},
+	{
+		code: gateway.CodeForbidden, exit: exitForbidden, errs: []error{gateway.ErrForbidden},
+		meaning: "the asker is known and may not do this; nothing was stored",
+		advice:  "ask whoever grants it; the message names what is missing",
 	},
 	{
 		code: codeNotRunning, exit: exitUnavailable, errs: []error{nats.ErrNoResponders},
@@ -361,6 +374,14 @@ var kinds = []kind{
 	{
 		code: codeArchiveLeft, exit: exitDegraded, meaning: "streams were not archived, for a replay does not give their snapshots",
 		advice: "see which: {{name}} archive run --json; find out why before their old events are moved",
+	},
+	{
+		code: codeNoKek, exit: exitUsage, meaning: "there are personal data, and no key was named that the keys of these are wrapped by",
+		advice: "name it with --kek file:PATH; make one with: {{name}} keys generate PATH",
+	},
+	{
+		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked",
+		advice: "name those that the namespace was used with, with --kek",
 	},
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",

@@ -9,6 +9,7 @@ import (
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Where dev listens when nobody says otherwise.
@@ -80,6 +81,7 @@ type devConfig struct {
 	nodes      int
 	views      viewStore
 	keep       bool // commands
+	wrapper    privacy.Wrapper
 }
 
 const maxDevNodes = 7
@@ -155,6 +157,11 @@ func checkNames(s *Session, node string) error {
 // runDev runs until it is told to stop.
 func runDev(ctx context.Context, s *Session, config devConfig) error {
 	if err := config.checkLayout(); err != nil {
+		return err
+	}
+	var err error
+	config.wrapper, err = s.wrapperToRun(ctx, func() (privacy.Wrapper, error) { return s.devWrapper(config.dir) })
+	if err != nil {
 		return err
 	}
 	config.warn(s)

@@ -46,6 +46,7 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 			dial:    func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return d.servers.Connect(opts...) },
 			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == "", KeepCommands: config.keep},
 			store:   config.views,
+			wrapper: config.wrapper,
 			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, d.web.metrics),
 		})
 	}

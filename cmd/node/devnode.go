@@ -29,7 +29,7 @@ func newDevNode(s *Session, config devConfig) *devNode {
 		session: s, logger: s.logger, alone: true, metrics: n.web.metrics,
 		node: cluster.Node{Name: config.name},
 		dial: func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return n.server.Connect(opts...) },
-		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views,
+		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper,
 		look: s.hintAtOthers,
 	}
 	n.web.health.probe = n.member.probe

@@ -52,7 +52,7 @@ server.`,
 					return Usage("--type: %v", err)
 				}
 			}
-			log, err := openToRead(cmd.Context(), s)
+			log, err := s.openPlain(cmd.Context(), shown)
 			if err != nil {
 				return err
 			}

@@ -80,7 +80,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 		f.Fix = "pipe the lines to jq"
 		return f
 	}
-	log, err := openToRead(ctx, s)
+	log, err := s.openPlain(ctx, leftOut)
 	if err != nil {
 		return err
 	}

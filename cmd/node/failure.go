@@ -18,6 +18,7 @@ const (
 	exitNotFound    = 3
 	exitConflict    = 4
 	exitUnavailable = 5
+	exitForbidden   = 7
 	exitInterrupted = 130
 )
 

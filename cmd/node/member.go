@@ -16,6 +16,8 @@ import (
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/ledger"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // member is one node of a system, whoever runs the servers that it stands on:
@@ -38,17 +40,23 @@ type member struct {
 	// log says how the namespace is created; Conn and Logger are added to it.
 	log     jetstream.Config
 	store   viewStore
+	wrapper privacy.Wrapper // of the keys of personal data; nil: there are none
 	metrics prometheus.Registerer
 
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
 	events   *jetstream.Log
+	keys     privacy.Keys     // of personal data; nil: there are none
+	keyring  *privacy.Keyring // likewise
+	ledger   *ledger.Ledger
 	cluster  *cluster.Cluster     // nil when alone
 	assigned projector.Assignment // the views and workers that run here; not asked when alone
 	actors   *actor.System
 	views    *projector.Group
 	release  func() error // the store of the views
-	gateway  *gateway.Gateway
+	// forgetting is what this node does for it; nil: there are no personal data
+	forgetting *forgetting
+	gateway    *gateway.Gateway
 }
 
 // parts are started in this order and stopped in reverse. The cluster comes
@@ -57,12 +65,20 @@ func (m *member) parts() []part {
 	parts := []part{
 		{name: "connection", open: m.openConnection, close: m.closeConnection},
 		{name: "log", open: m.openLog, close: m.closeLog},
+	}
+	if m.wrapper != nil {
+		parts = append(parts, m.keysPart())
+	}
+	parts = append(parts, []part{
 		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
 		{name: "views", open: m.openViews, run: m.runViews, close: func() error { return m.release() }},
 		{
 			name: "gateway", open: m.openGateway, run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
 			ready: func() <-chan struct{} { return m.gateway.Ready() },
 		},
+	}...)
+	if m.wrapper != nil {
+		parts = append(parts, part{name: "forgetting", run: func(ctx context.Context) error { return m.forgetting.run(ctx) }})
 	}
 	if m.alone {
 		return parts
@@ -111,8 +127,12 @@ func (m *member) openLog(ctx context.Context) (err error) {
 	if m.archive != nil {
 		m.log.Archive = m.archive
 	}
-	if m.events, err = jetstream.Open(ctx, m.log); err != nil || m.alone {
+	if m.events, err = jetstream.Open(ctx, m.log); err != nil {
 		return err
+	}
+	m.ledger = ledger.New(m.events)
+	if m.alone {
+		return nil
 	}
 	m.node.Terms = "--" + viewsFlag + " " + m.store.kind // one registry names the models of all
 	m.cluster, err = cluster.New(cluster.Config{
@@ -140,8 +160,11 @@ const snapshotSoon = 8
 
 func (m *member) openActors(context.Context) (err error) {
 	config := actor.Config{
-		Log: m.events, Snapshots: m.events.Snapshots(), Aggregates: m.session.app.Aggregates, KeepCommands: m.events.KeepsCommands(),
+		Log: m.journal(), Snapshots: m.snapshots(), Aggregates: m.session.app.Aggregates, KeepCommands: m.events.KeepsCommands(),
 		Partitions: m.events.Partitions(), Logger: m.logger, Registerer: m.metrics,
+	}
+	if m.keyring != nil {
+		config.Keyring = m.keyring
 	}
 	if !m.alone {
 		config.Leases = m.cluster
@@ -153,7 +176,7 @@ func (m *member) openActors(context.Context) (err error) {
 
 func (m *member) openViews(context.Context) (err error) {
 	config := projector.Config{
-		Log:         m.events,
+		Log:         m.journal(),
 		Projections: m.session.app.Projections,
 		Registry:    kv.NewRegistry(m.kv()), // whatever store keeps the models: all nodes share it
 		Logger:      m.logger, Registerer: m.metrics,
@@ -188,6 +211,13 @@ func (m *member) openGateway(context.Context) (err error) {
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),
 		Logger: m.logger, Registerer: m.metrics,
+	}
+	config.Recorder = m.ledger
+	if m.keyring != nil {
+		if m.forgetting, err = newForgetting(m); err != nil {
+			return err
+		}
+		config.Subjects = m.forgetting
 	}
 	m.gateway, err = gateway.New(config)
 	return err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // nodeFlags are what node is told.
@@ -60,6 +61,9 @@ A node refuses to start where it cannot keep what --durability promises:
 			if err != nil {
 				return err
 			}
+			if config.wrapper, err = s.wrapperToRun(cmd.Context(), nil); err != nil {
+				return err
+			}
 			return newProduction(s, config).process().run(cmd.Context())
 		},
 	}
@@ -93,6 +97,7 @@ type nodeConfig struct {
 	views      viewStore
 	api        bool
 	keep       bool // commands
+	wrapper    privacy.Wrapper
 }
 
 func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err error) {

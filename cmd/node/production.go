@@ -35,7 +35,7 @@ func newProduction(s *Session, config nodeConfig) *production {
 			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
 			KeepCommands: config.keep,
 		},
-		store: config.views,
+		store: config.views, wrapper: config.wrapper,
 	}
 	p.web.health.probe = p.member.probe
 	return p

@@ -15,7 +15,7 @@ type globalFlags struct {
 	creds, nkey             string
 	tlsCert, tlsKey, tlsCA  string
 	namespace               string
-	archive                 string
+	archive, kek            string
 	timeout                 time.Duration
 	json                    bool
 	jq                      string
@@ -78,6 +78,7 @@ func (s *Session) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&f.tlsCA, "tlsca", "", "`FILE` with the TLS authorities to trust")
 	flags.StringVar(&f.namespace, "ns", s.app.Name, "`NAMESPACE` to work on")
 	flags.StringVar(&f.archive, "archive", "", "`PLACE` that long streams were archived to: DIR or nats:BUCKET")
+	flags.StringVar(&f.kek, kekFlag, "", kekHelp)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest time for one request")
 	flags.BoolVar(&f.json, "json", false, "print data as JSON, one object a line")
 	flags.StringVar(&f.jq, "jq", "", "filter the JSON data with this jq `EXPR`ession")

@@ -62,17 +62,17 @@ func (s *Session) checker(ctx context.Context, command string, states int, snaps
 	if states < 0 {
 		return nil, nil, Usage("--states is %d; it must not be negative", states)
 	}
-	log, err := openToRead(ctx, s)
+	log, err := s.openPlain(ctx, leftOut)
 	if err != nil {
 		return nil, nil, err
 	}
 	p := s.progress()
 	config := trial.Config{Log: log, Aggregates: s.app.Aggregates, States: states, Progress: progressOf(p)}
-	if config.Views, err = s.viewCheckers(log); err != nil {
+	if config.Views, err = s.viewCheckers(log.raw); err != nil {
 		return nil, nil, err
 	}
 	if snapshots {
-		config.Snapshots = log.Snapshots()
+		config.Snapshots = log.snapshots()
 	}
 	c, err = trial.New(config)
 	return c, p.end, err

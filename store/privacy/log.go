@@ -98,6 +98,7 @@ func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	switch {
 	case err == nil:
 		c.Sequence, c.Local, c.Hash = sealed.Sequence, sealed.Local, sealed.Hash
+		keyed(c, used)
 	case errors.Is(err, store.ErrConflict) && len(used) > 0:
 		return l.orOwn(ctx, c, err)
 	}

@@ -27,6 +27,7 @@ func (l *Log) orOwn(ctx context.Context, c *store.Commit, otherwise error) (stor
 			break
 		}
 		c.Sequence, c.Local, c.Hash = found.Sequence, found.Local, found.Hash
+		keyed(c, cameUnder(found))
 		return found.Head(), nil
 	}
 	return store.Head{}, otherwise

@@ -88,6 +88,26 @@ func cameUnder(c *store.Commit) []store.KeyRef {
 	return refs
 }
 
+// keyed says in c under which keys its personal data were stored, as if it had been
+// read: a writer's state rests on them from now on.
+func keyed(c *store.Commit, used []store.KeyRef) {
+	note := func(spans []store.Personal) {
+		for i := range spans {
+			subject := subjectOf(Scope{Stream: c.Stream}, &spans[i])
+			n := slices.IndexFunc(used, func(ref store.KeyRef) bool { return ref.Subject == subject })
+			if n >= 0 {
+				spans[i].Key = used[n].ID
+			}
+		}
+	}
+	for i := range c.Events {
+		note(c.Events[i].Personal)
+	}
+	for i := range c.Commands {
+		note(c.Commands[i].Personal)
+	}
+}
+
 func eachSpan(c *store.Commit, each func(subject string, key store.KeyID)) {
 	scope := Scope{Stream: c.Stream}
 	note := func(spans []store.Personal) {

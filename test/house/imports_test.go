@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"store/exchange":  {"store"},
 	"store/migrate":   {"store"},
 	"store/privacy":   {"store"},
+	"store/ledger":    {"store", "store/privacy"},
 
 	"store/privacy/privacytest": {"store", "store/privacy"},
 
@@ -42,10 +43,10 @@ var mayImport = map[string][]string{
 	"cluster":          {},
 	"cluster/embedded": {},
 
-	"gateway":         {"actor", "projector", "cluster", "store"},
+	"gateway":         {"actor", "projector", "cluster", "store", "store/ledger", "store/privacy"},
 	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
 
-	"cmd/node":              {"actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate"},
+	"cmd/node":              {"actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},

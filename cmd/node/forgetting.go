@@ -1,0 +1,306 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/ledger"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+// forgetting is a node's part in the forgetting of data subjects: it takes the steps that
+// concern more than the key store, and goes on with what others left.
+type forgetting struct {
+	*member
+	forgetter *privacy.Forgetter
+}
+
+var _ gateway.Subjects = (*forgetting)(nil)
+
+func newForgetting(m *member) (*forgetting, error) {
+	f := &forgetting{member: m}
+	var err error
+	f.forgetter, err = privacy.NewForgetter(privacy.ForgetterConfig{
+		Keys: m.keys, Purge: f.purgeAll, Audit: f.audit,
+		Notice: func(ctx context.Context, e privacy.Erasure, subject string) (store.Position, error) {
+			return m.ledger.Forget(ctx, subject, e)
+		},
+	})
+	return f, err
+}
+
+// Forget implements [gateway.Subjects].
+func (f *forgetting) Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error) {
+	return f.forgetter.Forget(ctx, r)
+}
+
+// Subject implements [gateway.Subjects].
+func (f *forgetting) Subject(ctx context.Context, subject string) (privacy.Record, error) {
+	record, err := f.keys.Load(ctx, subject)
+	return record.Bare(), err
+}
+
+// Erasures implements [gateway.Subjects]. It reads all records, and holds few.
+func (f *forgetting) Erasures(ctx context.Context, after string, limit int) ([]privacy.Record, error) {
+	var found []privacy.Record
+	for r, err := range f.keys.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if len(r.Erased) == 0 || r.Subject <= after {
+			continue
+		}
+		if found = append(found, r.Bare()); len(found) >= 4*limit {
+			found = firstSubjects(found, limit)
+		}
+	}
+	return firstSubjects(found, limit), nil
+}
+
+func firstSubjects(all []privacy.Record, limit int) []privacy.Record {
+	slices.SortFunc(all, func(a, b privacy.Record) int { return strings.Compare(a.Subject, b.Subject) })
+	return all[:min(limit, len(all))]
+}
+
+// audit writes down that a subject was forgotten, in the month in which that began.
+func (f *forgetting) audit(ctx context.Context, r privacy.Receipt) error {
+	return f.ledger.Record(ctx, ledger.Act{
+		ID: r.ID.String(), Action: "subject.forgotten", What: r.Subject, By: r.By, Why: r.Why,
+		Outcome: ledger.Done, At: r.At, Node: f.node.Name,
+	})
+}
+
+// Purge implements [gateway.Subjects]: the keyring first, so that nothing is loaded anew under an
+// erased key.
+func (f *forgetting) Purge(ctx context.Context, subject string) error {
+	if err := f.keyring.Purge(ctx, subject); err != nil {
+		return err
+	}
+	record, err := f.keys.Load(ctx, subject)
+	if err != nil {
+		return err
+	}
+	var keys []store.KeyRef
+	for _, e := range record.Erased {
+		if e.Key != (store.KeyID{}) {
+			keys = append(keys, store.KeyRef{Subject: subject, ID: e.Key})
+		}
+	}
+	if err := f.actors.Purge(ctx, keys); err != nil {
+		return err
+	}
+	if g, ok := any(f.views).(interface {
+		Forget(context.Context, []store.KeyRef) error
+	}); ok {
+		return g.Forget(ctx, keys)
+	}
+	return nil
+}
+
+const (
+	// purgeWait is how long a node has to answer before it is asked again, or is found
+	// to be gone.
+	purgeWait = 10 * time.Second
+	// purgeAgain is the pause before that.
+	purgeAgain = 200 * time.Millisecond
+	// purgeAtOnce is how many nodes are asked side by side.
+	purgeAtOnce = 16
+)
+
+// purgeAll returns when every node has said that it has nothing of the subject in memory any more. One
+// whose session has ended had its memory taken with it, or may answer nothing from it.
+func (f *forgetting) purgeAll(ctx context.Context, subject string) error {
+	if f.alone {
+		return f.Purge(ctx, subject)
+	}
+	nodes, err := f.sessions(ctx)
+	if err != nil {
+		return err
+	}
+	nodes[f.node.Name] = "" // whatever the directory says
+	var all errgroup.Group
+	all.SetLimit(purgeAtOnce)
+	for node, session := range nodes {
+		all.Go(func() error { return f.purgeOn(ctx, node, session, subject) })
+	}
+	return all.Wait()
+}
+
+func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string) error {
+	if node == f.node.Name {
+		return f.Purge(ctx, subject)
+	}
+	for {
+		once, cancel := context.WithTimeout(ctx, purgeWait)
+		err := f.gateway.AskPurge(once, node, subject)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if now, looked := f.sessions(ctx); looked == nil && now[node] != session {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: node %s has not said that it dropped the key: %s", store.ErrUnavailable, node, err.Error())
+		case <-time.After(purgeAgain):
+		}
+	}
+}
+
+// sessions are those of all nodes, by name.
+func (f *forgetting) sessions(ctx context.Context) (map[string]string, error) {
+	admin, err := cluster.OpenAdmin(ctx, cluster.AdminConfig{Conn: f.conn, Namespace: f.session.Namespace()})
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := admin.Nodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	sessions := map[string]string{}
+	for _, n := range nodes {
+		sessions[n.Name] = n.Session
+	}
+	return sessions, nil
+}
+
+const (
+	// resumeAfter is how old a forgetting is before another node goes on with it; whoever
+	// takes its steps is done by then, or waits for a node.
+	resumeAfter = time.Minute
+	// resumeEvery is how often it is looked for such ones.
+	resumeEvery = 15 * time.Second
+)
+
+// run goes on with forgettings that were begun and not finished, until ctx ends.
+func (f *forgetting) run(ctx context.Context) error {
+	open := make(chan privacy.Record)
+	var follow errgroup.Group
+	follow.Go(func() error {
+		f.lookOut(ctx, open)
+		return nil
+	})
+	f.resume(ctx, open)
+	return follow.Wait()
+}
+
+// lookOut passes on every record with a forgetting that is not done: those that there are, and those
+// that come.
+func (f *forgetting) lookOut(ctx context.Context, open chan<- privacy.Record) {
+	tell := func(r privacy.Record) {
+		select {
+		case open <- r.Bare():
+		case <-ctx.Done():
+		}
+	}
+	for ctx.Err() == nil {
+		looked := false
+		err := f.keys.Follow(ctx, tell, func() {
+			if looked {
+				return
+			}
+			looked = true
+			for r, err := range f.keys.All(ctx) {
+				if err != nil {
+					looked = false // with the next sign of life
+					return
+				}
+				if unfinished(&r) {
+					tell(r)
+				}
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			f.logger.Warn("forgettings that were not finished cannot be looked for", "err", err)
+			pauseFor(ctx, resumeEvery)
+		}
+	}
+}
+
+func pauseFor(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+func unfinished(r *privacy.Record) bool {
+	return slices.ContainsFunc(r.Erased, func(e privacy.Erasure) bool { return !e.Done })
+}
+
+// maxUnfinished bounds how many forgettings are kept in mind to go on with; others are found at the
+// next start.
+const maxUnfinished = 100_000
+
+// resume finishes those of the records, if this node is the one to do it.
+func (f *forgetting) resume(ctx context.Context, open <-chan privacy.Record) {
+	known := map[string][]privacy.Erasure{}
+	tick := time.NewTicker(resumeEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-open:
+			delete(known, r.Subject)
+			if unfinished(&r) && len(known) < maxUnfinished {
+				known[r.Subject] = r.Erased
+			}
+		case <-tick.C:
+			if f.resumes() {
+				f.finishAll(ctx, known)
+			}
+		}
+	}
+}
+
+// resumes reports whether this is the node that goes on: the one that has the first partition.
+func (f *forgetting) resumes() bool {
+	_, here := f.placement().Owner(0)
+	return here
+}
+
+func (f *forgetting) finishAll(ctx context.Context, known map[string][]privacy.Erasure) {
+	for subject, erased := range known {
+		young := false
+		for _, e := range erased {
+			if young = young || !e.Done && time.Since(e.At) < resumeAfter; e.Done || young {
+				continue
+			}
+			if err := f.finish(ctx, subject, e); err != nil {
+				if ctx.Err() == nil {
+					f.logger.Warn("forgetting not finished", "id", e.ID, "err", withoutSubject(err))
+				}
+				return // this one and the others in a while
+			}
+		}
+		if !young {
+			delete(known, subject) // if anything is left its record has changed, and is heard of again
+		}
+	}
+}
+
+func (f *forgetting) finish(ctx context.Context, subject string, e privacy.Erasure) error {
+	ctx, cancel := context.WithTimeout(ctx, resumeAfter)
+	defer cancel()
+	_, err := f.forgetter.Forget(ctx, privacy.Request{Subject: subject, ID: e.ID})
+	return err
+}
+
+// withoutSubject is the cause of a step's failure: logs do not name who was forgotten.
+func withoutSubject(err error) error {
+	if e, ok := errors.AsType[*privacy.StepError](err); ok {
+		return fmt.Errorf("step %s: %w", e.Step, e.Err)
+	}
+	return err
+}

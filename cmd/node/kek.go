@@ -1,0 +1,134 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+// kekFlag names where the keys are that the keys of data subjects are wrapped by.
+const kekFlag = "kek"
+
+const kekHelp = "`WHERE` the keys are that wrap the keys of personal data: file:PATH, env:NAME, or exec:PROGRAM that wraps them itself"
+
+// openWrapper opens what --kek names; nil if it names nothing.
+func (s *Session) openWrapper(ctx context.Context) (privacy.Wrapper, error) {
+	kind, where, _ := strings.Cut(s.flags.kek, ":")
+	switch {
+	case s.flags.kek == "":
+		return nil, nil
+	case where == "":
+	case kind == "file":
+		return opened(privacy.OpenFile(where))
+	case kind == "env":
+		return opened(privacy.OpenEnv(where))
+	case kind == "exec":
+		return opened(privacy.OpenCommand(ctx, privacy.CommandConfig{Path: where}))
+	}
+	return nil, Usage("--%s %q: want file:PATH, env:NAME or exec:PROGRAM", kekFlag, s.flags.kek)
+}
+
+// opened is a wrapper, or why there is none: never a nil pointer in an interface.
+func opened[W privacy.Wrapper](w W, err error) (privacy.Wrapper, error) {
+	if err != nil {
+		return nil, &Failure{
+			Code: codeKek, Exit: kekExit(err), What: "the wrapping keys cannot be had", Why: err.Error(),
+			Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
+		}
+	}
+	return w, nil
+}
+
+func kekExit(err error) int {
+	if errors.Is(err, store.ErrUnavailable) {
+		return exitUnavailable
+	}
+	return exitFailure
+}
+
+// personal are the aggregate types of the application that have personal fields.
+func (a App) personal() ([]string, error) {
+	var names []string
+	for _, d := range a.Aggregates {
+		m, err := actor.NewModel(d, store.MsgPack)
+		if err != nil {
+			return nil, err
+		}
+		if isPersonal(m.Types(actor.EventType)) || isPersonal(m.Types(actor.CommandType)) {
+			names = append(names, d.TypeName())
+		}
+	}
+	return names, nil
+}
+
+func isPersonal(types []actor.Type) bool {
+	for _, t := range types {
+		for _, f := range t.Fields {
+			if f.Personal != "" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// needsKek refuses to run an application with personal data without a wrapping key.
+func (s *Session) needsKek(personal []string) *Failure {
+	return &Failure{
+		Code: codeNoKek, Exit: exitUsage,
+		What: s.app.Name + " keeps personal data, and there is no key to keep them under",
+		Why:  "personal fields are in: " + strings.Join(personal, ", "),
+		Fix:  fmt.Sprintf("make a key with: %s keys generate kek; then start with --kek file:kek, and keep the file where no backup of the data goes", s.app.Name),
+	}
+}
+
+// wrapperToRun is the wrapper of a node: what --kek names, else what spare makes up, which is
+// asked only if the application has personal data. Nil: there are none.
+func (s *Session) wrapperToRun(ctx context.Context, spare func() (privacy.Wrapper, error)) (privacy.Wrapper, error) {
+	w, err := s.openWrapper(ctx)
+	if err != nil || w != nil {
+		return w, err
+	}
+	personal, err := s.app.personal()
+	if err != nil || len(personal) == 0 {
+		return nil, err
+	}
+	if spare == nil {
+		return nil, s.needsKek(personal)
+	}
+	return spare()
+}
+
+// devKekName is the file of the wrapping key that dev makes in its directory.
+const devKekName = "kek"
+
+// devWrapper is that of dev where nobody names one: in memory as the data are, or beside them.
+func (s *Session) devWrapper(dir string) (privacy.Wrapper, error) {
+	if dir == "" {
+		s.logger.Info("personal data are sealed under a key in memory, which is gone when this process ends")
+		return privacy.NewTransient(), nil
+	}
+	path := filepath.Join(dir, devKekName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := makeKek(dir, path); err != nil {
+			return nil, err
+		}
+	}
+	s.logger.Warn("the key of personal data lies beside them: whoever takes the directory has both", "file", path, "fix", "--kek")
+	return opened(privacy.OpenFile(path))
+}
+
+func makeKek(dir, path string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return privacy.GenerateFile(path, "k1")
+}

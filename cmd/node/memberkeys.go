@@ -1,0 +1,46 @@
+package node
+
+import (
+	"context"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+// keysPart is what a member has for personal data: the key store and a keyring. It stands
+// behind the log and before all that reads it.
+func (m *member) keysPart() part {
+	return part{
+		name: "keys", open: m.openKeys,
+		run: func(ctx context.Context) error { return m.keyring.Run(ctx) },
+	}
+}
+
+func (m *member) openKeys(ctx context.Context) (err error) {
+	m.keys, err = jetstream.OpenKeys(ctx, jetstream.KeysConfig{
+		Conn: m.conn, Namespace: m.session.Namespace(), Create: true,
+		Replicas: m.log.Replicas, InMemory: m.log.InMemory, Barrier: m.log.Barrier, Logger: m.logger,
+	})
+	if err != nil {
+		return err
+	}
+	m.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: m.keys, Wrapper: m.wrapper, Logger: m.logger})
+	return err
+}
+
+// journal is the log as actors and views have it: with personal data in plain.
+func (m *member) journal() store.Log {
+	if m.keyring == nil {
+		return m.events
+	}
+	return privacy.NewLog(m.events, m.keyring)
+}
+
+// pasts are the snapshots, likewise.
+func (m *member) snapshots() store.Snapshots {
+	if m.keyring == nil {
+		return m.events.Snapshots()
+	}
+	return privacy.NewSnapshots(m.events.Snapshots().(store.PastSnapshots), m.keyring) // which those of a log in JetStream are
+}

@@ -1,0 +1,162 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+// reading is a log that a command reads, with personal data as far as it may see them.
+type reading struct {
+	store.Log                // as the command sees it
+	raw       *jetstream.Log // as it is stored
+	keys      *jetstream.Keys
+	keyring   *privacy.Keyring // nil: nothing is opened
+}
+
+// What stands for personal data where there is no key for them.
+type veil string
+
+const (
+	// shown puts a text in their place, for people.
+	shown veil = "[personal]"
+	// leftOut leaves them out as forgotten ones, for types to decode.
+	leftOut veil = ""
+)
+
+// openPlain opens the log of the namespace as it is. With --kek its personal data are opened; otherwise they
+// are veiled.
+func (s *Session) openPlain(ctx context.Context, v veil) (*reading, error) {
+	raw, err := openToRead(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r := &reading{raw: raw}
+	if err := r.openKeys(ctx, s); err != nil {
+		return nil, err
+	}
+	if r.keyring != nil {
+		r.Log = privacy.NewLog(raw, r.keyring)
+		return r, nil
+	}
+	r.Log, err = newVeiled(raw, v)
+	return r, err
+}
+
+// openKeys opens the key store, if there is one, and with --kek a keyring on it.
+func (r *reading) openKeys(ctx context.Context, s *Session) error {
+	wrapper, err := s.openWrapper(ctx)
+	if err != nil {
+		return err
+	}
+	if r.keys, err = s.openKeys(ctx); errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil || wrapper == nil {
+		return err
+	}
+	r.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: r.keys, Wrapper: wrapper, Logger: s.Logger()})
+	return err
+}
+
+// openKeys opens the key store of the namespace. The error matches [store.ErrNotFound] if it has none.
+func (s *Session) openKeys(ctx context.Context) (*jetstream.Keys, error) {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return jetstream.OpenKeys(ctx, jetstream.KeysConfig{Conn: conn, Namespace: s.Namespace(), Logger: s.Logger()})
+}
+
+// snapshots are those of the log, nil if they cannot be read here.
+func (r *reading) snapshots() store.Snapshots {
+	switch kept, ok := r.raw.Snapshots().(store.PastSnapshots); {
+	case r.keys == nil:
+		return r.raw.Snapshots()
+	case r.keyring == nil || !ok:
+		return nil
+	default:
+		return privacy.NewSnapshots(kept, r.keyring)
+	}
+}
+
+// veiled is a log whose sealed values are something else.
+type veiled struct {
+	store.Log
+	value []byte // encoded, or nil
+}
+
+func newVeiled(log store.Log, v veil) (veiled, error) {
+	if v == leftOut {
+		return veiled{Log: log}, nil
+	}
+	value, err := log.Codec().Marshal(string(v))
+	return veiled{Log: log, value: value}, err
+}
+
+// Read implements [store.Log].
+func (l veiled) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
+	return func(yield func(*store.Commit, error) bool) {
+		for c, err := range l.Log.Read(ctx, id, after) {
+			if err == nil {
+				err = l.cover(c)
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Follow implements [store.Log].
+func (l veiled) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
+	feed, err := l.Log.Follow(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return veiledFeed{feed, l}, nil
+}
+
+type veiledFeed struct {
+	store.Feed
+	log veiled
+}
+
+// Next implements [store.Feed].
+func (f veiledFeed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
+	commits, err := f.Feed.Next(ctx, limit)
+	for _, c := range commits {
+		if err := f.log.cover(c); err != nil {
+			return nil, err
+		}
+	}
+	return commits, err
+}
+
+func (l veiled) cover(c *store.Commit) (err error) {
+	for i := range c.Events {
+		if c.Events[i].Data, err = l.covered(c.Events[i].Data); err != nil {
+			return err
+		}
+	}
+	for i := range c.Commands {
+		if c.Commands[i].Data, err = l.covered(c.Commands[i].Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l veiled) covered(data []byte) ([]byte, error) {
+	if !store.HoldsSealed(l.Codec(), data) {
+		return data, nil
+	}
+	plain, _, _, err := store.OpenSealed(l.Codec(), data, func(string, []byte) ([]byte, store.Personal, error) {
+		return l.value, store.Personal{}, nil
+	})
+	return plain, err
+}

@@ -1,0 +1,104 @@
+package gateway
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/ledger"
+)
+
+// Recorder writes down what operators do: a node's audit log.
+type Recorder interface {
+	// Record writes down an act, once for each a.ID and whether it begins or ends. It is bounded in time.
+	Record(ctx context.Context, a ledger.Act) error
+}
+
+const (
+	// recordTime bounds how long an act waits until its beginning is recorded, and an answer
+	// until its end is.
+	recordTime = 3 * time.Second
+)
+
+// acted is what the body of a request says of an act.
+type acted interface {
+	// act returns what it is about, and the name and the reason that the asker gave.
+	act() (what, by, why string)
+}
+
+// recorded does something that an operator asks for, between two entries of the audit log. Without the first
+// one nothing is done: the error matches [store.ErrUnavailable]. What was done stays done if the
+// second one cannot be written; the node's log says so.
+func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (any, error)) (any, error) {
+	if !r.changes || g.config.Recorder == nil {
+		return do()
+	}
+	a := g.actOf(r, ask)
+	if err := g.begin(ctx, a); err != nil {
+		return nil, err
+	}
+	v, err := do()
+	g.end(ctx, a, err)
+	return v, err
+}
+
+func (g *Gateway) actOf(r reading, ask any) ledger.Act {
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: r.request.verb(), By: r.request.who.Principal, At: time.Now(), Node: g.config.Node}
+	if said, ok := ask.(acted); ok {
+		var by string
+		a.What, by, a.Why = said.act()
+		if a.By == "" {
+			a.By = by
+		}
+	}
+	return a
+}
+
+// begin records that an act is about to be done.
+func (g *Gateway) begin(ctx context.Context, a ledger.Act) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTime)
+	defer cancel()
+	a.Outcome = ledger.Begun
+	return notRecorded(g.config.Recorder.Record(ctx, a))
+}
+
+// notRecorded is what it means for an act that it cannot be recorded. The cause is text: where it says
+// that an outcome is unknown, it speaks of the entry and not of the act.
+func notRecorded(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unrecordedError{cause: err.Error()}
+}
+
+// unrecordedError says that nothing was done, for it could not have been recorded.
+type unrecordedError struct{ cause string }
+
+func (e *unrecordedError) Error() string {
+	return "nothing was done, for it cannot be written into the audit log: " + e.cause
+}
+
+// Unwrap makes the error match [store.ErrUnavailable].
+func (e *unrecordedError) Unwrap() error { return store.ErrUnavailable }
+
+// end records what came of an act. Of an error only the code is kept: its text may hold anything.
+func (g *Gateway) end(ctx context.Context, a ledger.Act, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTime)
+	defer cancel()
+	a.Outcome, a.At = ledger.Done, time.Now()
+	if err != nil {
+		a.Outcome = ledger.Failed + string(answerTo(err).Code)
+	}
+	if err := g.config.Recorder.Record(ctx, a); err != nil {
+		g.config.Logger.Error("end of an act not recorded", "action", a.Action, "id", a.ID, "outcome", a.Outcome, "err", err)
+	}
+}
+
+// The acts of operations on views.
+
+func (r viewRequest) act() (what, by, why string)   { return r.View, "", "" }
+func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, "", "" }
+func (r repairRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
+func (r skipRequest) act() (what, by, why string)   { return r.View + "/" + r.ID, r.By, r.Reason }

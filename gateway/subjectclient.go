@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/store/ledger"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+// Forget has a data subject forgotten, on all nodes, and returns the receipt: what is sealed for the subject
+// can then be read by nobody, ever. It may be asked for again at any time. The error matches
+// [ErrForgetUnfinished] if the key is given up but not every step after that was taken, and
+// [store.ErrUnknown] if it got no answer: ask again.
+func (c *Client) Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error) {
+	var answer receiptResponse
+	ask := forgetRequest{subjectRequest{r.Subject}, r.By, r.Why, r.ID}
+	err := c.ask(ctx, c.subjects.control("subject.forget"), nats.Header{}, ask, &answer)
+	if e, ok := errors.AsType[*Error](err); ok && e.Inferred && !errors.Is(err, nats.ErrNoResponders) {
+		return privacy.Receipt{}, inferred(CodeUnknownOutcome, e.cause, "whether %q was forgotten is not known", r.Subject)
+	}
+	return answer.Receipt, err
+}
+
+// Subject returns what is kept of a data subject's keys, without them.
+func (c *Client) Subject(ctx context.Context, subject string) (Subject, error) {
+	var answer subjectResponse
+	err := c.ask(ctx, c.subjects.control("subject.get"), nats.Header{}, subjectRequest{subject}, &answer)
+	return answer.Subject, err
+}
+
+// Forgotten yields the data subjects that were forgotten at least once, in the order of their ids. The
+// last pair has the error, if any.
+func (c *Client) Forgotten(ctx context.Context) iter.Seq2[Subject, error] {
+	return pages("", func(cursor string) ([]Subject, string, error) {
+		var answer erasuresResponse
+		err := c.ask(ctx, c.subjects.control("subject.ls"), nats.Header{}, erasuresRequest{cursor, maxSubjects}, &answer)
+		return answer.Subjects, answer.Next, err
+	})
+}
+
+// Record has a node write down what the caller does, once for each a.ID and whether it begins or
+// ends. The error matches [store.ErrUnknown] if it got no answer: record it again.
+func (c *Client) Record(ctx context.Context, a ledger.Act) error {
+	var answer recordedResponse
+	err := c.ask(ctx, c.subjects.control(recordOperation.verb), nats.Header{}, a, &answer)
+	if e, ok := errors.AsType[*Error](err); ok && e.Inferred && !errors.Is(err, nats.ErrNoResponders) {
+		return inferred(CodeUnknownOutcome, e.cause, "whether %s was recorded is not known", a.Action)
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package ledger
+
+import (
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
+
+// AuditType is the aggregate type of the streams of acts. The id of each is its
+// month: [Month].
+const AuditType = "annals-audit"
+
+// The outcomes of an act.
+const (
+	// Begun says that it is about to be done. If nothing follows, whoever was to do it has
+	// ended before it could say what came of it.
+	Begun = "begun"
+	// Done says that it was done.
+	Done = "done"
+	// Failed begins the outcome of what failed; the error's text follows.
+	Failed = "failed: "
+)
+
+// Act is something that an operator has the system do. It is kept for ever: nothing in it
+// may be what somebody has a right to have forgotten.
+type Act struct {
+	// ID is common to what is written down of one act, at most [store.MaxCommandIDBytes]-8
+	// bytes.
+	ID string `json:"id"`
+	// Action is what is done, such as "dlq.skip"; What is to what, such as "accounts/17".
+	Action string `json:"action"`
+	What   string `json:"what,omitempty"`
+	// By is who wants it, as far as that is known; Why the reason, if one was given.
+	By  string `json:"by,omitempty"`
+	Why string `json:"why,omitempty"`
+	// Outcome is one of the constants, or [Failed] and a text.
+	Outcome string `json:"outcome"`
+	// At is when, in UTC; Node is where.
+	At   time.Time `json:"at"`
+	Node string    `json:"node,omitempty"`
+}
+
+// maxText bounds each text of an act, in bytes; what is longer is cut.
+const maxText = 1024
+
+// Month returns the id of the stream of the acts of a time.
+func Month(t time.Time) string { return t.UTC().Format("2006-01") }
+
+func auditStream(t time.Time) store.StreamID {
+	return store.StreamID{Type: AuditType, ID: Month(t)}
+}
+
+// bounded returns the act with texts that fit, and a time as it is stored.
+func (a Act) bounded() Act {
+	for _, text := range []*string{&a.Action, &a.What, &a.By, &a.Why, &a.Outcome} {
+		*text = cut(*text)
+	}
+	a.At = a.At.UTC().Truncate(time.Microsecond)
+	return a
+}
+
+// cut returns text, or as much of it as fits, without half a character.
+func cut(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	end := maxText
+	for end > 0 && text[end]&0xc0 == 0x80 {
+		end--
+	}
+	return text[:end]
+}
+
+// entry is what the streams of acts hold.
+type entry interface{ entry() }
+
+func (Act) entry() {}
+
+// entries have permanent names.
+var entries = store.NewTypes(map[string]entry{"acted": Act{}})
