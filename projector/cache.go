@@ -14,6 +14,9 @@ type document[D any] struct {
 	changed bool
 	// gone says that it is deleted: the value is the zero value.
 	gone bool
+	// keys are those that personal data in the value were opened with, the youngest
+	// of a person last.
+	keys []store.KeyRef
 }
 
 // has reports whether the event is in the document: one that comes in its turn
@@ -59,6 +62,20 @@ func (c *cache[D]) get(key string) *document[D] {
 }
 
 func (c *cache[D]) put(d *document[D]) { c.young[d.key] = d }
+
+// drop forgets what is to be dropped, and returns the keys of that.
+func (c *cache[D]) drop(is func(*document[D]) bool) map[string]bool {
+	gone := map[string]bool{}
+	for _, part := range []map[string]*document[D]{c.young, c.old} {
+		for key, d := range part {
+			if is(d) {
+				gone[key] = true
+				delete(part, key)
+			}
+		}
+	}
+	return gone
+}
 
 // trim forgets what was used longest ago, so that about limit documents stay
 // beside those that are changed and not written.

@@ -34,7 +34,7 @@ func (c *Checker) Name() string { return c.desc.Name }
 // follow it, or has it on its skip list. The error is that of decoding, or a
 // [*PanicError].
 func (c *Checker) Check(e store.Recorded[[]byte]) error {
-	if !c.known[e.Stream.Type] || !c.desc.wants(e.Type) {
+	if !c.known[e.Stream.Type] || !c.desc.wants(&e) {
 		return nil
 	}
 	if _, skipped := c.desc.skip[eventAt{e.Stream, e.Version}]; skipped {

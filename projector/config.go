@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Config says what a [Group] runs. Log, Store and Projections are needed; the
@@ -40,6 +41,11 @@ type Config struct {
 	// [Duty] is. It wants a store that is shared ([Store.Shared]), and is the same in
 	// all groups. Default false: all workers of a view run where the view does.
 	Spread bool
+
+	// Keyring seals what is personal in documents where they are stored, and in what
+	// operators put in the place of an event's data, and opens it for whoever reads.
+	// It is that of the log. Default nil: then documents have no personal fields.
+	Keyring *privacy.Keyring
 
 	// BatchCommits is how many commits are taken from the log at once. Default
 	// 2,000: enough that fetching costs nothing beside folding.
@@ -77,6 +83,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Registerer receives the metrics annals_projection_*. Default none.
 	Registerer prometheus.Registerer
+
+	holders *holders
 }
 
 func (c Config) withDefaults() Config {
@@ -91,6 +99,7 @@ func (c Config) withDefaults() Config {
 	if c.Registry == nil {
 		c.Registry = &MemoryRegistry{}
 	}
+	c.holders = &holders{}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -134,6 +143,9 @@ func (c Config) validate() error {
 	for _, d := range c.Projections {
 		if err := d.validate(); err != nil {
 			return err
+		}
+		if d.Describe().personal && c.Keyring == nil {
+			return invalid("Keyring", fmt.Sprintf("is missing: the documents of view %s have personal fields", d.Describe().Name))
 		}
 		name := d.Describe().String()
 		if seen[name] {

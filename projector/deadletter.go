@@ -26,7 +26,8 @@ type DeadLetter struct {
 	// Kind is one of the Kind constants; empty while the event has not been tried,
 	// because a retry of those before it was interrupted.
 	Kind string `json:"kind"`
-	// Error is what the last attempt came to.
+	// Error is what the last attempt came to. Where that may tell something personal it
+	// says no more than of which type the error is.
 	Error string `json:"error"`
 	// Attempts is how often the event was tried, with what operators asked for.
 	Attempts int `json:"attempts"`
@@ -75,6 +76,9 @@ type LetterEvent struct {
 	Event    string          `json:"event"`
 	Time     time.Time       `json:"time"`
 	Data     json.RawMessage `json:"data,omitempty"`
+	// Shredded are the paths of the personal values that are not in the data any more,
+	// for the person was forgotten.
+	Shredded []string `json:"shredded,omitempty"`
 	// Raw is the data as stored, where it could not be turned into JSON.
 	Raw []byte `json:"raw,omitempty"`
 }

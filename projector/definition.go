@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Definition is a view that a [Group] can run: [Documents], [Tables] or
@@ -33,6 +34,11 @@ type Description struct {
 	indexes []string
 	tables  []string
 	from    string // of a reaction; empty if that is not known
+
+	private  map[string]bool // wire names of the events whose errors are withheld
+	withheld bool            // all errors are
+	personal bool            // its documents have personal fields
+	told     bool            // it is told of those who were forgotten
 }
 
 // kind is what a definition makes of events.
@@ -67,8 +73,20 @@ func (d Description) layout(model Model) Layout {
 	return Layout{Model: model, Indexes: d.indexes, Tables: d.tables}
 }
 
-// wants reports whether the view may want to see what is stored under that wire type.
-func (d Description) wants(eventType string) bool { return d.only == nil || d.only[eventType] }
+// wants reports whether the view may want to see an event. Of the streams of data
+// subjects it sees the notices alone.
+func (d Description) wants(e *store.Recorded[[]byte]) bool {
+	if d.told && e.Stream.Type == privacy.SubjectAggregate {
+		return privacy.IsNotice(e)
+	}
+	return d.only == nil || d.only[e.Type]
+}
+
+// notices reports whether the event is a notice that the view has a handler for.
+func (d Description) notices(e *store.Recorded[[]byte]) bool { return d.told && privacy.IsNotice(e) }
+
+// fault makes the errors that blame the view's events.
+func (d Description) fault() fault { return fault{view: d.Name, all: d.withheld, some: d.private} }
 
 // part is which share of a view's work is a worker's, or one document alone.
 type part struct {
@@ -101,26 +119,38 @@ const maxWorkers = 64
 
 // common is what all kinds of definitions have.
 type common struct {
-	kind           kind
-	name           string
-	version        int
-	types          []string
-	known          []string // wire types of events
-	only           []string
-	origins        []string // wire types under which those of only may be stored
-	skip           []SkipEvent
-	workers        int
-	indexes, ddl   []string
-	from           string // of a reaction
+	kind         kind
+	name         string
+	version      int
+	types        []string
+	known        []string // wire types of events
+	only         []string
+	origins      []string // wire types under which those of only may be stored
+	skip         []SkipEvent
+	workers      int
+	indexes, ddl []string
+	from         string // of a reaction; empty if that is not known
+	privately
 	missing, wrong string // what the kind itself finds missing or wrong
 }
 
 func (c common) describe() Description {
 	types := slices.Clone(c.types)
+	if c.told {
+		types = append(types, privacy.SubjectAggregate)
+	}
 	slices.Sort(types)
 	d := Description{
 		Name: c.name, Version: max(c.version, 1), Types: slices.Compact(types), Workers: max(c.workers, 1),
 		kind: c.kind, skip: map[eventAt]string{}, indexes: c.indexes, tables: c.ddl, from: c.from,
+	}
+	d.personal, d.told = len(c.fields) > 0, c.told
+	d.withheld = d.personal || c.kind == ofTables && len(c.events) > 0 && !c.impersonal
+	if len(c.events) > 0 {
+		d.private = map[string]bool{}
+		for _, name := range c.events {
+			d.private[name] = true
+		}
 	}
 	if len(c.only) > 0 {
 		d.only = map[string]bool{}
@@ -167,6 +197,9 @@ func (c common) validate() error {
 		if !slices.Contains(c.known, t) {
 			return invalid(fmt.Sprintf("it wants only events %q, which it does not know", t))
 		}
+	}
+	if err := c.privately.validate(c.kind, c.indexes, invalid); err != nil {
+		return err
 	}
 	return c.validateSkip(invalid)
 }

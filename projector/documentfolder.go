@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // documentFolder is the folder of a document view. It holds decoded documents.
@@ -16,6 +16,7 @@ type documentFolder[E, D any] struct {
 	wire    *wire[E]
 	part    part
 	cache   cache[D]
+	fields  []field // that are personal
 	staged  []touching[E]
 	changed []*document[D]
 	bytes   int
@@ -37,6 +38,11 @@ func (f *documentFolder[E, D]) stage(a arrival) (err error) {
 	}
 	defer f.wire.fault.contain(eventOf(a.Recorded), &err)
 	s := touching[E]{reading: read, parked: a.parked}
+	if read.notice != nil {
+		s.keys = a.keys
+		f.staged = append(f.staged, s)
+		return nil
+	}
 	for nth := range read.count() {
 		keys, err := f.checkKeys(f.view.Keys(read.nth(nth)))
 		if err != nil {
@@ -95,6 +101,7 @@ func (f *documentFolder[E, D]) missing() []string {
 func (f *documentFolder[E, D]) admit(keys []string, stored []Document) error {
 	for _, s := range stored {
 		d := &document[D]{key: s.Key, position: s.Position, late: s.Late, gone: s.Document == nil, size: len(s.Document)}
+		d.keys = refsOf(s.Personal, s.Key)
 		if err := f.decode(d, s.Document); err != nil {
 			return err
 		}
@@ -110,6 +117,9 @@ func (f *documentFolder[E, D]) admit(keys []string, stored []Document) error {
 
 func (f *documentFolder[E, D]) fold(_ context.Context, most room) (applied int, err error) {
 	for i, s := range f.staged {
+		if err := most.check(); err != nil {
+			return applied, err
+		}
 		if len(f.changed) > 0 && !f.fits(s.keys, most) {
 			break
 		}
@@ -146,8 +156,14 @@ func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 			continue
 		}
 		d.folded(s.event.Position, s.parked)
+		if len(f.fields) > 0 {
+			d.keys = addRefs(d.keys, s.event.Personal, s.event.Stream.ID)
+		}
 		for nth := range s.count() {
-			if !s.split || slices.Contains(s.touched[nth], key) {
+			switch {
+			case s.notice != nil:
+				f.tell(d, *s.notice)
+			case !s.split || slices.Contains(s.touched[nth], key):
 				f.foldInto(d, s.nth(nth))
 			}
 		}
@@ -162,20 +178,32 @@ func (f *documentFolder[E, D]) apply(s touching[E]) (err error) {
 
 func (f *documentFolder[E, D]) foldInto(d *document[D], e store.Recorded[E]) {
 	d.value = f.view.Fold(d.key, d.value, e)
+	f.settle(d)
+}
+
+func (f *documentFolder[E, D]) tell(d *document[D], n privacy.Notice) {
+	if d.gone {
+		return
+	}
+	d.value = f.view.Forgotten(d.key, d.value, n)
+	f.settle(d)
+}
+
+func (f *documentFolder[E, D]) settle(d *document[D]) {
 	if d.gone = f.view.Gone != nil && f.view.Gone(d.value); d.gone {
-		d.value = *new(D) // what comes next begins anew
+		d.value, d.keys = *new(D), nil // what comes next begins anew
 	}
 }
 
 func (f *documentFolder[E, D]) pending() (changes, error) {
 	docs := make([]Document, 0, len(f.changed))
 	for _, d := range f.changed {
-		data, err := f.encode(d)
+		data, personal, err := f.encode(d)
 		if err != nil {
 			return changes{}, err
 		}
 		d.size = len(data)
-		docs = append(docs, Document{Key: d.key, Position: d.position, Document: data, Late: d.late})
+		docs = append(docs, Document{Key: d.key, Position: d.position, Document: data, Late: d.late, Personal: personal})
 	}
 	return changes{documents: docs}, nil
 }
@@ -186,29 +214,84 @@ func (f *documentFolder[E, D]) decode(d *document[D], data []byte) (err error) {
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("view %s: decode document %q: %w", f.view.Name, d.key, &PanicError{Value: r, Stack: debug.Stack()})
+			err = fmt.Errorf("view %s: decode document %q: %w", f.view.Name, d.key, f.quiet(panicked(r)))
 		}
 	}()
 	if err := json.Unmarshal(data, &d.value); err != nil {
-		return fmt.Errorf("view %s: document %q: %w: %w", f.view.Name, d.key, store.ErrDamaged, err)
+		return fmt.Errorf("view %s: document %q: %w: %w", f.view.Name, d.key, store.ErrDamaged, f.quiet(err))
 	}
 	return nil
 }
 
-// encode returns nil for a document that is deleted.
-func (f *documentFolder[E, D]) encode(d *document[D]) (data []byte, err error) {
+// encode returns nil for a document that is deleted, and otherwise also what in it is
+// personal.
+func (f *documentFolder[E, D]) encode(d *document[D]) (data []byte, personal []store.Personal, err error) {
 	if d.gone {
-		return nil, nil
+		return nil, nil, nil
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			err = &unfitError{fmt.Errorf("view %s: encode document %q: %w", f.view.Name, d.key, &PanicError{Value: r, Stack: debug.Stack()})}
+			err = panicked(r)
+		}
+		if err != nil {
+			data, personal = nil, nil
+			err = &unfitError{fmt.Errorf("view %s: encode document %q: %w", f.view.Name, d.key, f.quiet(err))}
 		}
 	}()
 	if data, err = json.Marshal(d.value); err != nil {
-		return nil, &unfitError{fmt.Errorf("view %s: encode document %q: %w", f.view.Name, d.key, err)}
+		return nil, nil, err
 	}
-	return data, nil
+	if personal, err = store.PersonalSpans(store.JSON, d.value, data); err != nil {
+		return nil, nil, err
+	}
+	return data, keyed(personal, d.key, data, d.keys), nil
+}
+
+// quiet withholds an error that may tell of what is personal in documents.
+func (f *documentFolder[E, D]) quiet(err error) error {
+	if len(f.fields) == 0 {
+		return err
+	}
+	return withhold(err)
+}
+
+func (f *documentFolder[E, D]) drop(erased func([]store.KeyRef) bool) bool {
+	gone := f.cache.drop(func(d *document[D]) bool { return !d.changed && erased(d.keys) })
+	for _, d := range f.changed {
+		if erased(d.keys) {
+			return false
+		}
+	}
+	for i := range f.staged {
+		if f.staged[i].holds(erased) || slices.ContainsFunc(f.staged[i].keys, func(key string) bool { return gone[key] }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *documentFolder[E, D]) holds(d Document, subject string) bool {
+	return holdsSubject(f.fields, d.Key, d.Document, subject)
+}
+
+// canonical returns a document as it would be written anew: what was forgotten is zero
+// then, as in a document that was folded afterwards.
+func (v Documents[E, D]) canonical(d Document) (Document, error) {
+	f := documentFolder[E, D]{view: v, fields: fieldsFrom(v.common().fields)}
+	decoded := &document[D]{key: d.Key}
+	if err := f.decode(decoded, d.Document); err != nil {
+		return d, err
+	}
+	data, err := json.Marshal(decoded.value)
+	if err != nil {
+		return d, err
+	}
+	personal, err := store.PersonalSpans(store.JSON, decoded.value, data)
+	if err != nil {
+		return d, err
+	}
+	d.Document, d.Personal = data, personal
+	return d, nil
 }
 
 func (f *documentFolder[E, D]) clean() {

@@ -1,6 +1,9 @@
 package projector
 
-import "github.com/annals-go/annals/store"
+import (
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
+)
 
 // Documents defines a document view: which documents an event touches, and
 // how it changes each. It is a value; a [Group] runs it.
@@ -43,12 +46,28 @@ type Documents[E, D any] struct {
 	// its maps and slices. Of an event that is split ([store.Split]) it gets one part
 	// after the other, and the document is stored with all of them or with none. The
 	// document is stored and served as encoding/json
-	// writes it, and must survive being read back.
+	// writes it, and must survive being read back. Fields of D that are tagged as
+	// personal ([store.PersonalFields], "@id" being the document's key) are stored
+	// sealed and are zero once the person is forgotten; for that Fold must put
+	// data of a person into fields that are that person's.
 	Fold func(key string, d D, e store.Recorded[E]) D
 	// Gone reports whether a document that Fold returned is to be deleted. The
 	// next event that touches its key finds the zero value again. Default nil:
 	// none ever is.
 	Gone func(d D) bool
+	// Forgotten changes a document when a person was forgotten whom it is about: one
+	// whose key is the person's id, or in which a field that says whose a personal one
+	// is ([store.PersonalFields]) names the person. The personal fields are zero by then. It is
+	// called once for each document and notice, in the order of the log, as pure as Fold, and
+	// again only where a retry of a parked notice was interrupted. Whoever was seen
+	// again between the erasure and the notice has a younger key, and may have new data
+	// in the document. A view that gets a handler, or loses it, needs another Version.
+	// Default nil: personal fields that are tagged are gone by themselves.
+	Forgotten func(key string, d D, n privacy.Notice) D
+	// Impersonal says that nothing personal is copied into the documents from events
+	// that have personal fields: then D needs no tags. Whatever is copied all the same
+	// is never forgotten.
+	Impersonal bool
 }
 
 // MaxKeys is the largest number of documents that one event may touch.
@@ -64,6 +83,8 @@ func (v Documents[E, D]) common() common {
 		kind: ofDocuments, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
 		only: v.Only, skip: v.Skip, workers: v.Workers, indexes: v.Indexes,
 	}
+	c.fields, c.badTags = personalFields[D]()
+	c.events, c.impersonal, c.told = personalEvents(v.Events, v.Only), v.Impersonal, v.Forgotten != nil
 	switch {
 	case v.Keys == nil:
 		c.missing = "Keys"
@@ -74,11 +95,12 @@ func (v Documents[E, D]) common() common {
 }
 
 func (v Documents[E, D]) folder(codec store.Codec, part part) folder {
-	return &documentFolder[E, D]{view: v, wire: v.wire(codec), part: part, cache: newCache[D]()}
+	c := v.common()
+	return &documentFolder[E, D]{view: v, wire: v.wire(codec), part: part, cache: newCache[D](), fields: fieldsFrom(c.fields)}
 }
 
 func (v Documents[E, D]) wire(codec store.Codec) *wire[E] {
-	return newWire(v.Events, codec, v.Name, v.Only)
+	return newWire(v.Events, codec, v.Describe(), v.Only)
 }
 
 func (v Documents[E, D]) shower(codec store.Codec) shower { return v.wire(codec) }

@@ -135,6 +135,8 @@ type EventError struct {
 	// Kind is one of the Kind constants.
 	Kind   string
 	Reason error
+
+	personal bool // the event holds something personal
 }
 
 func (e *EventError) Error() string {

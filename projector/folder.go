@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"runtime/debug"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -40,11 +39,19 @@ type folder interface {
 	partly() bool
 	// whole reports whether what was applied before an error may be written.
 	whole() bool
+	// drop forgets what holds data of those who were forgotten, and reports whether
+	// nothing that it cannot do without, staged or not written, does.
+	drop(erased func([]store.KeyRef) bool) bool
+	// holds reports whether a stored document is about a person.
+	holds(d Document, subject string) bool
 }
 
 // arrival is an event that comes to a folder.
 type arrival struct {
 	store.Recorded[[]byte]
+	// keys are the documents that are to be told, if the event is a notice that
+	// somebody was forgotten.
+	keys []string
 	// parked names the parking of the event's stream if it comes late: the position
 	// of the first event that waited. 0 for an event that comes in its turn.
 	parked store.Position
@@ -57,6 +64,17 @@ type arrival struct {
 type room struct {
 	documents, bytes, events int
 	until                    time.Time
+	// stale is asked between two events, may be nil: an error ends what goes on, for
+	// what is staged is not to be applied any more.
+	stale func() error
+}
+
+// check asks stale.
+func (r room) check() error {
+	if r.stale == nil {
+		return nil
+	}
+	return r.stale()
 }
 
 // changes are what a commit stores beside notes and checkpoint.
@@ -65,26 +83,35 @@ type changes struct {
 	apply     func(ctx context.Context, tx *sql.Tx) error
 }
 
-// fault makes the errors that blame events of one view.
-type fault struct{ view string }
+// fault makes the errors that blame events of one view. They tell nothing that may be
+// personal.
+type fault struct {
+	view string
+	all  bool            // any event's errors may tell of what the view holds
+	some map[string]bool // those of events of these wire names may
+}
 
-func (f fault) decode(e EventError, reason error) error {
-	e.View, e.Kind, e.Reason = f.view, KindDecode, reason
+func (f fault) decode(e EventError, reason error) error { return f.blame(e, KindDecode, reason) }
+
+func (f fault) handler(e EventError, reason error) error { return f.blame(e, KindHandler, reason) }
+
+func (f fault) blame(e EventError, kind string, reason error) error {
+	if f.isPrivate(e) {
+		reason = withhold(reason)
+	}
+	e.View, e.Kind, e.Reason = f.view, kind, reason
 	return &e
 }
 
-func (f fault) handler(e EventError, reason error) error {
-	e.View, e.Kind, e.Reason = f.view, KindHandler, reason
-	return &e
-}
+func (f fault) isPrivate(e EventError) bool { return f.all || e.personal || f.some[e.Type] }
 
 // contain turns a panic of the definition's functions into an error.
 func (f fault) contain(e EventError, err *error) {
 	if r := recover(); r != nil {
-		*err = f.handler(e, &PanicError{Value: r, Stack: debug.Stack()})
+		*err = f.handler(e, panicked(r))
 	}
 }
 
 func eventOf[E any](e store.Recorded[E]) EventError {
-	return EventError{Stream: e.Stream, Version: e.Version, Position: e.Position, Type: e.Type}
+	return EventError{Stream: e.Stream, Version: e.Version, Position: e.Position, Type: e.Type, personal: len(e.Personal) > 0}
 }

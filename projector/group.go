@@ -29,6 +29,9 @@ func NewGroup(cfg Config) (*Group, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Keyring != nil {
+		cfg.Store = NewSealed(cfg.Store, cfg.Keyring)
+	}
 	g := &Group{cfg: cfg, byName: map[string]*family{}, pasts: make(chan struct{}, maxPasts)}
 	for _, def := range cfg.Projections {
 		name := def.Describe().Name

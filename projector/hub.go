@@ -28,6 +28,7 @@ const (
 type hub struct {
 	workers  int           // of the model
 	deaf     bool          // nobody ever watches: nothing is kept
+	box      box           // opens documents for those who watch: here they are as they are stored
 	listings chan struct{} // holds one for each watcher that reads the model
 
 	mu       sync.Mutex

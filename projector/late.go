@@ -49,8 +49,13 @@ func (r *run) skipReason(s store.StreamID, version uint64) (string, bool) {
 // The error is one that ends the attempt: memory is not to be trusted any more.
 func (r *run) redeliver(ctx context.Context, l *letter) error {
 	q := r.w.queue(ctx, l, r.stored.Position)
+	r.late = q
+	defer func() { r.late = nil }()
 	defer q.stop()
 	for limit := lateEvents; ; {
+		if err := r.forgotten(); err != nil {
+			return err
+		}
 		next, then, err := q.peek(min(limit, r.again.events()))
 		if ctx.Err() != nil {
 			return errTold
@@ -129,21 +134,7 @@ func isUnfit(err error) bool {
 // applyLate applies events and writes them. It returns how many there were room
 // for, and the letter as it is afterwards, nil if then is nil and all were applied.
 func (r *run) applyLate(ctx context.Context, l *letter, next []queued, then *queued) (*letter, int, error) {
-	for _, q := range next {
-		a := arrival{Recorded: q.event, parked: l.First}
-		if q.event.Version == l.At {
-			a.edited = l.Edited
-		}
-		if err := r.folder.stage(a); err != nil {
-			return nil, 0, err
-		}
-	}
-	if err := r.fetch(ctx); err != nil {
-		return nil, 0, err
-	}
-	room := r.room()
-	room.documents = max(1, room.documents-1)
-	n, err := r.folder.fold(ctx, room)
+	n, err := r.foldLate(ctx, l, next)
 	if err != nil && (n == 0 || !r.folder.whole()) {
 		return nil, 0, err
 	}
@@ -162,10 +153,40 @@ func (r *run) applyLate(ctx context.Context, l *letter, next []queued, then *que
 	return moved, n, nil
 }
 
+// foldLate applies as many of the events as there is room for. A notice for documents
+// is applied by itself.
+func (r *run) foldLate(ctx context.Context, l *letter, next []queued) (int, error) {
+	if r.tells(&next[0].event) {
+		ahead := func(ctx context.Context, docs []Document) error {
+			return r.announce(ctx, l, docs, next[0].event.Position, nil)
+		}
+		return 1, r.tell(ctx, arrival{Recorded: next[0].event, parked: l.First}, ahead)
+	}
+	for _, q := range next {
+		a := arrival{Recorded: q.event, parked: l.First}
+		if q.event.Version == l.At && l.Edited != nil {
+			var err error
+			if a.edited, a.Personal, err = l.openEdit(ctx, r.w.p.cfg.Keyring); err != nil {
+				return 0, err
+			}
+		}
+		if err := r.folder.stage(a); err != nil {
+			return 0, err
+		}
+		r.scrubs = r.scrubs || r.w.p.desc.notices(&q.event)
+	}
+	if err := r.fetch(ctx); err != nil {
+		return 0, err
+	}
+	room := r.room()
+	room.documents = max(1, room.documents-1)
+	return r.folder.fold(ctx, room)
+}
+
 // unfitLate blames the only event for what cannot be stored.
 func (r *run) unfitLate(err error, next []queued) error {
 	if len(next) == 1 && isUnfit(err) && blamed(err) == nil {
-		return fault{r.w.p.desc.Name}.handler(eventOf(next[0].event), err)
+		return r.w.p.desc.fault().handler(eventOf(next[0].event), err)
 	}
 	return err
 }

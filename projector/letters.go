@@ -94,12 +94,17 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 		if err := l.waitsAt(at); err != nil {
 			return refusal{err}
 		}
-		if err := r.accepts(ctx, l, data); err != nil {
+		event, err := r.accepts(ctx, l, data)
+		if err != nil {
+			return err
+		}
+		kept, err := r.sealEdit(ctx, l, event, data)
+		if err != nil {
 			return err
 		}
 		edited := *l
-		edited.Edited, edited.By = slices.Clone(data), by
-		err := r.keep(ctx, l, &edited, changes{})
+		edited.Edited, edited.By = slices.Clone(kept), by
+		err = r.keep(ctx, l, &edited, changes{})
 		if isUnfit(err) {
 			return refusal{err}
 		}
@@ -108,22 +113,23 @@ func (g *Group) Edit(ctx context.Context, view, id string, at uint64, data json.
 	return err
 }
 
-// accepts refuses data that could not stand in for those of the event that the
-// stream waits at.
-func (r *run) accepts(ctx context.Context, l *letter, data json.RawMessage) error {
+// accepts returns the event that the stream waits at, and refuses data that could not
+// stand in for its own.
+func (r *run) accepts(ctx context.Context, l *letter, data json.RawMessage) (e store.Recorded[[]byte], err error) {
 	q := r.w.queue(ctx, l, r.stored.Position)
 	defer q.stop()
 	next, _, err := q.peek(1)
 	if err != nil {
-		return err
+		return e, err
 	}
 	if len(next) == 0 {
-		return refusal{fmt.Errorf("%w: %s waits at no event any more", ErrNoLetter, l.Stream)}
+		return e, refusal{fmt.Errorf("%w: %s waits at no event any more", ErrNoLetter, l.Stream)}
 	}
-	if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(next[0].event, data); err != nil {
-		return refusal{err}
+	e = next[0].event
+	if err := r.w.p.def.shower(r.w.p.cfg.Log.Codec()).accept(e, data); err != nil {
+		return e, refusal{err}
 	}
-	return nil
+	return e, nil
 }
 
 // Skip leaves out the event that a parked stream waits at, records that with the
@@ -160,7 +166,9 @@ func (g *Group) Skipped(ctx context.Context, view string) ([]Skipped, error) {
 
 // show returns the event with its data as JSON where that can be had.
 func (p *projection) show(e store.Recorded[[]byte]) LetterEvent {
-	shown := LetterEvent{At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time}
+	shown := LetterEvent{
+		At: e.Version, Position: e.Position, Event: e.Type, Time: e.Time, Shredded: store.ShreddedIn(p.cfg.Log.Codec(), e.Data),
+	}
 	if p.def != nil {
 		data, err := p.def.shower(p.cfg.Log.Codec()).show(e)
 		if err == nil {
@@ -190,6 +198,10 @@ func (a *addressed) upTo() store.Position {
 func (a *addressed) counted(ctx context.Context) (DeadLetter, error) {
 	const step = 1000
 	d := a.letter.DeadLetter
+	var err error
+	if d.Edited, _, err = a.letter.openEdit(ctx, a.worker.p.cfg.Keyring); err != nil {
+		return d, err
+	}
 	if a.letter.seen > 0 {
 		d.Queued = a.letter.seen - d.At
 		return d, nil
@@ -332,6 +344,7 @@ func (g *Group) change(ctx context.Context, view, id string, do func(ctx context
 	if d, err := a.counted(ctx); err == nil {
 		return d, nil
 	}
+	a.letter.Edited = nil // it may be sealed
 	return a.letter.DeadLetter, nil
 }
 

@@ -135,6 +135,9 @@ func (v *memoryView) Commit(ctx context.Context, w Write) (Checkpoint, error) {
 	if err := w.check(memoryMaxChanges); err != nil {
 		return Checkpoint{}, fmt.Errorf("commit view %s: %w", v.name, err)
 	}
+	if err := w.CheckSealed(); err != nil {
+		return Checkpoint{}, fmt.Errorf("commit view %s: %w", v.name, err)
+	}
 	if w.Apply != nil {
 		return Checkpoint{}, &store.InvalidError{What: "view", Value: v.name, Reason: "a store in memory keeps no tables"}
 	}

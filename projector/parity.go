@@ -41,13 +41,14 @@ type comparison struct {
 	parity      Parity
 	unsettled   map[string]*unsettled
 	bytes       int // of the states in mind
+	holder      *holder
 }
 
 // unsettled is a document that was not seen at equal positions yet: its states
 // in either model, by position.
 type unsettled struct {
 	since time.Time
-	sides [2]map[store.Position]json.RawMessage
+	sides [2]map[store.Position]Document
 	last  [2]Document
 }
 
@@ -55,6 +56,8 @@ type unsettled struct {
 // random among each one's; -1 compares all.
 func compare(ctx context.Context, live, other *projection, sample int) (Parity, error) {
 	c := &comparison{live: live, other: other, unsettled: map[string]*unsettled{}}
+	c.holder = live.cfg.holders.enter(live.cfg.Keyring)
+	defer c.holder.leave()
 	var err error
 	if sample < 0 {
 		err = c.all(ctx)
@@ -198,6 +201,7 @@ func (c *comparison) look(ctx context.Context, keys []string) error {
 // see reads the documents from both models. A document's state in one of them
 // is compared with all that was seen of it in the other at that position.
 func (c *comparison) see(ctx context.Context, keys []string) error {
+	c.forget()
 	if len(keys) == 0 {
 		return nil
 	}
@@ -213,7 +217,7 @@ func (c *comparison) see(ctx context.Context, keys []string) error {
 		u := c.unsettled[key]
 		if u == nil {
 			u = &unsettled{since: time.Now()}
-			u.sides[0], u.sides[1] = map[store.Position]json.RawMessage{}, map[store.Position]json.RawMessage{}
+			u.sides[0], u.sides[1] = map[store.Position]Document{}, map[store.Position]Document{}
 			c.unsettled[key] = u
 		}
 		c.saw(u, 0, first[key])
@@ -233,11 +237,11 @@ func (c *comparison) saw(u *unsettled, side int, d Document) {
 	full := c.bytes+len(d.Document) > maxSeenBytes
 	for len(states) > 0 && (full || len(states) >= maxSeen) {
 		oldest := slices.Min(slices.Collect(maps.Keys(states)))
-		c.bytes -= len(states[oldest])
+		c.bytes -= len(states[oldest].Document)
 		delete(states, oldest)
 		full = false
 	}
-	states[d.Position] = d.Document
+	states[d.Position] = d
 	c.bytes += len(d.Document)
 }
 
@@ -245,7 +249,7 @@ func (c *comparison) saw(u *unsettled, side int, d Document) {
 func (c *comparison) settled(key string) {
 	for _, states := range c.unsettled[key].sides {
 		for _, doc := range states {
-			c.bytes -= len(doc)
+			c.bytes -= len(doc.Document)
 		}
 	}
 	delete(c.unsettled, key)
@@ -264,21 +268,21 @@ func (c *comparison) judge(key string, u *unsettled) {
 		switch {
 		case !ok:
 			continue
-		case equalJSON(d.Document, other):
+		case c.equal(d, other):
 			c.settled(key)
 		case side == 0:
-			c.differ(key, d.Document, other)
+			c.differ(key, d, other)
 		default:
-			c.differ(key, other, d.Document)
+			c.differ(key, other, d)
 		}
 		return
 	}
 	if time.Since(u.since) >= settleFor {
-		c.differ(key, u.last[0].Document, u.last[1].Document)
+		c.differ(key, u.last[0], u.last[1])
 	}
 }
 
-func (c *comparison) differ(key string, live, other json.RawMessage) {
+func (c *comparison) differ(key string, live, other Document) {
 	c.settled(key)
 	c.parity.Differences++
 	if len(c.parity.Examples) < maxExamples {
@@ -286,7 +290,68 @@ func (c *comparison) differ(key string, live, other json.RawMessage) {
 	}
 }
 
-func excerpt(doc json.RawMessage) string { return string(doc[:min(len(doc), maxExample)]) }
+// excerpt shows a document without what is personal: it is kept in the registry.
+func excerpt(d Document) string {
+	text := d.Document
+	if len(d.Personal) > 0 {
+		var err error
+		text, err = store.ReplaceSpans(store.JSON, d.Document, d.Personal, func(int, []byte) ([]byte, error) {
+			return []byte(`"(personal)"`), nil
+		})
+		if err != nil {
+			return ""
+		}
+	}
+	return string(text[:min(len(text), maxExample)])
+}
+
+// canonicaler writes a document anew as the definition would, so that it does not
+// matter whether something was forgotten before it was folded or afterwards.
+type canonicaler interface {
+	canonical(d Document) (Document, error)
+}
+
+// equal compares two documents. Where something in one of them was forgotten, that is
+// left out of both.
+func (c *comparison) equal(a, b Document) bool {
+	if equalJSON(a.Document, b.Document) {
+		return true
+	}
+	definition, able := c.live.def.(canonicaler)
+	gone := append(store.ShreddedIn(store.JSON, a.Document), store.ShreddedIn(store.JSON, b.Document)...)
+	if !able || len(gone) == 0 {
+		return false
+	}
+	x, err1 := bare(definition, a, gone)
+	y, err2 := bare(definition, b, gone)
+	return err1 == nil && err2 == nil && equalJSON(x, y)
+}
+
+// bare returns a document without the personal values at the paths.
+func bare(definition canonicaler, d Document, paths []string) (json.RawMessage, error) {
+	d, err := definition.canonical(d)
+	if err != nil {
+		return nil, err
+	}
+	return store.ReplaceSpans(store.JSON, d.Document, d.Personal, func(i int, value []byte) ([]byte, error) {
+		if slices.Contains(paths, d.Personal[i].Path) {
+			return []byte("null"), nil
+		}
+		return value, nil
+	})
+}
+
+// forget drops all states in mind if somebody was forgotten: they are read again.
+func (c *comparison) forget() {
+	_ = c.holder.look(func(func([]store.KeyRef) bool) bool { // which never refuses
+		for _, u := range c.unsettled {
+			u.sides[0], u.sides[1] = map[store.Position]Document{}, map[store.Position]Document{}
+			u.last = [2]Document{}
+		}
+		c.bytes = 0
+		return true
+	})
+}
 
 // settle looks again at what could not be compared.
 func (c *comparison) settle(ctx context.Context) error {

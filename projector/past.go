@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Moment names a moment in the life of a view, by a position or by a time: one
@@ -109,6 +110,11 @@ func (p *projection) unchanged(ctx context.Context, v View, key string, since []
 		return Document{}, false // the log has to say
 	}
 	d := docs[0]
+	if c, able := p.def.(canonicaler); able && len(store.ShreddedIn(store.JSON, d.Document)) > 0 {
+		if d, err = c.canonical(d); err != nil {
+			return Document{}, false
+		}
+	}
 	return d, d.Document != nil && d.Position <= at.Position && d.Late == Late{}
 }
 
@@ -120,24 +126,38 @@ func (p *projection) foldUpTo(ctx context.Context, key string, at Moment) (Docum
 	if err := p.readAway(ctx); err != nil {
 		return Document{}, err
 	}
-	past := p.newPast(key)
+	holder := p.cfg.holders.enter(p.cfg.Keyring)
+	defer holder.leave()
+	for {
+		d, err := p.newPast(key, holder).upTo(ctx, at)
+		if !errors.Is(err, errForgotten) {
+			return d, err
+		}
+	}
+}
+
+// upTo folds the log up to a moment.
+func (t *past) upTo(ctx context.Context, at Moment) (Document, error) {
 	upTo := at.Position
 	if upTo == 0 {
 		upTo = math.MaxUint64
 	}
-	err := scan(ctx, p.cfg.Log, p.desc.Types, 0, upTo, func(c *store.Commit, e store.Recorded[[]byte]) error {
+	err := scan(ctx, t.p.cfg.Log, t.p.desc.Types, 0, upTo, func(c *store.Commit, e store.Recorded[[]byte]) error {
 		if !at.Time.IsZero() && c.Time.After(at.Time) {
 			return nil
 		}
-		return past.take(ctx, e)
+		return t.take(ctx, e)
 	})
+	if err == nil {
+		err = t.forgotten()
+	}
 	switch {
 	case err != nil:
 		return Document{}, err
-	case past.last.Document == nil:
+	case t.last.Document == nil:
 		return Document{}, fmt.Errorf("it was not there: %w", store.ErrNotFound)
 	}
-	return past.last, nil
+	return t.last, nil
 }
 
 // past is one document on its way through the log.
@@ -148,12 +168,13 @@ type past struct {
 	parked map[store.StreamID]uint64 // the version from which on the document has nothing of the stream
 	folder folder
 	last   Document // as it is after the events so far
+	holder *holder
 }
 
 // newPast takes over what the worker to which the document belongs left out: another
 // one may have applied that to documents of its own.
-func (p *projection) newPast(key string) *past {
-	past := &past{p: p, key: key, skip: map[eventAt]bool{}, parked: map[store.StreamID]uint64{}, last: Document{Key: key}}
+func (p *projection) newPast(key string, h *holder) *past {
+	past := &past{p: p, key: key, holder: h, skip: map[eventAt]bool{}, parked: map[store.StreamID]uint64{}, last: Document{Key: key}}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for at := range p.desc.skip {
@@ -173,11 +194,21 @@ func (p *projection) newPast(key string) *past {
 	return past
 }
 
+// forgotten says that the document is to be folded anew, if something in it was forgotten.
+func (t *past) forgotten() error {
+	return t.holder.look(func(erased func([]store.KeyRef) bool) bool {
+		return !erased(refsOf(t.last.Personal, t.key)) && (t.folder == nil || t.folder.drop(erased))
+	})
+}
+
 func (t *past) take(ctx context.Context, e store.Recorded[[]byte]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if at, waits := t.parked[e.Stream]; waits && e.Version >= at || !t.p.desc.wants(e.Type) || t.skip[eventAt{e.Stream, e.Version}] {
+	if err := t.forgotten(); err != nil {
+		return err
+	}
+	if at, waits := t.parked[e.Stream]; waits && e.Version >= at || !t.p.desc.wants(&e) || t.skip[eventAt{e.Stream, e.Version}] {
 		return nil
 	}
 	err := t.fold(ctx, e)
@@ -199,7 +230,11 @@ func (t *past) fold(ctx context.Context, e store.Recorded[[]byte]) error {
 	if t.folder == nil {
 		t.folder = t.p.def.folder(t.p.cfg.Log.Codec(), part{of: 1, only: t.key})
 	}
-	if err := t.folder.stage(arrival{Recorded: e}); err != nil {
+	a := arrival{Recorded: e}
+	if n, err := privacy.ReadNotice(t.p.cfg.Log.Codec(), e.Data); t.p.desc.notices(&e) && err == nil && t.folder.holds(t.last, n.Subject) && t.last.Document != nil {
+		a.keys = []string{t.key}
+	}
+	if err := t.folder.stage(a); err != nil {
 		return err
 	}
 	if missing := t.folder.missing(); len(missing) > 0 {

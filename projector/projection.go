@@ -45,6 +45,7 @@ type projection struct {
 	logger  *slog.Logger
 	meter   meter
 	changes *hub // of the documents, for those who watch
+	box     box  // seals and opens them
 	workers []*worker
 	needed  func(context.Context, Model) error // see open; nil: it is needed
 	confirm func(context.Context, Model) error // asked by an attempt once it knows its checkpoint, see [run.load]; nil: it may go on
@@ -85,7 +86,9 @@ func newProjection(cfg Config, def Definition, kept Kept) *projection {
 	for nth := range p.desc.Workers {
 		p.workers = append(p.workers, newWorker(p, nth, p.desc.Workers))
 	}
+	p.box = box{keys: cfg.Keyring, view: p.desc.Name}
 	p.changes = newHub(len(p.workers))
+	p.changes.box = p.box
 	return p
 }
 

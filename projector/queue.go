@@ -21,7 +21,7 @@ type queue struct {
 	stop  func()
 	from  uint64         // version of the first
 	upTo  store.Position // of the last, at most
-	wants func(eventType string) bool
+	wants func(*store.Recorded[[]byte]) bool
 	ahead []queued // what is read and not dropped
 	ended bool
 }
@@ -57,7 +57,7 @@ func (q *queue) add(c *store.Commit) {
 		case e.Position > q.upTo:
 			q.ended = true
 			return
-		case e.Version >= q.from && q.wants(e.Type):
+		case e.Version >= q.from && q.wants(&e):
 			q.ahead = append(q.ahead, queued{event: e, after: c.After})
 		}
 	}

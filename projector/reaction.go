@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Where a reaction begins that never ran.
@@ -45,6 +47,10 @@ type Reaction[E any] struct {
 	React func(ctx context.Context, e store.Recorded[E]) error
 	// From is where to begin: [FromBeginning] or [FromNow]. Default FromBeginning.
 	From string
+	// Forgotten is called for each notice that a person was forgotten, at least once,
+	// after the person's events before it, as React is: it may have somebody else
+	// forget as well. A view that gets a handler, or loses it, needs another Version. Default nil.
+	Forgotten func(ctx context.Context, n privacy.Notice) error
 }
 
 // Describe implements [Definition].
@@ -57,6 +63,7 @@ func (v Reaction[E]) common() common {
 		kind: ofReactions, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
 		only: v.Only, skip: v.Skip, workers: v.Workers, from: cmp.Or(v.From, FromBeginning),
 	}
+	c.events, c.told = personalEvents(v.Events, v.Only), v.Forgotten != nil
 	if v.React == nil {
 		c.missing = "React"
 	}
@@ -71,7 +78,7 @@ func (v Reaction[E]) folder(codec store.Codec, _ part) folder {
 }
 
 func (v Reaction[E]) wire(codec store.Codec) *wire[E] {
-	return newWire(v.Events, codec, v.Name, v.Only)
+	return newWire(v.Events, codec, v.Describe(), v.Only)
 }
 
 func (v Reaction[E]) shower(codec store.Codec) shower { return v.wire(codec) }
@@ -105,6 +112,9 @@ func (f *reactionFolder[E]) fold(ctx context.Context, most room) (applied int, e
 			err = errTold
 			break
 		}
+		if err = most.check(); err != nil {
+			break
+		}
 		if err = f.reactAll(ctx, &f.staged[i]); err != nil {
 			break
 		}
@@ -116,16 +126,20 @@ func (f *reactionFolder[E]) fold(ctx context.Context, most room) (applied int, e
 
 func (f *reactionFolder[E]) reactAll(ctx context.Context, r *reading[E]) error {
 	for nth := range r.count() {
-		if err := f.react(ctx, r.nth(nth)); err != nil {
+		if err := f.react(ctx, r.nth(nth), r.notice); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *reactionFolder[E]) react(ctx context.Context, e store.Recorded[E]) (err error) {
+func (f *reactionFolder[E]) react(ctx context.Context, e store.Recorded[E], n *privacy.Notice) (err error) {
 	defer f.wire.fault.contain(eventOf(e), &err)
-	err = f.view.React(ctx, e)
+	if n != nil {
+		err = f.view.Forgotten(ctx, *n)
+	} else {
+		err = f.view.React(ctx, e)
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -134,6 +148,13 @@ func (f *reactionFolder[E]) react(ctx context.Context, e store.Recorded[E]) (err
 	}
 	return f.wire.fault.handler(eventOf(e), err)
 }
+
+// drop reports whether nothing that is staged is to be dropped: all of it is needed.
+func (f *reactionFolder[E]) drop(erased func([]store.KeyRef) bool) bool {
+	return !slices.ContainsFunc(f.staged, func(r reading[E]) bool { return r.holds(erased) })
+}
+
+func (f *reactionFolder[E]) holds(Document, string) bool { return false }
 
 func (f *reactionFolder[E]) pending() (changes, error) { return changes{}, nil }
 

@@ -48,6 +48,12 @@ type run struct {
 	refused bool          // the last write failed: what became of it is not known
 	live    bool          // nothing was left, and not much has come since
 
+	holds   *holder         // speaks for all that is in memory
+	fetched []*store.Commit // from the feed, and not staged
+	late    *queue          // of events that come late; nil while there are none
+	scrubs  bool            // the store's files are to be cleaned
+	scrubAt time.Time       // not before
+
 	// Counts of the feed's commits: those that the log held, those of which every
 	// event is staged or folded, those that are written.
 	known, taken, written uint64
@@ -69,7 +75,8 @@ var errTold = errors.New("told to stop")
 // follow begins at the checkpoint and applies what the log delivers, until
 // something fails or ctx ends; then it writes what is folded, and no more.
 func (w *worker) follow(ctx context.Context, again *retry) error {
-	r := &run{w: w, again: again}
+	r := &run{w: w, again: again, holds: w.p.cfg.holders.enter(w.p.cfg.Keyring), scrubs: w.p.desc.told}
+	defer r.holds.leave()
 	r.renew()
 	head, err := r.load(ctx)
 	if err != nil {
@@ -127,9 +134,13 @@ func (r *run) renew() {
 // comes first.
 func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 	for {
+		if err := r.forgotten(); err != nil {
+			return nil, err
+		}
 		if err := r.obey(ctx); err != nil {
 			return nil, err
 		}
+		r.scrub(ctx)
 		commits, err := r.poll(ctx)
 		due := !r.flushAt.IsZero() && !time.Now().Before(r.flushAt)
 		switch {
@@ -145,6 +156,7 @@ func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 			if err := r.lookAgain(ctx); err != nil {
 				return nil, err
 			}
+		case r.mayScrub() && !time.Now().Before(r.scrubAt):
 		case !errors.Is(err, context.Canceled):
 			return nil, err
 		}
@@ -167,6 +179,12 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 		r.w.wakeWith(cancel)
 		defer r.w.wakeWith(nil)
 	}
+	if r.mayScrub() && !r.scrubAt.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, r.scrubAt)
+		defer cancel()
+	}
+	r.holds.wakeWith(cancel)
+	defer r.holds.wakeWith(nil)
 	return r.feed.Next(ctx, r.w.p.cfg.BatchCommits)
 }
 
@@ -195,9 +213,14 @@ func (r *run) isAhead() bool { return r.stored.Furthest > r.stored.Position }
 // feed has passed over others, and the view is perhaps not behind any more.
 func (r *run) apply(ctx context.Context, commits []*store.Commit) error {
 	r.known = r.taken + uint64(len(commits)) + r.feed.Pending()
-	for _, c := range commits {
+	defer func() { r.fetched = nil }()
+	for i, c := range commits {
 		if ctx.Err() != nil {
 			return errTold
+		}
+		r.fetched = commits[i:]
+		if err := r.forgotten(); err != nil {
+			return err
 		}
 		for e := range c.Recorded() {
 			if err := r.take(ctx, c, e); err != nil {
@@ -206,6 +229,7 @@ func (r *run) apply(ctx context.Context, commits []*store.Commit) error {
 		}
 		r.taken++
 	}
+	r.fetched = nil
 	if err := r.fold(ctx); err != nil {
 		return err
 	}
@@ -217,12 +241,15 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 	if e.Position <= r.folded.Position {
 		return nil
 	}
+	desc := r.w.p.desc
 	m := mark{EventError: eventOf(e), id: e.ID, time: e.Time, commit: c.Hash, nth: r.taken + 1}
 	switch {
 	case r.passes(e):
 		m.passed = true
 	case r.again.parks(e.Position):
 		return r.park(ctx, c, e, m)
+	case r.tells(&e):
+		return r.takeNotice(ctx, e, m)
 	case r.again.single(e.Position):
 		return r.takeAlone(ctx, e, m)
 	default:
@@ -230,6 +257,7 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 			return err
 		}
 	}
+	r.scrubs = r.scrubs || desc.notices(&e)
 	r.staged = append(r.staged, m)
 	switch {
 	case len(r.notes) >= maxNotes:
@@ -256,7 +284,7 @@ func (r *run) takeAlone(ctx context.Context, e store.Recorded[[]byte], m mark) e
 // out: then it counts as applied, and changes nothing.
 func (r *run) passes(e store.Recorded[[]byte]) bool {
 	desc := r.w.p.desc
-	if !desc.wants(e.Type) || desc.kind != ofDocuments && !r.w.part().stream(e.Stream) {
+	if !desc.wants(&e) || desc.kind != ofDocuments && !r.w.part().stream(e.Stream) {
 		return true
 	}
 	if r.w.waits(e) {
@@ -308,6 +336,7 @@ func (r *run) room() room {
 		bytes:     maxBatchBytes,
 		events:    r.again.events(),
 		until:     time.Now().Add(r.w.p.cfg.FlushEvery),
+		stale:     r.forgotten,
 	}
 }
 

@@ -79,6 +79,8 @@ type View interface {
 	// Errors:
 	//   - [ErrFenced]: somebody else wrote the checkpoint. Nothing was stored.
 	//   - [store.ErrTooLarge]: a document is over the store's limit. Nothing was stored.
+	//   - [store.ErrInvalid]: a key is none, or a document has something personal in
+	//     plain ([Write.CheckSealed]). Nothing was stored.
 	//   - [store.ErrUnknown]: ctx ended before the outcome was definite, a wait for
 	//     the disk failed, or the store has no room: load again. A commit that takes
 	//     effect later fences the next.
@@ -121,6 +123,16 @@ type Querier interface {
 	Query(ctx context.Context, read func(tx *sql.Tx) error, since ...Checkpoint) error
 }
 
+// Scrubber is a [View] of a store that leaves what was deleted or replaced in its files
+// for a while.
+type Scrubber interface {
+	View
+	// Scrub has what was deleted and replaced before go from the model's files, as
+	// far as the store can. It is called after a person who was forgotten was taken
+	// out, outside of transactions, may take long, and is repeated if it fails.
+	Scrub(ctx context.Context) error
+}
+
 // MaxPage is the largest number of documents in a page of [View.List].
 const MaxPage = 1000
 
@@ -150,6 +162,10 @@ type Document struct {
 	// Late is the last event that was folded into it late, from a stream that had
 	// been parked.
 	Late Late `json:"-"`
+	// Personal are the parts of Document that are about persons, in plain; an empty
+	// Subject is that of the document's key. They are not stored: [NewSealed] seals
+	// them, and a store refuses what has them.
+	Personal []store.Personal `json:"-"`
 	// Model is the name of the model whose progress a document without key tells, see
 	// [Watch]; empty otherwise.
 	Model string `json:"-"`

@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Tables defines an SQL view: statements that make its tables, and what an event
@@ -48,6 +50,16 @@ type Tables[E any] struct {
 	// matches [sql.ErrNoRows], mean that there is nothing. Default nil: the view
 	// cannot be asked so.
 	Get func(ctx context.Context, tx *sql.Tx, key string) (any, error)
+	// Forgotten takes a person who was forgotten out of the tables: what Apply wrote
+	// there of the personal fields of events. It is called once for each notice, after the
+	// person's events before it, in the transaction that stores the checkpoint, as Apply is. The store then
+	// cleans its files as far as it can ([Scrubber]). A view that gets a handler, or loses
+	// it, needs another Version. It is needed for events that have personal fields,
+	// unless the view is Impersonal.
+	Forgotten func(ctx context.Context, tx *sql.Tx, n privacy.Notice) error
+	// Impersonal says that Apply copies nothing of the personal fields of events.
+	// Whatever is copied all the same is never forgotten.
+	Impersonal bool
 }
 
 // Describe implements [Definition].
@@ -60,6 +72,7 @@ func (v Tables[E]) common() common {
 		kind: ofTables, name: v.Name, version: v.Version, types: v.Types, known: v.Events.Names(), origins: v.Events.Origins(v.Only...),
 		only: v.Only, skip: v.Skip, workers: v.Workers, ddl: v.Tables,
 	}
+	c.events, c.impersonal, c.told = personalEvents(v.Events, v.Only), v.Impersonal, v.Forgotten != nil
 	switch {
 	case len(v.Tables) == 0:
 		c.missing = "Tables"
@@ -74,7 +87,7 @@ func (v Tables[E]) folder(codec store.Codec, _ part) folder {
 }
 
 func (v Tables[E]) wire(codec store.Codec) *wire[E] {
-	return newWire(v.Events, codec, v.Name, v.Only)
+	return newWire(v.Events, codec, v.Describe(), v.Only)
 }
 
 func (v Tables[E]) shower(codec store.Codec) shower { return v.wire(codec) }
@@ -117,6 +130,7 @@ type tableFolder[E any] struct {
 	wire   *wire[E]
 	staged []reading[E]
 	batch  []reading[E]
+	stale  func() error // see room
 }
 
 func (f *tableFolder[E]) stage(a arrival) error {
@@ -133,6 +147,7 @@ func (f *tableFolder[E]) admit([]string, []Document) error { return nil }
 
 func (f *tableFolder[E]) fold(_ context.Context, most room) (int, error) {
 	n := max(0, min(len(f.staged), most.events-len(f.batch)))
+	f.stale = most.check
 	f.batch = append(f.batch, f.staged[:n]...)
 	f.staged = append(f.staged[:0], f.staged[n:]...)
 	return n, nil
@@ -147,26 +162,44 @@ func (f *tableFolder[E]) pending() (changes, error) {
 
 func (f *tableFolder[E]) apply(ctx context.Context, tx *sql.Tx) error {
 	for i := range f.batch {
+		if err := f.stale(); err != nil {
+			return err
+		}
 		for nth := range f.batch[i].count() {
-			if err := f.one(ctx, tx, f.batch[i].nth(nth)); err != nil {
+			if err := f.one(ctx, tx, f.batch[i].nth(nth), f.batch[i].notice); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
+	return f.stale()
 }
 
-func (f *tableFolder[E]) one(ctx context.Context, tx *sql.Tx, e store.Recorded[E]) (err error) {
+func (f *tableFolder[E]) one(ctx context.Context, tx *sql.Tx, e store.Recorded[E], n *privacy.Notice) (err error) {
 	defer f.wire.fault.contain(eventOf(e), &err)
-	err = f.view.Apply(ctx, tx, e)
+	if n != nil {
+		err = f.view.Forgotten(ctx, tx, *n)
+	} else {
+		err = f.view.Apply(ctx, tx, e)
+	}
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil, ofDatabase(err):
+		if f.wire.fault.isPrivate(eventOf(e)) {
+			err = withhold(err)
+		}
 		return fmt.Errorf("view %s: %w: %w", f.view.Name, store.ErrUnavailable, err)
 	}
 	return f.wire.fault.handler(eventOf(e), err)
 }
+
+// drop reports whether nothing that is gathered is to be dropped: all of it is needed.
+func (f *tableFolder[E]) drop(erased func([]store.KeyRef) bool) bool {
+	holds := func(r reading[E]) bool { return r.holds(erased) }
+	return !slices.ContainsFunc(f.staged, holds) && !slices.ContainsFunc(f.batch, holds)
+}
+
+func (f *tableFolder[E]) holds(Document, string) bool { return false }
 
 func (f *tableFolder[E]) clean() { f.batch = f.batch[:0] }
 

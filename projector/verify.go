@@ -158,6 +158,9 @@ func (p *proving) outcome() WorkerVerification {
 func (p *projection) refold(ctx context.Context) (*Parity, error) {
 	cfg := p.cfg
 	cfg.Store, cfg.Logger, cfg.Spread = &Memory{}, slog.New(slog.DiscardHandler), false
+	if cfg.Keyring != nil {
+		cfg.Store = NewSealed(cfg.Store, cfg.Keyring)
+	}
 	again := newProjection(cfg, p.def, Kept{Model: p.model})
 	again.feed = "" // it leaves no trace in the log
 	again.meter = newMetrics(nil).meter(p.desc.Name)

@@ -172,6 +172,9 @@ func (w *watching) begin(ctx context.Context) error {
 	}
 	if w.done > 0 {
 		if docs, through, all := w.hub.resume(w.done, w.isNew, &w.place); all {
+			if err := w.hub.box.open(ctx, docs); err != nil {
+				return err
+			}
 			return w.found(docs, through)
 		}
 	}
@@ -226,7 +229,7 @@ func (w *watching) turn(ctx context.Context, first bool) (through store.Position
 	for {
 		var end ending
 		if !first {
-			if end, err = w.drain(); err != nil {
+			if end, err = w.drain(ctx); err != nil {
 				return 0, err
 			}
 		}
@@ -271,7 +274,7 @@ func (w *watching) isNew(d Document) bool {
 // follow yields changes until there are none to come any more.
 func (w *watching) follow(ctx context.Context) error {
 	for {
-		end, err := w.drain()
+		end, err := w.drain(ctx)
 		if err != nil {
 			return err
 		}
@@ -291,13 +294,13 @@ func (w *watching) follow(ctx context.Context) error {
 }
 
 // drain yields the changes that there are.
-func (w *watching) drain() (ending, error) {
+func (w *watching) drain(ctx context.Context) (ending, error) {
 	for {
 		n, end, err := w.hub.look(&w.place, w.into)
 		if err != nil {
 			return ending{}, err
 		}
-		if err := w.changed(w.into[:n]); err != nil {
+		if err := w.changed(ctx, w.into[:n]); err != nil {
 			return ending{}, err
 		}
 		if end != nil {
@@ -306,7 +309,7 @@ func (w *watching) drain() (ending, error) {
 	}
 }
 
-func (w *watching) changed(docs []Document) error {
+func (w *watching) changed(ctx context.Context, docs []Document) error {
 	for _, d := range docs {
 		if !w.isNew(d) {
 			continue
@@ -314,7 +317,11 @@ func (w *watching) changed(docs []Document) error {
 		if s, read := w.seen[d.Key]; read && age(d, s) <= 0 {
 			continue
 		}
-		if !w.yield(d, nil) {
+		one := []Document{d}
+		if err := w.hub.box.open(ctx, one); err != nil {
+			return err
+		}
+		if !w.yield(one[0], nil) {
 			return errLeft
 		}
 	}

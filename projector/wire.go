@@ -3,23 +3,24 @@ package projector
 import (
 	"encoding/json"
 	"fmt"
-	"runtime/debug"
 	"slices"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // wire reads and shows events of a definition's types.
 type wire[E any] struct {
 	types store.Types[E]
 	codec store.Codec
+	desc  Description
 	fault fault
 	only  []string // wire names of the values that the view wants; nil: all
 	room  []E      // for what is decoded: usually one value
 }
 
-func newWire[E any](types store.Types[E], codec store.Codec, view string, only []string) *wire[E] {
-	return &wire[E]{types: types, codec: codec, fault: fault{view: view}, only: only, room: make([]E, 0, 1)}
+func newWire[E any](types store.Types[E], codec store.Codec, desc Description, only []string) *wire[E] {
+	return &wire[E]{types: types, codec: codec, desc: desc, fault: desc.fault(), only: only, room: make([]E, 0, 1)}
 }
 
 // reading is a stored event as a view sees it: one value, or the parts of one that
@@ -28,6 +29,8 @@ type reading[E any] struct {
 	event store.Recorded[E] // the only value; without data if the event is split
 	parts []store.Recorded[E]
 	split bool
+	// notice is what a view is told instead that has a handler for it.
+	notice *privacy.Notice
 }
 
 // count is how many values the view sees.
@@ -51,9 +54,12 @@ func (r *reading[E]) nth(i int) store.Recorded[E] {
 func (w *wire[E]) read(a arrival) (r reading[E], err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = w.fault.decode(eventOf(a.Recorded), &PanicError{Value: cause, Stack: debug.Stack()})
+			err = w.fault.decode(eventOf(a.Recorded), panicked(cause))
 		}
 	}()
+	if w.desc.notices(&a.Recorded) {
+		return w.notice(a.Recorded)
+	}
 	codec, schema, data := w.codec, a.Schema, a.Data
 	if a.edited != nil {
 		codec, schema, data = store.JSON, w.editedSchema(a.Recorded), a.edited
@@ -68,6 +74,19 @@ func (w *wire[E]) read(a arrival) (r reading[E], err error) {
 		}
 	}
 	return w.split(a.Recorded, values), nil
+}
+
+func (w *wire[E]) notice(raw store.Recorded[[]byte]) (reading[E], error) {
+	n, err := privacy.ReadNotice(w.codec, raw.Data)
+	if err != nil {
+		return reading[E]{}, w.fault.decode(eventOf(raw), err)
+	}
+	return reading[E]{event: store.WithData(raw, *new(E)), notice: &n}, nil
+}
+
+// holds reports whether the event holds data that were opened with an erased key.
+func (r *reading[E]) holds(erased func([]store.KeyRef) bool) bool {
+	return len(r.event.Personal) > 0 && erased(refsOf(r.event.Personal, r.event.Stream.ID))
 }
 
 func (w *wire[E]) split(raw store.Recorded[[]byte], values []E) reading[E] {
@@ -96,7 +115,7 @@ func (w *wire[E]) editedSchema(e store.Recorded[[]byte]) int {
 func (w *wire[E]) show(e store.Recorded[[]byte]) (data json.RawMessage, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = w.fault.decode(eventOf(e), &PanicError{Value: cause, Stack: debug.Stack()})
+			err = w.fault.decode(eventOf(e), panicked(cause))
 		}
 	}()
 	value, err := w.types.AsStored(w.codec, e.Type, e.Schema, e.Data, false)
@@ -157,4 +176,5 @@ type shower interface {
 	show(e store.Recorded[[]byte]) (json.RawMessage, error)
 	accept(e store.Recorded[[]byte], data json.RawMessage) error
 	check(e store.Recorded[[]byte]) error
+	personal(e store.Recorded[[]byte], data json.RawMessage) (json.RawMessage, []store.Personal, error)
 }

@@ -84,6 +84,10 @@ func (w *worker) run(ctx context.Context) {
 // failed notes why the worker cannot go on and returns how long to wait.
 func (w *worker) failed(err error, again *retry) time.Duration {
 	p := w.p
+	if errors.Is(err, errForgotten) {
+		w.logger.Info("projection begins again without the data of a forgotten person")
+		return 0
+	}
 	if again.isolate(err) {
 		return 0
 	}

@@ -3,6 +3,7 @@ package projector
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -126,8 +127,17 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.w.p.cfg.CommitTimeout)
 	defer cancel()
 	next.Revision = r.stored.Revision
+	if len(c.documents) > 0 || c.apply != nil {
+		if err := r.forgotten(); err != nil {
+			return err
+		}
+	}
+	var err error
+	if c.documents, err = r.w.p.box.seal(ctx, c.documents); err != nil {
+		return fmt.Errorf("view %s: commit: %w", r.w.p.desc.Name, err)
+	}
 	began := time.Now()
-	next, err := r.view.Commit(ctx, Write{Checkpoint: next, Documents: c.documents, Notes: notes, Apply: c.apply})
+	next, err = r.view.Commit(ctx, Write{Checkpoint: next, Documents: c.documents, Notes: notes, Apply: c.apply})
 	if c.apply != nil {
 		r.again.took(time.Since(began), err)
 	}
@@ -152,7 +162,7 @@ func (r *run) unfit(err error) error {
 		return err
 	case 1:
 		e := r.fresh[0].EventError
-		return fault{r.w.p.desc.Name}.handler(e, err)
+		return r.w.p.desc.fault().handler(e, err)
 	}
 	return &steppedError{&unfitError{err}, r.folded.Position}
 }

@@ -64,6 +64,8 @@ const (
 	codeNoKek gateway.Code = "NO_KEK"
 	codeKek   gateway.Code = "KEK"
 
+	codeNoKeys gateway.Code = "NO_PERSONAL_DATA"
+
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
 )
@@ -382,6 +384,15 @@ var kinds = []kind{
 	{
 		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked",
 		advice: "name those that the namespace was used with, with --kek",
+	},
+	{
+		code: codeNoKeys, exit: exitNotFound, meaning: "the namespace has no personal data",
+		advice: "mark the fields that are about persons, and start the nodes with --kek",
+	},
+	{
+		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},
+		meaning: "the key of a data subject is given up, but not all steps after that were taken",
+		advice:  "give the same command again; the nodes go on with it, too",
 	},
 	{
 		code: codeDiffers, exit: exitDegraded, meaning: "a view is not what the log says",

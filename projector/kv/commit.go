@@ -39,6 +39,9 @@ func (v *view) Commit(ctx context.Context, w projector.Write) (projector.Checkpo
 // checkpoint last, so that what a power cut leaves of a batch never has a
 // checkpoint beyond the rest.
 func (v *view) batch(w projector.Write) ([]*nats.Msg, error) {
+	if err := w.CheckSealed(); err != nil {
+		return nil, err
+	}
 	size := len(w.Documents) + len(w.Notes)
 	if size > v.MaxChanges() {
 		return nil, &store.TooLargeError{What: "number of changes in a commit", Size: size, Limit: v.MaxChanges()}

@@ -24,6 +24,9 @@ type prepared struct {
 // prepare checks a write, and puts it into the server's forms.
 func prepare(w projector.Write) (prepared, error) {
 	var p prepared
+	if err := w.CheckSealed(); err != nil {
+		return p, err
+	}
 	if n := len(w.Documents) + len(w.Notes); n > maxChanges {
 		return p, &store.TooLargeError{What: "number of changes in a commit", Size: n, Limit: maxChanges}
 	}

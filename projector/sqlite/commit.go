@@ -59,6 +59,9 @@ func (v *view) check(w projector.Write) error {
 	if n := len(w.Documents) + len(w.Notes); n > maxChanges {
 		return &store.TooLargeError{What: "number of changes in a commit", Size: n, Limit: maxChanges}
 	}
+	if err := w.CheckSealed(); err != nil {
+		return err
+	}
 	for _, d := range w.Documents {
 		if err := v.checkOne("document", d.Key, d.Document); err != nil {
 			return err
@@ -238,14 +241,40 @@ func (v *view) shorten(ctx context.Context) {
 	if err != nil || log.Size() <= v.cfg.MaxLogBytes {
 		return
 	}
+	_ = v.empty(ctx)
+}
+
+// errRead says that the log of changes could not be emptied, for somebody reads it.
+var errRead = fmt.Errorf("%w: the log of changes is read", store.ErrUnavailable)
+
+// empty empties the log of changes.
+func (v *view) empty(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shortenWait)
 	defer cancel()
 	for range v.cfg.Readers {
 		conn, err := v.read.Conn(ctx)
 		if err != nil {
-			return
+			return err
 		}
 		defer func() { _ = conn.Close() }()
 	}
-	_, _ = v.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+	var busy, pages, moved int
+	err := v.write.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &moved)
+	if err == nil && busy != 0 {
+		err = errRead
+	}
+	return err
+}
+
+// Scrub implements [projector.Scrubber]: what was deleted or replaced is overwritten with
+// zeros where it stood (secure_delete), and the log of changes, which has it until then,
+// is emptied. Other programs that read the file may hold that up.
+func (v *view) Scrub(ctx context.Context) error {
+	if err := v.current(); err != nil {
+		return v.failed("scrub", err)
+	}
+	if err := v.empty(ctx); err != nil {
+		return v.failed("scrub", err)
+	}
+	return nil
 }

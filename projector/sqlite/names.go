@@ -45,6 +45,7 @@ func dsn(path, mode string, settings ...string) (string, error) {
 func (c Config) writing() []string {
 	return []string{
 		"_txlock=immediate", "_journal_mode=WAL", "_synchronous=FULL", "_foreign_keys=1", "_pragma=wal_autocheckpoint(4096)",
+		"_pragma=secure_delete(1)", // what is deleted may have been about a person
 		fmt.Sprintf("_pragma=journal_size_limit(%d)", 64<<20),
 		fmt.Sprintf("_pragma=cache_size(-%d)", max(c.CacheBytes>>10, 1)),
 	}

@@ -18,7 +18,10 @@ type view struct {
 	name string
 }
 
-var _ projector.Querier = (*view)(nil)
+var (
+	_ projector.Querier  = (*view)(nil)
+	_ projector.Scrubber = (*view)(nil)
+)
 
 // maxChanges is a little more than one event may touch. A larger commit saves
 // nothing: a sync costs less than writing the pages of so many documents.

@@ -13,6 +13,7 @@ const (
 	KindEvent    = "event"
 	KindCommand  = "command"
 	KindDocument = "document"
+	KindEdit     = "edit"
 )
 
 // Scope is where data belong. Values are sealed to it: in another place, they cannot
@@ -21,7 +22,8 @@ type Scope struct {
 	// Kind is one of the constants above.
 	Kind string
 	// Stream is whose data they are; of a document, the view's name and its key. Its ID
-	// is the subject of values that name none.
+	// is the subject of values that name none. An edit is what stands in, for one view,
+	// for the data of an event of the stream.
 	Stream store.StreamID
 	// Event is the event's id; zero for others.
 	Event uuid.UUID

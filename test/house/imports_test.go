@@ -34,11 +34,11 @@ var mayImport = map[string][]string{
 	"actor/actortest": {"actor", "store"},
 	"actor/trial":     {"actor", "store"},
 
-	"projector":               {"store"},
+	"projector":               {"store", "store/privacy"},
 	"projector/kv":            {"projector", "store"},
 	"projector/postgres":      {"projector", "store"},
 	"projector/sqlite":        {"projector", "store"},
-	"projector/projectortest": {"projector", "store"},
+	"projector/projectortest": {"projector", "store", "store/privacy"},
 
 	"cluster":          {},
 	"cluster/embedded": {},

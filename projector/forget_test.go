@@ -1,0 +1,201 @@
+package projector_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+// A forgotten person's fields are gone from documents that were written before, also
+// from those that a worker has in memory; everybody else's stay.
+func TestAForgottenPersonIsGoneFromDocuments(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		g := w.group(t, projector.Config{Projections: []projector.Definition{cards("cards"), told("told")}})
+		running(t, g)
+		w.append("golf", joined{Owner: "ann", Name: mark("ann", 1), Tags: []string{mark("ann", 2)}}, joined{Owner: "bob", Name: mark("bob", 1)})
+		last := w.append("golf", met{Host: "ann", Guest: "bob", Words: []words{{"ann", mark("ann", 3)}, {"bob", mark("bob", 2)}}})
+		if c, text := cardOf(t, g, "cards", "ann", last); c.Name != mark("ann", 1) || c.Tags[0] != mark("ann", 2) || strings.Contains(text, "annals:") {
+			t.Errorf("before: %s", text)
+		}
+		notice := w.forget("ann")
+		for _, view := range []string{"cards", "told"} {
+			for key, text := range listed(t, g, view, notice) {
+				if holdsMark(text, "ann") {
+					t.Errorf("%s has document %s: %s", view, key, text)
+				}
+			}
+			if c, text := cardOf(t, g, view, "bob", 0); c.Name != mark("bob", 1) {
+				t.Errorf("%s: bob is %s", view, text)
+			}
+		}
+		golf, _ := cardOf(t, g, "told", "golf", notice)
+		if len(golf.Told) != 1 || golf.Told[0] != "ann" || len(golf.Said) != 2 {
+			t.Errorf("told of golf: %+v", golf)
+		}
+		// The worker goes on with what it has, and a new life has a new key.
+		last = w.append("golf", cleaned{Rooms: 2}, joined{Owner: "ann", Name: mark("ann", 9)})
+		golf, text := cardOf(t, g, "cards", "golf", last)
+		if golf.Rooms != 2 || len(golf.Said) != 5 || golf.Said[4].Text != mark("ann", 9) || golf.Said[0].Text != "" || golf.Said[3].Text != mark("bob", 2) {
+			t.Errorf("golf goes on as %s", text)
+		}
+	})
+}
+
+// Models that are built after a forgetting have what the old one has, by their own
+// comparison and by that with the log; and the past is as the view is.
+func TestRebuildsAfterForgettingAreTheSame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		registry := &projector.MemoryRegistry{}
+		g := w.group(t, projector.Config{Projections: []projector.Definition{cards("cards"), told("told")}, Registry: registry})
+		running(t, g)
+		var last store.Position
+		for i := range 30 {
+			who := []string{"ann", "bob", "cid"}[i%3]
+			last = w.append("club"+who, joined{Owner: who, Name: mark(who, i)}, met{Words: []words{{"ann", mark("ann", i)}, {who, mark(who, i)}}})
+		}
+		if err := g.WaitAll(soon(t), last, "cards", "told"); err != nil {
+			t.Fatal(err)
+		}
+		notice := w.forget("ann")
+		last = w.append("clubbob", cleaned{Rooms: 1})
+		for _, view := range []string{"cards", "told"} {
+			before := listed(t, g, view, max(notice, last))
+			v, err := g.Verify(soon(t), view, true)
+			if err != nil || v.Documents.Differences != 0 || v.Documents.Compared == 0 {
+				t.Errorf("verified %s: %+v, %v", view, v.Documents, err)
+			}
+			past, err := g.GetAt(soon(t), view, "clubbob", projector.Moment{Position: last - 1})
+			if err != nil || holdsMark(string(past.Document), "ann") || !holdsMark(string(past.Document), "bob") {
+				t.Errorf("the past of %s is %s, %v", view, past.Document, err)
+			}
+			if _, err := g.Rebuild(soon(t), view, projector.Rebuild{Online: true, Parity: -1, Switch: true}); err != nil {
+				t.Fatal(err)
+			}
+			for {
+				e, _, err := registry.Load(soon(t), view)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e.Live.Build == 1 && e.Parity != nil {
+					if e.Parity.Differences != 0 || e.Parity.Compared < uint64(len(before)) {
+						t.Errorf("parity of %s: %+v", view, e.Parity)
+					}
+					break
+				}
+				if e.Parity != nil && e.Parity.Differences > 0 {
+					t.Fatalf("parity of %s: %+v", view, e.Parity)
+				}
+				time.Sleep(time.Second)
+			}
+			for key, text := range listed(t, g, view, last) {
+				if holdsMark(text, "ann") || len(before[key]) == 0 {
+					t.Errorf("rebuilt %s has document %s: %s", view, key, text)
+				}
+			}
+		}
+	})
+}
+
+// What could keep personal data for ever is refused before anything runs.
+func TestDefinitionsThatKeepPersonalDataAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	plain := func(name string) projector.Documents[club, total] {
+		return projector.Documents[club, total]{
+			Name: name, Types: []string{"club"}, Events: clubs,
+			Keys: func(e store.Recorded[club]) []string { return []string{e.Stream.ID} },
+			Fold: func(_ string, d total, _ store.Recorded[club]) total { d.Count++; return d },
+		}
+	}
+	untagged, said, only, indexed, fine := plain("untagged"), plain("said"), plain("only"), cards("indexed"), cards("fine")
+	said.Impersonal = true
+	only.Only = []string{"cleaned"}
+	indexed.Indexes = []string{"said.text"}
+	fine.Indexes = []string{"owner", "said.who"}
+	tables := projector.Tables[club]{
+		Name: "tables", Types: []string{"club"}, Events: clubs, Tables: []string{"CREATE TABLE t (a text)"},
+		Apply: func(context.Context, *sql.Tx, store.Recorded[club]) error { return nil },
+	}
+	harmless := tables
+	harmless.Impersonal = true
+	for _, c := range []struct {
+		what string
+		def  projector.Definition
+		says string // empty: it is taken
+	}{
+		{"documents without tags", untagged, "no personal tags"},
+		{"documents that say so", said, ""},
+		{"documents of other events", only, ""},
+		{"an index on a personal field", indexed, "index"},
+		{"other indexes", fine, ""},
+		{"tables without handler", tables, "Forgotten"},
+		{"tables that say so", harmless, ""},
+	} {
+		_, err := projector.NewGroup(projector.Config{Log: w.log, Store: &projector.Memory{}, Keyring: w.ring, Projections: []projector.Definition{c.def}})
+		if (err == nil) != (c.says == "") || err != nil && (!errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s: %v", c.what, err)
+		}
+	}
+	_, err := projector.NewGroup(projector.Config{Log: w.log, Store: &projector.Memory{}, Projections: []projector.Definition{cards("cards")}})
+	if !errors.Is(err, store.ErrInvalid) || !strings.Contains(err.Error(), "Keyring") {
+		t.Errorf("without a keyring: %v", err)
+	}
+}
+
+// A store below is never given something personal in plain, not even by mistake.
+func TestStoresRefusePersonalDataInPlain(t *testing.T) {
+	t.Parallel()
+	v, err := (&projector.Memory{}).Open(t.Context(), projector.Layout{Model: projector.Model{View: "v", Version: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := projector.Document{Key: "k", Document: []byte(`{"a":"b"}`), Personal: []store.Personal{{Path: "a", Start: 5, End: 8}}}
+	if _, err := v.Commit(t.Context(), projector.Write{Documents: []projector.Document{doc}}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("stored: %v", err)
+	}
+}
+
+// Who waits for a notice to be handled is answered by the view like by any event, and a
+// reaction is told as well.
+func TestReactionsAreToldOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var heard []string
+		r := projector.Reaction[club]{
+			Name: "mails", Types: []string{"club"}, Events: clubs,
+			React: func(_ context.Context, e store.Recorded[club]) error {
+				if data, ok := e.Data.(joined); ok {
+					heard = append(heard, data.Owner+" "+data.Name)
+				}
+				return nil
+			},
+			Forgotten: func(_ context.Context, n privacy.Notice) error {
+				heard = append(heard, "forgotten "+n.Subject)
+				return nil
+			},
+		}
+		g := w.group(t, projector.Config{Projections: []projector.Definition{r}})
+		w.append("golf", joined{Owner: "ann", Name: mark("ann", 1)}, joined{Owner: "bob", Name: mark("bob", 1)})
+		notice := w.forget("ann")
+		running(t, g)
+		if err := g.Wait(soon(t), "mails", notice); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(heard, ", "); got != "ann , bob "+mark("bob", 1)+", forgotten ann" {
+			t.Errorf("heard %q", got)
+		}
+	})
+}
