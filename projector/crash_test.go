@@ -28,7 +28,13 @@ var (
 // eachSeed runs a test in a bubble for every seed, and names the seed.
 func eachSeed(t *testing.T, run func(t *testing.T, r *rand.Rand)) {
 	t.Helper()
-	from, to := uint64(1), *seeds
+	someSeeds(t, *seeds, run)
+}
+
+// someSeeds is eachSeed for tests that take long: so many seeds will do.
+func someSeeds(t *testing.T, most uint64, run func(t *testing.T, r *rand.Rand)) {
+	t.Helper()
+	from, to := uint64(1), most
 	one := *seed
 	if text := os.Getenv("ANNALS_SEED"); text != "" {
 		var err error

@@ -19,7 +19,11 @@
 //
 // It never decides anything, never writes to the log and never skips an event
 // that nobody told it to: what cannot be applied parks its own stream, loudly,
-// and holds up no other. It imports package store and nothing else of this module.
+// and holds up no other. It imports packages store and store/privacy and nothing else of
+// this module.
+//
+// What is personal in documents is stored sealed ([Config.Keyring], [NewSealed]), and who
+// was forgotten is dropped from memory ([Group.Forget]).
 //
 //	var Totals = projector.Documents[Event, Total]{
 //		Name:   "totals",

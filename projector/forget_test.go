@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -196,6 +198,128 @@ func TestReactionsAreToldOnceAndInOrder(t *testing.T) {
 		}
 		if got := strings.Join(heard, ", "); got != "ann , bob "+mark("bob", 1)+", forgotten ann" {
 			t.Errorf("heard %q", got)
+		}
+	})
+}
+
+// A node that has not heard of an erasure writes nothing that can be read afterwards: what
+// it has in memory is sealed under the key that it came in with, which is gone, and never under
+// a new one.
+func TestWhoHasNotHeardOfAnErasureBringsNothingBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		g := w.group(t, projector.Config{Projections: []projector.Definition{cards("cards")}})
+		running(t, g)
+		last := w.append("golf", joined{Owner: "ann", Name: mark("ann", 1)}, joined{Owner: "bob", Name: mark("bob", 1)})
+		if c, text := cardOf(t, g, "cards", "golf", last); len(c.Said) != 2 {
+			t.Fatalf("golf is %s", text)
+		}
+		time.Sleep(2 * time.Minute) // what the keyring holds is not fresh any more
+		elsewhere := privacy.ForgetterConfig{
+			Keys: w.keys, Purge: func(context.Context, string) error { return nil },
+			Notice: func(context.Context, privacy.Erasure, string) (store.Position, error) { return 1, nil },
+		}
+		f, err := privacy.NewForgetter(elsewhere)
+		if err == nil {
+			_, err = f.Forget(t.Context(), privacy.Request{Subject: "ann"})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = w.append("golf", cleaned{Rooms: 3})
+		c, text := cardOf(t, g, "cards", "golf", last)
+		if holdsMark(text, "ann") || c.Rooms != 3 || len(c.Said) != 2 || c.Said[1].Text != mark("bob", 1) {
+			t.Errorf("golf is %s", text)
+		}
+		record, err := w.keys.Load(t.Context(), "ann")
+		if err != nil || record.Key != (store.KeyID{}) {
+			t.Errorf("ann has a key again: %+v, %v", record, err)
+		}
+	})
+}
+
+// A notice that concerns more documents than a page, or a commit, has takes effect once on
+// each of them, whatever commits are lost or torn meanwhile.
+func TestANoticeForManyDocumentsTakesEffectOnce(t *testing.T) {
+	t.Parallel()
+	someSeeds(t, max(1, *seeds/10), func(t *testing.T, r *rand.Rand) {
+		w, luck := newWorld(t), newDice(r)
+		memory := &projector.Memory{}
+		faulty := &faults{Store: memory, memory: memory, dice: luck, onCommit: func(projector.View, projector.Checkpoint, []projector.Document) fault {
+			if luck.IntN(3) > 0 {
+				return none
+			}
+			return []fault{lost, torn, unheard}[luck.IntN(3)]
+		}}
+		v := told("told")
+		v.Workers = 1 + r.IntN(2)
+		const many = 2100
+		var es []club
+		for i := range many {
+			es = append(es, joined{Owner: "ann", Name: mark("ann", i)}, cleaned{Rooms: 1})
+			if len(es) == 2*35 {
+				for _, e := range es {
+					w.append(fmt.Sprintf("golf%d", i), e)
+				}
+				es = nil
+			}
+		}
+		for i := range many {
+			w.append(fmt.Sprintf("club%d", i), joined{Owner: "ann", Name: mark("ann", i)})
+		}
+		g := w.group(t, projector.Config{Projections: []projector.Definition{v}, Store: &unmarked{Store: faulty, t: t}})
+		running(t, g)
+		if err := g.Wait(soon(t), "told", 1); err != nil {
+			t.Fatal(err)
+		}
+		notice := w.forget("ann")
+		if err := g.Wait(soon(t), "told", notice); err != nil {
+			t.Fatal(err)
+		}
+		docs := listed(t, g, "told", notice)
+		if len(docs) < many {
+			t.Errorf("%d documents, want %d", len(docs), many)
+		}
+		for key, text := range docs {
+			if strings.Count(text, `"ann"`) != strings.Count(text, `"who":"ann"`)+strings.Count(text, `"owner":"ann"`)+1 {
+				t.Errorf("document %s is %s", key, text)
+			}
+		}
+	})
+}
+
+// Forgetting waits for who is amidst a handler, and no longer than it may.
+func TestForgetWaitsForHandlersInItsTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		inside, release := make(chan struct{}), make(chan struct{})
+		r := projector.Reaction[club]{
+			Name: "mails", Types: []string{"club"}, Events: clubs,
+			React: func(context.Context, store.Recorded[club]) error {
+				close(inside)
+				<-release
+				return nil
+			},
+		}
+		g := w.group(t, projector.Config{Projections: []projector.Definition{r}})
+		running(t, g)
+		w.append("golf", joined{Owner: "ann", Name: mark("ann", 1)})
+		<-inside
+		record, err := w.keys.Load(t.Context(), "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := []store.KeyRef{{Subject: "ann", ID: record.Key}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := g.Forget(ctx, keys); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("while a handler has the event: %v", err)
+		}
+		close(release)
+		if err := g.Forget(soon(t), keys); err != nil {
+			t.Errorf("afterwards: %v", err)
 		}
 	})
 }

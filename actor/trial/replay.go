@@ -3,6 +3,7 @@ package trial
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
@@ -15,6 +16,7 @@ type whatifFolding struct {
 	model    *actor.Model
 	replica  *actor.Replica
 	snapshot *store.Snapshot // until the fold has come to it
+	lacking  bool            // something that was folded had been forgotten
 }
 
 func (f *whatifFolding) fold(c *store.Commit) (bool, error) {
@@ -42,6 +44,7 @@ func (f *whatifFolding) evolve(events []store.Event) bool {
 			return false
 		}
 		f.visitor.sum.Events++
+		f.lacking = f.lacking || f.shredded(e.Data)
 	}
 	return true
 }
@@ -58,7 +61,10 @@ func (f *whatifFolding) decide(c *store.Commit, i, first, end int) error {
 	if !ok {
 		return nil // the fold stops there, too, and counts it
 	}
-	f.visitor.sum.Commands++
+	if f.forgotten(command, c.Events[first:end]) {
+		f.visitor.sum.Forgotten++
+		return nil
+	}
 	now, refusal := f.replica.Decide(command)
 	if refusal == nil {
 		same, err := f.model.SameEvents(recorded, now)
@@ -66,9 +72,15 @@ func (f *whatifFolding) decide(c *store.Commit, i, first, end int) error {
 			return fmt.Errorf("compare what %s of %s decided: %w", command.Name, f.stream, err)
 		}
 		if same {
+			f.visitor.sum.Commands++
 			return nil
 		}
 	}
+	if f.lacking { // it may be owed to that
+		f.visitor.sum.Forgotten++
+		return nil
+	}
+	f.visitor.sum.Commands++
 	f.visitor.sum.Decisions++
 	d := Difference{
 		Kind: DecisionDiffers, Stream: f.stream.String(), Version: c.After.Version + uint64(first) + 1,
@@ -78,6 +90,15 @@ func (f *whatifFolding) decide(c *store.Commit, i, first, end int) error {
 		d.Error = reasonOf(refusal)
 	}
 	return f.reportDecision(d, recorded, now)
+}
+
+// forgotten reports whether a command, or what it led to, is not whole any more.
+func (f *whatifFolding) forgotten(command *store.Command, events []store.Event) bool {
+	return f.shredded(command.Data) || slices.ContainsFunc(events, func(e store.Event) bool { return f.shredded(e.Data) })
+}
+
+func (f *whatifFolding) shredded(data []byte) bool {
+	return store.ShreddedIn(f.visitor.trial.config.Log.Codec(), data) != nil
 }
 
 func (f *whatifFolding) reportDecision(d Difference, recorded, now []store.Event) (err error) {

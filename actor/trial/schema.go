@@ -97,7 +97,7 @@ func readable(model *actor.Model, e store.Recorded[[]byte]) error {
 	if model == nil {
 		return &store.UnknownTypeError{What: "aggregate", Name: e.Stream.Type}
 	}
-	return model.CheckEvent(store.Event{Type: e.Type, Schema: e.Schema, Data: e.Data})
+	return model.CheckEvent(store.Event{Type: e.Type, Schema: e.Schema, Personal: e.Personal, Data: e.Data})
 }
 
 func (v *schemaVisitor) begin(_ context.Context, id store.StreamID) (folding, error) {

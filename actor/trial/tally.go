@@ -75,7 +75,7 @@ func (t *tally) fail(in string, e store.Recorded[[]byte], err error) {
 	}
 }
 
-// reasonOf says why in words; of a panic it tells the value.
+// reasonOf says why in words; of a panic it tells the value, as far as that is told.
 func reasonOf(err error) string {
 	if p, ok := errors.AsType[*actor.PanicError](err); ok {
 		return fmt.Sprintf("%s panicked: %v", p.In, p.Value)

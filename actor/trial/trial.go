@@ -14,9 +14,12 @@ const defaultStates = 100_000
 
 // Config says what is tried. Log is needed.
 type Config struct {
-	// Log is read from its beginning to where it ends when the trial begins.
+	// Log is read from its beginning to where it ends when the trial begins. If it
+	// holds personal data, it is one that opens them: what was forgotten is then read as
+	// zero values, and what is sealed would not be read at all.
 	Log store.Log
-	// Aggregates are those of the build.
+	// Aggregates are those of the build. Streams of reserved types ([actor.Reserved]) are
+	// passed over.
 	Aggregates []actor.Definition
 	// Views are asked about every event. May be empty.
 	Views []View

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
 )
 
@@ -99,10 +100,11 @@ func (w *walk) tell(at store.Position) {
 	}
 }
 
-// take passes a commit to the visitor and to its stream.
+// take passes a commit to the visitor and to its stream, if it is not of this module's
+// own.
 func (w *walk) take(ctx context.Context, c *store.Commit) error {
-	if store.IsReserved(c.Stream.Type) {
-		return nil // the system's own
+	if actor.Reserved(c.Stream.Type) {
+		return nil
 	}
 	if w.pass == 1 {
 		w.visit.commit(c)

@@ -14,10 +14,13 @@ type Summary struct {
 	// Events and Streams are how many were folded.
 	Events  uint64 `json:"events"`
 	Streams uint64 `json:"streams"`
-	// Commands is how many were decided again, NotKept how many could not be,
-	// because the log did not keep them.
+	// Commands is how many were decided again and compared, NotKept how many could not
+	// be, because the log did not keep them.
 	Commands uint64 `json:"commands"`
 	NotKept  uint64 `json:"not_kept"`
+	// Forgotten is how many of the commands could not be compared, because personal
+	// data that they, their events or their state had were forgotten.
+	Forgotten uint64 `json:"forgotten,omitempty"`
 	// Decisions is how many of the commands would be decided otherwise.
 	Decisions uint64 `json:"decisions"`
 	// Snapshots is how many were compared with what this build folds, States how
@@ -76,7 +79,8 @@ type Outcome struct {
 // of the log within a pass; an error of report ends the walk.
 //
 // A command that stored nothing, because it was rejected or had nothing to do,
-// is not in the log: what this build would accept instead cannot be told.
+// is not in the log: what this build would accept instead cannot be told. Nor can a
+// decision that rests on what was forgotten be compared: it is counted apart.
 func (t *Trial) Whatif(ctx context.Context, report func(Difference) error) (Summary, error) {
 	v := &whatifVisitor{trial: t, report: report}
 	w, err := t.walk(ctx, v)

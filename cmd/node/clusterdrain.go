@@ -34,7 +34,8 @@ by default a minute.`,
 			}
 			ctx, cancel := s.waiting(cmd, drainTime)
 			defer cancel()
-			return s.nodeFailure(cmd.Context(), admin, args[0], s.drain(ctx, admin, args[0]))
+			err = s.recordedWish(cmd.Context(), "cluster.drain", args[0], func() error { return s.drain(ctx, admin, args[0]) })
+			return s.nodeFailure(cmd.Context(), admin, args[0], err)
 		},
 	}
 }
@@ -170,8 +171,11 @@ func newClusterUncordon(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = request(cmd.Context(), s, func(ctx context.Context) (struct{}, error) {
-				return struct{}{}, admin.Uncordon(ctx, args[0])
+			err = s.recordedWish(cmd.Context(), "cluster.uncordon", args[0], func() error {
+				_, err := request(cmd.Context(), s, func(ctx context.Context) (struct{}, error) {
+					return struct{}{}, admin.Uncordon(ctx, args[0])
+				})
+				return err
 			})
 			if err != nil {
 				return s.nodeFailure(cmd.Context(), admin, args[0], err)

@@ -36,7 +36,10 @@ cordoned, it is placed as all others are.`,
 			}
 			ctx, cancel := s.waiting(cmd, moveTime)
 			defer cancel()
-			return s.nodeFailure(cmd.Context(), admin, args[1], s.move(ctx, admin, int(partition), args[1]))
+			err = s.recordedWish(cmd.Context(), "cluster.move", args[0]+" to "+args[1], func() error {
+				return s.move(ctx, admin, int(partition), args[1])
+			})
+			return s.nodeFailure(cmd.Context(), admin, args[1], err)
 		},
 	}
 }
@@ -85,9 +88,18 @@ func newClusterRebalance(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			moves, err := request(cmd.Context(), s, func(ctx context.Context) ([]cluster.Move, error) {
-				return admin.Rebalance(ctx, dryRun)
-			})
+			var moves []cluster.Move
+			rebalance := func() (err error) {
+				moves, err = request(cmd.Context(), s, func(ctx context.Context) ([]cluster.Move, error) {
+					return admin.Rebalance(ctx, dryRun)
+				})
+				return err
+			}
+			if dryRun {
+				err = rebalance()
+			} else {
+				err = s.recordedWish(cmd.Context(), "cluster.rebalance", "", rebalance)
+			}
 			if err != nil {
 				return err
 			}

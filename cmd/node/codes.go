@@ -64,7 +64,8 @@ const (
 	codeNoKek gateway.Code = "NO_KEK"
 	codeKek   gateway.Code = "KEK"
 
-	codeNoKeys gateway.Code = "NO_PERSONAL_DATA"
+	codeNoKeys  gateway.Code = "NO_PERSONAL_DATA"
+	codeNoAudit gateway.Code = "NOT_RECORDED"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -388,6 +389,10 @@ var kinds = []kind{
 	{
 		code: codeNoKeys, exit: exitNotFound, meaning: "the namespace has no personal data",
 		advice: "mark the fields that are about persons, and start the nodes with --kek",
+	},
+	{
+		code: codeNoAudit, exit: exitUnavailable, meaning: "nothing was done, for the audit log cannot be written",
+		advice: "start a node, or act as a user who may append to the log; then give the command again",
 	},
 	{
 		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},

@@ -98,12 +98,7 @@ func (f *forgetting) Purge(ctx context.Context, subject string) error {
 	if err := f.actors.Purge(ctx, keys); err != nil {
 		return err
 	}
-	if g, ok := any(f.views).(interface {
-		Forget(context.Context, []store.KeyRef) error
-	}); ok {
-		return g.Forget(ctx, keys)
-	}
-	return nil
+	return f.views.Forget(ctx, keys)
 }
 
 const (

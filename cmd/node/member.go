@@ -177,6 +177,7 @@ func (m *member) openActors(context.Context) (err error) {
 func (m *member) openViews(context.Context) (err error) {
 	config := projector.Config{
 		Log:         m.journal(),
+		Keyring:     m.keyring,
 		Projections: m.session.app.Projections,
 		Registry:    kv.NewRegistry(m.kv()), // whatever store keeps the models: all nodes share it
 		Logger:      m.logger, Registerer: m.metrics,

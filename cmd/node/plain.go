@@ -65,11 +65,13 @@ func (r *reading) openKeys(ctx context.Context, s *Session) error {
 
 // openKeys opens the key store of the namespace. The error matches [store.ErrNotFound] if it has none.
 func (s *Session) openKeys(ctx context.Context) (*jetstream.Keys, error) {
-	conn, err := s.Connect(ctx)
+	log, err := s.existing(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return jetstream.OpenKeys(ctx, jetstream.KeysConfig{Conn: conn, Namespace: s.Namespace(), Logger: s.Logger()})
+	return jetstream.OpenKeys(ctx, jetstream.KeysConfig{
+		Conn: log.Conn, Namespace: log.Namespace, Replicas: log.Replicas, InMemory: log.InMemory, Logger: s.Logger(),
+	})
 }
 
 // snapshots are those of the log, nil if they cannot be read here.

@@ -58,7 +58,7 @@ func newRoot(s *Session) *cobra.Command {
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	s.addGlobalFlags(root)
 	root.AddCommand(
-		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newSubject(s), newArchive(s), newBackup(s),
+		newDev(s), newNode(s), newCluster(s), newAggregate(s), newCommand(s), newEvent(s), newProjection(s), newView(s), newDLQ(s), newSchema(s), newWhatif(s), newSubject(s), newKeys(s), newAudit(s), newArchive(s), newBackup(s),
 		newGenerate(s), newErrors(s), newVersion(s))
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)

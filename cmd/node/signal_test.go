@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 		"strict":    func() { node.Main(strictBank) },
 		"broken":    func() { node.Main(brokenBank) },
 		"vault":     func() { node.Main(vault) },
+		"people":    func() { node.Main(people) },
 		"annals":    func() { node.Main(node.App{Name: "annals"}) },
 	})
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -17,8 +16,9 @@ func newSubjectExport(s *Session) *cobra.Command {
 		Use:   "export ID",
 		Short: "Write everything that is held about a person, one JSON object a line",
 		Long: `The log is read from its beginning to its end, and every event that has something
-about the data subject comes whole, as does every command that was kept. It needs
-the wrapping keys (--kek), and no node.`,
+about the data subject comes whole, as does every command that was kept, and after
+these every document of a view that a node serves. It needs the wrapping keys
+(--kek).`,
 		Example: `{{name}} subject export ID --kek file:kek > ID.jsonl
 {{name}} subject export ID --jq .data`,
 		Args: args(1, 1),
@@ -59,11 +59,14 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 	}
 	e := subjectExport{session: s, log: log, subject: subject, progress: s.progress()}
 	err = e.run(ctx)
+	if err == nil {
+		err = e.views(ctx)
+	}
 	e.progress.end()
 	if err != nil {
 		return err
 	}
-	s.Logger().Info("exported", "events", e.events, "commands", e.commands, "streams", len(e.streams))
+	s.Logger().Info("exported", "events", e.events, "commands", e.commands, "streams", len(e.streams), "documents", e.documents)
 	return nil
 }
 
@@ -74,8 +77,8 @@ type subjectExport struct {
 	subject  string
 	progress *progress
 
-	events, commands int
-	streams          map[store.StreamID]bool
+	events, commands, documents int
+	streams                     map[store.StreamID]bool
 }
 
 func (e *subjectExport) run(ctx context.Context) error {
@@ -148,12 +151,8 @@ func (e *subjectExport) print(c *store.Commit, line held, data []byte) (err erro
 	if line.Data, err = readable(e.log.Codec(), data); err != nil {
 		return err
 	}
-	if e.session.JSON() {
-		return e.session.Print(line)
-	}
-	text, err := marshal(line)
-	if err == nil {
-		_, err = e.session.Out().Write(append(slices.Clip(text), '\n'))
-	}
-	return err
+	return e.write(line)
 }
+
+// write writes a line: it is JSON, whatever was asked for.
+func (e *subjectExport) write(line any) error { return e.session.Print(line) }

@@ -29,6 +29,9 @@ type Harness struct {
 	// LoseRequest makes the next commit of s be lost on its way. Nil for stores
 	// that are always reached.
 	LoseRequest func(t *testing.T, s projector.Store)
+	// Files returns the folder of everything that s has written, which is searched for
+	// what must not be there. Nil where it is not at hand.
+	Files func(t *testing.T, s projector.Store) string
 }
 
 // Run runs the suite.
@@ -36,6 +39,7 @@ func Run(t *testing.T, h Harness) {
 	t.Helper()
 	groups := [][]testCase{
 		checkpointCases, workerCases, documentCases, deletionCases, noteCases, pageCases, modelCases, faultCases, tableCases,
+		personalCases,
 	}
 	for _, group := range groups {
 		for _, c := range group {

@@ -16,9 +16,19 @@ import (
 func TestStoreConforms(t *testing.T) {
 	t.Parallel()
 	projectortest.Run(t, projectortest.Harness{
-		Open:   func(t *testing.T) projector.Store { return openStore(t, t.TempDir()) },
+		Open: func(t *testing.T) projector.Store {
+			dir := t.TempDir()
+			return &storeIn{openStore(t, dir), dir}
+		},
 		Tables: true,
+		Files:  func(_ *testing.T, s projector.Store) string { return s.(*storeIn).dir },
 	})
+}
+
+// storeIn knows where a store keeps its files.
+type storeIn struct {
+	*sqlite.Store
+	dir string
 }
 
 // openStore returns a store that is closed at the end of the test.

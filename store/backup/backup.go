@@ -177,12 +177,17 @@ func (b *Backup) At(ctx context.Context, sequence uint64) (*store.Commit, error)
 
 // values yields what a file of values has.
 func (b *Backup) values(ctx context.Context, m *Manifest, v *ValueFile) iter.Seq2[segment.Value, error] {
+	if v == nil {
+		return func(func(segment.Value, error) bool) {}
+	}
+	return readValues(ctx, b.vault, m.file(v.Name), v)
+}
+
+// readValues yields what a file of values in a vault has.
+func readValues(ctx context.Context, vault segment.Vault, name string, v *ValueFile) iter.Seq2[segment.Value, error] {
 	return func(yield func(segment.Value, error) bool) {
-		if v == nil {
-			return
-		}
-		failed := func(err error) { yield(segment.Value{}, &FileError{File: m.file(v.Name), Reason: err}) }
-		f, err := b.vault.Open(ctx, m.file(v.Name))
+		failed := func(err error) { yield(segment.Value{}, &FileError{File: name, Reason: err}) }
+		f, err := vault.Open(ctx, name)
 		if errors.Is(err, store.ErrNotFound) {
 			err = gone(err)
 		}

@@ -54,6 +54,9 @@ func Create(ctx context.Context, v segment.Vault, namespace string, source Sourc
 		Format: manifestFormat, Namespace: namespace, Created: o.now().UTC().Truncate(time.Millisecond),
 		Codec: source.Log.Codec().Name(), Partitions: source.Log.Partitions(), LogStreams: max(1, source.LogStreams), KeepsCommands: source.KeepsCommands,
 	}}
+	if source.Keys != nil {
+		c.manifest.Realm = source.Keys.Realm()
+	}
 	if err := c.run(ctx); err != nil {
 		return nil, fmt.Errorf("back up %s: %w", namespace, err)
 	}
@@ -110,6 +113,12 @@ func (c *creation) run(ctx context.Context) (err error) {
 	}
 	if err := c.copyRest(ctx); err != nil {
 		return err
+	}
+	// Every key that the log needs was stored before the log was read.
+	if c.source.Keys != nil && c.source.KeysTo != nil {
+		if _, err := CopyKeys(ctx, c.source.KeysTo, m.Namespace, c.source.Keys, m.ID); err != nil {
+			return err
+		}
 	}
 	data, err := m.seal()
 	if err != nil {

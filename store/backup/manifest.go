@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/segment"
 )
@@ -49,6 +51,9 @@ type Manifest struct {
 	LogStreams int    `json:"log_streams"`
 	// KeepsCommands says that the namespace keeps the commands beside the events.
 	KeepsCommands bool `json:"keeps_commands,omitempty"`
+	// Realm is that of the keys of its personal data, which are kept elsewhere; zero if
+	// it has none.
+	Realm uuid.UUID `json:"realm,omitzero"`
 
 	// After and Sequence are the sequences of the last commit before this backup and
 	// in it; Position is that of the last event, of this backup or of those before.

@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
+	"github.com/annals-go/annals/store/segment"
 )
 
 // Target is where a backup is restored to: an empty namespace, or one in which
@@ -21,6 +25,10 @@ type Target struct {
 	Snapshots store.Snapshots
 	// Tables take their values, by name; a table that is not here is not restored.
 	Tables []Table
+	// Keys is the key store of the namespace, of the backup's realm, and KeysFrom where
+	// the copy of the keys is kept. Default nil: the keys are left as they are.
+	Keys     privacy.Keys
+	KeysFrom segment.Vault
 }
 
 // Loader stores commits at the places that they name.
@@ -53,6 +61,8 @@ type Restored struct {
 	Events    uint64         `json:"events"`
 	Streams   int            `json:"streams"`
 	Snapshots uint64         `json:"snapshots"`
+	// Keys is what was done to the keys, nil if they were left as they are.
+	Keys *KeysRestored `json:"keys,omitempty"`
 	// Found is how many commits an interrupted restore had stored before.
 	Found uint64 `json:"found"`
 }
@@ -72,7 +82,7 @@ func (b *Backup) Restore(ctx context.Context, t Target, u Until) (Restored, erro
 	}
 	w := r.walk
 	return Restored{
-		Sequence: w.sequence, Position: w.position, Commits: w.commits, Events: w.events, Streams: len(w.heads), Snapshots: r.snapshots, Found: r.found,
+		Sequence: w.sequence, Position: w.position, Commits: w.commits, Events: w.events, Streams: len(w.heads), Snapshots: r.snapshots, Keys: r.keys, Found: r.found,
 	}, err
 }
 
@@ -119,16 +129,24 @@ type restoring struct {
 	walk      *walk
 	found     uint64
 	snapshots uint64
+	copy      *KeysCopy // of the keys; nil: they are left as they are
+	keys      *KeysRestored
 }
 
 func (r *restoring) run(ctx context.Context) error {
 	if err := r.backup.Check(ctx, r.until); err != nil {
 		return err
 	}
+	if err := r.openKeys(ctx); err != nil {
+		return err
+	}
 	if err := r.load(ctx); err != nil {
 		return err
 	}
 	if err := r.compare(ctx); err != nil {
+		return err
+	}
+	if err := r.restoreKeys(ctx); err != nil {
 		return err
 	}
 	if err := r.restoreSnapshots(ctx); err != nil {
@@ -180,6 +198,33 @@ func (r *restoring) compare(ctx context.Context) error {
 			store.ErrDamaged, again.commits, r.walk.commits, again.chain, r.walk.chain)
 	}
 	return nil
+}
+
+// openKeys opens the copy of the keys, before anything is stored: to find out in the
+// end that it is another's would be late.
+func (r *restoring) openKeys(ctx context.Context) (err error) {
+	m := r.backup.Manifest()
+	if r.target.Keys == nil || r.target.KeysFrom == nil || m.Realm == uuid.Nil {
+		return nil
+	}
+	if r.copy, err = OpenKeys(ctx, r.target.KeysFrom, m.Namespace); err != nil {
+		return err
+	}
+	if r.copy.manifest.Realm != m.Realm {
+		return &store.InvalidError{What: "realm of the copy of the keys", Value: r.copy.manifest.Realm.String(), Reason: "the backup is of realm " + m.Realm.String()}
+	}
+	return r.copy.fits(r.target.Keys)
+}
+
+// restoreKeys restores the keys as they were copied last, however far the log goes: who
+// was forgotten since stays forgotten.
+func (r *restoring) restoreKeys(ctx context.Context) error {
+	if r.copy == nil {
+		return nil
+	}
+	done, err := r.copy.Restore(ctx, r.target.Keys, r.walk.position)
+	r.keys = &done
+	return err
 }
 
 // restoreSnapshots saves the snapshots that are made of what was restored. A

@@ -5,6 +5,8 @@ import (
 	"iter"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
+	"github.com/annals-go/annals/store/segment"
 )
 
 // Source is what a backup is made of.
@@ -20,6 +22,14 @@ type Source struct {
 	Snapshots func(context.Context) iter.Seq2[*store.Snapshot, error]
 	// Tables are what else is kept beside the log. Default none.
 	Tables []Table
+	// Keys are those of the personal data. They are not in the backup: its manifest names
+	// their realm. Default nil: the namespace has none.
+	Keys privacy.Keys
+	// KeysTo is where a copy of the keys is kept, wrapped as they are: one, which each
+	// backup replaces. Not the backup's vault, unless that is as easy to forget in: copies
+	// of the vault have the keys of those who were forgotten since. Default nil: no copy is
+	// made, and without the key store's own data nobody reads the personal data again.
+	KeysTo segment.Vault
 }
 
 // Table is a small set of values beside the log that is kept with a backup, such

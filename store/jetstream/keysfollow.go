@@ -27,7 +27,7 @@ func (k *Keys) Follow(ctx context.Context, each func(privacy.Record), alive func
 		err = f.run(ctx)
 	}
 	if ctx.Err() != nil {
-		return nil //nolint:nilerr // its end is not an error
+		return nil
 	}
 	return fmt.Errorf("follow keys: %w", unavailable(err))
 }

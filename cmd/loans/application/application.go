@@ -23,6 +23,8 @@ type Application struct {
 	// Work are the work items, in the order in which they were first scheduled,
 	// at most [MaxWork].
 	Work []Work `json:"work,omitempty"`
+	// Applicant is who asked, nil if that is not known or not known any more. It is never changed.
+	Applicant *Applicant `json:"applicant,omitempty"`
 }
 
 // Status is how far an application has come on the way to an offer, or the no

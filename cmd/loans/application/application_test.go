@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	. "github.com/annals-go/annals/cmd/loans/application"
@@ -70,7 +71,7 @@ func step(t *rapid.T, a Application, c Command) Application {
 	if fingerprint(t, a) != before {
 		t.Fatalf("Decide of %T changed the state", c)
 	}
-	if d := cmp.Diff(decided, again); d != "" || !errors.Is(errAgain, err) {
+	if d := cmp.Diff(decided, again, cmpopts.EquateComparable(store.Shredded{})); d != "" || !errors.Is(errAgain, err) {
 		t.Fatalf("Decide of %T after a snapshot: %v instead of %v, events %s", c, errAgain, err, d)
 	}
 	if err != nil {
@@ -113,8 +114,8 @@ func TestEvolveTakesAnything(t *testing.T) {
 // TestStateIsSmall: a million applications are to fit in memory.
 func TestStateIsSmall(t *testing.T) {
 	t.Parallel()
-	if size := unsafe.Sizeof(Application{}); size > 96 {
-		t.Errorf("a state takes %d bytes before its work items, want at most 96", size)
+	if size := unsafe.Sizeof(Application{}); size > 104 {
+		t.Errorf("a state takes %d bytes before its work items, want at most 104", size)
 	}
 }
 

@@ -19,6 +19,11 @@ type Submit struct {
 	// Amount is in euro, in [0, MaxAmount]. 0 means that the customer has not
 	// settled on one: the bank's history has such an application.
 	Amount int64 `json:"amount"`
+	// Customer is who asks, by the bank's own number or name for it; empty where the
+	// bank's books do not say. It says whose the personal data are.
+	Customer string `json:"customer,omitempty"`
+	// Applicant is who that is. It needs a Customer.
+	Applicant *Applicant `json:"applicant,omitempty" personal:"customer"`
 	By
 }
 
@@ -107,6 +112,9 @@ func (StartWork) command()    {}
 func (CompleteWork) command() {}
 
 func (c Submit) check() error {
+	if err := checkApplicant(c.Customer, c.Applicant); err != nil {
+		return err
+	}
 	if c.Amount < 0 || c.Amount > MaxAmount {
 		return ErrAmount
 	}

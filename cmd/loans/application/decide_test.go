@@ -48,6 +48,10 @@ func TestAccepts(t *testing.T) {
 	}{
 		{"a customer asks for a loan", none, Submit{Amount: 15_000}, Submitted{Amount: 15_000}},
 		{"without an amount yet", none, Submit{}, Submitted{}},
+		{
+			"somebody the bank knows", none, Submit{Customer: "c-7", Applicant: &Applicant{Name: "Ada", Email: "ada@example.org"}},
+			Submitted{Customer: "c-7", Applicant: &Applicant{Name: "Ada", Email: "ada@example.org"}},
+		},
 		{"the form's first part", submitted, PartlySubmit{}, PartlySubmitted{}},
 		{"a first yes", partly, Preaccept{}, Preaccepted{}},
 		{"a second yes", preaccepted, Accept{}, Accepted{}},
@@ -106,6 +110,9 @@ func TestRejects(t *testing.T) {
 	}{
 		{"a second submit", submitted, Submit{Amount: 15_000}, ErrSubmitted},
 		{"a submit after the end", declined, Submit{Amount: 15_000}, ErrSubmitted},
+		{"a customer without a person", none, Submit{Customer: "c-7", Applicant: &Applicant{}}, ErrName},
+		{"a customer whose number does not print", none, Submit{Customer: "c\n7"}, ErrName},
+		{"a name that does not print", none, Submit{Customer: "c-7", Applicant: &Applicant{Name: "A\x00"}}, ErrName},
 		{"less than nothing", none, Submit{Amount: -1}, ErrAmount},
 		{"more than a bank has", none, Submit{Amount: MaxAmount + 1}, ErrAmount},
 
@@ -282,5 +289,14 @@ func allCommands(by By) []Command {
 		ScheduleWork{leads, by},
 		StartWork{leads, by},
 		CompleteWork{leads, by},
+	}
+}
+
+// Such a command cannot even be stored, where commands are kept.
+func TestSomebodyOfNoCustomer(t *testing.T) {
+	t.Parallel()
+	_, err := Application{}.Decide(Submit{Applicant: &Applicant{Name: "Ada"}})
+	if !errors.Is(err, ErrNoCustomer) {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,6 +1,10 @@
 package application
 
-import "time"
+import (
+	"time"
+
+	"github.com/annals-go/annals/store"
+)
 
 // Event is something that happened to an application. The interface is sealed:
 // this file lists all that it can be. Names in the log are in aggregate.go.
@@ -18,6 +22,12 @@ type Event interface {
 type Submitted struct {
 	// Amount is in euro.
 	Amount int64 `json:"amount"`
+	// Customer is who asked, empty if that is not known.
+	Customer string `json:"customer,omitempty"`
+	// Applicant is who that is; nil if nobody said, or if the customer was forgotten.
+	Applicant *Applicant `json:"applicant,omitempty" personal:"customer"`
+	// Forgotten says that the customer was.
+	Forgotten store.Shredded `json:"-"`
 	By
 }
 

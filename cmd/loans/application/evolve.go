@@ -7,7 +7,7 @@ import "slices"
 func (a Application) Evolve(e Event) Application {
 	switch e := e.(type) {
 	case Submitted:
-		a.Status, a.Amount = StatusSubmitted, e.Amount
+		a.Status, a.Amount, a.Applicant = StatusSubmitted, e.Amount, e.Applicant
 	case PartlySubmitted:
 		a.Status = StatusPartlySubmitted
 	case Preaccepted:

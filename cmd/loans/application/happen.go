@@ -5,7 +5,7 @@ package application
 func (a Application) happens(c Command) Event {
 	switch c := c.(type) {
 	case Submit:
-		return Submitted{Amount: c.Amount, By: c.kept()}
+		return Submitted{Amount: c.Amount, Customer: c.Customer, Applicant: c.Applicant, By: c.kept()}
 	case PartlySubmit:
 		return PartlySubmitted{By: c.kept()}
 	case Preaccept:

@@ -26,6 +26,7 @@ const (
 	ErrTooMuchWork   Rejection = "the application has too many work items"
 	ErrAmount        Rejection = "the amount must be from 0 to 1000000000 euro"
 	ErrTime          Rejection = "the time must be in the years 1 to 9999"
+	ErrNoCustomer    Rejection = "an applicant needs the number of a customer"
 	ErrName          Rejection = "a name must be 1 to 60 bytes of printable text in Unicode normal form C"
 )
 

@@ -17,9 +17,10 @@ type Activity struct {
 
 // Activities has a document for each activity and life-cycle step.
 var Activities = projector.Documents[application.Event, Activity]{
-	Name:   "activities",
-	Types:  []string{application.Applications.Type},
-	Events: application.Applications.Events,
+	Name:       "activities",
+	Types:      []string{application.Applications.Type},
+	Events:     application.Applications.Events,
+	Impersonal: true, // numbers only
 	Keys: func(e event) []string {
 		activity, step := activityOf(e.Data)
 		return []string{activity + "/" + step}

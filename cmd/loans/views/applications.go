@@ -17,6 +17,10 @@ type Application struct {
 	State string `json:"state"`
 	// Amount is what was asked for, in euro.
 	Amount int64 `json:"amount"`
+	// Customer is who asked, and Applicant who that is; absent if nobody said, and once
+	// the customer was forgotten.
+	Customer  string                 `json:"customer,omitempty"`
+	Applicant *application.Applicant `json:"applicant,omitempty" personal:"customer"`
 	// Offers counts what became of the offers.
 	Offers Offers `json:"offers"`
 	// OpenWork are the work items that were scheduled or started and not
@@ -54,6 +58,7 @@ func (d Application) fold(e event) Application {
 	switch data := e.Data.(type) {
 	case application.Submitted:
 		d.State, d.Amount, d.Submitted, d.OpenWork = "submitted", data.Amount, when(e), []string{}
+		d.Customer, d.Applicant = data.Customer, data.Applicant
 	case application.PartlySubmitted:
 		d.State = "partly-submitted"
 	case application.Preaccepted:

@@ -18,9 +18,10 @@ type Sum struct {
 // An application begins open and moves once: the event that ends it touches two
 // documents, and carries the amount that it moves.
 var Outcomes = projector.Documents[application.Event, Sum]{
-	Name:   "outcomes",
-	Types:  []string{application.Applications.Type},
-	Events: application.Applications.Events,
+	Name:       "outcomes",
+	Types:      []string{application.Applications.Type},
+	Events:     application.Applications.Events,
+	Impersonal: true, // numbers only
 	Keys: func(e event) []string {
 		outcome, _ := outcomeOf(e.Data)
 		switch outcome {

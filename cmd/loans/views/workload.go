@@ -21,9 +21,10 @@ type Employee struct {
 
 // Workload has a document for each employee.
 var Workload = projector.Documents[application.Event, Employee]{
-	Name:   "workload",
-	Types:  []string{application.Applications.Type},
-	Events: application.Applications.Events,
+	Name:       "workload",
+	Types:      []string{application.Applications.Type},
+	Events:     application.Applications.Events,
+	Impersonal: true, // numbers only
 	Keys: func(e event) []string {
 		if who := e.Data.Who(); who != "" {
 			return []string{who}

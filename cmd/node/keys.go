@@ -1,0 +1,163 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+func newKeys(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keys",
+		Short: "Look after the keys of personal data",
+		Long: `Each data subject has a key. These are kept in the namespace, encrypted by a wrapping
+key that is not: --kek says where that is.`,
+		Example: `{{name}} keys generate kek
+{{name}} keys ls
+{{name}} keys rotate --kek file:kek`,
+		Args: cobra.ArbitraryArgs,
+		RunE: group,
+	}
+	cmd.AddCommand(newKeysGenerate(s), newKeysList(s), newKeysRotate(s), newKeysRewrap(s))
+	return cmd
+}
+
+func newKeysGenerate(s *Session) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "generate FILE",
+		Short: "Add a wrapping key to a file, as the one that is used from then on",
+		Long: `The file is made if it is not there, with mode 0600. Older keys stay in it: what is
+wrapped by them is not by the new one before keys rotate. Keep a copy of the file, and
+not where the backups of the data are: without it, all personal data are lost, and
+with it, they can be read.`,
+		Example: `{{name}} keys generate kek
+{{name}} keys generate kek --name spring`,
+		Args: args(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			key := cmp.Or(name, "k"+time.Now().UTC().Format("20060102t150405"))
+			if err := privacy.GenerateFile(args[0], key); err != nil {
+				return &Failure{Code: codeKek, Exit: exitFailure, What: "no key was made", Why: err.Error(), Err: err}
+			}
+			if s.JSON() {
+				return s.Print(map[string]string{"file": args[0], "name": key})
+			}
+			_, err := fmt.Fprintf(s.Out(), "%s has the key %s: --%s file:%s\n", printable(args[0]), key, kekFlag, printable(args[0]))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the key (default: made of the time)")
+	perCall(cmd, "name")
+	return cmd
+}
+
+// keyCount is how many subjects' keys are wrapped by one key.
+type keyCount struct {
+	WrappedBy string    `json:"wrapped_by"`
+	Subjects  int       `json:"subjects"`
+	Oldest    time.Time `json:"oldest"`
+	Current   bool      `json:"current,omitempty"`
+}
+
+func newKeysList(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "ls",
+		Short: "List the wrapping keys, and how many subjects' keys each of them wraps",
+		Long:  `With --kek it says which one is current. A key that wraps nothing any more can be thrown away, once no backup needs it.`,
+		Example: `{{name}} keys ls
+{{name}} keys ls --json`,
+		Args: args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			keys, err := s.keyStore(cmd.Context())
+			if err != nil {
+				return err
+			}
+			current, err := s.currentKek(cmd.Context())
+			if err != nil {
+				return err
+			}
+			counts, err := countKeys(cmd.Context(), keys, current)
+			if err != nil {
+				return err
+			}
+			return s.printKeys(counts)
+		},
+	}
+}
+
+// keyStore opens the key store of the namespace.
+func (s *Session) keyStore(ctx context.Context) (*jetstream.Keys, error) {
+	keys, err := s.openKeys(ctx)
+	if _, told := errors.AsType[*Failure](err); !told && errors.Is(err, store.ErrNotFound) {
+		return nil, &Failure{Code: codeNoKeys, Exit: exitNotFound, What: "namespace " + s.Namespace() + " has no personal data", Why: "it has no key store", Err: err}
+	}
+	return keys, err
+}
+
+// currentKek names the wrapping key that is current; empty without --kek.
+func (s *Session) currentKek(ctx context.Context) (string, error) {
+	w, err := s.openWrapper(ctx)
+	if err != nil || w == nil {
+		return "", err
+	}
+	return w.Current(), nil
+}
+
+func countKeys(ctx context.Context, keys privacy.Keys, current string) ([]*keyCount, error) {
+	counts := map[string]*keyCount{}
+	if current != "" {
+		counts[current] = &keyCount{WrappedBy: current, Current: true}
+	}
+	for r, err := range keys.All(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if r.Key == (store.KeyID{}) {
+			continue
+		}
+		c := counts[r.WrappedBy]
+		if c == nil {
+			c = &keyCount{WrappedBy: strings.Clone(r.WrappedBy)}
+			counts[c.WrappedBy] = c
+		}
+		if c.Subjects++; c.Oldest.IsZero() || r.Made.Before(c.Oldest) {
+			c.Oldest = r.Made
+		}
+	}
+	return slices.SortedFunc(maps.Values(counts), func(a, b *keyCount) int { return strings.Compare(a.WrappedBy, b.WrappedBy) }), nil
+}
+
+func (s *Session) printKeys(counts []*keyCount) error {
+	g := s.grid("WRAPPED BY", "SUBJECTS", "OLDEST", "CURRENT")
+	for _, c := range counts {
+		if s.JSON() {
+			if err := s.Print(c); err != nil {
+				return err
+			}
+			continue
+		}
+		oldest, current := "", ""
+		if !c.Oldest.IsZero() {
+			oldest = s.when(c.Oldest)
+		}
+		if c.Current {
+			current = "yes"
+		}
+		g.add(c.WrappedBy, comma(uint64(c.Subjects)), oldest, current)
+	}
+	if s.JSON() {
+		return nil
+	}
+	return g.render("no subject has a key")
+}

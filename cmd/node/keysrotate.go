@@ -1,0 +1,129 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
+)
+
+func newKeysRewrap(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rewrap",
+		Short: "Wrap all keys by the current wrapping key",
+		Long: `Keys stay usable meanwhile. What an older wrapping key has wrapped is erased in the
+key store; on disks there may be traces of it until keys rotate.`,
+		Example: `{{name}} keys generate kek && {{name}} keys rewrap --kek file:kek`,
+		Args:    args(0, 0),
+	}
+	agreed := addConsent(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return s.changeKeys(cmd.Context(), agreed, "keys.rewrap", "wrap all keys anew", s.rewrap)
+	}
+	return cmd
+}
+
+func newKeysRotate(s *Session) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Move all keys to a new stream, wrapped by the current wrapping key, and delete the old one",
+		Long: `Afterwards no file of any server has what was erased before, nor what an older wrapping
+key has wrapped: older copies of the disks, and who has the older wrapping key, read
+nothing that was forgotten. Keys can be used meanwhile; new ones, and forgettings, wait
+for seconds. One that was interrupted must be gone on with: give the same command again.
+It takes the rights to make and delete streams.`,
+		Example: `{{name}} keys generate kek && {{name}} keys rotate --kek file:kek
+{{name}} keys rotate --kek file:kek --dry-run`,
+		Args: args(0, 0),
+	}
+	agreed := addConsent(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return s.changeKeys(cmd.Context(), agreed, "keys.rotate", "move all keys to a new stream and delete the old one", s.rotate)
+	}
+	return cmd
+}
+
+// keysChanged is what rewrap and rotate print.
+type keysChanged struct {
+	Current   string  `json:"current"` // the wrapping key
+	Epoch     uint64  `json:"epoch,omitempty"`
+	Records   int     `json:"records"`
+	Rewrapped int     `json:"rewrapped"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// changeKeys does something with all keys, and writes down that it did.
+func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would string,
+	do func(context.Context, *jetstream.Keys, privacy.Wrapper) (keysChanged, error),
+) error {
+	wrapper, err := s.openWrapper(ctx)
+	if err != nil {
+		return err
+	}
+	if wrapper == nil {
+		return &Failure{Code: codeNoKek, Exit: exitUsage, What: "keys cannot be wrapped without the wrapping keys", Fix: "name them with --" + kekFlag}
+	}
+	keys, err := s.keyStore(ctx)
+	if err != nil {
+		return err
+	}
+	if ok, err := s.agree(ctx, agreed, "", "%s, wrapped by %s", would, wrapper.Current()); !ok {
+		return err
+	}
+	write, err := s.throughNode(ctx)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	var done keysChanged
+	err = s.recorded(ctx, write, action, wrapper.Current(), "", func() (err error) {
+		done, err = do(ctx, keys, wrapper)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	done.Current, done.Seconds = wrapper.Current(), time.Since(began).Round(time.Millisecond).Seconds()
+	return s.printKeysChanged(done)
+}
+
+func (s *Session) rewrap(ctx context.Context, keys *jetstream.Keys, wrapper privacy.Wrapper) (keysChanged, error) {
+	progress := s.progress()
+	defer progress.end()
+	count, err := privacy.Rewrap(ctx, keys, wrapper, func(r privacy.Rewrapped) { progress.show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
+	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, err
+}
+
+// rotate wraps first, while keys can be made and given up, so that the move is short.
+func (s *Session) rotate(ctx context.Context, keys *jetstream.Keys, wrapper privacy.Wrapper) (keysChanged, error) {
+	done, err := s.rewrap(ctx, keys, wrapper)
+	if err != nil {
+		return done, err
+	}
+	progress := s.progress()
+	defer progress.end()
+	again := func(ctx context.Context, r privacy.Record) (privacy.Record, error) {
+		r, _, err := privacy.RewrapRecord(ctx, wrapper, keys.Realm(), r)
+		return r, err
+	}
+	moved, err := keys.RotateKeys(ctx, again, func(r jetstream.KeysRotated) {
+		progress.show("%s  %d of %d records", bar(float64(r.Records)/float64(max(1, r.Total))), r.Records, r.Total)
+	})
+	return keysChanged{Epoch: moved.Epoch, Records: moved.Records, Rewrapped: done.Rewrapped + moved.Rewrapped}, err
+}
+
+func (s *Session) printKeysChanged(k keysChanged) error {
+	if s.JSON() {
+		return s.Print(k)
+	}
+	where := ""
+	if k.Epoch > 0 {
+		where = fmt.Sprintf(", in epoch %d; the epoch before is deleted", k.Epoch)
+	}
+	_, err := fmt.Fprintf(s.Out(), "%s records, %s keys wrapped anew by %s in %.1f s%s\n", comma(uint64(k.Records)), comma(uint64(k.Rewrapped)), printable(k.Current), k.Seconds, where)
+	return err
+}
