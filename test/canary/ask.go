@@ -27,7 +27,9 @@ type question struct {
 
 // questions are those that are answered over NATS.
 var questions = []question{
-	{"state", func(ctx context.Context, t *site, p *person) (any, error) { return t.State(ctx, personStream(p), actor.At{}) }},
+	{"state", func(ctx context.Context, t *site, p *person) (any, error) {
+		return t.State(ctx, personStream(p), actor.At{})
+	}},
 	{"state at version 1", func(ctx context.Context, t *site, p *person) (any, error) {
 		return t.State(ctx, personStream(p), actor.At{Version: 1})
 	}},
@@ -93,7 +95,7 @@ func answered(request *http.Request) (int, []byte, error) {
 	return response.StatusCode, text, err
 }
 
-func (t *site) overHTTP(ctx context.Context, n *node, path string) ([]byte, error) {
+func (t *site) overHTTP(ctx context.Context, n *member, path string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.http+path, nil)
@@ -222,7 +224,7 @@ func (t *site) askAboutAll(ctx context.Context) error {
 	commands := [][]string{{"event", "export"}, {"dlq", "ls"}, {"dlq", "export"}, {"subject", "ls", "--forgotten"}, {"projection", "ls"}, {"event", "export", "--cloudevents"}}
 	const exported = 5
 	for _, p := range t.stage.doomed()[:min(exported, t.stage.options.forget)] {
-		commands = append(commands, []string{"subject", "export", p.id}, []string{"aggregate", "state", "person", p.id}, []string{"aggregate", "history", "person", p.id})
+		commands = append(commands, []string{"subject", "export", p.id}, []string{"aggregate", "get", "person", p.id}, []string{"aggregate", "history", "person", p.id})
 	}
 	for _, c := range commands {
 		text, err := t.run(ctx, c...)

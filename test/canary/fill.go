@@ -28,7 +28,9 @@ const (
 	notes = 3
 )
 
-func personStream(p *person) store.StreamID { return store.StreamID{Type: people.Persons.Type, ID: p.id} }
+func personStream(p *person) store.StreamID {
+	return store.StreamID{Type: people.Persons.Type, ID: p.id}
+}
 
 func householdStream(nth int) store.StreamID {
 	return store.StreamID{Type: people.Households.Type, ID: fmt.Sprintf("h%d", nth)}

@@ -9,14 +9,15 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store/privacy"
 	"github.com/annals-go/annals/test/canary/people"
+	"github.com/annals-go/annals/test/harness"
 )
 
 const (
@@ -198,7 +199,7 @@ func (s *stage) heal(ctx context.Context) error {
 		})
 		for _, id := range ids {
 			if err == nil {
-				_, err = t.Operator("troubled").Retry(ctx, id)
+				err = t.retry(ctx, id)
 			}
 		}
 		for _, view := range []string{"people", "letters"} {
@@ -221,6 +222,18 @@ func (s *stage) heal(ctx context.Context) error {
 			}
 			return nil
 		})
+	})
+}
+
+// retry tries a dead letter until the view has taken that up: one that has just been told
+// to drop what it has in memory says that it does not know what came of it.
+func (t *site) retry(ctx context.Context, id string) error {
+	return harness.Until(ctx, askPatience, "dead letter "+id+" is tried", func() error {
+		_, err := t.Operator("troubled").Retry(ctx, id)
+		if errors.Is(err, projector.ErrNoLetter) {
+			return nil
+		}
+		return err
 	})
 }
 

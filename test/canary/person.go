@@ -15,17 +15,17 @@ type person struct {
 	// doomed: they are forgotten in this run.
 	doomed bool
 
-	details            people.Details
-	name, refused      string // the second name, and that of a command that is refused
-	note, member       string // in a household
-	after              string // what is said of a doomed person under a new key, and not looked for
-	marks              []*mark
-	household, company int // whose stream the note is in, and whose it names too
+	details       people.Details
+	name, refused string // the second name, and that of a command that is refused
+	note, member  string // in a household
+	after         string // what is said of a doomed person under a new key, and not looked for
+	marks         []*mark
+	household     int // whose stream the note is in
 }
 
 // newPerson makes up a person.
 func newPerson(r *rand.Rand, nth, households int) *person {
-	p := &person{nth: nth, id: fmt.Sprintf("p%04d-%s", nth, randomText(r)[:6]), household: nth % households, company: r.IntN(households)}
+	p := &person{nth: nth, id: fmt.Sprintf("p%04d-%s", nth, randomText(r)[:6]), household: nth % households}
 	text := func(field, format string) string {
 		core := randomText(r)
 		p.marks = append(p.marks, &mark{class: ofText, subject: nth, field: field, forms: textForms(core)})

@@ -152,7 +152,7 @@ func (t *site) noteKeys(ctx context.Context) error {
 			return fmt.Errorf("%s has no key", p.id)
 		}
 		spy := spy{Wrapper: wrapper}
-		if _, _, err := privacy.RewrapRecord(ctx, &spy, keys.Realm(), r); !errors.Is(err, errSpied) {
+		if _, _, err := privacy.RewrapRecord(ctx, &spy, keys.Realm(), r); spy.key == nil {
 			return fmt.Errorf("key of %s: %w", p.id, err)
 		}
 		noting.Lock()

@@ -23,14 +23,14 @@ import (
 type site struct {
 	kind  string // kv, sqlite or postgres
 	stage *stage
-	nodes []*node
+	nodes []*member
 	conn  *nats.Conn
 	*gateway.Client
 	last store.Position // a position that views have to reach
 }
 
-// node is a process of a site.
-type node struct {
+// member is a process of a site.
+type member struct {
 	process *harness.Process
 	http    string
 }
@@ -55,7 +55,7 @@ func (s *stage) startSite(ctx context.Context, kind string, nodes int) (*site, e
 		return nil, err
 	}
 	for i := range nodes {
-		n := &node{http: fmt.Sprintf("127.0.0.1:%d", ports[i])}
+		n := &member{http: fmt.Sprintf("127.0.0.1:%d", ports[i])}
 		if n.process, err = harness.StartApart(s.path("nodes", fmt.Sprintf("%s-%d.log", kind, i)), s.path("nodes", fmt.Sprintf("%s-%d.out", kind, i)), t.line(i, n.http)...); err != nil {
 			return nil, err
 		}

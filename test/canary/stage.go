@@ -43,7 +43,9 @@ func (s *stage) say(format string, v ...any) {
 	_, _ = fmt.Fprintf(s.tell, "%s "+format+"\n", append([]any{time.Now().Format("15:04:05")}, v...)...)
 }
 
-func (s *stage) path(names ...string) string { return filepath.Join(append([]string{s.dir}, names...)...) }
+func (s *stage) path(names ...string) string {
+	return filepath.Join(append([]string{s.dir}, names...)...)
+}
 
 // doomed are those who are forgotten.
 func (s *stage) doomed() []*person { return s.those(true) }
@@ -85,14 +87,21 @@ func play(ctx context.Context, o options, tell io.Writer) (report, error) {
 	return s.report, os.RemoveAll(dir)
 }
 
+// A view fails at every tenth person, and at a dozen at most: it tries each event for
+// seconds before it parks the stream.
+const (
+	hurtEvery = 10
+	mostHurt  = 12
+)
+
 // populate makes up the persons, and says who is to be forgotten.
 func (s *stage) populate(context.Context) error {
 	r := rand.New(rand.NewPCG(s.options.Seed, 1))
 	// A household's stream has to be long enough to be archived.
-	households := max(2, s.options.subjects/50)
+	households := max(1, s.options.subjects/50)
 	for i := range s.options.subjects {
 		p := newPerson(r, i, households)
-		p.hurt = i%10 == 0
+		p.hurt = i%max(hurtEvery, s.options.subjects/mostHurt) == 0
 		s.persons = append(s.persons, p)
 	}
 	for _, i := range r.Perm(s.options.subjects)[:s.options.forget] {
