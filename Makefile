@@ -1,9 +1,10 @@
-# Every target works in a fresh clone with Go alone; lint, interop and alerts install
-# their tools, at the versions below, into .tmp/bin.
+# Every target works in a fresh clone with Go alone; lint, interop, alerts and audit
+# install their tools, at the versions below, into .tmp/bin.
 
 GOLANGCI_LINT_VERSION := v2.12.2
 NATS_CLI_VERSION      := v0.5.1
 PROMTOOL_VERSION      := v0.316.0
+GOVULNCHECK_VERSION   := v1.9.0
 
 TIME  ?= 10s
 TOOLS := $(CURDIR)/.tmp/bin
@@ -75,6 +76,10 @@ alerts: $(TOOLS)/promtool ## the Prometheus rules of "loans generate alerts", ch
 permissions: ## the users of "loans generate permissions" on a NATS server (Linux): what is refused, what works
 	@go run ./test/permissions
 
+.PHONY: audit
+audit: $(TOOLS)/govulncheck ## what the module is made of: checksums, licences, known vulnerabilities, a bill of materials
+	@go run ./test/audit -govulncheck $(TOOLS)/govulncheck -sbom .tmp/sbom.cdx.json
+
 .PHONY: smoke
 smoke: ## each benchmark once, to see that it runs
 	go test -run '^$$' -bench . -benchtime 1x ./...
@@ -135,7 +140,7 @@ dev: ## the loan example, in memory
 	@go run ./cmd/loans dev
 
 .PHONY: tools
-tools: $(TOOLS)/golangci-lint $(TOOLS)/nats $(TOOLS)/promtool ## install the pinned tools
+tools: $(TOOLS)/golangci-lint $(TOOLS)/nats $(TOOLS)/promtool $(TOOLS)/govulncheck ## install the pinned tools
 
 # A tool is installed again when its version above changes.
 $(TOOLS)/golangci-lint: Makefile
@@ -149,4 +154,8 @@ $(TOOLS)/nats: Makefile
 # Without the clients of clouds, which only discover what is to be scraped.
 $(TOOLS)/promtool: Makefile
 	GOBIN=$(TOOLS) go install -tags remove_all_sd github.com/prometheus/prometheus/cmd/promtool@$(PROMTOOL_VERSION)
+	@touch $@
+
+$(TOOLS)/govulncheck: Makefile
+	GOBIN=$(TOOLS) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	@touch $@

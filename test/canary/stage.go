@@ -1,0 +1,210 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/annals-go/annals/store/privacy"
+	"github.com/annals-go/annals/test/postgres"
+)
+
+// kinds are the stores that views are kept in, each by a namespace of its own.
+var kinds = []string{"kv", "sqlite", "postgres"}
+
+// stage is one run.
+type stage struct {
+	options  options
+	dir      string
+	self     string // this program
+	tell     io.Writer
+	persons  []*person
+	servers  servers
+	pg       *postgres.Server
+	database string
+	sites    []*site
+	kept     atomic.Int64 // answers
+	report   report
+}
+
+func (s *stage) say(format string, v ...any) {
+	_, _ = fmt.Fprintf(s.tell, "%s "+format+"\n", append([]any{time.Now().Format("15:04:05")}, v...)...)
+}
+
+func (s *stage) path(names ...string) string {
+	return filepath.Join(append([]string{s.dir}, names...)...)
+}
+
+// doomed are those who are forgotten.
+func (s *stage) doomed() []*person { return s.those(true) }
+
+// living are the others.
+func (s *stage) living() []*person { return s.those(false) }
+
+func (s *stage) those(doomed bool) []*person {
+	var all []*person
+	for _, p := range s.persons {
+		if p.doomed == doomed {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+func play(ctx context.Context, o options, tell io.Writer) (report, error) {
+	began := time.Now()
+	dir, err := os.MkdirTemp(o.Dir, "annals-canary-")
+	if err != nil {
+		return report{}, err
+	}
+	s := &stage{options: o, dir: dir, tell: tell, report: report{Seed: o.Seed, Subjects: o.subjects}}
+	s.say("seed %d; data in %s", o.Seed, dir)
+	defer s.kill()
+	for _, step := range []func(context.Context) error{
+		s.populate, s.start, s.fill, s.prepare, s.before, s.plant, s.forget, s.rotate, s.heal, s.ask, s.stop, s.look,
+	} {
+		if err := step(ctx); err != nil {
+			return s.report, fmt.Errorf("%w; data and logs are in %s", err, dir)
+		}
+	}
+	s.report.Seconds = time.Since(began).Seconds()
+	if o.Keep || s.report.verdict(o) != nil {
+		s.say("data and logs are in %s", dir)
+		return s.report, nil
+	}
+	return s.report, os.RemoveAll(dir)
+}
+
+// A view fails at every tenth person, and at a dozen at most: it tries each event for
+// seconds before it parks the stream.
+const (
+	hurtEvery = 10
+	mostHurt  = 12
+)
+
+// populate makes up the persons, and says who is to be forgotten.
+func (s *stage) populate(context.Context) error {
+	r := rand.New(rand.NewPCG(s.options.Seed, 1))
+	// A household's stream has to be long enough to be archived.
+	households := max(1, s.options.subjects/50)
+	for i := range s.options.subjects {
+		p := newPerson(r, i, households)
+		p.hurt = i%max(hurtEvery, s.options.subjects/mostHurt) == 0
+		s.persons = append(s.persons, p)
+	}
+	for _, i := range r.Perm(s.options.subjects)[:s.options.forget] {
+		s.persons[i].doomed = true
+	}
+	return nil
+}
+
+func (s *stage) start(ctx context.Context) (err error) {
+	for _, name := range []string{"nodes", "views", "archive", "backup", "secret", "answers"} {
+		if err := os.Mkdir(s.path(name), 0o700); err != nil {
+			return err
+		}
+	}
+	if s.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if err := privacy.GenerateFile(s.path("secret", "kek"), "k1"); err != nil {
+		return err
+	}
+	if err := s.startStores(ctx); err != nil {
+		return err
+	}
+	for _, kind := range kinds {
+		s.say("starting the nodes of %s", kind)
+		nodes := 2
+		if kind == "kv" {
+			nodes = 3
+		}
+		if _, err := s.startSite(ctx, kind, nodes); err != nil {
+			return fmt.Errorf("start nodes of %s: %w", kind, err)
+		}
+	}
+	return nil
+}
+
+// startStores builds and starts the NATS servers and PostgreSQL.
+func (s *stage) startStores(ctx context.Context) (err error) {
+	program := filepath.Join(s.path("secret"), "nats-server")
+	s.say("building")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		return fmt.Errorf("build nats-server: %w\n%s", err, out)
+	}
+	if s.servers, err = startServers(ctx, program, s.dir, 3); err != nil {
+		return fmt.Errorf("start NATS servers: %w", err)
+	}
+	if s.pg, err = postgres.Start("log_min_messages=debug1", "log_statement=mod"); err != nil {
+		return fmt.Errorf("NOT TRIED, NOT PASSED: %w", err)
+	}
+	s.database, err = s.pg.Database(ctx)
+	return err
+}
+
+// pgDir is where PostgreSQL has its data, its log and its socket.
+func (s *stage) pgDir() (string, error) {
+	u, err := url.Parse(s.pg.URL())
+	if err != nil {
+		return "", err
+	}
+	return u.Query().Get("host"), nil
+}
+
+// keep writes an answer down, to be looked through.
+func (s *stage) keep(what string, text []byte) error {
+	name := fmt.Sprintf("%06d %s", s.kept.Add(1), strings.ReplaceAll(what, "/", "_"))
+	return os.WriteFile(s.answersOf(name), text, 0o600)
+}
+
+// onAll does something on all sites side by side.
+func (s *stage) onAll(ctx context.Context, do func(context.Context, *site) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, t := range s.sites {
+		group.Go(func() error {
+			if err := do(ctx, t); err != nil {
+				return fmt.Errorf("%s: %w", t.kind, err)
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// stop ends all in good order, so that whatever they write at the end is there.
+func (s *stage) stop(context.Context) error {
+	s.say("stopping")
+	for _, t := range s.sites {
+		if err := t.stop(); err != nil {
+			return fmt.Errorf("stop nodes of %s: %w", t.kind, err)
+		}
+	}
+	if err := s.servers.stop(); err != nil {
+		return err
+	}
+	return s.pg.Stop()
+}
+
+// kill ends what still runs, and removes PostgreSQL's data.
+func (s *stage) kill() {
+	for _, t := range s.sites {
+		t.kill()
+	}
+	s.servers.kill()
+	if s.pg != nil {
+		_ = s.pg.Close()
+	}
+}
