@@ -17,6 +17,9 @@ func (c *cursor) at() int {
 	return c.pack.pos
 }
 
+// to goes to the place of a value.
+func (c *cursor) to(place int) { c.json.pos, c.pack.pos = place, place }
+
 // past is where the value ends that was gone past last.
 func (c *cursor) past() int {
 	if c.isJSON {

@@ -30,9 +30,11 @@ func (p *plan) spans(codec Codec, data []byte) ([]Personal, error) {
 	if p == nil {
 		return nil, nil
 	}
-	var frames [2]frame // enough for most, and not on the heap
-	var place [64]byte
-	w := spanWalk{cursor: trustedCursor(codec, data), frames: frames[:0], path: place[:0], usual: len(p.list)}
+	var room struct { // enough for most
+		frames [2]frame
+		path   [64]byte
+	}
+	w := spanWalk{cursor: trustedCursor(codec, data), frames: room.frames[:0], path: room.path[:0], usual: len(p.list)}
 	if err := w.value(p.marks(codec)); err != nil || len(w.spans) == 0 {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ type spanWalk struct {
 // frame is a struct that is being read.
 type frame struct {
 	marks *marks
-	here  cursor // before it
+	begin int // its place
 	// asked is the data subject that was looked for in it first, id what was found.
 	asked, id string
 	others    map[string]string // that were looked for
@@ -38,7 +38,7 @@ func (w *spanWalk) value(m *marks) error {
 	if m.fields == nil || w.bare {
 		return w.inside(m)
 	}
-	w.frames = append(w.frames, frame{marks: m, here: w.cursor})
+	w.frames = append(w.frames, frame{marks: m, begin: w.at()})
 	err := w.inside(m)
 	w.frames = w.frames[:len(w.frames)-1]
 	return err
@@ -116,20 +116,20 @@ func (w *spanWalk) subject(name string) string {
 		if _, has := f.marks.fields[name]; !has {
 			continue
 		}
-		return f.subject(name)
+		return f.subject(name, w.cursor)
 	}
 	return ""
 }
 
 // subject looks for each name once, however many values are that person's.
-func (f *frame) subject(name string) string {
+func (f *frame) subject(name string, c cursor) string {
 	if f.asked == name {
 		return f.id
 	}
 	if id, known := f.others[name]; known {
 		return id
 	}
-	id := f.find(name)
+	id := f.find(name, c)
 	switch {
 	case f.asked == "":
 		f.asked, f.id = name, id
@@ -143,8 +143,8 @@ func (f *frame) subject(name string) string {
 
 // find reads the struct for itself, from its begin: whose the values are may stand before
 // them or behind them. A codec writes a field once.
-func (f *frame) find(name string) string {
-	c := f.here
+func (f *frame) find(name string, c cursor) string {
+	c.to(f.begin)
 	var e item
 	for b := c.enter(); c.next(&b, &e); {
 		if string(f.marks.name(&e)) == name {
