@@ -19,9 +19,15 @@ func (es *edits) add(e edit) { es.list = append(es.list, e) }
 
 // open puts a value in the place where it was sealed. It is called in the order of places.
 func (es *edits) open(start, end int, value []byte, p Personal) {
+	if es.values == nil {
+		es.values = make([]Personal, 0, usualValues)
+	}
 	es.add(edit{start: start, end: end, with: value, opened: true})
 	es.values = append(es.values, p)
 }
+
+// usualValues is how many values are sealed in most data, at most.
+const usualValues = 2
 
 // apply returns a changed copy of data, and where in it the personal values are; data
 // itself if there are no changes.

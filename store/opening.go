@@ -2,32 +2,26 @@ package store
 
 import "slices"
 
-// verdict is what becomes of a sealed value: its plain value, nothing for one that
-// was forgotten, or, with leave, itself.
-type verdict struct {
-	value    []byte
-	personal Personal
-	leave    bool
-}
-
 // opening goes through data with sealed values and collects what is to be changed.
 type opening struct {
 	cursor
-	codec    Codec
-	data     []byte
-	judge    func(path string, envelope []byte) (verdict, error)
+	codec Codec
+	data  []byte
+	// open is that of [OpenSealed]; nil: values with nothing in them are left out, and the
+	// others stay sealed.
+	open     func(path string, envelope []byte) (value []byte, p Personal, err error)
 	edits    edits
 	path     path
 	shredded []string
 	mark     [2]int // where the outermost map has a list of what was forgotten before
 }
 
-func newOpening(codec Codec, data []byte, judge func(string, []byte) (verdict, error)) (opening, error) {
+func newOpening(codec Codec, data []byte) (opening, error) {
 	c, err := newCursor(codec, data)
 	if err != nil {
 		return opening{}, err
 	}
-	return opening{cursor: c, codec: codec, data: data, judge: judge}, nil
+	return opening{cursor: c, codec: codec, data: data}, nil
 }
 
 // walk goes through the whole value, and returns what it is then.
@@ -66,14 +60,20 @@ func (o *opening) one(e *item) (dropped bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	path := o.path.String()
-	v, err := o.judge(path, envelope)
-	switch {
-	case err != nil || v.leave:
-		return false, err
-	case v.value != nil:
-		o.edits.open(begin, o.past(), v.value, v.personal)
+	if o.open == nil && len(envelope) > 0 {
 		return false, nil
+	}
+	path := o.path.String()
+	if o.open != nil {
+		value, p, err := o.open(path, envelope)
+		if err != nil {
+			return false, err
+		}
+		if value != nil {
+			p.Path = path
+			o.edits.open(begin, o.past(), value, p)
+			return false, nil
+		}
 	}
 	o.shredded = append(o.shredded, path)
 	if e.index < 0 {

@@ -107,9 +107,7 @@ const usualForm = 256
 
 // leaveOutEmpty takes the sealed values with nothing in them out, and leaves the others.
 func leaveOutEmpty(codec Codec, data []byte) ([]byte, error) {
-	o, err := newOpening(codec, data, func(_ string, envelope []byte) (verdict, error) {
-		return verdict{leave: len(envelope) > 0}, nil
-	})
+	o, err := newOpening(codec, data)
 	if err != nil {
 		return nil, err
 	}
@@ -133,14 +131,15 @@ func OpenSealed(codec Codec, data []byte, open func(path string, envelope []byte
 	if !HoldsSealed(codec, data) {
 		return data, nil, nil, nil
 	}
-	o, err := newOpening(codec, data, func(path string, envelope []byte) (verdict, error) {
-		value, p, err := open(path, envelope)
-		p.Path = path
-		return verdict{value: value, personal: p}, err
-	})
+	o, err := newOpening(codec, data)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	var room struct { // enough for most
+		edits [usualValues]edit
+		path  [64]byte
+	}
+	o.open, o.edits.list, o.path = open, room.edits[:0], room.path[:0]
 	if plain, personal, err = o.walk(); err != nil {
 		return nil, nil, nil, err
 	}

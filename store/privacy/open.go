@@ -22,9 +22,11 @@ func (k *Keyring) open(ctx context.Context, s Scope, codec store.Codec, data []b
 	if !store.HoldsSealed(codec, data) {
 		return data, nil, nil
 	}
-	o := opener{keyring: k, scratch: k.borrow(), missing: missing}
-	defer k.giveBack(o.scratch) // what is in it was copied by then
-	o.scratch.begin(k.config.Keys.Realm(), &s, codec)
+	room := k.borrow()
+	defer k.giveBack(room) // what is in it was copied by then
+	room.begin(k.config.Keys.Realm(), &s, codec)
+	o := &room.opener
+	*o = opener{keyring: k, scratch: room, missing: missing}
 	plain, personal, _, err = store.OpenSealed(codec, data, func(path string, sealed []byte) ([]byte, store.Personal, error) {
 		return o.one(ctx, path, sealed)
 	})

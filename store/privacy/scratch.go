@@ -14,6 +14,7 @@ type scratch struct {
 	envelope []byte
 	form     []byte
 	plain    []byte // values that were opened, one behind the other
+	opener   opener
 }
 
 // maxScratch is how much is kept for the next call, in bytes of each part.
@@ -30,7 +31,7 @@ func (k *Keyring) borrow() *scratch {
 // giveBack ends what borrow began. Nothing of what was opened stays behind.
 func (k *Keyring) giveBack(s *scratch) {
 	clear(s.plain)
-	s.plain = s.plain[:0]
+	s.plain, s.opener = s.plain[:0], opener{}
 	if max(cap(s.bound), cap(s.envelope), cap(s.form), cap(s.plain)) <= maxScratch {
 		k.scratches.Put(s)
 	}
