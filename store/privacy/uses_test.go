@@ -123,3 +123,30 @@ func TestRealmIsBound(t *testing.T) {
 		t.Errorf("open in another realm: %v", err)
 	}
 }
+
+// What was opened does not stay in the room that the next call gets.
+func TestScratchIsCleared(t *testing.T) {
+	t.Parallel()
+	k := newTestRing(t, NewMemory())
+	scope := Scope{Kind: KindEvent, Stream: store.StreamID{Type: "application", ID: "1"}, Type: "submitted", Schema: 1}
+	key, err := newSecret(store.KeyRef{Subject: "ann", ID: store.KeyID{1}}, make([]byte, keyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := k.borrow()
+	room.begin(k.config.Keys.Realm(), &scope, store.MsgPack)
+	room.seal(store.MsgPack, key, "name", []byte("Ann Smith"))
+	sealed, err := parseEnvelope(room.envelope, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, ok := room.open(key, "name", &sealed)
+	if !ok || string(value) != "Ann Smith" {
+		t.Fatalf("opened %q", value)
+	}
+	room.opener = opener{keyring: k, last: key}
+	k.giveBack(room)
+	if string(value) != string(make([]byte, len(value))) || room.opener != (opener{}) || len(room.plain) > 0 {
+		t.Errorf("there is left %q, %v", value, room.opener)
+	}
+}
