@@ -83,11 +83,14 @@ func TestDroppedKeysAreCleared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := k.derive(t.Context(), []store.KeyRef{ann.ref}); err != nil || ann.derived == nil {
+		t.Fatalf("nothing is derived (%v)", err)
+	}
 	if ann.raw == [keyBytes]byte{} {
 		t.Fatal("there is no key")
 	}
 	bob, err := k.current(t.Context(), "bob")
-	if err != nil || ann.raw != [keyBytes]byte{} {
+	if err != nil || ann.raw != [keyBytes]byte{} || ann.derived != nil {
 		t.Errorf("a key that was dropped for another is there still (%v)", err)
 	}
 	if err := k.Purge(t.Context(), "bob"); err != nil || bob.raw != [keyBytes]byte{} {
