@@ -1,4 +1,4 @@
-package hostile
+package main
 
 import (
 	"encoding/binary"
@@ -121,7 +121,7 @@ func badBodies() (all []input) {
 //
 //nolint:paralleltest // it measures what this process allocates
 func TestBadInputsOverNATS(t *testing.T) {
-	at, logged := startNode(t, nil, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	at, logged := startNode(t, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	nc := connect(t, at.NATS)
 	client, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: "bank", Timeout: soon})
 	if err != nil {
