@@ -139,6 +139,7 @@ func (e *enemy) flood(ctx context.Context) *flood {
 				}
 				m, err := e.conn.Request(subject, body, soon)
 				if err != nil {
+					err = fmt.Errorf("%.80s: %w", subject, err)
 					f.failed.CompareAndSwap(nil, &err)
 					return
 				}
