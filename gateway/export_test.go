@@ -172,3 +172,18 @@ func ParseReadHeaders(raw nats.Header, get, passed bool, now time.Time) error {
 	_, err := parseHeaders(raw, known, passed, now)
 	return err
 }
+
+// WithDefaults is a configuration as a gateway completes it.
+func WithDefaults(c Config) Config { return c.withDefaults() }
+
+// PendingLimits are how much the subscriptions of an endpoint hold, each.
+func (g *Gateway) PendingLimits() (all [][2]int, err error) {
+	for _, sub := range g.owners.subs {
+		messages, bytes, err := sub.PendingLimits()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, [2]int{messages, bytes})
+	}
+	return all, nil
+}

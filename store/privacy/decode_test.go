@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -131,4 +135,26 @@ func FuzzNotice(f *testing.F) {
 			t.Errorf("untyped error: %v", err)
 		}
 	})
+}
+
+// What wraps keys is bounded, whatever a file or a program says.
+func TestWrappingIsBounded(t *testing.T) {
+	t.Parallel()
+	var file strings.Builder
+	for i := range maxWrapKeys {
+		fmt.Fprintf(&file, "k%d %s=\n", i, strings.Repeat("A", 43))
+	}
+	if w, err := parseWrapKeys([]byte(file.String())); err != nil || len(w.keys) != 1024 {
+		t.Errorf("1,024 keys: %v", err)
+	}
+	if _, err := parseWrapKeys([]byte(file.String() + "more " + strings.Repeat("A", 43) + "=\n")); err == nil {
+		t.Error("1,025 keys were taken")
+	}
+	program := filepath.Join(t.TempDir(), "endless")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexec head -c 100000 /dev/zero\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenCommand(t.Context(), CommandConfig{Path: program, Timeout: 10 * time.Second}); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "more than 65536 bytes") {
+		t.Errorf("a program that says too much: %v", err)
+	}
 }
