@@ -21,7 +21,7 @@ func FuzzCursor(f *testing.F) {
 		if err != nil || text == "" {
 			return
 		}
-		if n, err := strconv.ParseUint(text, 10, 63); err != nil || int64(n) != int64(after) || int64(after) < 0 {
+		if n, err := strconv.ParseUint(text, 10, 63); err != nil || int64(n) != after || after < 0 {
 			t.Errorf("%q is %d", text, after)
 		}
 	})
