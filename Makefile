@@ -76,6 +76,10 @@ alerts: $(TOOLS)/promtool ## the Prometheus rules of "loans generate alerts", ch
 permissions: ## the users of "loans generate permissions" on a NATS server (Linux): what is refused, what works
 	@go run ./test/permissions
 
+.PHONY: hostile
+hostile: ## two tenants on a server, one of them hostile: what it sees of the other, how much slower that gets
+	@go run ./test/hostile
+
 .PHONY: audit
 audit: $(TOOLS)/govulncheck ## what the module is made of: checksums, licences, known vulnerabilities, a bill of materials
 	@go run ./test/audit -govulncheck $(TOOLS)/govulncheck -sbom .tmp/sbom.cdx.json

@@ -60,6 +60,9 @@ const maxTokenBytes = 8 << 10
 // nodes pass on names the asker in headers: only nodes may publish there.
 func (g *Gateway) identify(r *request, principal string) (Identity, error) {
 	if r.endpoint.passed {
+		if err := r.keepProof(); err != nil {
+			return Identity{}, err
+		}
 		return passedIdentity(r.msg.Header)
 	}
 	token, err := tokenOf(r.msg.Header)
@@ -67,6 +70,7 @@ func (g *Gateway) identify(r *request, principal string) (Identity, error) {
 	case err != nil:
 		return Identity{}, err
 	case token != "":
+		r.token = token
 		return g.verified(token)
 	case principal == "" && g.config.Authentication.Required:
 		return Identity{}, fmt.Errorf("%w: want a token in %s, or a subject that names you: %s", ErrUnauthenticated, HeaderAuthorization, g.subjects.as("PRINCIPAL"))

@@ -99,6 +99,6 @@ func (g *Gateway) end(ctx context.Context, a ledger.Act, err error) {
 // The acts of operations on views.
 
 func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, "" }
-func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.viewRequest.By, "" }
+func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
 func (r repairRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
 func (r skipRequest) act() (what, by, why string)   { return r.View + "/" + r.ID, r.By, r.Reason }
