@@ -1,0 +1,89 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/projector"
+	"github.com/annals-go/annals/test/harness"
+)
+
+// views are those of the application.
+var views = []string{"people", "letters", "counts", "troubled"}
+
+const (
+	// buildLimit bounds a rebuild, with a node that is lost at the wrong moment.
+	buildLimit = 90 * time.Second
+	// buildPause lies between two.
+	buildPause = 500 * time.Millisecond
+)
+
+// rebuild builds one view after the other again, beside the live one and in its place, until ctx
+// ends.
+func (s *stage) rebuild(ctx context.Context) {
+	for n := 0; harness.Pause(ctx, buildPause) == nil; n++ {
+		view, online := views[n/2%len(views)], n%2 == 0
+		err := s.rebuildOnce(ctx, view, online)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, errNotBegun):
+		case err != nil:
+			s.stuck("rebuild of %s (online %v): %v", view, online, err)
+		case online:
+			s.count(func(r *report) { r.Rebuilds++ })
+		default:
+			s.count(func(r *report) { r.InPlace++ })
+		}
+	}
+}
+
+// errNotBegun says that nobody took the request for certain, which happens while nodes are gone.
+var errNotBegun = errors.New("not begun")
+
+func (s *stage) rebuildOnce(ctx context.Context, view string, online bool) error {
+	o := s.asks[0].Operator(view)
+	r := projector.Rebuild{Online: online}
+	if online {
+		r.Switch, r.Parity = true, -1
+	}
+	built, err := o.Rebuild(ctx, r)
+	if err != nil {
+		_, _ = o.Cancel(ctx) // it may have been begun
+		return errNotBegun
+	}
+	err = harness.Until(ctx, buildLimit, built.String()+" is served", func() error {
+		p, err := o.Info(ctx)
+		if err != nil {
+			return err
+		}
+		return s.served(p, built)
+	})
+	if online {
+		_, _ = o.Cancel(ctx) // if it was not promoted
+		_, _ = o.Retire(ctx) // nobody goes back
+	}
+	return err
+}
+
+// served returns nil if the model that was built is the live one, and has caught up.
+func (s *stage) served(p gateway.Projection, built projector.Model) error {
+	var all string
+	for _, m := range p.Models {
+		if m.Role == projector.RoleCandidate && m.Parity != nil && m.Parity.Differences > 0 {
+			s.count(func(r *report) { r.Parity += m.Parity.Differences })
+			s.say("PARITY: %s differs: %+v", built, m.Parity)
+			return nil
+		}
+		if m.Role == projector.RoleLive && m.Build == built.Build && m.State == projector.StateLive {
+			return nil
+		}
+		all += fmt.Sprintf("[build %d %s %s lag %d %s]", m.Build, m.Role, m.State, m.LagEvents, m.Error)
+	}
+	return fmt.Errorf("the models are %s", all)
+}
