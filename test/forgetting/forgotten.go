@@ -33,7 +33,7 @@ func (s *stage) settleForgotten(ctx context.Context, p *person) error {
 		}
 		key = key || e.Key == p.key
 	}
-	if done != len(found.Erased) || done <= p.erased || !key || found.Key != "" {
+	if done != len(found.Erased) || done <= p.erased || !key || found.Key == p.key {
 		s.stuck("the record of %s, which had key %s and was forgotten %d times before, is %+v", p.id, p.key, p.erased, found)
 		return nil
 	}

@@ -49,8 +49,8 @@ var errNotBegun = errors.New("not begun")
 func (s *stage) rebuildOnce(ctx context.Context, view string, online bool) error {
 	o := s.asks[0].Operator(view)
 	r := projector.Rebuild{Online: online}
-	if online {
-		r.Switch, r.Parity = true, -1
+	if r.Switch = online; online && view != "troubled" { // where streams wait, and are released when somebody is forgotten
+		r.Parity = -1
 	}
 	built, err := o.Rebuild(ctx, r)
 	if err != nil {

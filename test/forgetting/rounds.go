@@ -23,7 +23,7 @@ const (
 	atAnyMoment = 150 * time.Millisecond
 	// onceLimit bounds one request to forget, receiptLimit all of them for one person:
 	// a node that is gone is missed after 15 s.
-	onceLimit    = 20 * time.Second
+	onceLimit    = 6 * time.Second
 	receiptLimit = 90 * time.Second
 	// leftLimit bounds how long the nodes may take by themselves: they begin after a minute.
 	leftLimit = 3 * time.Minute

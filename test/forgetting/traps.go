@@ -112,10 +112,10 @@ func (t *trap) isStep(m *message) bool {
 }
 
 // recordIs reports whether a key record is that of the trap's step: one more erasure and none of the
-// new ones done, or one done.
+// new ones done, and no key; or one done, with a key if something was sealed meanwhile.
 func (t *trap) recordIs(data []byte) bool {
 	var r privacy.Record
-	if json.Unmarshal(data, &r) != nil || r.Key != (store.KeyID{}) {
+	if json.Unmarshal(data, &r) != nil {
 		return false
 	}
 	done := 0
@@ -127,5 +127,5 @@ func (t *trap) recordIs(data []byte) bool {
 	if t.step == privacy.StepDone {
 		return done > t.erased
 	}
-	return len(r.Erased) > t.erased && done == t.erased
+	return r.Key == store.KeyID{} && len(r.Erased) > t.erased && done == t.erased
 }
