@@ -74,11 +74,11 @@ func (p *person) nobody() bool {
 }
 
 // die has all texts be dead from now on.
-func (p *person) die(erased int, key string) {
+func (p *person) die(erased int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dead, p.told = append(p.dead, p.told...), nil
-	p.erased, p.key = erased, key
+	p.erased = erased
 }
 
 // details are all fields that a person can have.

@@ -42,10 +42,11 @@ func (s *stage) rounds(ctx context.Context, all []round) error {
 		} else {
 			p, fresh = fresh[0], fresh[1:]
 		}
-		if err := s.round(ctx, n, r, p); err != nil {
+		open, err := s.round(ctx, n, r, p)
+		if err != nil {
 			return fmt.Errorf("round %d, %s: %w", n, r, err)
 		}
-		if r.left {
+		if open {
 			s.pending = append(s.pending, p)
 			continue
 		}
@@ -70,16 +71,16 @@ func (r round) String() string {
 	return fmt.Sprintf("%s (%d asked, left %v, down %v)", what, r.asked, r.left, r.down)
 }
 
-// round has one person forgotten, kills a node meanwhile, and looks at the outcome.
-func (s *stage) round(ctx context.Context, n int, r round, p *person) error {
+// round has one person forgotten, kills a node meanwhile, and looks at the outcome. It reports
+// whether something is left that the nodes have to finish.
+func (s *stage) round(ctx context.Context, n int, r round, p *person) (open bool, err error) {
 	if err := s.seeBefore(ctx, p); err != nil {
-		return err
+		return false, err
 	}
 	var t *trap
 	if r.at != nil {
-		var err error
-		if t, err = newTrap(*r.at, p.id, p.erased); err != nil {
-			return err
+		if t, err = newTrap(*r.at, p); err != nil {
+			return false, err
 		}
 		s.traps.arm(t)
 	}
@@ -93,7 +94,7 @@ func (s *stage) round(ctx context.Context, n int, r round, p *person) error {
 	killed, err := s.kill(ctx, r, t, order, delay)
 	s.traps.arm(nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if killed == "" {
 		s.say("round %d: nobody came there", n)
@@ -110,7 +111,7 @@ func (s *stage) round(ctx context.Context, n int, r round, p *person) error {
 	}
 	if !r.down {
 		if err := errors.Join(harness.Pause(ctx, after), restart()); err != nil {
-			return err
+			return false, err
 		}
 	}
 	if r.left {
@@ -119,7 +120,7 @@ func (s *stage) round(ctx context.Context, n int, r round, p *person) error {
 	err = <-answered
 	switch {
 	case r.left:
-		return nil
+		return true, nil
 	case err != nil:
 		s.stuck("round %d: %v", n, err)
 	}
@@ -128,7 +129,7 @@ func (s *stage) round(ctx context.Context, n int, r round, p *person) error {
 	s.say("round %d: done after %s", n, took.Round(time.Millisecond))
 	if r.down {
 		if err := restart(); err != nil {
-			return err
+			return false, err
 		}
 	}
 	return s.settleForgotten(ctx, p)

@@ -35,16 +35,16 @@ var steps = []privacy.Step{privacy.StepFence, privacy.StepErase, privacy.StepPur
 type trap struct {
 	moment
 	subject, token string
-	erased         int         // how often the person was forgotten before
+	erased         int         // how often the person was forgotten before, all of it done
 	closed         chan string // gets the name of the node that was killed
 }
 
-func newTrap(m moment, subject string, erased int) (*trap, error) {
-	token, err := store.EncodeToken(subject)
+func newTrap(m moment, p *person) (*trap, error) {
+	token, err := store.EncodeToken(p.id)
 	if err != nil {
-		return nil, fmt.Errorf("trap for %s: %w", subject, err)
+		return nil, fmt.Errorf("trap for %s: %w", p.id, err)
 	}
-	return &trap{moment: m, subject: subject, token: token, erased: erased, closed: make(chan string, 1)}, nil
+	return &trap{moment: m, subject: p.id, token: token, erased: p.erased, closed: make(chan string, 1)}, nil
 }
 
 // traps are those that wait: one at most.
