@@ -69,7 +69,6 @@ func (s *stage) retryLetters(ctx context.Context) error {
 			s.stuck("%v", err)
 		}
 	}
-	s.count(func(r *report) { r.Letters = len(ids) })
 	return nil
 }
 

@@ -28,10 +28,8 @@ const (
 func (s *stage) rebuild(ctx context.Context) {
 	for n := 0; harness.Pause(ctx, buildPause) == nil; n++ {
 		view, online := views[n/2%len(views)], n%2 == 0
-		err := s.rebuildOnce(ctx, view, online)
+		err := s.rebuildOnce(context.WithoutCancel(ctx), view, online) // what is begun is ended
 		switch {
-		case ctx.Err() != nil:
-			return
 		case errors.Is(err, errNotBegun):
 		case err != nil:
 			s.stuck("rebuild of %s (online %v): %v", view, online, err)
@@ -64,11 +62,29 @@ func (s *stage) rebuildOnce(ctx context.Context, view string, online bool) error
 		}
 		return s.served(p, built)
 	})
-	if online {
-		_, _ = o.Cancel(ctx) // if it was not promoted
-		_, _ = o.Retire(ctx) // nobody goes back
-	}
-	return err
+	return errors.Join(err, s.alone(ctx, o))
+}
+
+// alone drops a candidate that differs, and the model that was live before.
+func (s *stage) alone(ctx context.Context, o gateway.Operator) error {
+	return harness.Until(ctx, buildLimit, "the live model is the only one", func() error {
+		p, err := o.Info(ctx)
+		if err != nil {
+			return err
+		}
+		for _, m := range p.Models {
+			switch m.Role {
+			case projector.RoleCandidate:
+				_, err = o.Cancel(ctx)
+			case projector.RolePrevious:
+				_, err = o.Retire(ctx)
+			}
+		}
+		if err == nil && len(p.Models) > 1 {
+			err = fmt.Errorf("there are %d models", len(p.Models))
+		}
+		return err
+	})
 }
 
 // served returns nil if the model that was built is the live one, and has caught up.

@@ -44,7 +44,7 @@ type report struct {
 	InPlace        int     `json:"rebuilds_in_place"`
 	Parity         uint64  `json:"parity_differences"`
 	Snapshots      uint64  `json:"snapshots"`
-	Letters        int     `json:"letters"` // dead letters of those who were forgotten
+	Letters        int     `json:"letters"` // persons who were read in a dead letter before they were forgotten
 	ForgetMaxS     float64 `json:"forget_max_s"`
 	Seconds        float64 `json:"seconds"`
 	Seed           uint64  `json:"seed"`
@@ -95,6 +95,6 @@ func (r *report) verdict(moments, sources []string) error {
 	}
 	invalid(r.Commands < minCommands, "only %d commands", r.Commands)
 	invalid(r.Rebuilds < minRebuilds || r.InPlace < minRebuilds, "only %d rebuilds beside the live view and %d in place", r.Rebuilds, r.InPlace)
-	invalid(r.Snapshots == 0 || r.Letters == 0, "%d snapshots, %d dead letters", r.Snapshots, r.Letters)
+	invalid(r.Snapshots == 0 || r.Letters == 0, "%d snapshots, %d persons in dead letters before", r.Snapshots, r.Letters)
 	return errors.Join(short...)
 }

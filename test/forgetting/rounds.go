@@ -231,7 +231,12 @@ func (s *stage) seeBefore(ctx context.Context, p *person) error {
 			return nil
 		}
 	}
-	s.count(func(r *report) { r.SeenBefore++ })
+	s.count(func(r *report) {
+		r.SeenBefore++
+		if found.alive["dead letter"] > 0 {
+			r.Letters++
+		}
+	})
 	subject, err := s.subject(ctx, p)
 	p.key = subject.Key
 	return err
