@@ -50,7 +50,7 @@ type world struct {
 type person struct {
 	turns *semaphore.Weighted
 	id    string
-	names sync.Map // of this life
+	names sync.Map // of this life; true: that it was given was acknowledged
 	given int
 	count sync.Mutex
 }
@@ -69,7 +69,7 @@ func (p *person) name() string {
 	defer p.count.Unlock()
 	p.given++
 	name := fmt.Sprintf("<%s the %dth>", p.id, p.given)
-	p.names.Store(name, true)
+	p.names.Store(name, false)
 	return name
 }
 
@@ -138,14 +138,17 @@ func (w *world) do(n *node, id string, p *person, what int) {
 	switch what {
 	case 0, 1:
 		w.enter(p, 1)
-		w.send(n, id, join{Person: p.id, Name: p.name()})
+		name := p.name()
+		if w.send(n, id, join{Person: p.id, Name: name}) == nil {
+			p.names.Store(name, true)
+		}
 		p.turns.Release(1)
 	case 2, 3:
-		w.send(n, id, greet{Person: p.id})
+		_ = w.send(n, id, greet{Person: p.id}) // it is tolerable
 	case 4:
-		w.send(n, id, recite{})
+		_ = w.send(n, id, recite{})
 	case 5:
-		w.send(n, id, tick{})
+		_ = w.send(n, id, tick{})
 	case 6:
 		ctx, cancel := n.during(w.t.Context())
 		defer cancel()
@@ -165,12 +168,14 @@ func (n *node) tolerable(err error) bool {
 	return n.crashed.Load() || err == nil || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound)
 }
 
-func (w *world) send(n *node, id string, c command) {
+func (w *world) send(n *node, id string, c command) error {
 	ctx, cancel := n.during(w.t.Context())
 	defer cancel()
-	if _, err := n.sender.Execute(ctx, id, c); !n.tolerable(err) {
+	_, err := n.sender.Execute(ctx, id, c)
+	if !n.tolerable(err) {
 		w.t.Errorf("%T: %v", c, err)
 	}
+	return err
 }
 
 // look reads a stream in every way that there is. A node that has crashed meanwhile answers nobody.
@@ -312,8 +317,8 @@ func (w *world) checkAll() {
 		w.nothingInPlain(id)
 	}
 	for i := range w.people {
-		w.people[i].names.Range(func(name, _ any) bool {
-			if !strings.Contains(everything.String(), name.(string)) {
+		w.people[i].names.Range(func(name, acknowledged any) bool {
+			if acknowledged.(bool) && !strings.Contains(everything.String(), name.(string)) {
 				w.t.Errorf("%s was not forgotten and is not there", name)
 			}
 			return true
