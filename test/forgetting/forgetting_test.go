@@ -23,9 +23,13 @@ func TestMessagesAreReadAsTheyAre(t *testing.T) {
 	stream := "INFO {}\r\nPUB a.b 5\r\nhello\r\nPUB a.b re.ply 0\r\n\r\nHPUB a.b re.ply 12 17\r\nNATS/1.0\r\n\r\nhello\r\n" +
 		"MSG a.b 7 re.ply 2\r\nab\r\nHMSG a.b 7 16 16\r\nNATS/1.0 503\r\n\r\n\r\nPING\r\n"
 	want := []message{
-		{verb: "INFO"}, {verb: "PUB", subject: "a.b", payload: []byte("hello")}, {verb: "PUB", subject: "a.b", reply: "re.ply"},
-		{verb: "HPUB", subject: "a.b", reply: "re.ply", payload: []byte("hello")}, {verb: "MSG", subject: "a.b", reply: "re.ply", payload: []byte("ab")},
-		{verb: "HMSG", subject: "a.b", status: true}, {verb: "PING"},
+		{verb: "INFO"},
+		{verb: "PUB", subject: "a.b", payload: []byte("hello")},
+		{verb: "PUB", subject: "a.b", reply: "re.ply"},
+		{verb: "HPUB", subject: "a.b", reply: "re.ply", payload: []byte("hello")},
+		{verb: "MSG", subject: "a.b", reply: "re.ply", payload: []byte("ab")},
+		{verb: "HMSG", subject: "a.b", status: true},
+		{verb: "PING"},
 	}
 	r := bufio.NewReader(strings.NewReader(stream))
 	var raw strings.Builder
@@ -77,8 +81,10 @@ func TestStepsAreToldApart(t *testing.T) {
 		privacy.StepDone:   {subject: "loans.key.1.ann", payload: record(t, true, true, true)},
 	}
 	others := []message{
-		{subject: "loans.key.1.ann", payload: record(t, true, true)}, {subject: "loans.key.1.bob", payload: record(t, false, true, false)},
-		{subject: "loans.evt.4.annals-audit.2026-01", payload: []byte("subject.forget ann")}, {subject: "loans.evt.3.person.ann"},
+		{subject: "loans.key.1.ann", payload: record(t, true, true)},
+		{subject: "loans.key.1.bob", payload: record(t, false, true, false)},
+		{subject: "loans.evt.4.annals-audit.2026-01", payload: []byte("subject.forget ann")},
+		{subject: "loans.evt.3.person.ann"},
 		{subject: "loans.node.B.ctl.subject.purge", payload: []byte(`{"subject":"bob"}`)},
 	}
 	for _, step := range steps {

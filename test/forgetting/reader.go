@@ -90,7 +90,8 @@ var sources = []source{
 	}),
 	answer("dead letter", deadLetters),
 	{"http", overHTTP},
-	{"log", fromLog}, {"snapshot", fromSnapshots},
+	{"log", fromLog},
+	{"snapshot", fromSnapshots},
 }
 
 // deadLetters are those of the view troubled that the person's stream waits in.
