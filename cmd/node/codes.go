@@ -70,10 +70,11 @@ const (
 	codeNoKek       gateway.Code = "NO_KEK"
 	codeKek         gateway.Code = "KEK"
 
-	codeNoKeys  gateway.Code = "NO_PERSONAL_DATA"
-	codeSealed  gateway.Code = "PERSONAL_DATA"
-	codePlain   gateway.Code = "PLAIN_PERSONAL_DATA"
-	codeNoAudit gateway.Code = "NOT_RECORDED"
+	codeNoKeys    gateway.Code = "NO_PERSONAL_DATA"
+	codeSealed    gateway.Code = "PERSONAL_DATA"
+	codeNoKeyCopy gateway.Code = "NO_KEY_COPY"
+	codePlain     gateway.Code = "PLAIN_PERSONAL_DATA"
+	codeNoAudit   gateway.Code = "NOT_RECORDED"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -434,6 +435,10 @@ var kinds = []kind{
 	{
 		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",
 		advice: "start a node, or act as a user who may append to the log; then give the command again, unless it says that it was done",
+	},
+	{
+		code: codeNoKeyCopy, exit: exitNotFound, meaning: "the place has no copy of the keys of personal data",
+		advice: "name the one that {{name}} backup create was given with --keys",
 	},
 	{
 		code: codeSealed, exit: exitConflict, meaning: "the namespace has personal data, which are sealed for their places in it",

@@ -167,7 +167,10 @@ func (g *grounds) operator(name string) []rule {
 			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, toRead...), consumers(g.snapshots, g.registry),
 				flowOf(g.snapshots, g.registry)),
 		},
-		{Why: "archive: note it in the log's settings, and take out what the archive has, after the server of dev has synced its disk", Publish: slices.Concat(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE"), []string{barrierSubject})},
+		{
+			Why:     "archive: note it in the log's settings, and take out what the archive has, once the server of dev has synced its disk",
+			Publish: slices.Concat(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE"), []string{barrierSubject}),
+		},
 	}
 	if len(g.objects) > 0 {
 		all = append(all, rule{

@@ -99,6 +99,7 @@ var matrix = []row{
 	{publishes, "$JS.API.STREAM.INFO.ANNALS_other_events", ""},
 	{publishes, "$JS.API.STREAM.LIST", "olga petra pat"},
 	{publishes, "$JS.API.STREAM.NAMES", "n1 p1 olga petra pat"},
+	{publishes, "annals.sync", "olga"},
 	{publishes, "$JS.API.STREAM.INFO.ANNALS_loans_keys_1", "n1 p1 olga petra pat"},
 	{publishes, "$JS.API.INFO", "n1 p1 pat"},
 
