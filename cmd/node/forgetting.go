@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 type forgetting struct {
 	*member
 	forgetter *privacy.Forgetter
+	seen      seen
 }
 
 var _ gateway.Subjects = (*forgetting)(nil)
@@ -111,7 +113,8 @@ const (
 )
 
 // purgeAll returns when every node has said that it has nothing of the subject in memory any more. One
-// whose session has ended had its memory taken with it, or may answer nothing from it.
+// that is gone, and one that went lately, says nothing: it can read nothing once its keys are
+// too old.
 func (f *forgetting) purgeAll(ctx context.Context, subject string) error {
 	if f.alone {
 		return f.Purge(ctx, subject)
@@ -123,10 +126,24 @@ func (f *forgetting) purgeAll(ctx context.Context, subject string) error {
 	nodes[f.node.Name] = "" // whatever the directory says
 	var all errgroup.Group
 	all.SetLimit(purgeAtOnce)
+	all.Go(func() error { return outlive(ctx, f.seen.lastOfOthers(nodes), "a node that is gone") })
 	for node, session := range nodes {
 		all.Go(func() error { return f.purgeOn(ctx, node, session, subject) })
 	}
 	return all.Wait()
+}
+
+// outlive returns when the keys of whoever was there at a time are too old to be used.
+func outlive(ctx context.Context, last time.Time, who string) error {
+	if last.IsZero() {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %s may have the key until %s", store.ErrUnavailable, who, last.Add(keyAge).UTC().Format(time.RFC3339))
+	case <-time.After(time.Until(last.Add(keyAge))):
+		return nil
+	}
 }
 
 func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string) error {
@@ -141,7 +158,7 @@ func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string)
 			return nil
 		}
 		if now, looked := f.sessions(ctx); looked == nil && now[node] != session {
-			return nil
+			return outlive(ctx, time.Now(), "node "+node+", which is gone,")
 		}
 		select {
 		case <-ctx.Done():
@@ -149,6 +166,47 @@ func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string)
 		case <-time.After(purgeAgain):
 		}
 	}
+}
+
+// seen remembers when nodes were seen last, by session.
+type seen struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+	name map[string]string
+}
+
+// note takes down who is there, and drops who has not been for long.
+func (s *seen) note(nodes map[string]string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		s.last, s.name = map[string]time.Time{}, map[string]string{}
+	}
+	for node, session := range nodes {
+		s.last[session], s.name[session] = now, node
+	}
+	for session, at := range s.last {
+		if now.Sub(at) > 2*keyAge {
+			delete(s.last, session)
+			delete(s.name, session)
+		}
+	}
+}
+
+// lastOfOthers is when the last of those was seen that are not among the nodes; zero if there is none.
+// It may have been there until it was looked again.
+func (s *seen) lastOfOthers(nodes map[string]string) (last time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session, at := range s.last {
+		if nodes[s.name[session]] == session {
+			continue
+		}
+		if at = at.Add(resumeEvery); at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // sessions are those of all nodes, by name.

@@ -106,10 +106,25 @@ func (f *forgetting) resume(ctx context.Context, open <-chan unfinished) {
 				known[subject] = u
 			}
 		case <-tick.C:
+			f.lookRound(ctx)
 			if f.resumes() {
 				f.finishAll(ctx, known)
 			}
 		}
+	}
+}
+
+// lookRound notes which nodes there are: those that are gone when somebody is forgotten may not be so
+// for long.
+func (f *forgetting) lookRound(ctx context.Context) {
+	if f.alone {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, resumeEvery)
+	defer cancel()
+	if nodes, err := f.sessions(ctx); err == nil {
+		delete(nodes, f.node.Name)
+		f.seen.note(nodes, time.Now())
 	}
 }
 
