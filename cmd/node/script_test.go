@@ -203,6 +203,7 @@ func signal(s syscall.Signal) func(*testscript.TestScript, bool, []string) {
 		}
 		for _, c := range all {
 			ts.Check(c.Process.Signal(s))
+			time.AfterFunc(patience/3, func() { _ = c.Process.Signal(syscall.SIGCONT) }) // a script that fails waits for its processes
 		}
 	}
 }
