@@ -41,7 +41,7 @@ vet: ## go vet, here and as on other systems
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## golangci-lint, with a reason beside each linter in .golangci.yml
-	GOLANGCI_LINT_CACHE=$(LINT_CACHE) $(TOOLS)/golangci-lint run ./...
+	GOLANGCI_LINT_CACHE=$(LINT_CACHE) $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: race
 race: ## the race detector on what is concurrent
