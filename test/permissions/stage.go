@@ -18,7 +18,7 @@ import (
 )
 
 // users are those of every run, with their roles; bob is another client.
-var users = []string{"ann=client", "bob=client", "n1=node", "p1=projector", "olga=operator", "petra=privacy-officer", "audra=auditor", "pat=provisioner"}
+var users = []string{"ann=client", "bob=client", "n1=node", "p1=projector", "olga=operator", "petra=privacy-officer", "archie=archivist", "audra=auditor", "pat=provisioner"}
 
 const (
 	namespace     = "loans"

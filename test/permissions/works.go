@@ -112,19 +112,19 @@ func operations(backups, export string) []operation {
 		by("olga", "cluster", "move", "3", "n1"),
 		by("olga", "cluster", "rebalance"),
 		by("olga", "schema", "check"),
-		by("olga", "backup", "create", backups),
-		by("olga", "backup", "verify", backups, "--live"),
-		by("olga", "backup", "create", "nats:"+backupBucket),
-		by("olga", "backup", "ls", "nats:"+backupBucket),
-		{user: "olga", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
-		by("olga", "archive", "verify", "--archive", "nats:"+archiveBucket),
+		by("archie", "backup", "create", backups, "--keys", backups+".keys"),
+		by("archie", "backup", "verify", backups, "--live"),
+		by("archie", "backup", "create", "nats:"+backupBucket),
+		by("archie", "backup", "ls", "nats:"+backupBucket),
+		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
+		by("archie", "archive", "verify", "--archive", "nats:"+archiveBucket),
 		by("audra", "aggregate", "get", "application", "1"),
 		by("audra", "aggregate", "history", "application", "1"),
 		by("audra", "aggregate", "diff", "application", "1", "1"),
 		by("audra", "projection", "ls"),
 		by("audra", "audit", "ls"),
 		{user: "audra", args: []string{"audit", "ls", "--by", "olga", "--json"}, says: `"action":"projection.pause","what":"workload","by":"olga"`},
-		{user: "audra", args: []string{"audit", "ls", "--by", "olga", "--json"}, says: `"action":"archive.run"`},
+		{user: "audra", args: []string{"audit", "ls", "--by", "archie", "--json"}, says: `"action":"archive.run"`},
 	}
 }
 
@@ -232,7 +232,7 @@ func (r *report) restore(ctx context.Context, s *stage, tell io.Writer, do func(
 	}
 	defer fresh.server.Shutdown()
 	do("provisioner restores", func() error {
-		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"))...)
+		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"), "--keys", filepath.Join(s.dir, "backups.keys"))...)
 		return err
 	})
 	r.hear(fresh, tell)
