@@ -98,7 +98,11 @@ func (r *report) rowsOf(ctx context.Context, p program, dir string, without bool
 	if without {
 		return r.count(s, plain, names(), tell)
 	}
-	return r.count(s, matrix, names(), tell)
+	who := names()
+	if wrong != nil { // nobody else's file is another
+		who = []string{wrong.user}
+	}
+	return r.count(s, matrix, who, tell)
 }
 
 // plantAll makes each mistake once, and looks whether the matrix finds it.

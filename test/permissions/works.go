@@ -67,11 +67,17 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 			do("HTTP of the node: "+path, func() error { return nodes[0].get(ctx, path) })
 		}
 		do("client after the archive", func() error { return r.commands(ctx, s, 2) })
+		do("the matrix tries every endpoint", func() error { return s.endpoints() })
+	}
+	r.hear(s, tell)
+	if len(nodes) == 2 {
+		for _, c := range refusals(filepath.Join(s.dir, "backups")) {
+			do(c.user+" may not: "+fmt.Sprint(c.args), func() error { return s.refuses(ctx, c) })
+		}
 	}
 	for _, n := range nodes {
 		do("stop a node", n.stop)
 	}
-	r.hear(s, tell)
 	return r.restore(ctx, s, tell, do)
 }
 
