@@ -35,6 +35,11 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 	if err := r.rowsOf(ctx, p, filepath.Join(dir, "plain"), true, nil, tell); err != nil {
 		return r, err
 	}
+	if wrong == nil && !o.matrix {
+		if err := r.three(ctx, p, filepath.Join(dir, "three"), tell); err != nil {
+			return r, err
+		}
+	}
 	if wrong == nil {
 		err = r.plantAll(ctx, p, dir, tell)
 	}
@@ -44,7 +49,7 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 
 // main is the play, with users as they are without --plain, and then the matrix on the server that it left.
 func (r *report) main(ctx context.Context, p program, dir string, wrong *plant, play bool, tell io.Writer) error {
-	s, err := raiseIn(ctx, p, dir, false, wrong)
+	s, err := raise(ctx, p, dir, false, wrong)
 	if err != nil {
 		return err
 	}
@@ -71,13 +76,6 @@ func names() []string {
 	return all
 }
 
-func raiseIn(ctx context.Context, p program, dir string, plain bool, wrong *plant) (*stage, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return raise(ctx, p, dir, plain, wrong)
-}
-
 func (r *report) count(s *stage, rows []row, who []string, tell io.Writer) error {
 	t, err := s.tryAll(rows, who, tell)
 	r.add(t)
@@ -90,7 +88,7 @@ func (r *report) add(t tally) {
 
 // rowsOf tries rows alone on a fresh server: the matrix, or what is otherwise with --plain.
 func (r *report) rowsOf(ctx context.Context, p program, dir string, without bool, wrong *plant, tell io.Writer) error {
-	s, err := raiseIn(ctx, p, dir, without, wrong)
+	s, err := raise(ctx, p, dir, without, wrong)
 	if err != nil {
 		return err
 	}
