@@ -55,17 +55,18 @@ func (s *secret) drop() {
 
 // seal appends a fresh nonce and the ciphertext of value to b.
 func seal(b []byte, aead cipher.AEAD, value, bound []byte) []byte {
-	var nonce [nonceBytes]byte
-	rand.Read(nonce[:]) // never fails: the program ends instead
-	b = append(b, nonce[:]...)
-	return aead.Seal(b, nonce[:], value, bound)
+	begin := len(b)
+	b = append(b, make([]byte, nonceBytes)...)
+	nonce := b[begin:]
+	rand.Read(nonce) // never fails: the program ends instead
+	return aead.Seal(b, nonce, value, bound)
 }
 
-// unseal undoes seal, into new bytes.
-func unseal(aead cipher.AEAD, sealed, bound []byte) ([]byte, bool) {
+// unseal undoes seal, and appends the value to b.
+func unseal(b []byte, aead cipher.AEAD, sealed, bound []byte) ([]byte, bool) {
 	if len(sealed) < nonceBytes+tagBytes {
 		return nil, false
 	}
-	value, err := aead.Open(nil, sealed[:nonceBytes], sealed[nonceBytes:], bound)
+	value, err := aead.Open(b, sealed[:nonceBytes], sealed[nonceBytes:], bound)
 	return value, err == nil
 }

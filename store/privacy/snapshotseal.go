@@ -74,7 +74,7 @@ func (s *Snapshots) open(ctx context.Context, snap *store.Snapshot) error {
 		return notFoundIfErased(err)
 	}
 	head := snap.State[:len(snap.State)-len(rest)]
-	plain, ok := unseal(aead, rest, s.binding(snap, head))
+	plain, ok := unseal(nil, aead, rest, s.binding(snap, head))
 	if !ok {
 		return &SealError{Reason: "the state was not sealed in this place, or was changed"}
 	}

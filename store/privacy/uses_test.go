@@ -32,17 +32,17 @@ func TestEnterAfterErasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.missed()
-	if _, again, err := k.enter(refs, gaps); !again || err != nil {
+	if again, err := k.enter(refs, gaps); !again || err != nil {
 		t.Errorf("entered over a gap: %v, %v", again, err)
 	}
 	if gaps, err = k.confirm(t.Context(), refs); err != nil {
 		t.Fatal(err)
 	}
-	leave, again, err := k.enter(refs, gaps)
+	again, err := k.enter(refs, gaps)
 	if again || err != nil {
 		t.Fatalf("enter: %v, %v", again, err)
 	}
-	leave()
+	k.leave(refs)
 	record, err := keys.Load(t.Context(), "ann")
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestEnterAfterErasure(t *testing.T) {
 	record.Erased = []Erasure{{Key: record.Key}}
 	record.Key = store.KeyID{}
 	k.changed(record)
-	if _, _, err := k.enter(refs, gaps); !errors.Is(err, store.ErrErased) {
+	if _, err := k.enter(refs, gaps); !errors.Is(err, store.ErrErased) {
 		t.Errorf("entered with an erased key: %v", err)
 	}
 	if len(k.uses) != 0 {
