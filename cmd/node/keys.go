@@ -68,13 +68,18 @@ type keyCount struct {
 	Subjects  int       `json:"subjects"`
 	Oldest    time.Time `json:"oldest"`
 	Current   bool      `json:"current,omitempty"`
+	// Settled is, for the current one, from when on no node stores a key that is wrapped
+	// by the one before.
+	Settled time.Time `json:"settled,omitzero"`
 }
 
 func newKeysList(s *Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
 		Short: "List the wrapping keys, and how many subjects' keys each of them wraps",
-		Long:  `With --kek it says which one is current. A key that wraps nothing any more can be thrown away, once no backup needs it.`,
+		Long: `The current one is that which all nodes wrap new keys by: keys rewrap and keys rotate
+change it. One that wraps nothing any more can be thrown away, once no backup needs it
+and the minute after the change is over; until then it is said when that will be.`,
 		Example: `{{name}} keys ls
 {{name}} keys ls --json`,
 		Args: args(0, 0),
@@ -83,11 +88,7 @@ func newKeysList(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			current, err := s.currentKek(cmd.Context())
-			if err != nil {
-				return err
-			}
-			counts, err := countKeys(cmd.Context(), keys, current)
+			counts, err := countKeys(cmd.Context(), keys)
 			if err != nil {
 				return err
 			}
@@ -105,25 +106,22 @@ func (s *Session) keyStore(ctx context.Context) (*jetstream.Keys, error) {
 	return keys, err
 }
 
-// currentKek names the wrapping key that is current; empty without --kek.
-func (s *Session) currentKek(ctx context.Context) (string, error) {
-	w, err := s.openWrapper(ctx)
-	if err != nil || w == nil {
-		return "", err
-	}
-	return w.Current(), nil
-}
-
-func countKeys(ctx context.Context, keys privacy.Keys, current string) ([]*keyCount, error) {
+// countKeys counts after it was asked which one is current, so that what it says of the
+// others is not older than that.
+func countKeys(ctx context.Context, keys privacy.Keys) ([]*keyCount, error) {
 	counts := map[string]*keyCount{}
-	if current != "" {
-		counts[current] = &keyCount{WrappedBy: current, Current: true}
+	wrapping, err := keys.Load(ctx, privacy.WrappingSubject)
+	if err != nil {
+		return nil, err
+	}
+	if by := wrapping.WrappedBy; by != "" {
+		counts[by] = &keyCount{WrappedBy: by, Current: true, Settled: wrapping.Made.Add(privacy.WrapSettled)}
 	}
 	for r, err := range keys.All(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Key == (store.KeyID{}) {
+		if r.Key == (store.KeyID{}) || r.IsWrapping() {
 			continue
 		}
 		c := counts[r.WrappedBy]
@@ -140,7 +138,11 @@ func countKeys(ctx context.Context, keys privacy.Keys, current string) ([]*keyCo
 
 func (s *Session) printKeys(counts []*keyCount) error {
 	g := s.grid("WRAPPED BY", "SUBJECTS", "OLDEST", "CURRENT")
+	var settled time.Time
 	for _, c := range counts {
+		if c.Settled.After(settled) {
+			settled = c.Settled
+		}
 		if s.JSON() {
 			if err := s.Print(c); err != nil {
 				return err
@@ -159,5 +161,9 @@ func (s *Session) printKeys(counts []*keyCount) error {
 	if s.JSON() {
 		return nil
 	}
-	return g.render("no subject has a key")
+	if err := g.render("no subject has a key"); err != nil || !settled.After(time.Now()) {
+		return err
+	}
+	_, err := fmt.Fprintf(s.Out(), "throw no wrapping key away before %s: until then a node may still use the one before\n", s.when(settled))
+	return err
 }

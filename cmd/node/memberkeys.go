@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
@@ -26,7 +27,22 @@ func (m *member) openKeys(ctx context.Context) (err error) {
 		return err
 	}
 	m.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: m.keys, Wrapper: m.wrapper, Logger: m.logger})
-	return err
+	if err != nil {
+		return err
+	}
+	return strangersKek(m.keyring.Check(ctx))
+}
+
+// strangersKek says what to do about a wrapping key that is not the namespace's.
+func strangersKek(err error) error {
+	wrong, is := errors.AsType[*privacy.WrappingError](err)
+	if !is {
+		return err
+	}
+	return &Failure{
+		Code: codeKek, Exit: exitFailure, What: "the wrapping keys are not those of the namespace", Why: wrong.Error(),
+		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
+	}
 }
 
 // journal is the log as actors and views have it: with personal data in plain.

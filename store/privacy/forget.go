@@ -60,7 +60,7 @@ type Request struct {
 }
 
 func (r Request) validate() error {
-	if err := validateSubject(r.Subject); err != nil {
+	if err := validatePerson(r.Subject); err != nil {
 		return err
 	}
 	for what, text := range map[string]string{"name of who forgets": r.By, "reason to forget": r.Why} {

@@ -62,6 +62,7 @@ type Keyring struct {
 
 	generation atomic.Uint64
 	scratches  sync.Pool // of *scratch
+	wrapping   wrapping
 
 	mu       sync.Mutex
 	held     map[string]*list.Element // of *holding, by subject
@@ -96,6 +97,7 @@ func NewKeyring(config KeyringConfig) (*Keyring, error) {
 		loading:  map[string]*loading{},
 		erasures: newErasures(),
 		uses:     map[store.KeyID]use{},
+		wrapping: wrapping{turn: make(chan struct{}, 1)},
 	}, nil
 }
 

@@ -76,7 +76,9 @@ type Keys interface {
 // [store.ErrUnavailable] if it could not be asked, and [store.ErrNotFound] if it has no
 // key of that name (any more).
 type Wrapper interface {
-	// Current names the wrapping key that new keys are wrapped by.
+	// Current names the wrapping key that the next [Rewrap] moves to; a namespace that has
+	// no keys yet begins with it. A keyring wraps new keys by the one that the key store
+	// names, [WrappingSubject].
 	Current() string
 	// Wrap encrypts key by the wrapping key of that name and binds it to context.
 	Wrap(ctx context.Context, by string, key, context []byte) ([]byte, error)

@@ -104,7 +104,7 @@ func (r *sealer) key(ctx context.Context, subject string) (*secret, error) {
 
 // current returns the key that a subject has now, and gives it one if it has none.
 func (k *Keyring) current(ctx context.Context, subject string) (*secret, error) {
-	if err := validateSubject(subject); err != nil {
+	if err := validatePerson(subject); err != nil {
 		return nil, err
 	}
 	h, err := k.get(ctx, subject, 0, true)
