@@ -124,11 +124,14 @@ func (l *Log) enter(ctx context.Context, refs []store.KeyRef) error {
 
 // notSealed says what it means for an append that its data were not sealed.
 func (l *Log) notSealed(ctx context.Context, c *store.Commit, err error) (store.Head, error) {
+	refused := &store.RefusedError{Stream: c.Stream, Reason: err}
 	switch {
-	case errors.Is(err, store.ErrErased): // an earlier try may have come before the erasure
-		return l.orOwn(ctx, c, fmt.Errorf("append %s: %w", c.Stream, err))
+	case errors.Is(err, store.ErrErased):
+		return l.orOwn(ctx, c, fmt.Errorf("append %s: %w", c.Stream, err)) // an earlier try may have come before the erasure
 	case errors.Is(err, store.ErrUnavailable):
 		return store.Head{}, fmt.Errorf("%w: %w", errNoKeys, err)
+	case errors.Is(err, store.ErrInvalid): // as each try of it is
+		return store.Head{}, refused
 	}
-	return store.Head{}, &store.RefusedError{Stream: c.Stream, Reason: err}
+	return l.orOwn(ctx, c, refused) // and one before its key was lost
 }

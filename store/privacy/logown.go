@@ -3,7 +3,6 @@ package privacy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/annals-go/annals/store"
@@ -11,13 +10,14 @@ import (
 
 // orOwn tells a commit that was stored by an earlier try from one that was not: sealed
 // twice, it has other bytes, by which the log below knows it no more. If the
-// commit that follows c.After is not c, it returns the error.
+// commit that follows c.After is not c, or there is none, it returns the error, which
+// says that nothing was stored; if that cannot be told, whatever the cause, the outcome is unknown.
 func (l *Log) orOwn(ctx context.Context, c *store.Commit, otherwise error) (store.Head, error) {
 	for found, err := range l.log.Read(ctx, c.Stream, c.After) {
-		if errors.Is(err, store.ErrUnavailable) {
+		if err != nil {
 			return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("look for the commit: %w", err)}
 		}
-		if err != nil || found.ID != c.ID {
+		if found.ID != c.ID {
 			break
 		}
 		if _, err := l.open(ctx, []*store.Commit{found}); err != nil {
