@@ -51,7 +51,8 @@ func (l *Log) Truncate(ctx context.Context, id store.StreamID, below store.Head)
 }
 
 // Append implements [store.Log]. While keys cannot be had it waits, as it does for the
-// log, until ctx ends; then the outcome is unknown.
+// log, until ctx ends; then the outcome is unknown. A commit with data of more subjects than
+// [KeyringConfig.Subjects] is refused as too large, and nobody gets a key.
 func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if !personal(c) || !sealable(c) {
 		return l.log.Append(ctx, c)
