@@ -26,7 +26,8 @@ type Record struct {
 	Erased []Erasure `json:"erased,omitempty"`
 }
 
-// Erasure is one forgetting of a data subject.
+// Erasure is one forgetting of a data subject. A record holds 256 of them at most, each with
+// 2,048 bytes of By and Why together, as JSON has them.
 type Erasure struct {
 	// Key is the key that was erased; zero if there was none.
 	Key store.KeyID `json:"key"`
@@ -41,6 +42,9 @@ type Erasure struct {
 	Finished time.Time `json:"finished,omitzero"`
 	// Notice is where the log has the notice of it; 0 until then.
 	Notice store.Position `json:"notice,omitempty"`
+	// Also are the ids of the last requests that it has answered as well: there was no
+	// key left to erase when they came.
+	Also []uuid.UUID `json:"also,omitempty"`
 }
 
 // Keys keeps the records of a namespace's data subjects. All methods may be called from

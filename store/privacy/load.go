@@ -163,8 +163,11 @@ func (k *Keyring) accept(h *holding) bool {
 }
 
 // issue gives a subject a key, wrapped by the wrapping key that is current now. Only what
-// Load then returns is used.
+// Load then returns is used. Who was forgotten as often as a record can say gets none.
 func (k *Keyring) issue(ctx context.Context, r Record) error {
+	if len(r.Erased) >= maxErasures {
+		return fmt.Errorf("make a key of %q: %w", r.Subject, &store.TooLargeError{What: "count of its erasures", Size: len(r.Erased) + 1, Limit: maxErasures})
+	}
 	by, err := k.wrapBy(ctx)
 	if err != nil {
 		return err
