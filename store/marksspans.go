@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -111,7 +112,7 @@ func (w *spanWalk) checkID(field, subject string) error {
 
 // subject returns the id in a field of the innermost struct that can have it.
 func (w *spanWalk) subject(name string) string {
-	for i := len(w.frames) - 1; i >= 0; i-- {
+	for i := range slices.Backward(w.frames) {
 		f := &w.frames[i]
 		if _, has := f.marks.fields[name]; !has {
 			continue

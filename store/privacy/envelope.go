@@ -20,8 +20,6 @@ const (
 	envelopeVersion = 1
 	nonceBytes      = 12
 	tagBytes        = 16
-	// overhead is what an envelope adds to a value, without the subject.
-	overhead = 1 + len(store.KeyID{}) + 2 + nonceBytes + tagBytes
 )
 
 // appendEnvelopeHead writes all that stands before the nonce.

@@ -20,6 +20,9 @@ type secret struct {
 	// raw is the key itself, which snapshots' keys are derived from. It belongs to the
 	// keyring's lock, and is cleared when the keyring drops it.
 	raw [keyBytes]byte
+	// derived is for snapshots of this subject alone; nil until there is one. It belongs to
+	// the lock as well.
+	derived cipher.AEAD
 }
 
 // newSecret takes key over and clears it.
@@ -50,6 +53,7 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 func (s *secret) drop() {
 	if s != nil {
 		clear(s.raw[:])
+		s.derived = nil
 	}
 }
 

@@ -68,8 +68,10 @@ func (s *stage) introduce(ctx context.Context, p *person) error {
 		name    string
 		command any
 	}{
-		{"register", people.Register{Details: p.details()}}, {"rename", people.Rename{Name: p.text("second name"), Trouble: p.hurt}},
-		{"confirm", people.Confirm{}}, {"touch", people.Touch{}},
+		{"register", people.Register{Details: p.details()}},
+		{"rename", people.Rename{Name: p.text("second name"), Trouble: p.hurt}},
+		{"confirm", people.Confirm{}},
+		{"touch", people.Touch{}},
 	} {
 		if err := s.must(ctx, p, p.stream(), c.name, c.command); err != nil {
 			return err

@@ -88,17 +88,20 @@ var sources = []source{
 	answer("letters", func(ctx context.Context, c *gateway.Client, p *person) (any, error) {
 		return c.Get(ctx, "letters", p.household, 0)
 	}),
-	answer("dead letter", deadLetters),
+	answer("dead letter", func(ctx context.Context, c *gateway.Client, p *person) (any, error) { return deadLetters(ctx, c, p) }),
 	{"http", overHTTP},
-	{"log", fromLog}, {"snapshot", fromSnapshots},
+	{"log", fromLog},
+	{"snapshot", fromSnapshots},
+}
+
+// waiting is a dead letter with what waits in it.
+type waiting struct {
+	Letter projector.DeadLetter
+	Events []gateway.LetterEvent
 }
 
 // deadLetters are those of the view troubled that the person's stream waits in.
-func deadLetters(ctx context.Context, c *gateway.Client, p *person) (any, error) {
-	type waiting struct {
-		Letter projector.DeadLetter
-		Events []gateway.LetterEvent
-	}
+func deadLetters(ctx context.Context, c *gateway.Client, p *person) ([]waiting, error) {
 	var all []waiting
 	o := c.Operator("troubled")
 	for l, err := range o.DeadLetters(ctx) {

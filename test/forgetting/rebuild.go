@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/annals-go/annals/gateway"
@@ -89,7 +90,7 @@ func (s *stage) alone(ctx context.Context, o gateway.Operator) error {
 
 // served returns nil if the model that was built is the live one, and has caught up.
 func (s *stage) served(p gateway.Projection, built projector.Model) error {
-	var all string
+	var all strings.Builder
 	for _, m := range p.Models {
 		if m.Role == projector.RoleCandidate && m.Parity != nil && m.Parity.Differences > 0 {
 			s.count(func(r *report) { r.Parity += m.Parity.Differences })
@@ -99,7 +100,7 @@ func (s *stage) served(p gateway.Projection, built projector.Model) error {
 		if m.Role == projector.RoleLive && m.Build == built.Build && m.State == projector.StateLive {
 			return nil
 		}
-		all += fmt.Sprintf("[build %d %s %s lag %d %s]", m.Build, m.Role, m.State, m.LagEvents, m.Error)
+		fmt.Fprintf(&all, "[build %d %s %s lag %d %s]", m.Build, m.Role, m.State, m.LagEvents, m.Error)
 	}
-	return fmt.Errorf("the models are %s", all)
+	return fmt.Errorf("the models are %s", all.String())
 }

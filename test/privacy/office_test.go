@@ -19,7 +19,7 @@ import (
 // node is one of several that serve the same streams, as nodes do while they hand
 // over: each with a keyring and actors of its own.
 type node struct {
-	ctx     context.Context // ends when it crashes
+	gone    <-chan struct{} // closed when it crashes
 	end     context.CancelFunc
 	crashed atomic.Bool
 
@@ -45,10 +45,9 @@ type office struct {
 	wrapper privacy.Wrapper
 	forget  *privacy.Forgetter
 	wait    sync.WaitGroup
-	stop    context.CancelFunc
 }
 
-func newOffice(t *testing.T, dice *dice, codec store.Codec, nodes int, all *counts) *office {
+func newOffice(ctx context.Context, t *testing.T, dice *dice, codec store.Codec, nodes int, all *counts) *office {
 	t.Helper()
 	path := t.TempDir() + "/keys"
 	if err := privacy.GenerateFile(path, "first"); err != nil {
@@ -59,8 +58,6 @@ func newOffice(t *testing.T, dice *dice, codec store.Codec, nodes int, all *coun
 		t.Fatal(err)
 	}
 	o := &office{dice: dice, memory: store.NewMemory(store.MemoryConfig{Codec: codec}), keys: privacy.NewMemory(), logged: &buffer{}, wrapper: wrapper, tally: &tally{all: all}}
-	ctx, cancel := context.WithCancel(context.Background())
-	o.stop = cancel
 	for range nodes {
 		o.nodes = append(o.nodes, o.newNode(ctx, t))
 	}
@@ -88,7 +85,8 @@ func (o *office) newNode(ctx context.Context, t *testing.T) *node {
 		t.Fatal(err)
 	}
 	n := &node{ring: ring}
-	n.ctx, n.end = context.WithCancel(ctx)
+	ctx, n.end = context.WithCancel(ctx)
+	n.gone = ctx.Done()
 	n.log = privacy.NewLog(slowly{o.memory, o.dice, &n.crashed}, ring)
 	n.snaps = privacy.NewSnapshots(slowSnapshots{o.memory, o.dice, &n.crashed, o.tally}, ring)
 	n.system, err = actor.NewSystem(actor.Config{
@@ -99,8 +97,8 @@ func (o *office) newNode(ctx context.Context, t *testing.T) *node {
 		t.Fatal(err)
 	}
 	n.sender = actor.For(n.system, rosters)
-	o.run(n.ctx, t, n.ring.Run)
-	o.run(n.ctx, t, n.system.Run)
+	o.run(ctx, t, n.ring.Run)
+	o.run(ctx, t, n.system.Run)
 	return n
 }
 
@@ -139,9 +137,8 @@ func (o *office) all() []*node {
 	return slices.Clone(o.nodes)
 }
 
-// close ends all that runs.
-func (o *office) close() {
-	o.stop()
+// closed waits until nothing runs any more.
+func (o *office) closed() {
 	o.wait.Wait()
 }
 
@@ -176,8 +173,14 @@ func (n *node) purge(ctx context.Context, subject string, erased []store.KeyRef)
 // during returns a context that ends with the node, too.
 func (n *node) during(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(n.ctx, cancel)
-	return ctx, func() { stop(); cancel() }
+	go func() {
+		select {
+		case <-n.gone:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 func stream(id string) store.StreamID { return store.StreamID{Type: "roster", ID: id} }
