@@ -68,6 +68,8 @@ type keyCount struct {
 	Subjects  int       `json:"subjects"`
 	Oldest    time.Time `json:"oldest"`
 	Current   bool      `json:"current,omitempty"`
+	// Next says that it is the last one in what --kek names, and not current yet.
+	Next bool `json:"next,omitempty"`
 	// Settled is, for the current one, from when on no node stores a key that is wrapped
 	// by the one before.
 	Settled time.Time `json:"settled,omitzero"`
@@ -78,7 +80,7 @@ func newKeysList(s *Session) *cobra.Command {
 		Use:   "ls",
 		Short: "List the wrapping keys, and how many subjects' keys each of them wraps",
 		Long: `The current one is that which all nodes wrap new keys by: keys rewrap and keys rotate
-change it. One that wraps nothing any more can be thrown away, once no backup needs it
+make the last one of --kek current. One that wraps nothing any more can be thrown away, once no backup needs it
 and the minute after the change is over; until then it is said when that will be.`,
 		Example: `{{name}} keys ls
 {{name}} keys ls --json`,
@@ -88,7 +90,11 @@ and the minute after the change is over; until then it is said when that will be
 			if err != nil {
 				return err
 			}
-			counts, err := countKeys(cmd.Context(), keys)
+			next, err := s.nextKek(cmd.Context())
+			if err != nil {
+				return err
+			}
+			counts, err := countKeys(cmd.Context(), keys, next)
 			if err != nil {
 				return err
 			}
@@ -106,10 +112,22 @@ func (s *Session) keyStore(ctx context.Context) (*jetstream.Keys, error) {
 	return keys, err
 }
 
+// nextKek names the wrapping key that keys rewrap would make current; empty without --kek.
+func (s *Session) nextKek(ctx context.Context) (string, error) {
+	w, err := s.openWrapper(ctx)
+	if err != nil || w == nil {
+		return "", err
+	}
+	return w.Current(), nil
+}
+
 // countKeys counts after it was asked which one is current, so that what it says of the
 // others is not older than that.
-func countKeys(ctx context.Context, keys privacy.Keys) ([]*keyCount, error) {
+func countKeys(ctx context.Context, keys privacy.Keys, next string) ([]*keyCount, error) {
 	counts := map[string]*keyCount{}
+	if next != "" {
+		counts[next] = &keyCount{WrappedBy: next, Next: true}
+	}
 	wrapping, err := keys.Load(ctx, privacy.WrappingSubject)
 	if err != nil {
 		return nil, err
@@ -153,8 +171,11 @@ func (s *Session) printKeys(counts []*keyCount) error {
 		if !c.Oldest.IsZero() {
 			oldest = s.when(c.Oldest)
 		}
-		if c.Current {
+		switch {
+		case c.Current:
 			current = "yes"
+		case c.Next:
+			current = "after a rewrap"
 		}
 		g.add(c.WrappedBy, comma(uint64(c.Subjects)), oldest, current)
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -174,85 +172,6 @@ func TestOwnCommitIsKnownAgain(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A commit of too many people is refused before anybody gets a key.
-func TestTooManySubjectsOfACommit(t *testing.T) {
-	t.Parallel()
-	fields := make([]field, 101)
-	for i := range fields {
-		fields[i] = field{fmt.Sprintf("name%03d", i), fmt.Sprintf("value %03d", i), fmt.Sprint("person ", i)}
-	}
-	slices.SortFunc(fields, func(a, b field) int { return strings.Compare(a.name, b.name) })
-	k, keys := newRing(t)
-	log := privacy.NewLog(store.NewMemory(store.MemoryConfig{Codec: store.JSON}), k)
-	c := commitOf(t, store.JSON, application, store.Head{}, fields...)
-	_, err := log.Append(t.Context(), c)
-	if !errors.Is(err, store.ErrTooLarge) || !errors.Is(err, store.ErrRefused) {
-		t.Fatalf("append for 101 people: %v", err)
-	}
-	_, _, err = k.Seal(t.Context(), privacy.Scope{Stream: application}, store.JSON, c.Events[0].Data, c.Events[0].Personal)
-	wantError(t, "seal for 101 people", err, store.ErrTooLarge)
-	for r := range keys.All(t.Context()) {
-		t.Fatalf("%s has a record", r.Subject)
-	}
-	mustAppend(t, log, commitOf(t, store.JSON, application, store.Head{}, fields[:100]...))
-	more := privacy.NewLog(store.NewMemory(store.MemoryConfig{Codec: store.JSON}), ringWith(t, privacy.KeyringConfig{Keys: privacy.NewMemory(), Wrapper: wrapper(t), Subjects: 101}))
-	mustAppend(t, more, commitOf(t, store.JSON, application, store.Head{}, fields...))
-}
-
-// unread is a log that cannot be read, for one reason or another.
-type unread struct {
-	store.Log
-	why error
-}
-
-func (u unread) Read(context.Context, store.StreamID, store.Head) iter.Seq2[*store.Commit, error] {
-	return func(yield func(*store.Commit, error) bool) { yield(nil, u.why) }
-}
-
-// While it cannot be looked at whether a commit was stored, nobody is told that it was not.
-func TestOwnCommitThatCannotBeLookedFor(t *testing.T) {
-	t.Parallel()
-	for _, why := range []error{store.ErrDamaged, store.ErrInvalid, store.ErrUnavailable, context.Canceled, errors.New("no idea")} {
-		t.Run(why.Error(), func(t *testing.T) {
-			t.Parallel()
-			m := store.NewMemory(store.MemoryConfig{})
-			k, keys := newRing(t)
-			c := commitOf(t, store.MsgPack, application, store.Head{}, field{"email", "ann@example.org", "ann"})
-			_, err := privacy.NewLog(deaf{m}, k).Append(t.Context(), c)
-			wantError(t, "append without an answer", err, store.ErrUnknown)
-			blind := privacy.NewLog(unread{Log: m, why: why}, k)
-			for _, step := range []string{"again", "again, erased"} {
-				_, err = blind.Append(t.Context(), c)
-				if !errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrErased) || errors.Is(err, store.ErrRefused) {
-					t.Errorf("%s: %v", step, err)
-				}
-				mustForget(t, forgetter(t, keys, k), "ann")
-				c.Rests = []store.KeyRef{{Subject: "ann", ID: mustKeys(t, keys, "ann")[0]}}
-			}
-			c.Rests = []store.KeyRef{{Subject: "bob", ID: store.KeyID{1}}} // whose key is lost
-			if _, err = blind.Append(t.Context(), c); !errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrRefused) {
-				t.Errorf("again, on a lost key: %v", err)
-			}
-			if n := len(mustRead(t, m, application)); n != 1 {
-				t.Errorf("%d commits are stored", n)
-			}
-		})
-	}
-}
-
-// mustKeys returns the keys of a subject that were erased.
-func mustKeys(tb testing.TB, keys privacy.Keys, subject string) (ids []store.KeyID) {
-	tb.Helper()
-	r, err := keys.Load(tb.Context(), subject)
-	if err != nil || len(r.Erased) == 0 {
-		tb.Fatalf("record of %s: %+v, %v", subject, r, err)
-	}
-	for _, e := range r.Erased {
-		ids = append(ids, e.Key)
-	}
-	return ids
 }
 
 // While an append rests on a key, no node says that it has given the key up.
