@@ -4,6 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -12,8 +16,8 @@ import (
 // What operators put in the place of an event's data is kept beside the letter, so what
 // is personal in it is kept sealed, as it is in the event.
 
-// personal returns edited data, encoded anew if something in them is personal, and what
-// that is.
+// personal returns edited data, encoded anew by the type that they are read with, and
+// what in them is personal. It refuses them if something may be that the type does not say.
 func (w *wire[E]) personal(e store.Recorded[[]byte], data json.RawMessage) (json.RawMessage, []store.Personal, error) {
 	value, err := w.types.AsStored(store.JSON, e.Type, w.editedSchema(e), data, false)
 	if err != nil {
@@ -24,10 +28,111 @@ func (w *wire[E]) personal(e store.Recorded[[]byte], data json.RawMessage) (json
 		return nil, nil, err
 	}
 	personal, err := store.PersonalSpans(store.JSON, value, again)
-	if err != nil || len(personal) == 0 {
-		return data, nil, err
+	if err == nil {
+		err = covers(value, e.Personal, store.ShreddedIn(w.codec, e.Data))
 	}
-	return again, personal, nil
+	if err == nil {
+		err = w.tagged(e, again, personal)
+	}
+	return again, personal, err
+}
+
+// untagged says that data of a person would be kept as they are.
+func untagged(path string) error {
+	return &store.InvalidError{What: "data", Value: path, Reason: "they are personal, and the type of the schema that the event was stored in does not say so: tag it, too"}
+}
+
+// covers reports whether the type of a value calls personal what was sealed in the event.
+func covers(value any, sealed []store.Personal, shredded []string) error {
+	fields, err := store.PersonalFields(reflect.TypeOf(value))
+	if err != nil {
+		return err
+	}
+	for _, p := range sealed {
+		shredded = append(shredded, p.Path)
+	}
+	for _, path := range shredded {
+		if !slices.ContainsFunc(fields, func(f string) bool {
+			field, _, _ := strings.Cut(f, " of ")
+			return within(steps(path), steps(field))
+		}) {
+			return untagged(path)
+		}
+	}
+	return nil
+}
+
+// steps takes a path apart: names, and what is in brackets; "" stands for any.
+func steps(path string) (all []string) {
+	for path != "" {
+		rest, bracket := strings.CutPrefix(path, "[")
+		quoted, err := strconv.QuotedPrefix(rest)
+		switch {
+		case bracket && err == nil:
+			path = strings.TrimPrefix(rest[len(quoted):], "]")
+			quoted, _ = strconv.Unquote(quoted)
+			all = append(all, quoted)
+		case bracket:
+			step, after, _ := strings.Cut(rest, "]")
+			path = after
+			all = append(all, step)
+		default:
+			path = strings.TrimPrefix(path, ".")
+			end := strings.IndexAny(path, ".[")
+			if end < 0 {
+				end = len(path)
+			}
+			all = append(all, path[:end])
+			path = path[end:]
+		}
+	}
+	return all
+}
+
+// within reports whether a path leads to a field, or into it.
+func within(path, field []string) bool {
+	if len(path) < len(field) {
+		return false
+	}
+	for i, step := range field {
+		if step != "" && step != path[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// tagged refuses data of an older schema if, without what its type calls personal,
+// today's types still find something personal in them.
+func (w *wire[E]) tagged(e store.Recorded[[]byte], data []byte, personal []store.Personal) (err error) {
+	if !slices.ContainsFunc(w.types.Names(), func(name string) bool { return len(w.types.Personal(name)) > 0 }) {
+		return nil
+	}
+	defer func() {
+		if recover() != nil { // a step, and what it says may be personal
+			err = untagged("")
+		}
+	}()
+	rest, err := store.ReplaceSpans(store.JSON, data, personal, func(int, []byte) ([]byte, error) { return nil, nil })
+	if err != nil {
+		return err
+	}
+	values, err := w.types.DecodeAll(nil, store.JSON, e.Type, w.editedSchema(e), rest)
+	if err != nil {
+		return untagged("")
+	}
+	for _, v := range values {
+		encoded, err := w.types.Encode(store.JSON, v)
+		if err != nil {
+			return untagged("")
+		}
+		for _, p := range encoded.Personal {
+			if value, err := valueOf(encoded.Data[p.Start:p.End]); err != nil || !isZero(value) {
+				return untagged(p.Path)
+			}
+		}
+	}
+	return nil
 }
 
 // editScope is what edited data are sealed to: the event that they stand in for, of one view.

@@ -68,15 +68,22 @@ type keyCount struct {
 	Subjects  int       `json:"subjects"`
 	Oldest    time.Time `json:"oldest"`
 	Current   bool      `json:"current,omitempty"`
+	// Next says that it is the last one in what --kek names, and not current yet.
+	Next bool `json:"next,omitempty"`
+	// Settled is, for the current one, from when on no node stores a key that is wrapped
+	// by the one before.
+	Settled time.Time `json:"settled,omitzero"`
 }
 
 func newKeysList(s *Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
 		Short: "List the wrapping keys, and how many subjects' keys each of them wraps",
-		Long: `With --kek it says which one is current. A key that wraps nothing any more can be
-destroyed: take it out of its file, wherever that is. Copies of the keys from before the
-last rewrapping can then be opened by nobody; make a new one first: backup create --keys.`,
+		Long: `The current one is that which all nodes wrap new keys by: keys rewrap and keys rotate
+make the last one of --kek current. One that wraps nothing any more can be destroyed,
+once the minute after the change is over; until then it is said when that will be: take
+it out of its file, wherever that is. Copies of the keys from before the last rewrapping
+can then be opened by nobody; make a new one first: backup create --keys.`,
 		Example: `{{name}} keys ls
 {{name}} keys ls --json`,
 		Args: args(0, 0),
@@ -85,11 +92,11 @@ last rewrapping can then be opened by nobody; make a new one first: backup creat
 			if err != nil {
 				return err
 			}
-			current, err := s.currentKek(cmd.Context())
+			next, err := s.nextKek(cmd.Context())
 			if err != nil {
 				return err
 			}
-			counts, err := countKeys(cmd.Context(), keys, current)
+			counts, err := countKeys(cmd.Context(), keys, next)
 			if err != nil {
 				return err
 			}
@@ -107,8 +114,8 @@ func (s *Session) keyStore(ctx context.Context) (*jetstream.Keys, error) {
 	return keys, err
 }
 
-// currentKek names the wrapping key that is current; empty without --kek.
-func (s *Session) currentKek(ctx context.Context) (string, error) {
+// nextKek names the wrapping key that keys rewrap would make current; empty without --kek.
+func (s *Session) nextKek(ctx context.Context) (string, error) {
 	w, err := s.openWrapper(ctx)
 	if err != nil || w == nil {
 		return "", err
@@ -116,16 +123,25 @@ func (s *Session) currentKek(ctx context.Context) (string, error) {
 	return w.Current(), nil
 }
 
-func countKeys(ctx context.Context, keys privacy.Keys, current string) ([]*keyCount, error) {
+// countKeys counts after it was asked which one is current, so that what it says of the
+// others is not older than that.
+func countKeys(ctx context.Context, keys privacy.Keys, next string) ([]*keyCount, error) {
 	counts := map[string]*keyCount{}
-	if current != "" {
-		counts[current] = &keyCount{WrappedBy: current, Current: true}
+	if next != "" {
+		counts[next] = &keyCount{WrappedBy: next, Next: true}
+	}
+	wrapping, err := keys.Load(ctx, privacy.WrappingSubject)
+	if err != nil {
+		return nil, err
+	}
+	if by := wrapping.WrappedBy; by != "" {
+		counts[by] = &keyCount{WrappedBy: by, Current: true, Settled: wrapping.Made.Add(privacy.WrapSettled)}
 	}
 	for r, err := range keys.All(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Key == (store.KeyID{}) {
+		if r.Key == (store.KeyID{}) || r.IsWrapping() {
 			continue
 		}
 		c := counts[r.WrappedBy]
@@ -142,7 +158,11 @@ func countKeys(ctx context.Context, keys privacy.Keys, current string) ([]*keyCo
 
 func (s *Session) printKeys(counts []*keyCount) error {
 	g := s.grid("WRAPPED BY", "SUBJECTS", "OLDEST", "CURRENT")
+	var settled time.Time
 	for _, c := range counts {
+		if c.Settled.After(settled) {
+			settled = c.Settled
+		}
 		if s.JSON() {
 			if err := s.Print(c); err != nil {
 				return err
@@ -153,13 +173,20 @@ func (s *Session) printKeys(counts []*keyCount) error {
 		if !c.Oldest.IsZero() {
 			oldest = s.when(c.Oldest)
 		}
-		if c.Current {
+		switch {
+		case c.Current:
 			current = "yes"
+		case c.Next:
+			current = "after a rewrap"
 		}
 		g.add(c.WrappedBy, comma(uint64(c.Subjects)), oldest, current)
 	}
 	if s.JSON() {
 		return nil
 	}
-	return g.render("no subject has a key")
+	if err := g.render("no subject has a key"); err != nil || !settled.After(time.Now()) {
+		return err
+	}
+	_, err := fmt.Fprintf(s.Out(), "throw no wrapping key away before %s: until then a node may still use the one before\n", s.when(settled))
+	return err
 }

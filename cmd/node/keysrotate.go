@@ -15,7 +15,8 @@ func newKeysRewrap(s *Session) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rewrap",
 		Short: "Wrap all keys by the current wrapping key",
-		Long: `Keys stay usable meanwhile. What an older wrapping key has wrapped is erased in the
+		Long: `Nodes wrap new keys by it from then on, so all of them must have it before: a file is
+read anew when it changes, a variable only at start. Keys stay usable meanwhile. What an older wrapping key has wrapped is erased in the
 key store; on disks there may be traces of it until keys rotate.`,
 		Example: `{{name}} keys generate kek && {{name}} keys rewrap --kek file:kek`,
 		Args:    args(0, 0),
@@ -39,7 +40,8 @@ has nothing under the older key, take it out of its file and destroy it everywhe
 Then those older copies are opened by nobody; backups themselves are read with the new copy
 as before. Keys can be used meanwhile; new ones, and forgettings, wait
 for seconds. One that was interrupted must be gone on with: give the same command again.
-It takes the rights to make and delete streams.`,
+It takes the rights to make and delete streams. All nodes must have the wrapping key
+before, as for keys rewrap.`,
 		Example: `{{name}} keys generate kek && {{name}} keys rotate --kek file:kek
 {{name}} keys rotate --kek file:kek --dry-run`,
 		Args: args(0, 0),
@@ -71,6 +73,7 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 	if wrapper == nil {
 		return &Failure{Code: codeNoKek, Exit: exitUsage, What: "keys cannot be wrapped without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
+	wrapper = privacy.Pin(wrapper) // one key for all steps
 	keys, err := s.keyStore(ctx)
 	if err != nil {
 		return err
@@ -95,7 +98,7 @@ func (s *Session) rewrap(ctx context.Context, keys *jetstream.Keys, wrapper priv
 	progress := s.progress()
 	defer progress.end()
 	count, err := privacy.Rewrap(ctx, keys, wrapper, func(r privacy.Rewrapped) { progress.show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
-	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, err
+	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, strangersKek(err)
 }
 
 // rotate wraps first, while keys can be made and given up, so that the move is short.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/annals-go/annals/store"
@@ -38,7 +39,22 @@ func (m *member) openKeys(ctx context.Context) error {
 	}
 	m.keys = keys
 	m.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: m.keys, Wrapper: m.wrapper, MaxAge: keyAge, Logger: m.logger})
-	return err
+	if err != nil {
+		return err
+	}
+	return strangersKek(m.keyring.Check(ctx))
+}
+
+// strangersKek says what to do about a wrapping key that is not the namespace's.
+func strangersKek(err error) error {
+	wrong, is := errors.AsType[*privacy.WrappingError](err)
+	if !is {
+		return err
+	}
+	return &Failure{
+		Code: codeKek, Exit: exitFailure, What: "the wrapping keys are not those of the namespace", Why: wrong.Error(),
+		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
+	}
 }
 
 // journal is the log as actors and views have it: with personal data in plain.

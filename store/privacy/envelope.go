@@ -67,3 +67,11 @@ func validateSubject(subject string) error {
 	}
 	return nil
 }
+
+// validatePerson is validateSubject for one that may get a key, or be forgotten.
+func validatePerson(subject string) error {
+	if subject == WrappingSubject {
+		return &store.InvalidError{What: "data subject", Value: subject, Reason: "it is the id of the wrapping key"}
+	}
+	return validateSubject(subject)
+}

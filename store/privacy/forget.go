@@ -50,17 +50,19 @@ func NewForgetter(config ForgetterConfig) (*Forgetter, error) {
 type Request struct {
 	// Subject is the data subject's id.
 	Subject string
-	// By is who asks, Why the reason: at most [store.MaxMetadataBytes] each. They are
-	// kept for ever, so there should be nothing in them that must be forgotten.
+	// By is who asks, Why the reason: at most [store.MaxMetadataBytes] each, and 2,048
+	// bytes together as JSON has them. They are kept for ever, so there should be
+	// nothing in them that must be forgotten.
 	By, Why string
 	// ID makes the request one that can be sent again: the erasure gets it, and if there
-	// is one with it, nothing new is erased. Zero: one is made up, and a subject that is
-	// forgotten already and was not seen since is not forgotten again.
+	// is one with it, nothing new is erased. Zero: one is made up. A subject that is forgotten
+	// already and was not seen since is not forgotten again: the erasure that was is the
+	// answer, and remembers the last 16 ids of such requests.
 	ID uuid.UUID
 }
 
 func (r Request) validate() error {
-	if err := validateSubject(r.Subject); err != nil {
+	if err := validatePerson(r.Subject); err != nil {
 		return err
 	}
 	for what, text := range map[string]string{"name of who forgets": r.By, "reason to forget": r.Why} {
@@ -68,7 +70,8 @@ func (r Request) validate() error {
 			return &store.TooLargeError{What: what, Size: len(text), Limit: store.MaxMetadataBytes}
 		}
 	}
-	return nil
+	e := Erasure{By: r.By, Why: r.Why}
+	return e.validate()
 }
 
 // StepError says at which step a forgetting stopped. What was done stays done: the next
@@ -116,17 +119,22 @@ func (f *Forgetter) fence(ctx context.Context, r Request) (Record, Erasure, erro
 		if err != nil {
 			return Record{}, Erasure{}, err
 		}
-		if e, ok := begun(&record, r, id); ok {
-			return record, e, nil
+		nth, known := begun(&record, r, id)
+		switch {
+		case known:
+			return record, record.Erased[nth], nil
+		case nth >= 0:
+			record.Erased[nth].answers(id)
+		default:
+			nth = len(record.Erased)
+			record.Erased = append(record.Erased, Erasure{Key: record.Key, ID: id, At: time.Now().UTC(), By: r.By, Why: r.Why})
+			record.Key, record.Wrapped, record.WrappedBy, record.Made = store.KeyID{}, nil, "", time.Time{}
 		}
-		e := Erasure{Key: record.Key, ID: id, At: time.Now().UTC(), By: r.By, Why: r.Why}
-		record.Erased = append(record.Erased, e)
-		record.Key, record.Wrapped, record.WrappedBy, record.Made = store.KeyID{}, nil, "", time.Time{}
 		revision, err := f.config.Keys.Store(ctx, record)
 		switch {
 		case err == nil:
 			record.Revision = revision
-			return record, e, nil
+			return record, record.Erased[nth], nil
 		case errors.Is(err, store.ErrConflict):
 		case errors.Is(err, store.ErrUnknown) && ctx.Err() == nil:
 		default:
@@ -135,18 +143,24 @@ func (f *Forgetter) fence(ctx context.Context, r Request) (Record, Erasure, erro
 	}
 }
 
-// begun returns the erasure that answers a request: the one of its id, or else the last
-// one, if no key was made since.
-func begun(record *Record, r Request, id uuid.UUID) (Erasure, bool) {
-	for _, e := range record.Erased {
-		if e.ID == id {
-			return e, true
+// begun returns which erasure answers a request, -1 if none does: the one of its id, or
+// else the last one, if no key was made since. known says that it need not be told.
+func begun(record *Record, r Request, id uuid.UUID) (nth int, known bool) {
+	for i, e := range record.Erased {
+		if e.ID == id || slices.Contains(e.Also, id) {
+			return i, true
 		}
 	}
-	if n := len(record.Erased); n > 0 && record.Key == (store.KeyID{}) && r.ID == uuid.Nil {
-		return record.Erased[n-1], true
+	if n := len(record.Erased); n > 0 && record.Key == (store.KeyID{}) {
+		return n - 1, r.ID == uuid.Nil
 	}
-	return Erasure{}, false
+	return -1, false
+}
+
+// answers takes note of a request, in the place of the oldest if there are many.
+func (e *Erasure) answers(id uuid.UUID) {
+	e.Also = append(slices.Clone(e.Also), id)
+	e.Also = e.Also[max(0, len(e.Also)-maxAlso):]
 }
 
 // finish takes all steps after the fence. Each may have been taken before.

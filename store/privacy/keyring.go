@@ -26,6 +26,10 @@ type KeyringConfig struct {
 	MaxAge time.Duration
 	// Loads is how many keys are loaded side by side. Default: 32.
 	Loads int
+	// Subjects is how many data subjects one append, or one call of Seal, may have
+	// personal data of: each may cost a key, which is kept for ever. Default: 100, the
+	// people of a household, a team or a class, and far from what fits into a commit.
+	Subjects int
 	// Logger gets what goes wrong while the key store is followed. Default:
 	// [slog.Default].
 	Logger *slog.Logger
@@ -35,6 +39,7 @@ const (
 	defaultCapacity = 10_000
 	defaultMaxAge   = 60 * time.Second
 	defaultLoads    = 32
+	defaultSubjects = 100
 )
 
 func (c KeyringConfig) withDefaults() KeyringConfig {
@@ -46,6 +51,9 @@ func (c KeyringConfig) withDefaults() KeyringConfig {
 	}
 	if c.Loads <= 0 {
 		c.Loads = defaultLoads
+	}
+	if c.Subjects <= 0 {
+		c.Subjects = defaultSubjects
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
@@ -62,6 +70,7 @@ type Keyring struct {
 
 	generation atomic.Uint64
 	scratches  sync.Pool // of *scratch
+	wrapping   wrapping
 
 	mu       sync.Mutex
 	held     map[string]*list.Element // of *holding, by subject
@@ -96,6 +105,7 @@ func NewKeyring(config KeyringConfig) (*Keyring, error) {
 		loading:  map[string]*loading{},
 		erasures: newErasures(),
 		uses:     map[store.KeyID]use{},
+		wrapping: wrapping{turn: make(chan struct{}, 1)},
 	}, nil
 }
 

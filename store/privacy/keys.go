@@ -26,7 +26,8 @@ type Record struct {
 	Erased []Erasure `json:"erased,omitempty"`
 }
 
-// Erasure is one forgetting of a data subject.
+// Erasure is one forgetting of a data subject. A record holds 256 of them at most, each with
+// 2,048 bytes of By and Why together, as JSON has them.
 type Erasure struct {
 	// Key is the key that was erased; zero if there was none.
 	Key store.KeyID `json:"key"`
@@ -41,6 +42,9 @@ type Erasure struct {
 	Finished time.Time `json:"finished,omitzero"`
 	// Notice is where the log has the notice of it; 0 until then.
 	Notice store.Position `json:"notice,omitempty"`
+	// Also are the ids of the last requests that it has answered as well: there was no
+	// key left to erase when they came.
+	Also []uuid.UUID `json:"also,omitempty"`
 }
 
 // Keys keeps the records of a namespace's data subjects. All methods may be called from
@@ -76,7 +80,9 @@ type Keys interface {
 // [store.ErrUnavailable] if it could not be asked, and [store.ErrNotFound] if it has no
 // key of that name (any more).
 type Wrapper interface {
-	// Current names the wrapping key that new keys are wrapped by.
+	// Current names the wrapping key that the next [Rewrap] moves to; a namespace that has
+	// no keys yet begins with it. A keyring wraps new keys by the one that the key store
+	// names, [WrappingSubject].
 	Current() string
 	// Wrap encrypts key by the wrapping key of that name and binds it to context.
 	Wrap(ctx context.Context, by string, key, context []byte) ([]byte, error)

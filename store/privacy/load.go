@@ -2,14 +2,11 @@ package privacy
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/annals-go/annals/store"
 )
@@ -165,29 +162,17 @@ func (k *Keyring) accept(h *holding) bool {
 	return true
 }
 
-// issue gives a subject a key, unless somebody else does, or changes the record in
-// another way. Only what Load then returns is used.
+// issue gives a subject a key, wrapped by the wrapping key that is current now. Only what
+// Load then returns is used. Who was forgotten as often as a record can say gets none.
 func (k *Keyring) issue(ctx context.Context, r Record) error {
-	key := make([]byte, keyBytes)
-	defer clear(key)
-	rand.Read(key) // never fails: the program ends instead
-	r.Key, r.Made = store.KeyID(uuid.New()), time.Now().UTC()
-	r.WrappedBy = k.config.Wrapper.Current()
-	ref := store.KeyRef{Subject: r.Subject, ID: r.Key}
-	var err error
-	if r.Wrapped, err = k.config.Wrapper.Wrap(ctx, r.WrappedBy, key, keyBinding(k.config.Keys.Realm(), ref)); err != nil {
-		return unavailable(fmt.Sprintf("wrap a key of %q by %q", r.Subject, r.WrappedBy), err)
+	if len(r.Erased) >= maxErasures {
+		return fmt.Errorf("make a key of %q: %w", r.Subject, &store.TooLargeError{What: "count of its erasures", Size: len(r.Erased) + 1, Limit: maxErasures})
 	}
-	_, err = k.config.Keys.Store(ctx, r)
-	switch {
-	case err == nil, errors.Is(err, store.ErrConflict):
-		return nil
-	case errors.Is(err, store.ErrUnknown) && ctx.Err() == nil:
-		return nil
-	case errors.Is(err, store.ErrUnknown):
-		return unavailable(fmt.Sprintf("store a key of %q", r.Subject), err)
+	by, err := k.wrapBy(ctx)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("store a key of %q: %w", r.Subject, err)
+	return storeKey(ctx, k.config.Keys, k.config.Wrapper, by, r)
 }
 
 // find returns the very key that a reference names, nil if it was erased. The error is

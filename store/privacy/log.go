@@ -51,7 +51,8 @@ func (l *Log) Truncate(ctx context.Context, id store.StreamID, below store.Head)
 }
 
 // Append implements [store.Log]. While keys cannot be had it waits, as it does for the
-// log, until ctx ends; then the outcome is unknown.
+// log, until ctx ends; then the outcome is unknown. A commit with data of more subjects than
+// [KeyringConfig.Subjects] is refused as too large, and nobody gets a key.
 func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if !personal(c) || !sealable(c) {
 		return l.log.Append(ctx, c)
@@ -124,11 +125,14 @@ func (l *Log) enter(ctx context.Context, refs []store.KeyRef) error {
 
 // notSealed says what it means for an append that its data were not sealed.
 func (l *Log) notSealed(ctx context.Context, c *store.Commit, err error) (store.Head, error) {
+	refused := &store.RefusedError{Stream: c.Stream, Reason: err}
 	switch {
-	case errors.Is(err, store.ErrErased): // an earlier try may have come before the erasure
-		return l.orOwn(ctx, c, fmt.Errorf("append %s: %w", c.Stream, err))
+	case errors.Is(err, store.ErrErased):
+		return l.orOwn(ctx, c, fmt.Errorf("append %s: %w", c.Stream, err)) // an earlier try may have come before the erasure
 	case errors.Is(err, store.ErrUnavailable):
 		return store.Head{}, fmt.Errorf("%w: %w", errNoKeys, err)
+	case errors.Is(err, store.ErrInvalid): // as each try of it is
+		return store.Head{}, refused
 	}
-	return store.Head{}, &store.RefusedError{Stream: c.Stream, Reason: err}
+	return l.orOwn(ctx, c, refused) // and one before its key was lost
 }

@@ -26,7 +26,11 @@ func sealable(c *store.Commit) bool {
 // seal returns a copy of c whose personal data are sealed, and the keys of these.
 func (l *Log) seal(ctx context.Context, c *store.Commit) (*store.Commit, []store.KeyRef, error) {
 	if !ofOne(c) {
-		l.keys.warm(ctx, subjectsOf(c), true)
+		subjects := subjectsOf(c, l.keys.config.Subjects)
+		if err := l.keys.few(len(subjects)); err != nil {
+			return nil, nil, err
+		}
+		l.keys.warm(ctx, subjects, true)
 	}
 	r := sealer{keyring: l.keys, scratch: l.keys.borrow(), used: make([]store.KeyRef, 0, 1+len(c.Rests))}
 	defer l.keys.giveBack(r.scratch)
@@ -103,11 +107,12 @@ func ofOne(c *store.Commit) bool {
 	return one
 }
 
-// subjectsOf returns whose data c has in plain, each once.
-func subjectsOf(c *store.Commit) []string {
+// subjectsOf returns whose data c has in plain, each once, but not more than one above
+// that many.
+func subjectsOf(c *store.Commit, most int) []string {
 	var subjects []string
 	eachSpan(c, func(subject string, _ store.KeyID) {
-		if !slices.Contains(subjects, subject) {
+		if len(subjects) <= most && !slices.Contains(subjects, subject) {
 			subjects = append(subjects, subject)
 		}
 	})

@@ -2,15 +2,24 @@ package privacy
 
 import (
 	"bytes"
+	"encoding/json"
 	"slices"
 
 	"github.com/annals-go/annals/store"
 )
 
-// Limits of a record, so that it stays far below what a message may hold.
+// Limits of a record, so that it stays below the MiB that a message may hold, whatever
+// is in it: 256 erasures of 3 KiB, and the key.
 const (
-	// maxErasures is how often one subject can be forgotten.
-	maxErasures = 1024
+	// maxErasures is how often one subject can be forgotten. Who was gets no key any
+	// more, so that whoever has one can be forgotten.
+	maxErasures = 256
+	// maxErasureText is how long the texts of one erasure may be together, as JSON has
+	// them: where a byte may take six.
+	maxErasureText = 2048
+	// maxAlso is how many ids of requests are remembered that an erasure has answered
+	// as well.
+	maxAlso = 16
 	// maxWrapped is the largest wrapped key, maxWrappedBy the longest name of a wrapping
 	// key, in bytes: services of that kind add to a key, and have long names.
 	maxWrapped   = 16 << 10
@@ -36,10 +45,31 @@ func (r *Record) Validate() error {
 	if len(r.Erased) > maxErasures {
 		return &store.TooLargeError{What: "count of erasures of " + r.Subject, Size: len(r.Erased), Limit: maxErasures}
 	}
+	for i := range r.Erased {
+		if err := r.Erased[i].validate(); err != nil {
+			return err
+		}
+	}
 	if hasKey && r.WasErased(r.Key) {
 		return &store.InvalidError{What: "key record of", Value: r.Subject, Reason: "its key was erased before"}
 	}
 	return nil
+}
+
+func (e *Erasure) validate() error {
+	if size := jsonLength(e.By) + jsonLength(e.Why); size > maxErasureText {
+		return &store.TooLargeError{What: "name and reason of who forgets, as JSON", Size: size, Limit: maxErasureText}
+	}
+	if len(e.Also) > maxAlso {
+		return &store.TooLargeError{What: "count of requests for one erasure", Size: len(e.Also), Limit: maxAlso}
+	}
+	return nil
+}
+
+// jsonLength is how many bytes a text takes as JSON, without the quotes.
+func jsonLength(text string) int {
+	data, _ := json.Marshal(text) // a text never fails
+	return len(data) - 2
 }
 
 // WasErased reports whether the key is one of those that the subject had before.

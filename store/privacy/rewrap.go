@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -21,12 +22,20 @@ type Rewrapped struct {
 // rewraps is how many keys are wrapped anew side by side.
 const rewraps = 16
 
-// Rewrap has every subject's key wrapped by the wrapper's current key, and the bytes of
-// older revisions erased, so that nothing in the key store needs another wrapping key
-// any more. It calls progress, unless that is nil, after each subject, from one
-// goroutine at a time. It may be called again at any time; keys stay usable meanwhile. The error
-// matches [store.ErrUnavailable] if key store or wrapper could not be asked.
+// Rewrap makes the wrapper's current key the one that all nodes wrap new keys by, has
+// every subject's key wrapped by it, and the bytes of older revisions erased, so that
+// nothing in the key store needs another wrapping key any more. A node that is just
+// making a key may still store one that is wrapped by the key before: for [WrapSettled]. Every node must
+// have the new wrapping key before; one that has not makes no keys any more. It calls
+// progress, unless that is nil, after each subject, from one goroutine at a time. It may
+// be called again at any time; keys stay usable meanwhile. The error matches
+// [store.ErrUnavailable] if key store or wrapper could not be asked, and is a [*WrappingError] if
+// the wrapper does not have the wrapping key that was current before.
 func Rewrap(ctx context.Context, keys Keys, wrapper Wrapper, progress func(Rewrapped)) (Rewrapped, error) {
+	wrapper = Pin(wrapper)
+	if err := moveWrapping(ctx, keys, wrapper); err != nil {
+		return Rewrapped{}, fmt.Errorf("rewrap keys: %w", err)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -58,7 +67,7 @@ func Rewrap(ctx context.Context, keys Keys, wrapper Wrapper, progress func(Rewra
 		if ctx.Err() != nil {
 			break
 		}
-		if r.Key == (store.KeyID{}) {
+		if r.Key == (store.KeyID{}) || r.IsWrapping() {
 			continue
 		}
 		slots <- struct{}{}
@@ -74,6 +83,29 @@ func Rewrap(ctx context.Context, keys Keys, wrapper Wrapper, progress func(Rewra
 	return count, nil
 }
 
+// moveWrapping makes the wrapper's current key the one of the namespace.
+func moveWrapping(ctx context.Context, keys Keys, wrapper Wrapper) error {
+	r, err := currentWrapping(ctx, keys, wrapper)
+	if err == nil {
+		err = prove(ctx, wrapper, keys.Realm(), r)
+	}
+	if err == nil {
+		_, err = rewrapOne(ctx, keys, wrapper, r)
+	}
+	return err
+}
+
+// Pin returns a wrapper whose current key stays the one that it is now.
+func Pin(w Wrapper) Wrapper { return pinned{Wrapper: w, current: w.Current()} }
+
+type pinned struct {
+	Wrapper
+	current string
+}
+
+// Current implements [Wrapper].
+func (p pinned) Current() string { return p.current }
+
 // rewrapOne returns whether the key was wrapped by another one.
 func rewrapOne(ctx context.Context, keys Keys, wrapper Wrapper, r Record) (changed bool, err error) {
 	for r.Key != (store.KeyID{}) {
@@ -83,6 +115,9 @@ func rewrapOne(ctx context.Context, keys Keys, wrapper Wrapper, r Record) (chang
 		}
 		if !differs { // an earlier call may have been interrupted before it erased
 			return changed, keys.Erase(ctx, r.Subject, r.Revision)
+		}
+		if next.IsWrapping() {
+			next.Made = time.Now().UTC() // since when it is current
 		}
 		_, err = keys.Store(ctx, next)
 		switch {

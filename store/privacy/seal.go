@@ -2,6 +2,7 @@ package privacy
 
 import (
 	"context"
+	"slices"
 
 	"github.com/annals-go/annals/store"
 )
@@ -19,6 +20,9 @@ func (k *Keyring) Seal(ctx context.Context, s Scope, codec store.Codec, data []b
 	if len(personal) == 0 {
 		return data, nil, nil
 	}
+	if err := k.few(countSubjects(s.Stream, personal, k.config.Subjects)); err != nil {
+		return nil, nil, err
+	}
 	r := sealer{keyring: k, scratch: k.borrow()}
 	defer k.giveBack(r.scratch)
 	sealed, err = r.seal(ctx, &s, codec, data, personal)
@@ -26,6 +30,28 @@ func (k *Keyring) Seal(ctx context.Context, s Scope, codec store.Codec, data []b
 		return nil, nil, err
 	}
 	return sealed, r.used, nil
+}
+
+// few refuses what would have data of too many subjects.
+func (k *Keyring) few(subjects int) error {
+	if subjects > k.config.Subjects {
+		return &store.TooLargeError{What: "count of data subjects", Limit: k.config.Subjects}
+	}
+	return nil
+}
+
+// countSubjects counts whose the parts are, up to one above that many.
+func countSubjects(id store.StreamID, personal []store.Personal, most int) int {
+	if len(personal) <= most {
+		return len(personal) // or fewer
+	}
+	var subjects []string
+	for i := range personal {
+		if subject := subjectOf(id, &personal[i]); len(subjects) <= most && !slices.Contains(subjects, subject) {
+			subjects = append(subjects, subject)
+		}
+	}
+	return len(subjects)
 }
 
 // SealAs is Seal under the very keys that personal names, for values that were opened
@@ -104,7 +130,7 @@ func (r *sealer) key(ctx context.Context, subject string) (*secret, error) {
 
 // current returns the key that a subject has now, and gives it one if it has none.
 func (k *Keyring) current(ctx context.Context, subject string) (*secret, error) {
-	if err := validateSubject(subject); err != nil {
+	if err := validatePerson(subject); err != nil {
 		return nil, err
 	}
 	h, err := k.get(ctx, subject, 0, true)

@@ -83,6 +83,9 @@ func (k *Keyring) changed(r Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.learn(&r)
+	if r.IsWrapping() {
+		k.wrapping.asked = time.Time{}
+	}
 	h := k.peek(r.Subject)
 	switch {
 	case h == nil || r.Revision <= h.revision:

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/annals-go/annals/store"
 )
@@ -21,14 +22,21 @@ import (
 //	name base64-of-32-bytes
 //
 // of which the last is current; older ones stay until nothing is wrapped by them. The
-// file may be read by its owner only (mode 0600 or less). A name that is not known is looked
-// for in the file anew, so that a key that was added there is found.
+// file may be read by its owner only (mode 0600 or less). A file that has changed is
+// read anew within a second of use, and at once if it may have a name that is not known: what was
+// added there is found, and what was taken out is not used any more. One that cannot be
+// read, or has other bytes under a name that it had before, changes nothing.
 type File struct {
 	path string
 
-	mu   sync.Mutex
-	keys *wrapKeys
+	mu     sync.Mutex
+	keys   *wrapKeys
+	info   fs.FileInfo // of the file that they were read from
+	looked time.Time   // when that was compared
 }
+
+// lookAgain is how long what was read is used without a look whether it has changed.
+const lookAgain = time.Second
 
 var _ Wrapper = (*File)(nil)
 
@@ -44,46 +52,54 @@ func OpenFile(path string) (*File, error) {
 }
 
 func (f *File) read() error {
-	text, err := readPrivately(f.path)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.readAnew()
+}
+
+// readAnew is called with the lock.
+func (f *File) readAnew() error {
+	text, info, err := readPrivately(f.path)
 	if err != nil {
 		return err
 	}
 	defer clear(text)
 	keys, err := parseWrapKeys(text)
+	if err == nil {
+		err = keys.follows(f.keys)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.keys = keys
+	f.keys, f.info, f.looked = keys, info, time.Now()
 	return nil
 }
 
 // readPrivately reads a file that nobody but its owner may read.
-func readPrivately(path string) ([]byte, error) {
+func readPrivately(path string) ([]byte, fs.FileInfo, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
+		return nil, nil, fmt.Errorf("%s is not a file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" { // which has no such modes
-		return nil, fmt.Errorf("%s has mode %04o: others may read it; want 0600", path, mode)
+		return nil, nil, fmt.Errorf("%s has mode %04o: others may read it; want 0600", path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxWrapFile+1))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(text) > maxWrapFile {
-		return nil, &store.TooLargeError{What: path, Limit: maxWrapFile}
+		return nil, nil, &store.TooLargeError{What: path, Limit: maxWrapFile}
 	}
-	return text, nil
+	return text, info, nil
 }
 
 // Current implements [Wrapper].
@@ -92,7 +108,18 @@ func (f *File) Current() string { return f.now().current }
 func (f *File) now() *wrapKeys {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if time.Since(f.looked) >= lookAgain {
+		f.looked = time.Now()
+		if info, err := os.Stat(f.path); err == nil && !f.isRead(info) {
+			_ = f.readAnew() // what was read before is as good as it was
+		}
+	}
 	return f.keys
+}
+
+// isRead reports whether a file looks like the one that was read.
+func (f *File) isRead(info fs.FileInfo) bool {
+	return os.SameFile(info, f.info) && info.Size() == f.info.Size() && info.ModTime().Equal(f.info.ModTime())
 }
 
 // with returns keys that have the name, if the file has it.
@@ -136,7 +163,7 @@ func GenerateFile(path, name string) error {
 }
 
 func generateFile(path, name string) error {
-	text, err := readPrivately(path)
+	text, _, err := readPrivately(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		text = []byte("# wrapping keys: the last one is current\n")

@@ -67,6 +67,20 @@ func (w *wrapKeys) add(fields []string) error {
 	return nil
 }
 
+// follows refuses keys of which one has a name that was another's before: what that
+// one has wrapped could not be read any more, and nobody else would know the new one.
+func (w *wrapKeys) follows(before *wrapKeys) error {
+	if before == nil {
+		return nil
+	}
+	for name, key := range w.keys {
+		if was, had := before.keys[name]; had && !bytes.Equal(was, key) {
+			return fmt.Errorf("key %q has other bytes than it had: give a new key a name of its own", name)
+		}
+	}
+	return nil
+}
+
 // find returns the key of a name.
 func (w *wrapKeys) find(name string) ([]byte, error) {
 	key, ok := w.keys[name]
