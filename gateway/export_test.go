@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -136,4 +137,13 @@ func IdentityHeaders(who Identity) nats.Header {
 	h := nats.Header{}
 	who.headers(h)
 	return h
+}
+
+// Operations are all that a node may carry out, and whether each changes something.
+func Operations() map[string]bool {
+	all := map[string]bool{}
+	for _, o := range slices.Concat(operations, subjectOperations, []operation{recordOperation}) {
+		all[o.verb] = o.changes
+	}
+	return all
 }

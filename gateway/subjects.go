@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -127,12 +129,10 @@ func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 	if err := g.personal(r, &ask, &ask.Subject); err != nil {
 		return nil, err
 	}
-	if who := r.request.who.Principal; who != "" {
-		ask.By = who
-	}
 	if ask.Why == "" {
 		return nil, &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
 	}
+	ask.By = r.request.by(ask.By)
 	return g.recorded(ctx, r, ask, func() (any, error) {
 		receipt, err := g.config.Subjects.Forget(ctx, privacy.Request{Subject: ask.Subject, By: ask.By, Why: ask.Why, ID: ask.ID})
 		return receiptResponse{typeReceipt, receipt}, unfinished(err)
@@ -253,8 +253,12 @@ type recordedResponse struct {
 	Type string `json:"type"`
 }
 
-// auditRecord writes down what an operator's own tool does. Whoever may operate may say so, under
-// its own name if that is known.
+// recordedSkew is how far the clock of whoever has its acts recorded may be off: what is recorded
+// elsewhere in time would be found by nobody who looks for what happened now.
+const recordedSkew = time.Hour
+
+// auditRecord writes down what an operator's own tool does. Whoever may do such a thing may say so,
+// under its own name if that is known.
 func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 	var a ledger.Act
 	if err := r.body(&a); err != nil {
@@ -263,12 +267,16 @@ func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 	if a.ID == "" || a.Action == "" || a.Outcome == "" || a.At.IsZero() {
 		return nil, &store.InvalidError{What: "act", Reason: "want id, action, outcome and at"}
 	}
-	if err := g.permit(r.request, Ask{Kind: KindOperate, Name: r.request.verb()}); err != nil {
+	if off := time.Since(a.At).Abs(); off > recordedSkew {
+		return nil, &store.InvalidError{What: "at", Value: a.At.Format(time.RFC3339), Reason: "the clock here says " + time.Now().UTC().Format(time.RFC3339)}
+	}
+	kind := KindOperate
+	if strings.HasPrefix(a.Action, "subject.") {
+		kind = KindPersonal
+	}
+	if err := g.permit(r.request, Ask{Kind: kind, Name: r.request.verb()}); err != nil {
 		return nil, err
 	}
-	if who := r.request.who.Principal; who != "" {
-		a.By = who
-	}
-	a.Node = g.config.Node
+	a.By, a.Node = r.request.by(a.By), g.config.Node
 	return recordedResponse{typeRecorded}, g.config.Recorder.Record(ctx, a)
 }

@@ -142,7 +142,11 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas, KeepCommands: m.KeepsCommands,
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
 	}
+	began := time.Now()
 	restored, err := s.fill(ctx, config, b, until)
+	if err == nil {
+		err = s.actedIn(ctx, config, "backup.restore", f.name(b, until)+" of "+m.Namespace, began)
+	}
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,8 @@ const (
 	codeKek         gateway.Code = "KEK"
 
 	codeNoKeys  gateway.Code = "NO_PERSONAL_DATA"
+	codeSealed  gateway.Code = "PERSONAL_DATA"
+	codePlain   gateway.Code = "PLAIN_PERSONAL_DATA"
 	codeNoAudit gateway.Code = "NOT_RECORDED"
 
 	codeServed     gateway.Code = "SERVED"
@@ -430,8 +432,16 @@ var kinds = []kind{
 		advice: "mark the fields that are about persons, and start the nodes with --kek",
 	},
 	{
-		code: codeNoAudit, exit: exitUnavailable, meaning: "nothing was done, for the audit log cannot be written",
-		advice: "start a node, or act as a user who may append to the log; then give the command again",
+		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",
+		advice: "start a node, or act as a user who may append to the log; then give the command again, unless it says that it was done",
+	},
+	{
+		code: codeSealed, exit: exitConflict, meaning: "the namespace has personal data, which are sealed for their places in it",
+		advice: "to copy it as it is: {{name}} backup create, and backup restore",
+	},
+	{
+		code: codePlain, exit: exitConflict, meaning: "a file has personal data in plain, which an import would not seal",
+		advice: "export without --kek: personal data are left out then",
 	},
 	{
 		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},

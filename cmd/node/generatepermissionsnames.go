@@ -54,9 +54,7 @@ func (f *permissionFlags) grounds(s *Session, users []permittedUser) grounds {
 		g.objects = append(g.objects, "OBJ_"+b)
 	}
 	for _, u := range users {
-		if u.Role != roleProvisioner { // it asks the servers only
-			g.inboxes = append(g.inboxes, u.Inbox+".>")
-		}
+		g.inboxes = append(g.inboxes, u.Inbox+".>")
 	}
 	return g
 }

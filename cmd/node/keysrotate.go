@@ -74,13 +74,9 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 	if ok, err := s.agree(ctx, agreed, "", "%s, wrapped by %s", would, wrapper.Current()); !ok {
 		return err
 	}
-	write, err := s.throughNode(ctx)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
 	var done keysChanged
-	err = s.recorded(ctx, write, action, wrapper.Current(), "", func() (err error) {
+	err = s.acting(ctx, action, wrapper.Current(), func() (err error) {
 		done, err = do(ctx, keys, wrapper)
 		return err
 	})

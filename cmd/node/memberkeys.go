@@ -17,14 +17,20 @@ func (m *member) keysPart() part {
 	}
 }
 
-func (m *member) openKeys(ctx context.Context) (err error) {
-	m.keys, err = jetstream.OpenKeys(ctx, jetstream.KeysConfig{
+// openKeyStore makes it if it is not there.
+func (m *member) openKeyStore(ctx context.Context) (*jetstream.Keys, error) {
+	return jetstream.OpenKeys(ctx, jetstream.KeysConfig{
 		Conn: m.conn, Namespace: m.session.Namespace(), Create: true,
 		Replicas: m.log.Replicas, InMemory: m.log.InMemory, Barrier: m.log.Barrier, Logger: m.logger,
 	})
+}
+
+func (m *member) openKeys(ctx context.Context) error {
+	keys, err := m.openKeyStore(ctx)
 	if err != nil {
 		return err
 	}
+	m.keys = keys
 	m.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: m.keys, Wrapper: m.wrapper, Logger: m.logger})
 	return err
 }
