@@ -16,6 +16,7 @@ import (
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/segment"
 )
 
 // restoreFlags are what restore is told.
@@ -23,6 +24,7 @@ type restoreFlags struct {
 	from, data, time string
 	position         uint64
 	replicas         int
+	keys             keysPlace
 }
 
 func newBackupRestore(s *Session) *cobra.Command {
@@ -37,11 +39,16 @@ restore that was interrupted goes on when the same command is given again, to
 the same end: a duration back counts from when the restore began. A namespace
 with several log streams takes two to seven times as long.
 
+Where there are personal data, --keys-from names the copy of their keys. It is of the
+last time, and so are the erasures in it: who was forgotten after the backup was
+made, and before the copy was, stays forgotten.
+
 No node may serve the namespace meanwhile: stop them, or use --data with dev's
 directory.
 
 ` + backupPlace,
 		Example: `{{name}} backup restore ./backups --data ./data
+{{name}} backup restore ./backups --keys-from ./keys
 {{name}} backup restore ./backups -s nats://n1:4222 --replicas 3
 {{name}} backup restore ./backups --ns copy --from-ns {{name}} --to-time 2026-01-02T15:04
 {{name}} backup restore ./backups --to-position 268435456`,
@@ -51,9 +58,13 @@ directory.
 	cmd.Flags().Uint64Var(&f.position, "to-position", 0, "end with the commit that holds this `POSITION`")
 	cmd.Flags().StringVar(&f.time, "to-time", "", "end before the first commit later than this `TIME`: 2006-01-02T15:04, RFC 3339, or a duration back such as 90m")
 	cmd.Flags().IntVar(&f.replicas, "replicas", 1, "keep so many copies: 3 in production")
+	f.keys.flags(cmd, "keys-from", "take the copy of the keys from", "restore the data alone, unreadable where they are personal; keys restore gives them their keys later")
 	dataFlag(cmd, &f.data)
 	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.keys.check("keys-from", args[0]); err != nil {
+			return err
+		}
 		until, err := f.until(cmd.Flags().Changed)
 		if err != nil {
 			return err
@@ -125,6 +136,10 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		return err
 	}
 	defer at.close()
+	keysFrom, err := f.keys.copyOf(ctx, at.conn, b.Manifest())
+	if err != nil {
+		return err
+	}
 	if f.data == "" {
 		if err := s.refuseServed(ctx); err != nil {
 			return err
@@ -143,7 +158,7 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
 	}
 	began := time.Now()
-	restored, err := s.fill(ctx, config, b, until)
+	restored, err := s.fill(ctx, config, b, until, keysFrom)
 	if err == nil {
 		err = s.actedIn(ctx, config, "backup.restore", f.name(b, until)+" of "+m.Namespace, began)
 	}
@@ -155,6 +170,9 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	}
 	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d\n", printable(s.Namespace()),
 		humanize.Comma(int64(restored.Commits)), humanize.Comma(int64(restored.Streams)), humanize.Comma(int64(restored.Snapshots)), restored.Position)
+	if err == nil && restored.Keys != nil {
+		_, err = fmt.Fprintln(s.Out(), keysRestored(restored.Keys))
+	}
 	return err
 }
 
@@ -173,6 +191,9 @@ func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFl
 	if err == nil {
 		err = b.Check(ctx, until)
 	}
+	if err == nil && (at.conn != nil || !strings.HasPrefix(f.keys.where, inBucket)) {
+		_, err = f.keys.copyOf(ctx, at.conn, b.Manifest())
+	}
 	if err != nil {
 		at.close()
 		return nil, nil, err
@@ -184,7 +205,7 @@ func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFl
 }
 
 // fill restores the backup into the namespace, and says that it is complete.
-func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until) (r backup.Restored, err error) {
+func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until, keysFrom segment.Vault) (r backup.Restored, err error) {
 	log, err := jetstream.Open(ctx, config)
 	if err != nil {
 		return r, err
@@ -198,6 +219,12 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 	line := s.progress()
 	until.Progress = line.commits("restored")
 	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
+	if keysFrom != nil {
+		if target.Keys, err = targetKeys(ctx, config, b.Manifest().Realm); err != nil {
+			return r, err
+		}
+		target.KeysFrom = keysFrom
+	}
 	r, err = b.Restore(ctx, target, until)
 	line.end()
 	if err != nil {

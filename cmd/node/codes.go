@@ -70,10 +70,12 @@ const (
 	codeNoKek       gateway.Code = "NO_KEK"
 	codeKek         gateway.Code = "KEK"
 
-	codeNoKeys  gateway.Code = "NO_PERSONAL_DATA"
-	codeSealed  gateway.Code = "PERSONAL_DATA"
-	codePlain   gateway.Code = "PLAIN_PERSONAL_DATA"
-	codeNoAudit gateway.Code = "NOT_RECORDED"
+	codeNoKeys    gateway.Code = "NO_PERSONAL_DATA"
+	codeSealed    gateway.Code = "PERSONAL_DATA"
+	codePlain     gateway.Code = "PLAIN_PERSONAL_DATA"
+	codeNoAudit   gateway.Code = "NOT_RECORDED"
+	codeKeysPlace gateway.Code = "NO_KEYS_PLACE"
+	codeKeysGone  gateway.Code = "KEYS_MISSING"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -430,6 +432,14 @@ var kinds = []kind{
 	{
 		code: codeNoKeys, exit: exitNotFound, meaning: "the namespace has no personal data",
 		advice: "mark the fields that are about persons, and start the nodes with --kek",
+	},
+	{
+		code: codeKeysPlace, exit: exitUsage, meaning: "a backup of personal data needs a place for their keys, apart from the data",
+		advice: "name it with --keys-to, or --keys-from for a restore; --no-keys knowingly leaves them out",
+	},
+	{
+		code: codeKeysGone, exit: exitFailure, meaning: "the log has personal data, and their keys are not there; new ones could not read them",
+		advice: "restore the keys from their copy: {{name}} keys restore PLACE",
 	},
 	{
 		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",

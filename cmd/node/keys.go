@@ -29,7 +29,7 @@ key that is not: --kek says where that is.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newKeysGenerate(s), newKeysList(s), newKeysRotate(s), newKeysRewrap(s))
+	cmd.AddCommand(newKeysGenerate(s), newKeysList(s), newKeysRotate(s), newKeysRewrap(s), newKeysCopy(s), newKeysRestore(s))
 	return cmd
 }
 
