@@ -123,6 +123,10 @@ type erasuresResponse struct {
 	Next string `json:"next"`
 }
 
+// forgetAnswer is how long before the asker's time is over a forgetting that is not finished is
+// answered, so that the asker hears why.
+const forgetAnswer = time.Second
+
 // subjectForget forgets. An asker that is known by name is who it was, whatever it says.
 func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 	var ask forgetRequest
@@ -133,6 +137,8 @@ func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 		return nil, &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
 	}
 	ask.By = r.request.by(ask.By)
+	ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-min(forgetAnswer, time.Until(r.deadline)/5)))
+	defer cancel()
 	return g.recorded(ctx, r, ask, func() (any, error) {
 		receipt, err := g.config.Subjects.Forget(ctx, privacy.Request{Subject: ask.Subject, By: ask.By, Why: ask.Why, ID: ask.ID})
 		return receiptResponse{typeReceipt, receipt}, unfinished(err)

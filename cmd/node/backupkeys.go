@@ -9,7 +9,6 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
-	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
@@ -94,7 +93,7 @@ func (k *keysPlace) copyOf(ctx context.Context, conn *nats.Conn, m *backup.Manif
 
 func noKeysCopy(namespace, where string, err error) error {
 	return &Failure{
-		Code: gateway.CodeNotFound, Exit: exitNotFound, What: fmt.Sprintf("no copy of the keys of %s in %s", namespace, where), Why: err.Error(), Err: err,
+		Code: codeNoKeyCopy, Exit: exitNotFound, What: fmt.Sprintf("no copy of the keys of %s in %s", namespace, where), Why: err.Error(), Err: err,
 		Fix: "name the place that backup create was given as --keys-to",
 	}
 }

@@ -72,6 +72,7 @@ const (
 
 	codeNoKeys    gateway.Code = "NO_PERSONAL_DATA"
 	codeSealed    gateway.Code = "PERSONAL_DATA"
+	codeNoKeyCopy gateway.Code = "NO_KEY_COPY"
 	codePlain     gateway.Code = "PLAIN_PERSONAL_DATA"
 	codeNoAudit   gateway.Code = "NOT_RECORDED"
 	codeKeysPlace gateway.Code = "NO_KEYS_PLACE"
@@ -444,6 +445,10 @@ var kinds = []kind{
 	{
 		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",
 		advice: "start a node, or act as a user who may append to the log; then give the command again, unless it says that it was done",
+	},
+	{
+		code: codeNoKeyCopy, exit: exitNotFound, meaning: "the place has no copy of the keys of personal data",
+		advice: "name the one that {{name}} backup create was given with --keys-to",
 	},
 	{
 		code: codeSealed, exit: exitConflict, meaning: "the namespace has personal data, which are sealed for their places in it",

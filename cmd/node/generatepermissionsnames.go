@@ -86,6 +86,8 @@ func asks(streams []string, verbs ...string) []string {
 const (
 	accountInfo = "$JS.API.INFO"
 	allStreams  = "$JS.API.STREAM.LIST"
+	// streamNames is how the stream of the current epoch of keys is found.
+	streamNames = "$JS.API.STREAM.NAMES"
 )
 
 // What is asked of a stream.

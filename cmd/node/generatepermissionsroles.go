@@ -102,6 +102,11 @@ func (g *grounds) member() []rule {
 	}
 }
 
+// readKeys is what is asked to read the keys of personal data, which are wrapped.
+func (g *grounds) readKeys() []string {
+	return append(append(asks(g.keys, toRead...), consumers(g.keys...)...), streamNames)
+}
+
 func (g *grounds) node() []rule {
 	all := append(g.member(),
 		rule{Why: "append to the log", Publish: g.in("evt.>")},
@@ -111,7 +116,7 @@ func (g *grounds) node() []rule {
 			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
 			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
 		},
-		rule{Why: "make, use and erase keys of personal data", Publish: append(append(asks(g.keys, also(toRead, "STREAM.MSG.DELETE")...), consumers(g.keys...)...), g.in("key.>")...)},
+		rule{Why: "make, use and erase keys of personal data", Publish: append(append(g.readKeys(), asks(g.keys, "STREAM.MSG.DELETE")...), g.in("key.>")...)},
 	)
 	if len(g.logs) > 1 {
 		all = append(all, rule{Why: "read the order of several log streams", Publish: consumers(g.order)})
@@ -132,7 +137,7 @@ func (g *grounds) projector() []rule {
 			Subscribe: g.in("node.>"),
 		},
 		rule{Why: "write down what operators do to its views, and nothing else", Publish: g.in("evt.*.annals-audit.*")},
-		rule{Why: "use keys of personal data, and make none", Publish: append(asks(g.keys, toRead...), consumers(g.keys...)...)},
+		rule{Why: "use keys of personal data, and make none", Publish: g.readKeys()},
 	)
 	return g.withArchive(all)
 }
@@ -155,13 +160,17 @@ func (g *grounds) operator(name string) []rule {
 			Publish: slices.Concat(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), keysOf(g.directory, "cordon.>", "pin.>"),
 				g.in("ctl.cluster.changed")),
 		},
+		{Why: "whether there are personal data: event, whatif", Publish: append(asks(g.keys, "STREAM.INFO"), streamNames)},
 		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, toRead...), consumers(g.order)...), allStreams)},
 		{
 			Why: "copy snapshots and models into a backup",
 			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, toRead...), consumers(g.snapshots, g.registry),
 				flowOf(g.snapshots, g.registry)),
 		},
-		{Why: "archive: note it in the log's settings, and take out what the archive has", Publish: append(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE")...)},
+		{
+			Why:     "archive: note it in the log's settings, and take out what the archive has, once the server of dev has synced its disk",
+			Publish: slices.Concat(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE"), []string{barrierSubject}),
+		},
 	}
 	if len(g.objects) > 0 {
 		all = append(all, rule{
@@ -173,18 +182,21 @@ func (g *grounds) operator(name string) []rule {
 }
 
 func (g *grounds) privacyOfficer(name string) []rule {
-	return []rule{
+	return g.withArchive([]rule{
 		g.named("forget persons, and see who was forgotten", name, "ctl.info", "ctl.subject.forget", "ctl.subject.get", "ctl.subject.ls"),
 		g.named("export what is held about a person: views, and that it was exported", name, also(ofViews, "ctl.audit.record")...),
 		g.named("states and histories", name, "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
-		{Why: "export what is held about a person: read and follow the log", Publish: append(append(asks(g.logs, toRead...), consumers(g.order)...), allStreams)},
-		{Why: "export what is held about a person: keys, which are wrapped", Publish: append(asks(g.keys, toRead...), consumers(g.keys...)...)},
-	}
+		{
+			Why:     "export what is held about a person: read and follow the log",
+			Publish: slices.Concat(asks(g.logs, toRead...), consumers(g.order), asks([]string{g.snapshots}, "STREAM.INFO"), []string{allStreams}),
+		},
+		{Why: "export what is held about a person: keys, which are wrapped", Publish: g.readKeys()},
+	})
 }
 
 func (g *grounds) auditor(name string) []rule {
 	return []rule{
-		{Why: "read the log, with what operators did, and no consumer: whoever makes one can have it send anywhere", Publish: asks(g.logs, toRead...)},
+		{Why: "read the log, with what operators did, and no consumer: whoever makes one can have it send anywhere", Publish: append(asks(g.logs, toRead...), asks([]string{g.snapshots}, "STREAM.INFO")...)},
 		g.named("states and histories, and how the views are", name,
 			"ctl.info", "ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes", "ctl.projection.ls"),
 	}
@@ -202,7 +214,7 @@ func (g *grounds) provisioner(name string) []rule {
 		},
 		{
 			Why:     "wrap keys anew, move them to another stream, restore them",
-			Publish: slices.Concat(asks(g.keys, "STREAM.MSG.GET", "DIRECT.GET", "STREAM.MSG.DELETE"), consumers(g.keys...), g.in("key.>")),
+			Publish: slices.Concat(g.readKeys(), asks(g.keys, "STREAM.MSG.DELETE"), g.in("key.>")),
 		},
 		g.named("whether nodes serve it, and to have written down what it does to one that is served", name, "ctl.info", "ctl.audit.record"),
 		{Why: "forget the directory of nodes that the history did not come from, and epochs of keys that were replaced", Publish: asks(append([]string{g.directory}, g.keys...), "STREAM.DELETE")},

@@ -3,11 +3,17 @@ package node
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
 )
+
+// keyAge is how long a node uses keys without a word from the key store, which has one every two
+// seconds: a node that is cut off, or stood still, can read no personal data after that. It is shorter
+// than the time after which such a node is removed from the directory.
+const keyAge = 10 * time.Second
 
 // keysPart is what a member has for personal data: the key store and a keyring. It stands
 // behind the log and before all that reads it.
@@ -42,7 +48,7 @@ func (m *member) openKeys(ctx context.Context) error {
 		return err
 	}
 	m.keys = keys
-	m.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: m.keys, Wrapper: m.wrapper, Logger: m.logger})
+	m.keyring, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: m.keys, Wrapper: m.wrapper, MaxAge: keyAge, Logger: m.logger})
 	return err
 }
 
