@@ -55,6 +55,7 @@ const (
 	codeOtherEvents gateway.Code = "OTHER_EVENTS"
 	codeFileOrder   gateway.Code = "FILE_ORDER"
 	codeFileCodec   gateway.Code = "FILE_CODEC"
+	codeWithheld    gateway.Code = "PERSONAL_WITHHELD"
 	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
 	codeMoved       gateway.Code = "STILL_WRITTEN"
 
@@ -157,6 +158,11 @@ var kinds = []kind{
 		code: codeFileOrder, exit: exitFailure, errs: []error{exchange.ErrOrder},
 		meaning: "a line of the file does not follow the one before it: something is missing, comes twice or was moved",
 		advice:  "import the file as it was exported, whole and in order",
+	},
+	{
+		code: codeWithheld, exit: exitConflict, errs: []error{exchange.ErrWithheld},
+		meaning: "the file was exported without personal data, and a text stands where they were; it would take their place for good",
+		advice:  "export with --kek, and import that",
 	},
 	{
 		code: codeFileCodec, exit: exitFailure, errs: []error{exchange.ErrEncoding},
@@ -455,8 +461,8 @@ var kinds = []kind{
 		advice: "to copy it as it is: {{name}} backup create, and backup restore",
 	},
 	{
-		code: codePlain, exit: exitConflict, meaning: "a file has personal data in plain, which an import would not seal",
-		advice: "export without --kek: personal data are left out then",
+		code: codePlain, exit: exitConflict, meaning: "a file has personal data in plain, which an import could not seal",
+		advice: "import with the application's binary, and name the wrapping keys with --kek",
 	},
 	{
 		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},
