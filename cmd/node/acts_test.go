@@ -17,7 +17,7 @@ import (
 
 // reads are the commands that change nothing of a running system.
 var reads = []string{
-	"aggregate changes", "aggregate diff", "aggregate get", "aggregate history", "aggregate types",
+	"aggregate diff", "aggregate get", "aggregate history", "aggregate types",
 	"archive ls", "archive verify", "audit ls", "backup create", "backup ls", "backup verify",
 	"cluster nodes", "cluster partitions", "dlq export", "dlq get", "dlq ls", "dlq skipped", "errors lookup", "event export", "event tail",
 	"generate alerts", "generate mappings", "generate permissions", "keys copy", "keys ls", "projection info", "projection lag", "projection ls", "projection verify",

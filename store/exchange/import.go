@@ -158,16 +158,16 @@ func (i *importer) write(ctx context.Context, queue <-chan arrived) error {
 	heads := map[store.StreamID]store.Head{}
 	rehearsing := newRehearsal(i.Log)
 	for a := range queue {
-		head, known := heads[a.commit.Stream]
-		if !known && i.streams.Add(1) > int64(i.MaxStreams) {
-			return &LineError{Line: a.line, Stream: a.commit.Stream, Err: &store.TooLargeError{What: "number of streams", Limit: i.MaxStreams}}
-		}
 		take, err := i.prepare(ctx, a.commit)
 		if err != nil {
 			return &LineError{Line: a.line, Stream: a.commit.Stream, Err: err}
 		}
 		if !take {
 			continue
+		}
+		head, known := heads[a.commit.Stream]
+		if !known && i.streams.Add(1) > int64(i.MaxStreams) {
+			return &LineError{Line: a.line, Stream: a.commit.Stream, Err: &store.TooLargeError{What: "number of streams", Limit: i.MaxStreams}}
 		}
 		head, err = i.store(ctx, a.commit, head, rehearsing)
 		if err != nil {
