@@ -15,6 +15,7 @@ import (
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // archiving is what archive run is told.
@@ -158,8 +159,12 @@ func (a *archiving) run(ctx context.Context, s *Session) error {
 
 // job runs the job, or a rehearsal of it.
 func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dryRun bool) (archive.Report, *cutter, error) {
+	plain, snapshots, err := s.openToProve(ctx, log)
+	if err != nil {
+		return archive.Report{}, nil, err
+	}
 	system, err := actor.NewSystem(actor.Config{
-		Log: log, Snapshots: log.Snapshots(), Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
+		Log: plain, Snapshots: snapshots, Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
 		Logger: slog.New(slog.DiscardHandler), // what it would say of a snapshot the report says
 	})
 	if err != nil {
@@ -173,6 +178,25 @@ func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dry
 		Progress: func(at archive.Progress) { p.show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) },
 	})
 	return report, c, err
+}
+
+// openToProve returns the log and its snapshots as a replay needs them: in plain. What is archived is the
+// log as it is.
+func (s *Session) openToProve(ctx context.Context, log *jetstream.Log) (store.Log, store.Snapshots, error) {
+	r := &reading{raw: log}
+	if err := r.openKeys(ctx, s); err != nil {
+		return nil, nil, err
+	}
+	switch {
+	case r.keys == nil:
+		return log, log.Snapshots(), nil
+	case r.keyring == nil:
+		return nil, nil, &Failure{
+			Code: codeNoKek, Exit: exitUsage, What: "the streams have personal data, and their keys are not at hand",
+			Why: "a snapshot is proved by a replay, which reads them", Fix: "name the wrapping keys with --" + kekFlag,
+		}
+	}
+	return privacy.NewLog(log, r.keyring), r.snapshots(), nil
 }
 
 // cutter decides where streams are cut.

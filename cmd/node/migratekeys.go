@@ -34,7 +34,7 @@ func (s *Session) openMigratedKeys(ctx context.Context) (*migratedKeys, error) {
 	}
 	switch k.old, err = s.openKeys(ctx); {
 	case errors.Is(err, store.ErrNotFound):
-		k.old, err = nil, nil
+		k.old = nil
 	case err != nil:
 		return nil, err
 	}
