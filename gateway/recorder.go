@@ -38,6 +38,9 @@ func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (a
 		return nil, err
 	}
 	v, err := do()
+	if err != nil {
+		err = uncertain(err) // before it is written down
+	}
 	g.end(ctx, a, err)
 	return v, err
 }

@@ -243,9 +243,14 @@ func TestOthersMayHaveTheirActsRecorded(t *testing.T) {
 	if err := b.client(t).Record(t.Context(), ledger.Act{ID: "1"}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("an act that is none: %v", err)
 	}
-	a.At = a.At.Add(-25 * time.Hour)
+	a.Action = "subject.forgotten"
 	if err := b.client(t).Record(t.Context(), a); !errors.Is(err, store.ErrInvalid) {
-		t.Errorf("an act of yesterday: %v", err)
+		t.Errorf("an act of a node: %v", err)
+	}
+	for _, verb := range []string{"audit.record", "subject.forget", "subject.ls"} {
+		if m := request(t, b.conn, "bank.node.local.ctl."+verb, `{}`, "Annals-Principal", "olga"); m.Header.Get("Annals-Error") != string(gateway.CodeInvalid) {
+			t.Errorf("%s at a node's own subject: %s", verb, m.Data)
+		}
 	}
 	n.take()
 	for token, want := range map[string]map[string]gateway.Code{

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -125,7 +124,7 @@ type erasuresResponse struct {
 
 // forgetAnswer is how long before the asker's time is over a forgetting that is not finished is
 // answered, so that the asker hears why.
-const forgetAnswer = time.Second
+const forgetAnswer = 3 * time.Second
 
 // subjectForget forgets. An asker that is known by name is who it was, whatever it says.
 func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
@@ -137,7 +136,7 @@ func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 		return nil, &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
 	}
 	ask.By = r.request.by(ask.By)
-	ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-min(forgetAnswer, time.Until(r.deadline)/5)))
+	ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-min(forgetAnswer, time.Until(r.deadline)/3)))
 	defer cancel()
 	return g.recorded(ctx, r, ask, func() (any, error) {
 		receipt, err := g.config.Subjects.Forget(ctx, privacy.Request{Subject: ask.Subject, By: ask.By, Why: ask.Why, ID: ask.ID})
@@ -259,30 +258,34 @@ type recordedResponse struct {
 	Type string `json:"type"`
 }
 
-// recordedSkew is how far the clock of whoever has its acts recorded may be off: what is recorded
-// elsewhere in time would be found by nobody who looks for what happened now.
-const recordedSkew = time.Hour
+// recordable are the actions that tools have recorded; all others are recorded by who carries them out.
+var recordable = map[string]Kind{
+	"archive.run": KindOperate, "event.import": KindOperate,
+	"cluster.drain": KindOperate, "cluster.uncordon": KindOperate, "cluster.move": KindOperate, "cluster.rebalance": KindOperate,
+	"keys.rewrap": KindOperate, "keys.rotate": KindOperate,
+	"subject.export": KindPersonal,
+}
 
-// auditRecord writes down what an operator's own tool does. Whoever may do such a thing may say so,
-// under its own name if that is known.
+// recordedID begins the ids of what tools have recorded: none is that of an act of a node.
+const recordedID = "tool."
+
+// auditRecord writes down what an operator's own tool does, now. Whoever may do such a thing may say
+// so, under its own name if that is known.
 func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 	var a ledger.Act
 	if err := r.body(&a); err != nil {
 		return nil, err
 	}
-	if a.ID == "" || a.Action == "" || a.Outcome == "" || a.At.IsZero() {
-		return nil, &store.InvalidError{What: "act", Reason: "want id, action, outcome and at"}
+	if a.ID == "" || a.Action == "" || a.Outcome == "" {
+		return nil, &store.InvalidError{What: "act", Reason: "want id, action and outcome"}
 	}
-	if off := time.Since(a.At).Abs(); off > recordedSkew {
-		return nil, &store.InvalidError{What: "at", Value: a.At.Format(time.RFC3339), Reason: "the clock here says " + time.Now().UTC().Format(time.RFC3339)}
-	}
-	kind := KindOperate
-	if strings.HasPrefix(a.Action, "subject.") {
-		kind = KindPersonal
+	kind, known := recordable[a.Action]
+	if !known {
+		return nil, &store.InvalidError{What: "action", Value: a.Action, Reason: "it is recorded by who carries it out"}
 	}
 	if err := g.permit(r.request, Ask{Kind: kind, Name: r.request.verb()}); err != nil {
 		return nil, err
 	}
-	a.By, a.Node = r.request.by(a.By), g.config.Node
+	a.ID, a.By, a.At, a.Node = recordedID+a.ID, r.request.by(a.By), time.Now(), g.config.Node
 	return recordedResponse{typeRecorded}, g.config.Recorder.Record(ctx, a)
 }
