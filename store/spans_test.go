@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/annals-go/annals/store"
@@ -49,12 +50,12 @@ func TestSpans(t *testing.T) {
 			}
 			continue
 		}
-		got := ""
+		var got strings.Builder
 		for _, s := range spans {
-			got += c.data[s.Start:s.End]
+			got.WriteString(c.data[s.Start:s.End])
 		}
-		if err != nil || got != c.want {
-			t.Errorf("%s: personal is %q, %v; want %q", c.data, got, err, c.want)
+		if err != nil || got.String() != c.want {
+			t.Errorf("%s: personal is %q, %v; want %q", c.data, got.String(), err, c.want)
 		}
 	}
 }
