@@ -108,6 +108,8 @@ type kind interface {
 	// decodeEvent returns what this build makes of a stored event.
 	decodeEvent(e store.Event) ([]any, error)
 	types(of TypeKind) []Type
+	eventSpans(e store.Event) ([]store.Personal, error)
+	commandSpans(c *store.Command) ([]store.Personal, error)
 	// history calls yield with what this build makes of a stored event, in order.
 	// It reports whether yield wants more.
 	history(r store.Recorded[[]byte], yield func(store.Recorded[any]) bool) (more bool, err error)

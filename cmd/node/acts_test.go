@@ -20,7 +20,7 @@ var reads = []string{
 	"aggregate diff", "aggregate get", "aggregate history", "aggregate types",
 	"archive ls", "archive verify", "audit ls", "backup create", "backup ls", "backup verify",
 	"cluster nodes", "cluster partitions", "dlq export", "dlq get", "dlq ls", "dlq skipped", "errors lookup", "event export", "event tail",
-	"generate alerts", "generate mappings", "generate permissions", "keys ls", "projection info", "projection lag", "projection ls", "projection verify",
+	"generate alerts", "generate mappings", "generate permissions", "keys copy", "keys ls", "projection info", "projection lag", "projection ls", "projection verify",
 	"schema check", "schema ls", "schema show", "subject ls", "subject show", "version", "view get", "view ls", "view wait", "view watch", "whatif run",
 }
 
@@ -46,6 +46,7 @@ var acts = map[string][]string{
 	"dlq retry":           {"dlq.retry"},
 	"dlq skip":            {"dlq.skip"},
 	"event import":        {"event.import"},
+	"keys restore":        {"keys.restore"},
 	"keys rewrap":         {"keys.rewrap"},
 	"keys rotate":         {"keys.rotate"},
 	"projection cancel":   {"projection.cancel"},

@@ -19,16 +19,12 @@ func newBackup(s *Session) *cobra.Command {
 		Short: "Keep copies of the log, verify them and the log, and restore",
 		Long: `A backup has every commit of the namespace as it is stored, the snapshots, and
 which models of the views there are. It does not have what the views contain,
-which follows from the log.
-
-The keys of personal data are not in it, or it would have those of persons who were
-forgotten since. One copy of them, wrapped, is kept apart: --keys names where. Each
-backup replaces it; make one after a person was forgotten, too. Without a copy nobody can
-read the personal data of a restored backup. A restore erases what was forgotten
-since the backup, by the list of erasures in the copy.
+which follows from the log, and no keys: where there are personal data, a copy of
+their keys is kept in a place of its own.
 
 ` + backupPlace,
 		Example: `{{name}} backup create ./backups
+{{name}} backup create ./backups --keys-to ./keys
 {{name}} backup verify ./backups --live
 {{name}} backup restore ./backups --data ./data`,
 		Args: cobra.ArbitraryArgs,
@@ -46,7 +42,8 @@ func dataFlag(cmd *cobra.Command, data *string) {
 
 func newBackupCreate(s *Session) *cobra.Command {
 	var o backup.Options
-	var data, keys string
+	var data string
+	var keys keysPlace
 	cmd := &cobra.Command{
 		Use:   "create WHERE",
 		Short: "Back up what is new since the last backup, or all of it",
@@ -54,30 +51,33 @@ func newBackupCreate(s *Session) *cobra.Command {
 begins; the system runs on. The log must still have what the last backup ended
 with: one that has lost its end is refused.
 
+Where there are personal data, --keys-to names the place for a copy of their keys,
+wrapped as they are: not WHERE, and none of which older copies are kept. There is
+one, of the last time, so that it does not have the keys of those who were
+forgotten; keys copy makes it anew between backups.
+
 ` + backupPlace,
 		Example: `{{name}} backup create ./backups
-{{name}} backup create ./backups --keys ./keys
 {{name}} backup create ./backups --full
+{{name}} backup create ./backups --keys-to ./keys
 {{name}} backup create nats:BACKUPS --json`,
 		Args: args(1, 1),
 	}
 	cmd.Flags().BoolVar(&o.Full, "full", false, "make one that needs no other")
+	keys.flags(cmd, "keys-to", "keep the copy of the keys in", "make none, although the backup cannot be read without: they are copied otherwise")
 	dataFlag(cmd, &data)
-	keysFlag(cmd, &keys)
 	perCall(cmd, "full", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := s.createBackup(cmd.Context(), args[0], data, keys, o)
+		if err := keys.check("keys-to", args[0]); err != nil {
+			return err
+		}
+		err := s.createBackup(cmd.Context(), args[0], data, o, &keys)
 		return s.onInterrupt(cmd.Context(), err, "interrupted: no backup was made; the same command makes it")
 	}
 	return cmd
 }
 
-// keysFlag names where the copy of the keys is kept.
-func keysFlag(cmd *cobra.Command, keys *string) {
-	cmd.Flags().StringVar(keys, "keys", "", "keep the copy of the keys of personal data in `DIR`, which is not where backups are copied to")
-}
-
-func (s *Session) createBackup(ctx context.Context, where, data, keysTo string, o backup.Options) error {
+func (s *Session) createBackup(ctx context.Context, where, data string, o backup.Options, place *keysPlace) error {
 	at, err := s.openSite(ctx, data)
 	if err != nil {
 		return err
@@ -88,6 +88,10 @@ func (s *Session) createBackup(ctx context.Context, where, data, keysTo string, 
 		return err
 	}
 	defer log.Close()
+	keys, keysTo, err := place.sourceKeys(ctx, s, config)
+	if err != nil {
+		return err
+	}
 	vault, err := vaultAt(ctx, at.conn, where, config.Replicas)
 	if err != nil {
 		return err
@@ -98,8 +102,8 @@ func (s *Session) createBackup(ctx context.Context, where, data, keysTo string, 
 		Log: log, LogStreams: config.LogStreams, KeepsCommands: log.KeepsCommands(),
 		Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)},
 	}
-	if err := s.addKeys(ctx, at, config, keysTo, &source); err != nil {
-		return err
+	if keys != nil {
+		source.Keys, source.KeysTo = keys, keysTo
 	}
 	m, err := backup.Create(ctx, vault, s.Namespace(), source, o)
 	line.end()

@@ -3,64 +3,124 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/segment"
 )
 
-// keysAt is the key store of a namespace on a site, as its log is.
-func (s *Session) keysAt(at *site, log jetstream.Config) jetstream.KeysConfig {
-	return jetstream.KeysConfig{
-		Conn: at.conn, Namespace: log.Namespace, Replicas: log.Replicas, InMemory: log.InMemory, Barrier: at.barrier, Logger: s.Logger(),
-	}
+// keysPlace is where the copy of the keys goes to, or comes from: never where the data are.
+type keysPlace struct {
+	where string
+	none  bool // it is known that there is none
 }
 
-// addKeys has a backup name the keys of its personal data, and copy them to a place that is named.
-func (s *Session) addKeys(ctx context.Context, at *site, log jetstream.Config, to string, source *backup.Source) error {
-	keys, err := jetstream.OpenKeys(ctx, s.keysAt(at, log))
+// flags adds the two flags; verb says what is done to the copy.
+func (k *keysPlace) flags(cmd *cobra.Command, name, verb, none string) {
+	cmd.Flags().StringVar(&k.where, name, "", verb+" `PLACE`: a directory, or nats:BUCKET")
+	cmd.Flags().BoolVar(&k.none, "no-keys", false, none)
+	perCall(cmd, name, "no-keys")
+}
+
+// check refuses what contradicts itself: a copy that lies with the data is as old as the
+// oldest copy of these, and has the keys of all who were forgotten since.
+func (k *keysPlace) check(flag, data string) error {
+	switch {
+	case k.none && k.where != "":
+		return Usage("--no-keys does not go with --%s", flag)
+	case k.where != "" && k.where == data:
+		f := Usage("--%s %s: the keys are kept apart from the data", flag, k.where)
+		f.Fix = "name another place, of which older copies are deleted: who was forgotten since could be read with them"
+		return f
+	}
+	return nil
+}
+
+// sourceKeys opens the key store for a backup, nil if there is none, and the place for its copy, nil if it is to
+// be left out.
+func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Config) (*jetstream.Keys, segment.Vault, error) {
+	keys, err := jetstream.OpenKeys(ctx, keysConfigOf(c))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil
-	case err != nil:
-		return err
+		return nil, nil, nil
+	case err != nil, k.none:
+		return keys, nil, err
+	case k.where == "":
+		return nil, nil, &Failure{
+			Code: codeKeysPlace, Exit: exitUsage, What: "namespace " + s.Namespace() + " has personal data, and no place is named for their keys",
+			Why: "without its keys nobody can read them after a restore",
+			Fix: "name a place apart from the data: --keys-to PLACE; or say that the keys are copied otherwise: --no-keys",
+		}
 	}
-	source.Keys = keys
-	if to == "" {
-		s.Logger().Warn("the keys of personal data are not copied: without them nobody reads these in what is restored", "fix", "--keys DIR")
-		return nil
-	}
-	source.KeysTo, err = vaultAt(ctx, at.conn, to, log.Replicas)
-	return err
+	vault, err := vaultAt(ctx, c.Conn, k.where, c.Replicas)
+	return keys, vault, err
 }
 
-// addKeysTo has a restore fill the key store, from the copy that is named, and apply its erasures.
-func (s *Session) addKeysTo(ctx context.Context, at *site, log jetstream.Config, from string, m *backup.Manifest, target *backup.Target) error {
-	switch {
-	case m.Realm == uuid.Nil:
-		return nil
-	case from == "":
-		s.Logger().Warn("the backup has personal data, and the keys are not restored: unless the server has them nobody reads these", "fix", "--keys DIR")
-		return nil
+// keysConfigOf is the key store beside a log.
+func keysConfigOf(c jetstream.Config) jetstream.KeysConfig {
+	return jetstream.KeysConfig{
+		Conn: c.Conn, Namespace: c.Namespace, Replicas: c.Replicas, InMemory: c.InMemory, Barrier: c.Barrier, Logger: c.Logger,
 	}
-	vault, err := vaultToRead(ctx, at.conn, from)
+}
+
+// copyOf opens the copy of the keys that a backup needs, nil if it needs none.
+func (k *keysPlace) copyOf(ctx context.Context, conn *nats.Conn, m *backup.Manifest) (segment.Vault, error) {
+	switch {
+	case m.Realm == uuid.Nil, k.none:
+		return nil, nil
+	case k.where == "":
+		return nil, &Failure{
+			Code: codeKeysPlace, Exit: exitUsage, What: "backup " + m.ID + " has personal data, and its keys are elsewhere",
+			Why: "without them nobody can read these data, and it is not known who was forgotten",
+			Fix: "name the place that backup create was given as --keys-to: --keys-from PLACE; or restore the data alone: --no-keys",
+		}
+	}
+	vault, err := vaultToRead(ctx, conn, k.where)
 	if err == nil {
 		_, err = backup.OpenKeys(ctx, vault, m.Namespace)
 	}
-	if err != nil {
-		return &Failure{
-			Code: codeNoKeyCopy, Exit: exitNotFound, What: "there is no copy of the keys of " + m.Namespace + " in " + from, Why: err.Error(),
-			Fix: "name the place that backup create was given with --keys; or leave --keys out, and the personal data unreadable", Err: err,
-		}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, noKeysCopy(m.Namespace, k.where, err)
 	}
-	config := s.keysAt(at, log)
-	config.Create, config.Realm = true, m.Realm
-	keys, err := jetstream.OpenKeys(ctx, config)
-	if err != nil {
+	return vault, err
+}
+
+func noKeysCopy(namespace, where string, err error) error {
+	return &Failure{
+		Code: codeNoKeyCopy, Exit: exitNotFound, What: fmt.Sprintf("no copy of the keys of %s in %s", namespace, where), Why: err.Error(), Err: err,
+		Fix: "name the place that backup create was given as --keys-to",
+	}
+}
+
+// targetKeys opens the key store of a namespace that is restored, in the realm of the backup.
+func targetKeys(ctx context.Context, c jetstream.Config, realm uuid.UUID) (*jetstream.Keys, error) {
+	config := keysConfigOf(c)
+	config.Create, config.Realm = true, realm
+	return jetstream.OpenKeys(ctx, config)
+}
+
+// verifyKeys adds what is wrong with the copy of the keys to a report.
+func (k *keysPlace) verifyKeys(ctx context.Context, s *Session, conn *nats.Conn, b *backup.Backup, r *backup.Report) error {
+	m := b.Manifest()
+	if m.Realm != uuid.Nil && k.where == "" && !k.none {
+		s.Logger().Warn("the copy of the keys was not verified", "backup", m.ID, "fix", "--keys-from PLACE")
+		return nil
+	}
+	vault, err := k.copyOf(ctx, conn, m)
+	if errors.Is(err, store.ErrDamaged) {
+		r.Findings = append(r.Findings, backup.Find(err))
+		return nil
+	}
+	if err != nil || vault == nil {
 		return err
 	}
-	target.Keys, target.KeysFrom = keys, vault
-	return nil
+	_, found, err := b.VerifyKeys(ctx, vault)
+	r.Findings = append(r.Findings, found...)
+	return err
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
@@ -15,14 +16,15 @@ import (
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/segment"
 )
 
 // restoreFlags are what restore is told.
 type restoreFlags struct {
 	from, data, time string
-	keys             string
 	position         uint64
 	replicas         int
+	keys             keysPlace
 }
 
 func newBackupRestore(s *Session) *cobra.Command {
@@ -37,16 +39,16 @@ restore that was interrupted goes on when the same command is given again, to
 the same end: a duration back counts from when the restore began. A namespace
 with several log streams takes two to seven times as long.
 
+Where there are personal data, --keys-from names the copy of their keys. It is of the
+last time, and so are the erasures in it: who was forgotten after the backup was
+made, and before the copy was, stays forgotten.
+
 No node may serve the namespace meanwhile: stop them, or use --data with dev's
 directory.
 
-With --keys the keys of personal data come from the copy that backup create keeps. It is
-newer than the backup, or as old: who was forgotten since stays forgotten, and the
-nodes tell the views again. If the server still has its own keys, what either of
-the two knows to be erased is erased.
-
 ` + backupPlace,
 		Example: `{{name}} backup restore ./backups --data ./data
+{{name}} backup restore ./backups --keys-from ./keys
 {{name}} backup restore ./backups -s nats://n1:4222 --replicas 3
 {{name}} backup restore ./backups --ns copy --from-ns {{name}} --to-time 2026-01-02T15:04
 {{name}} backup restore ./backups --to-position 268435456`,
@@ -56,10 +58,13 @@ the two knows to be erased is erased.
 	cmd.Flags().Uint64Var(&f.position, "to-position", 0, "end with the commit that holds this `POSITION`")
 	cmd.Flags().StringVar(&f.time, "to-time", "", "end before the first commit later than this `TIME`: 2006-01-02T15:04, RFC 3339, or a duration back such as 90m")
 	cmd.Flags().IntVar(&f.replicas, "replicas", 1, "keep so many copies: 3 in production")
+	f.keys.flags(cmd, "keys-from", "take the copy of the keys from", "restore the data alone, unreadable where they are personal; keys restore gives them their keys later")
 	dataFlag(cmd, &f.data)
-	cmd.Flags().StringVar(&f.keys, "keys", "", "restore the keys of personal data from the copy in `DIR`, and forget again who was forgotten since the backup")
 	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := f.keys.check("keys-from", args[0]); err != nil {
+			return err
+		}
 		until, err := f.until(cmd.Flags().Changed)
 		if err != nil {
 			return err
@@ -131,6 +136,10 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		return err
 	}
 	defer at.close()
+	keysFrom, err := f.keys.copyOf(ctx, at.conn, b.Manifest())
+	if err != nil {
+		return err
+	}
 	if f.data == "" {
 		if err := s.refuseServed(ctx); err != nil {
 			return err
@@ -149,7 +158,7 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
 	}
 	began := time.Now()
-	restored, err := s.fill(ctx, at, config, f.keys, b, until)
+	restored, err := s.fill(ctx, config, b, until, keysFrom)
 	if err == nil {
 		err = s.actedIn(ctx, config, "backup.restore", f.name(b, until)+" of "+m.Namespace, began)
 	}
@@ -159,17 +168,12 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	if s.JSON() {
 		return s.Print(restored)
 	}
-	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d%s\n", printable(s.Namespace()),
-		comma(restored.Commits), comma(uint64(restored.Streams)), comma(restored.Snapshots), restored.Position, keysText(restored.Keys))
-	return err
-}
-
-// keysText says what became of the keys.
-func keysText(k *backup.KeysRestored) string {
-	if k == nil {
-		return ""
+	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d\n", printable(s.Namespace()),
+		humanize.Comma(int64(restored.Commits)), humanize.Comma(int64(restored.Streams)), humanize.Comma(int64(restored.Snapshots)), restored.Position)
+	if err == nil && restored.Keys != nil {
+		_, err = fmt.Fprintln(s.Out(), keysRestored(restored.Keys))
 	}
-	return fmt.Sprintf("; keys of %s persons, %s erased again", comma(k.Records), comma(k.Erased))
+	return err
 }
 
 // openRestore opens the backup, and then where it goes: nothing is made for a
@@ -187,6 +191,9 @@ func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFl
 	if err == nil {
 		err = b.Check(ctx, until)
 	}
+	if err == nil && (at.conn != nil || !strings.HasPrefix(f.keys.where, inBucket)) {
+		_, err = f.keys.copyOf(ctx, at.conn, b.Manifest())
+	}
 	if err != nil {
 		at.close()
 		return nil, nil, err
@@ -198,7 +205,7 @@ func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFl
 }
 
 // fill restores the backup into the namespace, and says that it is complete.
-func (s *Session) fill(ctx context.Context, at *site, config jetstream.Config, keys string, b *backup.Backup, until backup.Until) (r backup.Restored, err error) {
+func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until, keysFrom segment.Vault) (r backup.Restored, err error) {
 	log, err := jetstream.Open(ctx, config)
 	if err != nil {
 		return r, err
@@ -212,8 +219,11 @@ func (s *Session) fill(ctx context.Context, at *site, config jetstream.Config, k
 	line := s.progress()
 	until.Progress = line.commits("restored")
 	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
-	if err := s.addKeysTo(ctx, at, config, keys, b.Manifest(), &target); err != nil {
-		return r, err
+	if keysFrom != nil {
+		if target.Keys, err = targetKeys(ctx, config, b.Manifest().Realm); err != nil {
+			return r, err
+		}
+		target.KeysFrom = keysFrom
 	}
 	r, err = b.Restore(ctx, target, until)
 	line.end()

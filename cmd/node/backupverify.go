@@ -27,6 +27,9 @@ to its end, and compares it with the backup, commit by commit, and with the
 snapshots: that a log has lost its end shows in nothing else. Without WHERE it
 compares with the snapshots alone.
 
+With --keys-from the copy of the keys is verified, too, and that it is not older
+than the backup.
+
 What is damaged is printed, with stream, version and sequence, or the file; the
 exit code is 1 then.
 
@@ -38,12 +41,19 @@ exit code is 1 then.
 		Args: args(0, 2),
 	}
 	cmd.Flags().BoolVar(&v.live, "live", false, "verify the log instead of the backup")
+	v.keys.flags(cmd, "keys-from", "verify the copy of the keys, too, in", "leave the keys out")
 	cmd.Flags().StringVar(&v.from, "from-ns", "", "the `NAMESPACE` that was backed up (default: that of --ns)")
 	dataFlag(cmd, &v.data)
 	perCall(cmd, "live", "from-ns", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !v.live && len(args) == 0 || !v.live && v.data != "" {
 			return Usage("want WHERE, or --live, which --data needs")
+		}
+		if v.live && v.keys.where != "" {
+			return Usage("--keys-from does not go with --live: the copy of the keys belongs to a backup")
+		}
+		if err := v.keys.check("keys-from", argument(args, 0)); err != nil {
+			return err
 		}
 		v.line, v.where, v.id = s.progress(), argument(args, 0), argument(args, 1)
 		report, err := v.run(cmd.Context())
@@ -70,13 +80,18 @@ type verification struct {
 	from      string // the namespace that was backed up; empty: that of --ns
 	data      string
 	live      bool
+	keys      keysPlace
 }
 
 func (v *verification) run(ctx context.Context) (backup.Report, error) {
 	if v.live {
 		return v.log(ctx)
 	}
-	at, err := v.session.placeSite(ctx, v.where)
+	place := v.where
+	if strings.HasPrefix(v.keys.where, inBucket) {
+		place = v.keys.where
+	}
+	at, err := v.session.placeSite(ctx, place)
 	if err != nil {
 		return backup.Report{}, err
 	}
@@ -84,7 +99,11 @@ func (v *verification) run(ctx context.Context) (backup.Report, error) {
 	if err != nil || len(damaged) > 0 {
 		return backup.Report{Findings: damaged}, err
 	}
-	return b.Verify(ctx, v.line.commits("verified"))
+	report, err := b.Verify(ctx, v.line.commits("verified"))
+	if err != nil {
+		return report, err
+	}
+	return report, v.keys.verifyKeys(ctx, v.session, at.conn, b, &report)
 }
 
 // backup opens the backup. That it is damaged is a finding, of a file.

@@ -55,6 +55,7 @@ const (
 	codeOtherEvents gateway.Code = "OTHER_EVENTS"
 	codeFileOrder   gateway.Code = "FILE_ORDER"
 	codeFileCodec   gateway.Code = "FILE_CODEC"
+	codeWithheld    gateway.Code = "PERSONAL_WITHHELD"
 	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
 	codeMoved       gateway.Code = "STILL_WRITTEN"
 
@@ -75,6 +76,8 @@ const (
 	codeNoKeyCopy gateway.Code = "NO_KEY_COPY"
 	codePlain     gateway.Code = "PLAIN_PERSONAL_DATA"
 	codeNoAudit   gateway.Code = "NOT_RECORDED"
+	codeKeysPlace gateway.Code = "NO_KEYS_PLACE"
+	codeKeysGone  gateway.Code = "KEYS_MISSING"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -155,6 +158,11 @@ var kinds = []kind{
 		code: codeFileOrder, exit: exitFailure, errs: []error{exchange.ErrOrder},
 		meaning: "a line of the file does not follow the one before it: something is missing, comes twice or was moved",
 		advice:  "import the file as it was exported, whole and in order",
+	},
+	{
+		code: codeWithheld, exit: exitConflict, errs: []error{exchange.ErrWithheld},
+		meaning: "the file was exported without personal data, and a text stands where they were; it would take their place for good",
+		advice:  "export with --kek, and import that",
 	},
 	{
 		code: codeFileCodec, exit: exitFailure, errs: []error{exchange.ErrEncoding},
@@ -433,20 +441,28 @@ var kinds = []kind{
 		advice: "mark the fields that are about persons, and start the nodes with --kek",
 	},
 	{
+		code: codeKeysPlace, exit: exitUsage, meaning: "a backup of personal data needs a place for their keys, apart from the data",
+		advice: "name it with --keys-to, or --keys-from for a restore; --no-keys knowingly leaves them out",
+	},
+	{
+		code: codeKeysGone, exit: exitFailure, meaning: "the log has personal data, and their keys are not there; new ones could not read them",
+		advice: "restore the keys from their copy: {{name}} keys restore PLACE",
+	},
+	{
 		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",
 		advice: "start a node, or act as a user who may append to the log; then give the command again, unless it says that it was done",
 	},
 	{
 		code: codeNoKeyCopy, exit: exitNotFound, meaning: "the place has no copy of the keys of personal data",
-		advice: "name the one that {{name}} backup create was given with --keys",
+		advice: "name the one that {{name}} backup create was given with --keys-to",
 	},
 	{
 		code: codeSealed, exit: exitConflict, meaning: "the namespace has personal data, which are sealed for their places in it",
 		advice: "to copy it as it is: {{name}} backup create, and backup restore",
 	},
 	{
-		code: codePlain, exit: exitConflict, meaning: "a file has personal data in plain, which an import would not seal",
-		advice: "export without --kek: personal data are left out then",
+		code: codePlain, exit: exitConflict, meaning: "a file has personal data in plain, which an import could not seal",
+		advice: "import with the application's binary, and name the wrapping keys with --kek",
 	},
 	{
 		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},

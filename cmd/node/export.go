@@ -3,7 +3,9 @@ package node
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/dustin/go-humanize"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // exporting is what the flags of event export say.
@@ -18,6 +21,7 @@ type exporting struct {
 	cloudEvents bool
 	types       []string
 	after, to   uint64
+	bare        bool // without personal data
 }
 
 func newEventExport(s *Session) *cobra.Command {
@@ -30,9 +34,15 @@ the order of the log, to FILE or to standard output. The values are JSON whateve
 the namespace stores; where JSON alone does not say enough to store the same
 again, the stored bytes stand beside them as "packed". With --cloudevents the
 lines are CloudEvents 1.0 in structured mode. {{name}} event import takes both
-back.`,
+back.
+
+Personal data need --kek, and are in plain then: FILE is for its owner alone, and
+whoever is forgotten later is still in it. With --without-personal a text stands in
+their place, the lines say so, and no import takes them. What was forgotten is
+left out either way.`,
 		Example: `{{name}} event export events.jsonl
 {{name}} event export --type TYPE | jq -c .data
+{{name}} event export events.jsonl --without-personal
 {{name}} event export --cloudevents --after 1048576 | gzip > events.jsonl.gz`,
 		Args: args(0, 1),
 		RunE: func(cmd *cobra.Command, given []string) error {
@@ -44,7 +54,8 @@ back.`,
 	flags.StringSliceVar(&e.types, "type", nil, "only events of this aggregate `TYPE`; may be given several times")
 	flags.Uint64Var(&e.after, "after", 0, "begin after this `POSITION`; a commit that has an event beyond it comes whole")
 	flags.Uint64Var(&e.to, "to", 0, "end with the commit that holds this `POSITION` (default: the end of the log)")
-	perCall(cmd, "cloudevents", "type", "after", "to")
+	flags.BoolVar(&e.bare, "without-personal", false, "withhold personal data that are sealed")
+	perCall(cmd, "cloudevents", "type", "after", "to", "without-personal")
 	return cmd
 }
 
@@ -80,7 +91,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 		f.Fix = "pipe the lines to jq"
 		return f
 	}
-	log, err := s.openPlain(ctx, leftOut)
+	log, err := s.openToExport(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -89,7 +100,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 		return err
 	}
 	config := exchange.ExportConfig{
-		Log: log, Namespace: s.Namespace(), Form: e.form(), Types: e.types, After: store.Position(e.after), To: store.Position(e.to),
+		Log: log, Namespace: s.Namespace(), Form: e.form(), Withhold: e.bare, Types: e.types, After: store.Position(e.after), To: store.Position(e.to),
 	}
 	progress := s.progress()
 	if path != "-" || !isTerminal(s.Out()) {
@@ -99,6 +110,12 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 	}
 	count, err := s.exportTo(ctx, config, path)
 	progress.end()
+	if errors.Is(err, exchange.ErrSealed) {
+		return &Failure{
+			Code: codeNoKek, Exit: exitUsage, What: "the events have personal data, and their keys are not at hand", Why: err.Error(), Err: err,
+			Fix: "name the wrapping keys with --" + kekFlag + ", or leave personal data out with --without-personal",
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -109,6 +126,22 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 	return nil
 }
 
+// openToExport opens the log, with personal data in plain if they are wanted and there are keys.
+func (s *Session) openToExport(ctx context.Context, e *exporting) (store.Log, error) {
+	if e.bare {
+		return openToRead(ctx, s)
+	}
+	r := &reading{}
+	var err error
+	if r.raw, err = openToRead(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := r.openKeys(ctx, s); err != nil || r.keyring == nil {
+		return r.raw, err
+	}
+	return privacy.NewLog(r.raw, r.keyring), nil
+}
+
 // exportTo writes to a file that has its name once it is whole, or to standard
 // output.
 func (s *Session) exportTo(ctx context.Context, config exchange.ExportConfig, path string) (count exchange.Count, err error) {
@@ -116,7 +149,10 @@ func (s *Session) exportTo(ctx context.Context, config exchange.ExportConfig, pa
 		return exportLines(ctx, config, bufio.NewWriter(s.Out()))
 	}
 	draft := path + ".part"
-	file, err := os.Create(draft)
+	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed, whoever may read it
+		return count, err
+	}
+	file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return count, err
 	}

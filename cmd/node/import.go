@@ -16,6 +16,7 @@ import (
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // importing is what the flags of event import say.
@@ -41,7 +42,11 @@ events is refused. What a line says is checked; the first that is wrong ends the
 import and is named. What stands before it is stored, and the same import again
 goes on there. FILE - reads standard input. With --create a namespace that is not
 there is made: for values as the file has them, and keeping commands if the file's
-first line has one.`,
+first line has one.
+
+What is personal is found by the types of this build, and sealed under the keys of the
+namespace, with --kek; persons who were forgotten there after an event stay
+forgotten. A file that was exported without personal data is refused.`,
 		Example: `{{name}} event import events.jsonl --dry-run
 {{name}} event import events.jsonl --ns copy --create
 gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
@@ -89,13 +94,13 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	if err != nil {
 		return err
 	}
-	guarded, err := newImportLog(log, s.app)
+	sealed, guard, err := s.sealImport(ctx, i, log)
 	if err != nil {
 		return err
 	}
 	progress := s.progress()
 	config := exchange.ImportConfig{
-		Log: guarded, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
+		Log: sealed, Prepare: guard.take, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
 		Progress: func(c exchange.Count) {
 			progress.show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
 		},
@@ -109,7 +114,7 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	if err != nil {
 		return err
 	}
-	if left := guarded.left.Load(); left > 0 {
+	if left := guard.left.Load(); left > 0 {
 		s.Logger().Info("what a system keeps about itself is not imported", "events", left)
 	}
 	return s.printImport(i)
@@ -135,6 +140,69 @@ func (s *Session) importRecorded(ctx context.Context, i *importing, path string,
 	}
 	defer log.Close()
 	return s.acted(ctx, log, action, path, began)
+}
+
+// sealImport returns the log as a file is imported to it: with --kek personal data are sealed. A
+// namespace that is made gets its key store, if there are any.
+func (s *Session) sealImport(ctx context.Context, i *importing, log store.Log) (store.Log, *intake, error) {
+	keys, err := s.importKeys(ctx, i, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	wrapper, err := s.openWrapper(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if keys == nil || wrapper == nil {
+		guard, err := newIntake(log.Codec(), s.app, keys, false)
+		return log, guard, err
+	}
+	keyring, err := privacy.NewKeyring(privacy.KeyringConfig{Keys: keys, Wrapper: wrapper, Logger: s.Logger()})
+	if err != nil {
+		return nil, nil, err
+	}
+	guard, err := newIntake(log.Codec(), s.app, keys, true)
+	return privacy.NewLog(log, keyring), guard, err
+}
+
+// importKeys opens the key store, nil if there is none and none is needed.
+func (s *Session) importKeys(ctx context.Context, i *importing, log store.Log) (privacy.Keys, error) {
+	personal, err := s.app.personal()
+	if err != nil {
+		return nil, err
+	}
+	wanted := len(personal) > 0 && s.flags.kek != ""
+	if i.dryRun && i.missing {
+		if wanted {
+			return privacy.NewMemory(), nil
+		}
+		return nil, nil
+	}
+	config, err := s.existing(ctx)
+	if err != nil {
+		return nil, err
+	}
+	config.Logger = s.Logger()
+	keys, err := jetstream.OpenKeys(ctx, keysConfigOf(config))
+	if err == nil {
+		return keys, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return nil, err
+	}
+	if !wanted || i.dryRun {
+		return nil, nil
+	}
+	if err := s.refuseKeyless(ctx, log); err != nil {
+		return nil, err
+	}
+	made := keysConfigOf(config)
+	made.Create = true
+	keys, err = jetstream.OpenKeys(ctx, made)
+	if err != nil {
+		return nil, err
+	}
+	return keys, nil
 }
 
 // firstEpoch is where the leases of the namespace count from.

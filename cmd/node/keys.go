@@ -29,7 +29,7 @@ key that is not: --kek says where that is.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: group,
 	}
-	cmd.AddCommand(newKeysGenerate(s), newKeysList(s), newKeysRotate(s), newKeysRewrap(s))
+	cmd.AddCommand(newKeysGenerate(s), newKeysList(s), newKeysRotate(s), newKeysRewrap(s), newKeysCopy(s), newKeysRestore(s))
 	return cmd
 }
 
@@ -83,7 +83,7 @@ func newKeysList(s *Session) *cobra.Command {
 make the last one of --kek current. One that wraps nothing any more can be destroyed,
 once the minute after the change is over; until then it is said when that will be: take
 it out of its file, wherever that is. Copies of the keys from before the last rewrapping
-can then be opened by nobody; make a new one first: backup create --keys.`,
+can then be opened by nobody; make a new one first: keys copy.`,
 		Example: `{{name}} keys ls
 {{name}} keys ls --json`,
 		Args: args(0, 0),

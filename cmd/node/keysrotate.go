@@ -35,7 +35,7 @@ func newKeysRotate(s *Session) *cobra.Command {
 		Long: `Afterwards no file of any server has what was erased before, nor what an older wrapping
 key has wrapped: older copies of the disks, and who has the older wrapping key, read
 nothing that was forgotten. Older copies of the keys that a backup made (backup create
---keys) are still opened by the older wrapping key: make a new copy, and once keys ls
+--keys-to, keys copy) are still opened by the older wrapping key: make a new copy, and once keys ls
 has nothing under the older key, take it out of its file and destroy it everywhere.
 Then those older copies are opened by nobody; backups themselves are read with the new copy
 as before. Keys can be used meanwhile; new ones, and forgettings, wait

@@ -24,12 +24,22 @@ func (m *member) keysPart() part {
 	}
 }
 
-// openKeyStore makes it if it is not there.
+// openKeyStore makes it if it is not there and the log has nothing that was sealed under
+// others' keys.
 func (m *member) openKeyStore(ctx context.Context) (*jetstream.Keys, error) {
-	return jetstream.OpenKeys(ctx, jetstream.KeysConfig{
-		Conn: m.conn, Namespace: m.session.Namespace(), Create: true,
+	config := jetstream.KeysConfig{
+		Conn: m.conn, Namespace: m.session.Namespace(),
 		Replicas: m.log.Replicas, InMemory: m.log.InMemory, Barrier: m.log.Barrier, Logger: m.logger,
-	})
+	}
+	keys, err := jetstream.OpenKeys(ctx, config)
+	if !errors.Is(err, store.ErrNotFound) {
+		return keys, err
+	}
+	if err := m.session.refuseKeyless(ctx, m.events); err != nil {
+		return nil, err
+	}
+	config.Create = true
+	return jetstream.OpenKeys(ctx, config)
 }
 
 func (m *member) openKeys(ctx context.Context) error {

@@ -55,7 +55,9 @@ times and the ids of commands are kept; versions count what is left. OLD is only
 read, and nothing may be written to it meanwhile: stop its nodes first; after dev,
 run dev with another --ns on the same --data. NEW is made like OLD, or with
 --log-streams of its own, and is not served before it is whole. A migration that
-was interrupted goes on when the same command is given again. At the end both logs
+was interrupted goes on when the same command is given again. Personal data, which
+--kek opens, are sealed anew under keys of NEW; what was forgotten stays forgotten,
+and NEW knows who was. At the end both logs
 are read once more and compared with what was copied. Several log streams take
 two to seven times as long as one.
 
@@ -96,18 +98,23 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 		return Usage("a namespace is not migrated into itself: %s", m.from)
 	}
 	s.flags.namespace = m.from // which what follows speaks of
-	from, err := openToRead(ctx, s)
+	raw, err := openToRead(ctx, s)
 	if err != nil {
 		return err
 	}
-	config := migrate.Config{From: from, Transform: s.app.Transform, Prefix: m.served || m.dryRun, Progress: m.progress(s)}
+	ends, err := s.openMigratedKeys(ctx)
+	if err != nil {
+		return err
+	}
+	config := migrate.Config{From: ends.reads(raw), Transform: s.app.Transform, Prefix: m.served || m.dryRun, Progress: m.progress(s)}
 	if config.Transform == nil {
 		config.Transform = Upcast(s.app.Aggregates...)
 	}
-	config.Transform = sparing(config.Transform)
-	if err := s.refuseSealed(ctx); err != nil {
+	marking, err := newIntake(raw.Codec(), s.app, nil, true)
+	if err != nil {
 		return err
 	}
+	config.Transform = sparing(marked(config.Transform, marking))
 	if m.dryRun {
 		config.DryRun = true
 		return s.runMigration(ctx, m, config, func(context.Context) error { return nil })
@@ -127,8 +134,14 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	}
 	defer loader.Close()
 	config.To, config.Loader = to, loader
+	if err := ends.openNew(ctx, s, m, to, &config); err != nil {
+		return err
+	}
 	began := time.Now()
 	return s.runMigration(ctx, m, config, func(ctx context.Context) error {
+		if err := ends.unmoved(ctx, m.from); err != nil {
+			return err
+		}
 		if err := to.Finish(ctx); err != nil {
 			return err
 		}
@@ -147,22 +160,6 @@ func sparing(transform migrate.Transform) migrate.Transform {
 			return nil
 		}
 		return transform(codec, c)
-	}
-}
-
-// refuseSealed refuses to migrate what is sealed for the namespace that it is in.
-func (s *Session) refuseSealed(ctx context.Context) error {
-	_, err := s.openKeys(ctx)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return &Failure{
-		Code: codeSealed, Exit: exitConflict, What: "namespace " + s.Namespace() + " has personal data, which schema migrate cannot take along",
-		Why: "they are sealed for their places in this namespace, and under its keys",
-		Fix: "let the build read the older schemas as they are: upcasting needs no migration; to copy the namespace as it is, use backup and restore",
 	}
 }
 

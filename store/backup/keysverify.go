@@ -35,7 +35,7 @@ func (b *Backup) VerifyKeys(ctx context.Context, v segment.Vault) (*KeysManifest
 	if c.manifest.Realm != m.Realm {
 		wrong("it is of realm %s, the backup of %s", c.manifest.Realm, m.Realm)
 	}
-	if c.manifest.Backup < m.ID {
+	if c.manifest.Backup < m.ID && c.manifest.Created.Before(m.Created) {
 		wrong("it was made for backup %q, before %s: keys that were made since are not in it", c.manifest.Backup, m.ID)
 	}
 	records, keys := uint64(0), uint64(0)

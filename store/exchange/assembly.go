@@ -40,10 +40,14 @@ func (a *assembly) add(line []byte) (*store.Commit, store.StreamID, error) {
 	if err != nil {
 		return nil, id, err
 	}
+	personal, err := e.spans()
+	if err != nil {
+		return nil, id, err
+	}
 	if err := a.follow(e, id); err != nil {
 		return nil, id, err
 	}
-	a.append(e, command, data)
+	a.append(e, command, data, personal)
 	if a.bytes > store.MaxCommitBytes {
 		return nil, id, &store.TooLargeError{What: "commit of " + e.Stream, Size: a.bytes, Limit: store.MaxCommitBytes}
 	}
@@ -79,12 +83,12 @@ func (a *assembly) follow(e *event, id store.StreamID) error {
 }
 
 // append adds the event, and its command if it is not the last event's too.
-func (a *assembly) append(e *event, command store.Command, data []byte) {
+func (a *assembly) append(e *event, command store.Command, data []byte, personal []store.Personal) {
 	c := a.commit
 	if n := len(c.Commands); n == 0 || !same(c.Commands[n-1], command) {
 		c.Commands = append(c.Commands, command)
 	}
-	c.Events = append(c.Events, store.Event{Type: e.Type, Schema: e.Schema, Command: len(c.Commands) - 1, Data: data})
+	c.Events = append(c.Events, store.Event{Type: e.Type, Schema: e.Schema, Command: len(c.Commands) - 1, Data: data, Personal: personal})
 	a.ids = append(a.ids, e.ID)
 	a.bytes += len(data)
 }

@@ -47,7 +47,12 @@ func disassemble(t *testing.T, form Form, c *store.Commit) []byte {
 	var text []byte
 	index := 0
 	for r := range c.Recorded() {
-		line, err := form.marshal(newEvent(store.MsgPack, c, index, r), "x")
+		e := exporter{}
+		made, err := e.event(store.MsgPack, c, index, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := form.marshal(made, "x")
 		if err != nil {
 			t.Fatal(err)
 		}

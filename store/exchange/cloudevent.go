@@ -45,6 +45,11 @@ type cloudEvent struct {
 	CommandData   string  `json:"commanddata,omitempty"`   // JSON
 	CommandPacked *[]byte `json:"commandpacked,omitempty"`
 
+	PersonalPaths   string `json:"personalpaths,omitempty"` // these four: lists in JSON
+	WithheldPaths   string `json:"withheldpaths,omitempty"`
+	CommandPersonal string `json:"commandpersonal,omitempty"`
+	CommandWithheld string `json:"commandwithheld,omitempty"`
+
 	Codec string `json:"codec"`
 	payload
 }
@@ -80,11 +85,14 @@ func newCloudEvent(e *event, source string) *cloudEvent {
 		Principal:       e.Command.Principal,
 		Traceparent:     e.Command.Traceparent,
 		Corrects:        e.Command.Corrects,
+		PersonalPaths:   attribute(e.Personal),
+		WithheldPaths:   attribute(e.Withheld),
 		Codec:           e.Codec,
 		payload:         e.payload,
 	}
 	if b := e.Command.Body; b != nil {
 		c.CommandSchema, c.CommandData, c.CommandPacked = b.Schema, string(b.Data), b.Packed
+		c.CommandPersonal, c.CommandWithheld = attribute(b.Personal), attribute(b.Withheld)
 	}
 	return c
 }
@@ -127,7 +135,11 @@ func (c *cloudEvent) event() (*event, error) {
 		payload: c.payload,
 	}
 	var position uint64
-	err := errors.Join(parseNumber(&e.Version, c.StreamVersion), parseNumber(&position, c.Position), parseNumber(&e.Epoch, c.LeaseEpoch))
+	err := errors.Join(parseNumber(&e.Version, c.StreamVersion), parseNumber(&position, c.Position), parseNumber(&e.Epoch, c.LeaseEpoch),
+		parseAttribute(&e.Personal, c.PersonalPaths), parseAttribute(&e.Withheld, c.WithheldPaths))
+	if b := e.Command.Body; b != nil {
+		err = errors.Join(err, parseAttribute(&b.Personal, c.CommandPersonal), parseAttribute(&b.Withheld, c.CommandWithheld))
+	}
 	e.Position = store.Position(position)
 	return e, err
 }

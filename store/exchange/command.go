@@ -6,15 +6,17 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-func newCommand(codec store.Codec, c *store.Command) command {
+func newCommand(codec store.Codec, c *store.Command, withhold bool) (command, error) {
 	made := command{
 		ID: c.ID, Name: c.Name, BodyHash: formatHash(c.BodyHash), CorrelationID: c.CorrelationID,
 		CausationID: c.CausationID, Principal: c.Principal, Traceparent: c.Traceparent, Corrects: c.Corrects,
 	}
-	if len(c.Data) > 0 {
-		made.Body = &body{Schema: c.Schema, payload: newPayload(codec, c.Data)}
+	if len(c.Data) == 0 {
+		return made, nil
 	}
-	return made
+	data, marked, err := newMarked(codec, c.Data, c.Personal, withhold)
+	made.Body = &body{Schema: c.Schema, marks: marked, payload: data}
+	return made, err
 }
 
 // stored returns the command as it is to be stored; it was by the codec from.
@@ -31,6 +33,9 @@ func (c *command) stored(from string, to store.Codec) (store.Command, error) {
 		return made, invalidLine("body of a command", c.ID, "it has no data")
 	}
 	made.Schema = c.Body.Schema
+	if made.Personal, err = c.Body.spans(); err != nil {
+		return made, err
+	}
 	made.Data, err = c.Body.stored(from, to)
 	return made, err
 }

@@ -19,7 +19,13 @@ var (
 	// ErrEncoding: the file comes from a namespace with another codec, and what it
 	// holds cannot be put into the encoding of this one for certain.
 	ErrEncoding = errors.New("other encoding")
+	// ErrWithheld: the file was made without personal data; what stands in their place
+	// is not what was there.
+	ErrWithheld = errors.New("personal data were withheld when this was exported")
 )
+
+// ErrSealed: an export meets personal data that are sealed, and is not to withhold them.
+var ErrSealed = errors.New("personal data are sealed")
 
 // LineError says which line of a file an import stopped at.
 type LineError struct {

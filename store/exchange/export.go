@@ -23,6 +23,10 @@ type ExportConfig struct {
 	// To is the last position; a commit that begins beyond it is left out.
 	// Default 0: the end of the log as it is when the export begins.
 	To store.Position
+	// Withhold exports values that are sealed in Log as a text in their place, in lines
+	// that say so and that no import takes. Default false: they end the export with
+	// [ErrSealed].
+	Withhold bool
 	// Progress, if not nil, is called after each batch of commits.
 	Progress func(Count)
 }
@@ -44,7 +48,7 @@ const exportBatch = 256
 
 // Export passes the events of the log to emit, one line each without its end, in
 // the order of the log. The line is only valid during the call. The errors are
-// those of [store.Log] and of emit; a stream that is damaged ends it.
+// those of [store.Log] and of emit, and [ErrSealed]; a stream that is damaged ends it.
 func Export(ctx context.Context, config ExportConfig, emit func(line []byte) error) (Count, error) {
 	e := exporter{ExportConfig: config, emit: emit}
 	tip, err := e.Log.Tip(ctx, e.Types...)
@@ -100,7 +104,11 @@ func (e *exporter) run(ctx context.Context) error {
 func (e *exporter) commit(c *store.Commit) error {
 	codec, index := e.Log.Codec(), 0
 	for r := range c.Recorded() {
-		line, err := e.Form.marshal(newEvent(codec, c, index, r), e.Namespace)
+		made, err := e.event(codec, c, index, r)
+		var line []byte
+		if err == nil {
+			line, err = e.Form.marshal(made, e.Namespace)
+		}
 		if err != nil {
 			return fmt.Errorf("position %d: %w", r.Position, err)
 		}
@@ -115,13 +123,19 @@ func (e *exporter) commit(c *store.Commit) error {
 	return nil
 }
 
-func newEvent(codec store.Codec, c *store.Commit, index int, r store.Recorded[[]byte]) *event {
+func (e *exporter) event(codec store.Codec, c *store.Commit, index int, r store.Recorded[[]byte]) (*event, error) {
+	data, marked, err := newMarked(codec, r.Data, r.Personal, e.Withhold)
+	if err != nil {
+		return nil, err
+	}
+	command, err := newCommand(codec, &r.Command, e.Withhold)
 	return &event{
 		Stream: r.Stream.String(), Version: r.Version, Position: r.Position, ID: r.ID,
 		Type: r.Type, Schema: r.Schema, Time: r.Time, Epoch: r.Epoch,
 		Commit:  part{ID: c.ID, Index: index, Count: len(c.Events)},
-		Command: newCommand(codec, &r.Command),
+		Command: command,
 		Codec:   codec.Name(),
-		payload: newPayload(codec, r.Data),
-	}
+		marks:   marked,
+		payload: data,
+	}, err
 }

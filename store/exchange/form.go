@@ -44,6 +44,7 @@ type event struct {
 	Command  command        `json:"command"`
 	// Codec is how the event was stored: what it takes to store it again.
 	Codec string `json:"codec"`
+	marks
 	payload
 }
 
@@ -71,6 +72,7 @@ type command struct {
 // body is the command itself, where the namespace keeps commands.
 type body struct {
 	Schema int `json:"schema"`
+	marks
 	payload
 }
 

@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/annals-go/annals/store"
 )
@@ -20,23 +21,50 @@ const (
 type rehearsal struct {
 	log store.Log
 	// ahead are the heads that the streams have next; none where a stream ended.
-	ahead map[store.StreamID][]store.Head
+	ahead map[store.StreamID][]held
 	// grown are the streams whose commits come behind what the log holds.
 	grown map[store.StreamID]bool
 }
 
+// held is a commit that the log has: where, and the hash of what it says in plain.
+type held struct {
+	store.Head
+	plain store.Hash
+}
+
+// same reports whether c says the same.
+func (h *held) same(codec store.Codec, c *store.Commit) bool {
+	plain, err := plainHash(codec, c)
+	return err == nil && plain == h.plain
+}
+
+// plainHash is the hash that a commit would have whose personal data were not sealed:
+// sealed twice, the same data have other bytes.
+func plainHash(codec store.Codec, c *store.Commit) (store.Hash, error) {
+	plain := *c
+	plain.Events, plain.Commands = slices.Clone(c.Events), slices.Clone(c.Commands)
+	for n := range plain.Events {
+		plain.Events[n].Personal = nil
+	}
+	for n := range plain.Commands {
+		plain.Commands[n].Personal = nil
+	}
+	data, err := store.EncodeCommit(codec, &plain)
+	return store.HashOf(data), err
+}
+
 func newRehearsal(log store.Log) *rehearsal {
-	return &rehearsal{log: log, ahead: map[store.StreamID][]store.Head{}, grown: map[store.StreamID]bool{}}
+	return &rehearsal{log: log, ahead: map[store.StreamID][]held{}, grown: map[store.StreamID]bool{}}
 }
 
 // append returns the head that the stream has after c, or would have if it ends
 // where c begins. A stream that goes on otherwise is [ErrOtherEvents].
 func (r *rehearsal) append(ctx context.Context, c *store.Commit) (store.Head, error) {
-	data, err := store.EncodeCommit(r.log.Codec(), c)
+	hash, err := plainHash(r.log.Codec(), c)
 	if err != nil {
 		return c.After, err
 	}
-	would := store.Head{Version: c.After.Version + uint64(len(c.Events)), Sequence: c.After.Sequence + 1, Hash: store.HashOf(data)}
+	would := store.Head{Version: c.After.Version + uint64(len(c.Events)), Sequence: c.After.Sequence + 1, Hash: hash}
 	if r.grown[c.Stream] {
 		return would, nil
 	}
@@ -47,18 +75,18 @@ func (r *rehearsal) append(ctx context.Context, c *store.Commit) (store.Head, er
 	case !found:
 		r.grown[c.Stream] = true
 		return would, nil
-	case has.Hash != would.Hash:
+	case has.plain != hash:
 		delete(r.ahead, c.Stream) // whoever asks again, asks for the same place
 		return c.After, fmt.Errorf("%w: those from version %d on are others in the log", ErrOtherEvents, c.After.Version+1)
 	}
-	return has, nil
+	return has.Head, nil
 }
 
 // next returns the head that the stream has after the next commit, if there is one.
-func (r *rehearsal) next(ctx context.Context, id store.StreamID, after store.Head) (store.Head, bool, error) {
+func (r *rehearsal) next(ctx context.Context, id store.StreamID, after store.Head) (held, bool, error) {
 	if len(r.ahead[id]) == 0 {
 		if err := r.read(ctx, id, after); err != nil {
-			return after, false, err
+			return held{}, false, err
 		}
 	}
 	ahead := r.ahead[id]
@@ -68,7 +96,7 @@ func (r *rehearsal) next(ctx context.Context, id store.StreamID, after store.Hea
 		r.ahead[id] = ahead[1:]
 	}
 	if len(ahead) == 0 {
-		return after, false, nil
+		return held{}, false, nil
 	}
 	return ahead[0], true, nil
 }
@@ -77,12 +105,16 @@ func (r *rehearsal) read(ctx context.Context, id store.StreamID, after store.Hea
 	if len(r.ahead) >= readStreams {
 		clear(r.ahead)
 	}
-	var ahead []store.Head
+	var ahead []held
 	for c, err := range r.log.Read(ctx, id, after) {
 		if err != nil {
 			return err
 		}
-		if ahead = append(ahead, c.Head()); len(ahead) == readAhead {
+		plain, err := plainHash(r.log.Codec(), c)
+		if err != nil {
+			return err
+		}
+		if ahead = append(ahead, held{c.Head(), plain}); len(ahead) == readAhead {
 			break
 		}
 	}

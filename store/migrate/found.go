@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 
 	"github.com/annals-go/annals/store"
 )
@@ -23,16 +24,40 @@ func (f *found) next(ctx context.Context, c *store.Commit, from store.Position) 
 	if err != nil {
 		return store.Head{}, err
 	}
-	stored, err := store.EncodeCommit(f.log.Codec(), c)
+	made, err := plainHash(f.log.Codec(), c)
 	if err != nil {
 		return store.Head{}, err
 	}
-	if hash := store.HashOf(stored); has.Stream != c.Stream || has.Hash != hash {
-		reason := "it has a commit of " + has.Stream.String() + " with hash " + has.Hash.String() + ", this build makes one with hash " + hash.String()
+	was, err := plainHash(f.log.Codec(), has)
+	if err != nil {
+		return store.Head{}, err
+	}
+	if has.Stream != c.Stream || was != made {
+		reason := "it has a commit of " + has.Stream.String() + " with hash " + was.String() + ", this build makes one with hash " + made.String()
 		return store.Head{}, &DivergedError{Sequence: has.Sequence, From: from, Stream: c.Stream, Reason: reason}
 	}
 	c.Sequence, c.Local, c.Hash = has.Sequence, has.Local, has.Hash
 	return has.Head(), nil
+}
+
+// plainHash is the hash that a commit would have whose personal data were not sealed: sealed
+// twice, the same data have other bytes.
+func plainHash(codec store.Codec, c *store.Commit) (store.Hash, error) {
+	stored, err := store.EncodeCommit(codec, plain(c))
+	return store.HashOf(stored), err
+}
+
+// plain returns a copy of c that does not say what is personal.
+func plain(c *store.Commit) *store.Commit {
+	p := *c
+	p.Events, p.Commands = slices.Clone(c.Events), slices.Clone(c.Commands)
+	for i := range p.Events {
+		p.Events[i].Personal = nil
+	}
+	for i := range p.Commands {
+		p.Commands[i].Personal = nil
+	}
+	return &p
 }
 
 func (f *found) take(ctx context.Context) (c *store.Commit, err error) {

@@ -190,6 +190,7 @@ func (m *Migration) commit(ctx context.Context, c *store.Commit) error {
 	if outline(c) != before {
 		m.report.Changed++
 	}
+	unkeyed(c)
 	// Leases of the old namespace say nothing in the new one, where their numbers
 	// begin again.
 	c.After, c.Epoch = h.to, 0
@@ -198,6 +199,20 @@ func (m *Migration) commit(ctx context.Context, c *store.Commit) error {
 	}
 	m.report.To.add(c)
 	return nil
+}
+
+// unkeyed takes the keys of the old namespace away: the new one has its own.
+func unkeyed(c *store.Commit) {
+	for i := range c.Events {
+		for n := range c.Events[i].Personal {
+			c.Events[i].Personal[n].Key = store.KeyID{}
+		}
+	}
+	for i := range c.Commands {
+		for n := range c.Commands[i].Personal {
+			c.Commands[i].Personal[n].Key = store.KeyID{}
+		}
+	}
 }
 
 // place finds c in the new log, or appends it.

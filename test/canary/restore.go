@@ -26,7 +26,7 @@ func (s *stage) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := to.run(ctx, "backup", "restore", s.path("backup"), id, "--keys", s.path("keys"), "--from-ns", of.namespace(), "--replicas", fmt.Sprint(len(s.servers)), "--json")
+	text, err := to.run(ctx, "backup", "restore", s.path("backup"), id, "--keys-from", s.path("keys"), "--from-ns", of.namespace(), "--replicas", fmt.Sprint(len(s.servers)), "--json")
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func refusals(backups string) []operation {
 		by("ann", "aggregate", "history", "application", "1"),
 		by("ann", "keys", "ls"),
 		by("audra", "keys", "ls"),
-		by("olga", "backup", "create", backups+".more", "--keys", backups+".more.keys", "--archive", "nats:"+archiveBucket),
+		by("olga", "backup", "create", backups+".more", "--keys-to", backups+".more.keys", "--archive", "nats:"+archiveBucket),
 		by("olga", "archive", "run", "application", "--keep", "1", "--to", "nats:"+archiveBucket, "--yes"),
 	}
 }

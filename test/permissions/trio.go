@@ -156,7 +156,7 @@ func onThree(backups, kek string) []operation {
 		{user: "olga", args: []string{"projection", "resume", "workload"}},
 		{user: "petra", args: []string{"keys", "ls"}, says: "SUBJECTS"},
 		{user: "petra", args: []string{"subject", "export", "c-10", "--kek", "file:" + kek}, says: "Ada"},
-		{user: "archie", args: []string{"backup", "create", backups, "--keys", backups + ".keys"}},
+		{user: "archie", args: []string{"backup", "create", backups, "--keys-to", backups + ".keys"}},
 		{user: "pat", args: []string{"keys", "rotate", "--kek", "file:" + kek}, says: "in epoch 2"},
 		{user: "petra", args: []string{"subject", "forget", "c-10", "--why", "asked for it", "--yes"}, says: "by petra: asked for it"},
 		{user: "audra", args: []string{"audit", "ls", "--by", "petra", "--json"}, says: `"action":"subject.forgotten","what":"c-10","by":"petra"`},

@@ -131,7 +131,7 @@ func operations(backups, export string) []operation {
 		by("olga", "cluster", "move", "3", "n1"),
 		by("olga", "cluster", "rebalance"),
 		by("olga", "schema", "check"),
-		by("archie", "backup", "create", backups, "--keys", backups+".keys"),
+		by("archie", "backup", "create", backups, "--keys-to", backups+".keys"),
 		by("archie", "backup", "verify", backups, "--live"),
 		by("archie", "backup", "create", "nats:"+backupBucket),
 		by("archie", "backup", "ls", "nats:"+backupBucket),
@@ -251,7 +251,7 @@ func (r *report) restore(ctx context.Context, s *stage, tell io.Writer, do func(
 	}
 	defer fresh.server.Shutdown()
 	do("provisioner restores", func() error {
-		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"), "--keys", filepath.Join(s.dir, "backups.keys"))...)
+		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"), "--keys-from", filepath.Join(s.dir, "backups.keys"))...)
 		return err
 	})
 	r.hear(fresh, tell)

@@ -89,7 +89,7 @@ func (s *stage) fill(ctx context.Context) error {
 			Parent string
 			Bytes  int64
 		}
-		if err := s.loans.must(ctx, &made, "backup", "create", s.path("backups"), "-s", system.url); err != nil {
+		if err := s.loans.must(ctx, &made, "backup", "create", s.path("backups"), "--keys-to", s.path("keys"), "-s", system.url); err != nil {
 			return err
 		}
 		s.report.BackupSeconds += time.Since(began).Seconds()
@@ -145,7 +145,7 @@ func (s *stage) lose(ctx context.Context) error {
 	}
 	began := time.Now()
 	var restored backup.Restored
-	if err := s.loans.must(ctx, &restored, "backup", "restore", s.path("backups"), "--data", s.path("data")); err != nil {
+	if err := s.loans.must(ctx, &restored, "backup", "restore", s.path("backups"), "--keys-from", s.path("keys"), "--data", s.path("data")); err != nil {
 		return err
 	}
 	s.report.RestoreSeconds = time.Since(began).Seconds()
@@ -175,7 +175,7 @@ func (s *stage) rewind(ctx context.Context) error {
 	s.say("restoring to sequence %d", s.past)
 	position := fmt.Sprint(uint64(s.log[s.past-1].Last()))
 	var restored backup.Restored
-	err := s.loans.must(ctx, &restored, "backup", "restore", s.path("backups"), "--ns", other, "--from-ns", namespace, "--to-position", position, "--data", s.path("past"))
+	err := s.loans.must(ctx, &restored, "backup", "restore", s.path("backups"), "--keys-from", s.path("keys"), "--ns", other, "--from-ns", namespace, "--to-position", position, "--data", s.path("past"))
 	if err != nil {
 		return err
 	}

@@ -72,12 +72,16 @@ func (s *system) log(ctx context.Context, namespace string) ([]*store.Commit, er
 	}
 	defer feed.Close()
 	var all []*store.Commit
-	for len(all) == 0 || all[len(all)-1].Last() < tip {
+	for at := store.Position(0); at < tip; {
 		batch, err := feed.Next(ctx, 1024)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, batch...)
+		for _, c := range batch {
+			if at = c.Last(); !actor.Reserved(c.Stream.Type) { // that it was restored is written down
+				all = append(all, c)
+			}
+		}
 	}
 	return all, nil
 }

@@ -1,0 +1,141 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/backup"
+)
+
+func newKeysCopy(s *Session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "copy PLACE",
+		Short: "Replace the copy of the keys in a place by the keys as they are now",
+		Long: `The place is what backup create calls --keys-to: a directory, or nats:BUCKET. There is one
+copy, of the last time: do this after somebody was forgotten, and the copy does not have that key
+any more. Keys stay wrapped as they are.`,
+		Example: `{{name}} keys copy ./keys
+{{name}} keys copy nats:KEYS`,
+		Args: args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.copyKeys(cmd.Context(), args[0])
+		},
+	}
+}
+
+func (s *Session) copyKeys(ctx context.Context, place string) error {
+	keys, err := s.keyStore(ctx)
+	if err != nil {
+		return err
+	}
+	config, err := s.existing(ctx)
+	if err != nil {
+		return err
+	}
+	vault, err := vaultAt(ctx, config.Conn, place, config.Replicas)
+	if err != nil {
+		return err
+	}
+	m, err := backup.CopyKeys(ctx, vault, s.Namespace(), keys, "")
+	if err != nil {
+		return err
+	}
+	if s.JSON() {
+		return s.Print(m)
+	}
+	_, err = fmt.Fprintf(s.Out(), "%s records, %s keys and %s erasures of %s: %s\n", comma(m.Records), comma(m.Keys), comma(m.Erased), printable(s.Namespace()), printable(place))
+	return err
+}
+
+func newKeysRestore(s *Session) *cobra.Command {
+	var from string
+	cmd := &cobra.Command{
+		Use:   "restore PLACE",
+		Short: "Give a namespace the keys and erasures that a copy of them has",
+		Long: `For a namespace that has lost its keys, or was restored without them. Its log must be the
+one that the keys are for, or a copy of it. A key that the copy or the namespace knows to be
+erased is erased afterwards, whatever the other has.`,
+		Example: `{{name}} keys restore ./keys
+{{name}} keys restore ./keys --ns copy --from-ns {{name}}`,
+		Args: args(1, 1),
+	}
+	cmd.Flags().StringVar(&from, "from-ns", "", "the `NAMESPACE` whose keys were copied (default: that of --ns)")
+	perCall(cmd, "from-ns")
+	agreed := addConsent(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return s.restoreKeys(cmd.Context(), agreed, args[0], cmp.Or(from, s.Namespace()))
+	}
+	return cmd
+}
+
+func (s *Session) restoreKeys(ctx context.Context, agreed *consent, place, from string) error {
+	config, err := s.existing(ctx)
+	if err != nil {
+		return err
+	}
+	config.Logger = s.Logger()
+	kept, err := s.keysIn(ctx, config.Conn, place, from)
+	if err != nil {
+		return err
+	}
+	m := kept.Manifest()
+	if ok, err := s.agree(ctx, agreed, "", "give %s %d keys, and %d erasures", s.Namespace(), m.Keys, m.Erased); !ok {
+		return err
+	}
+	log, err := openToRead(ctx, s)
+	if err != nil {
+		return err
+	}
+	tip, err := log.Tip(ctx)
+	if err != nil {
+		return err
+	}
+	var done backup.KeysRestored
+	err = s.acting(ctx, "keys.restore", from+" from "+place, func() error {
+		keys, err := targetKeys(ctx, config, m.Realm)
+		if err != nil {
+			return err
+		}
+		done, err = kept.Restore(ctx, keys, tip)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.JSON() {
+		return s.Print(done)
+	}
+	_, err = fmt.Fprintln(s.Out(), keysRestored(&done))
+	return err
+}
+
+// keysIn opens the copy of a namespace's keys.
+func (s *Session) keysIn(ctx context.Context, conn *nats.Conn, place, from string) (*backup.KeysCopy, error) {
+	vault, err := vaultToRead(ctx, conn, place)
+	var kept *backup.KeysCopy
+	if err == nil {
+		kept, err = backup.OpenKeys(ctx, vault, from)
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = noKeysCopy(from, place, err)
+	}
+	return kept, err
+}
+
+// keysRestored says it for people.
+func keysRestored(k *backup.KeysRestored) string {
+	text := fmt.Sprintf("keys: %s records", comma(k.Records))
+	if k.Erased > 0 {
+		text += fmt.Sprintf(", %s keys stay erased", comma(k.Erased))
+	}
+	if k.Reopened > 0 {
+		text += fmt.Sprintf("; %s were forgotten after the log's end, which the nodes write down again", comma(k.Reopened))
+	}
+	return text
+}
