@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -110,11 +111,20 @@ func (g *Gateway) controls(base context.Context) map[string]handler {
 	return all
 }
 
+// forAskers reports whether a path is asked for at any node, and passed on by none.
+func (g *Gateway) forAskers(path string) bool {
+	verb := strings.TrimPrefix(path, pathControl)
+	return verb == recordOperation.verb || slices.ContainsFunc(subjectOperations, func(o operation) bool { return o.verb == verb })
+}
+
 // byPath handles what is sent to this very node, most of it by other nodes:
 // errands, queries and control requests.
 func (g *Gateway) byPath(paths map[string]handler) handler {
 	return func(r *request, err error) {
 		h := paths[r.path]
+		if g.forAskers(r.path) {
+			h = nil // a node that passed it on would vouch for who asks
+		}
 		switch {
 		case strings.HasPrefix(r.path, pathCommand), strings.HasPrefix(r.path, pathGet):
 			h = g.takeErrand

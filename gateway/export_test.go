@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -186,4 +187,13 @@ func (g *Gateway) PendingLimits() (all [][2]int, err error) {
 		all = append(all, [2]int{messages, bytes})
 	}
 	return all, nil
+}
+
+// Operations are all that a node may carry out, and whether each changes something.
+func Operations() map[string]bool {
+	all := map[string]bool{}
+	for _, o := range slices.Concat(operations, subjectOperations, []operation{recordOperation}) {
+		all[o.verb] = o.changes
+	}
+	return all
 }

@@ -74,6 +74,9 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 		if err := r.body(&ask); err != nil {
 			return nil, err
 		}
+		if s, ok := any(&ask).(interface{ signed(func(string) string) }); ok {
+			s.signed(r.request.by)
+		}
 		if err := store.ValidateName("view", ask.of()); err != nil {
 			return nil, err
 		}

@@ -16,15 +16,13 @@ type Recorder interface {
 	Record(ctx context.Context, a ledger.Act) error
 }
 
-const (
-	// recordTime bounds how long an act waits until its beginning is recorded, and an answer
-	// until its end is.
-	recordTime = 3 * time.Second
-)
+// recordTime bounds how long an act waits until its beginning is recorded, and an answer until its
+// end is.
+const recordTime = 3 * time.Second
 
 // acted is what the body of a request says of an act.
 type acted interface {
-	// act returns what it is about, and the name and the reason that the asker gave.
+	// act returns what it is about, who asks, once it is signed, and the reason that was given.
 	act() (what, by, why string)
 }
 
@@ -40,20 +38,27 @@ func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (a
 		return nil, err
 	}
 	v, err := do()
+	if err != nil {
+		err = uncertain(err) // before it is written down
+	}
 	g.end(ctx, a, err)
 	return v, err
 }
 
 func (g *Gateway) actOf(r reading, ask any) ledger.Act {
-	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: r.request.verb(), By: r.request.who.Principal, At: time.Now(), Node: g.config.Node}
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: r.request.verb(), At: time.Now(), Node: g.config.Node}
 	if said, ok := ask.(acted); ok {
-		var by string
-		a.What, by, a.Why = said.act()
-		if a.By == "" {
-			a.By = by
-		}
+		a.What, a.By, a.Why = said.act()
 	}
 	return a
+}
+
+// by is who asks: the principal that is known, whatever was said, or else what was said, as that.
+func (r *request) by(said string) string {
+	if r.who.Principal != "" {
+		return r.who.Principal
+	}
+	return ledger.Claimed(said)
 }
 
 // begin records that an act is about to be done.
@@ -97,6 +102,9 @@ func (g *Gateway) end(ctx context.Context, a ledger.Act, err error) {
 }
 
 // The acts of operations on views.
+
+// signed puts who asks in the place of what was said about that.
+func (r *viewRequest) signed(by func(said string) string) { r.By = by(r.By) }
 
 func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, "" }
 func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }

@@ -30,6 +30,11 @@ var plants = []plant{
 	{user: "pat", way: subscribes, subject: "loans.>"},
 	{user: "n1", way: publishes, subject: "loans.evt.>", taken: true},
 	{user: "audra", way: publishes, subject: "loans.ctl.aggregate.history", taken: true},
+	{user: "ann", way: publishes, subject: "loans.as.ann.>"},
+	{user: "olga", way: publishes, subject: "loans.as.olga.ctl.subject.*"},
+	{user: "audra", way: publishes, subject: "loans.as.audra.ctl.audit.*"},
+	{user: "p1", way: publishes, subject: "loans.evt.*.*.*"},
+	{user: "petra", way: publishes, subject: "loans.as.petra.ctl.subject.forget", taken: true},
 }
 
 // into changes the file's text. A user is known by its key.

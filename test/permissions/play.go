@@ -29,10 +29,10 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 	if o.plant > 0 {
 		wrong = &plants[o.plant-1]
 	}
-	if err := r.main(ctx, p, filepath.Join(dir, "plain"), wrong, !o.matrix, tell); err != nil {
+	if err := r.main(ctx, p, filepath.Join(dir, "strict"), !o.matrix, tell); err != nil {
 		return r, err
 	}
-	if err := r.matrixOf(ctx, p, filepath.Join(dir, "strict"), false, nil, tell); err != nil {
+	if err := r.matrixOf(ctx, p, filepath.Join(dir, "plain"), wrong, tell); err != nil {
 		return r, err
 	}
 	if wrong == nil {
@@ -42,9 +42,10 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 	return r, err
 }
 
-// main is the play, and the matrix on the server that it left.
-func (r *report) main(ctx context.Context, p program, dir string, wrong *plant, play bool, tell io.Writer) error {
-	s, err := raiseIn(ctx, p, dir, true, wrong)
+// main is the play, with users as they are without --plain, and then what they may not on the server
+// that it left.
+func (r *report) main(ctx context.Context, p program, dir string, play bool, tell io.Writer) error {
+	s, err := raiseIn(ctx, p, dir, false, nil)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,7 @@ func (r *report) main(ctx context.Context, p program, dir string, wrong *plant, 
 			return err
 		}
 	}
-	if err := r.count(s, matrix, names(), tell); err != nil {
+	if err := r.count(s, strict, names(), tell); err != nil {
 		return err
 	}
 	t, err := s.trySpecials(tell)
@@ -88,25 +89,21 @@ func (r *report) add(t tally) {
 	r.Cells, r.Allowed, r.Refused, r.Wrong = r.Cells+t.cells, r.Allowed+t.allowed, r.Refused+t.refused, r.Wrong+t.wrong
 }
 
-// matrixOf tries the matrix alone on a fresh server: that of --plain, or the rows
-// that are otherwise without.
-func (r *report) matrixOf(ctx context.Context, p program, dir string, plain bool, wrong *plant, tell io.Writer) error {
-	s, err := raiseIn(ctx, p, dir, plain, wrong)
+// matrixOf tries the matrix alone on a fresh server, with users of --plain.
+func (r *report) matrixOf(ctx context.Context, p program, dir string, wrong *plant, tell io.Writer) error {
+	s, err := raiseIn(ctx, p, dir, true, wrong)
 	if err != nil {
 		return err
 	}
 	defer s.server.Shutdown()
-	if plain {
-		return r.count(s, matrix, names(), tell)
-	}
-	return r.count(s, strict, []string{"ann", "bob"}, tell)
+	return r.count(s, matrix, names(), tell)
 }
 
 // plantAll makes each mistake once, and looks whether the matrix finds it.
 func (r *report) plantAll(ctx context.Context, p program, dir string, tell io.Writer) error {
 	for i := range plants {
 		var with report
-		if err := with.matrixOf(ctx, p, filepath.Join(dir, "planted", strconv.Itoa(i+1)), true, &plants[i], io.Discard); err != nil {
+		if err := with.matrixOf(ctx, p, filepath.Join(dir, "planted", strconv.Itoa(i+1)), &plants[i], io.Discard); err != nil {
 			return err
 		}
 		r.Planted++

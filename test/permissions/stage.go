@@ -18,7 +18,7 @@ import (
 )
 
 // users are those of every run, with their roles; bob is another client.
-var users = []string{"ann=client", "bob=client", "n1=node", "p1=projector", "olga=operator", "audra=auditor", "pat=provisioner"}
+var users = []string{"ann=client", "bob=client", "n1=node", "p1=projector", "olga=operator", "petra=privacy-officer", "audra=auditor", "pat=provisioner"}
 
 const (
 	namespace     = "loans"
@@ -65,6 +65,9 @@ func raise(ctx context.Context, p program, dir string, plain bool, wrong *plant)
 	return s, err
 }
 
+// kek is the file of the wrapping keys of personal data.
+func (s *stage) kek() string { return filepath.Join(s.dir, "kek") }
+
 func (s *stage) seed(user string) string { return filepath.Join(s.keys, user+".nk") }
 
 // connect comes as a user, over the network.
@@ -82,7 +85,11 @@ func (s *stage) connect(user string) (*nats.Conn, error) {
 
 // as are the flags of a command that comes as a user.
 func (s *stage) as(user string, args ...string) []string {
-	return append(args, "--server", s.server.URL(), "--nkey", s.seed(user), "--inbox-prefix", "_INBOX_"+user)
+	args = append(args, "--server", s.server.URL(), "--nkey", s.seed(user), "--inbox-prefix", "_INBOX_"+user)
+	if user == "n1" || user == "p1" {
+		return args
+	}
+	return append(args, "--as", user)
 }
 
 // ear hears what the server refuses.

@@ -39,12 +39,16 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 			return err
 		})
 	}
+	do("a wrapping key", func() error {
+		_, err := s.program.text(ctx, "keys", "generate", s.kek())
+		return err
+	})
 	command(operation{user: "pat", args: []string{"provision", "--durability", "single", "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}})
 	var nodes []*node
 	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
 		do("node of "+n.user, func() error {
 			one, err := s.program.start(filepath.Join(s.dir, n.user+".log"), s.as(n.user, "node", "--name", n.user, "--roles", n.roles,
-				"--durability", "single", "--archive", "nats:"+archiveBucket, "--http", "127.0.0.1:0", "--api", "--json")...)
+				"--durability", "single", "--archive", "nats:"+archiveBucket, "--kek", "file:"+s.kek(), "--http", "127.0.0.1:0", "--api", "--json")...)
 			if err == nil {
 				nodes = append(nodes, one)
 			}
@@ -54,6 +58,9 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 	if len(nodes) == 2 {
 		r.clients(ctx, s, do)
 		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl")) {
+			command(c)
+		}
+		for _, c := range private(s.kek()) {
 			command(c)
 		}
 		for _, path := range []string{"/v1/info", "/v1/aggregates/application/1", "/v1/aggregates/application/1/history", "/v1/views/outcomes/open", "/v1/projections"} {
@@ -115,6 +122,26 @@ func operations(backups, export string) []operation {
 		by("audra", "aggregate", "history", "application", "1"),
 		by("audra", "aggregate", "diff", "application", "1", "1"),
 		by("audra", "projection", "ls"),
+		by("audra", "audit", "ls"),
+		{user: "audra", args: []string{"audit", "ls", "--by", "olga", "--json"}, says: `"action":"projection.pause","what":"workload","by":"olga"`},
+		{user: "audra", args: []string{"audit", "ls", "--by", "olga", "--json"}, says: `"action":"archive.run"`},
+	}
+}
+
+// private is what concerns persons and their keys.
+func private(kek string) []operation {
+	return []operation{
+		{user: "ann", args: []string{"command", "send", "application", "10", "submit", `{"amount": 900, "customer": "c-10", "applicant": {"name": "Ada"}}`}},
+		{user: "petra", args: []string{"subject", "show", "c-10"}, says: "c-10   key "},
+		{user: "petra", args: []string{"subject", "export", "c-10", "--kek", "file:" + kek, "--archive", "nats:" + archiveBucket}, says: "Ada"},
+		{user: "petra", args: []string{"keys", "ls"}, says: "SUBJECTS"},
+		{user: "pat", args: []string{"keys", "rewrap", "--kek", "file:" + kek}, says: "1 records"},
+		{user: "pat", args: []string{"keys", "rotate", "--kek", "file:" + kek}, says: "in epoch 2"},
+		{user: "petra", args: []string{"subject", "forget", "c-10", "--why", "asked for it", "--yes"}, says: "by petra: asked for it"},
+		{user: "petra", args: []string{"subject", "ls", "--forgotten"}, says: "c-10"},
+		{user: "petra", args: []string{"aggregate", "history", "application", "10"}, says: "annals:shredded"},
+		{user: "audra", args: []string{"audit", "ls", "--by", "petra", "--json"}, says: `"action":"subject.forgotten","what":"c-10","by":"petra"`},
+		{user: "audra", args: []string{"audit", "ls", "--by", "pat", "--json"}, says: `"action":"keys.rotate"`},
 	}
 }
 
@@ -129,7 +156,7 @@ func (s *stage) client(user string) (*gateway.Client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: namespace, Timeout: 30 * time.Second})
+	c, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: namespace, Principal: user, Timeout: 30 * time.Second})
 	if err != nil {
 		nc.Close()
 	}
