@@ -113,7 +113,7 @@ func TestWhatWasReadIsKeptWhenTheTimeEnds(t *testing.T) {
 	m := &metered{Memory: log, most: most}
 	fresh := ledger.New(m)
 	tries := 0
-	for err := error(store.ErrUnavailable); err != nil; tries++ {
+	for err := store.ErrUnavailable; err != nil; tries++ {
 		if tries > repeated/most+1 {
 			t.Fatalf("not recorded after %d tries", tries)
 		}
