@@ -133,6 +133,14 @@ restore: ## lose the data, restore them from a backup, flip bits (Linux): what d
 crash: ## kill migrations, backups, restores and archivings at random moments (Linux): what is wrong afterwards
 	@go run ./test/crash
 
+.PHONY: canary
+canary: ## forget 300 of 1,000 persons and search every byte on disk for them (Linux, PostgreSQL)
+	@go run ./test/canary
+
+.PHONY: forgetting
+forgetting: ## kill nodes at each step while persons are forgotten (Linux): what is readable, what is stuck
+	@go run ./test/forgetting
+
 .PHONY: cover
 cover: ## how much of the code the tests reach
 	@mkdir -p .tmp

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -43,8 +44,18 @@ func (g *Gateway) services(base context.Context) []*service {
 	if g.config.Views != nil && !g.config.Inner {
 		all = append(all, g.queryService(paths[pathQuery], paths[pathWatch]))
 	}
-	node := control.add("node", g.subjects.node(g.config.Node)+">", nil, g.opened(g.byPath(paths)))
+	node := control.add("node", g.subjects.node(g.config.Node)+">", nil, g.opened(g.byPath(amongNodes(paths))))
 	node.prefix, node.passed = g.subjects.node(g.config.Node), true
+	return all
+}
+
+// amongNodes leaves out what no node asks of another. Whoever may publish below a node's subjects says who
+// asks, and is believed; so nobody can be forgotten there, and nothing written into the audit log.
+func amongNodes(paths map[string]handler) map[string]handler {
+	all := maps.Clone(paths)
+	for _, o := range slices.Concat(subjectOperations, []operation{recordOperation}) {
+		delete(all, pathControl+o.verb)
+	}
 	return all
 }
 
@@ -87,6 +98,34 @@ var controlAnswers = []struct{ verb, typ string }{
 	{"info", typeInfo},
 	{"projection.ls", typeProjections},
 	{"wait", typeWait},
+}
+
+// ControlVerb is what may be asked for at <ns>.ctl.VERB and <ns>.as.PRINCIPAL.ctl.VERB.
+type ControlVerb struct {
+	Verb string
+	// Kind is what sort of thing it is; a request that names a person may be of another kind.
+	Kind Kind
+}
+
+// ControlVerbs are all that a gateway with views, operators, subjects and a recorder answers, in order: those
+// who grant permissions go by it.
+func ControlVerbs() []ControlVerb {
+	var all []ControlVerb
+	for _, c := range controlAnswers {
+		kind := KindInspect
+		if c.verb == "info" || c.verb == "wait" {
+			kind = KindQuery
+		}
+		all = append(all, ControlVerb{c.verb, kind})
+	}
+	for _, o := range slices.Concat(operations, []operation{recordOperation}) {
+		all = append(all, ControlVerb{o.verb, reading{changes: o.changes}.kind()})
+	}
+	for _, o := range subjectOperations {
+		all = append(all, ControlVerb{o.verb, KindPersonal})
+	}
+	slices.SortFunc(all, func(a, b ControlVerb) int { return strings.Compare(a.Verb, b.Verb) })
+	return all
 }
 
 // controls are the handlers of this node's control verbs, by path.

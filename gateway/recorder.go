@@ -30,7 +30,7 @@ type acted interface {
 // one nothing is done: the error matches [store.ErrUnavailable]. What was done stays done if the
 // second one cannot be written; the node's log says so.
 func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (any, error)) (any, error) {
-	if !r.changes || g.config.Recorder == nil {
+	if !g.records(r) {
 		return do()
 	}
 	a := g.actOf(r, ask)
@@ -43,6 +43,12 @@ func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (a
 	}
 	g.end(ctx, a, err)
 	return v, err
+}
+
+// records reports whether this node writes down what a request comes to. The node that took it in does,
+// which knows who asks and may append to the log; one that it was passed on to need not.
+func (g *Gateway) records(r reading) bool {
+	return r.changes && g.config.Recorder != nil && !r.request.endpoint.passed
 }
 
 func (g *Gateway) actOf(r reading, ask any) ledger.Act {

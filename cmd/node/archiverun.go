@@ -156,12 +156,24 @@ func (a *archiving) run(ctx context.Context, s *Session) error {
 	return cmp.Or(s.printArchived(report), c.unproved())
 }
 
-// job runs the job, or a rehearsal of it.
-func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dryRun bool) (archive.Report, *cutter, error) {
-	system, err := actor.NewSystem(actor.Config{
-		Log: log, Snapshots: log.Snapshots(), Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
+// prover is what proves snapshots: with personal data in plain, for they are folded with these.
+func (s *Session) prover(ctx context.Context, log *jetstream.Log) (*actor.System, error) {
+	plain, err := s.plain(ctx, log)
+	if err != nil {
+		return nil, err
+	}
+	if plain.keys != nil && plain.keyring == nil {
+		return nil, &Failure{Code: codeNoKek, Exit: exitUsage, What: "snapshots with personal data cannot be proved without the wrapping keys", Fix: "name them with --" + kekFlag}
+	}
+	return actor.NewSystem(actor.Config{
+		Log: plain, Snapshots: plain.snapshots(), Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
 		Logger: slog.New(slog.DiscardHandler), // what it would say of a snapshot the report says
 	})
+}
+
+// job runs the job, or a rehearsal of it. What is moved is moved as it is stored.
+func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dryRun bool) (archive.Report, *cutter, error) {
+	system, err := s.prover(ctx, log)
 	if err != nil {
 		return archive.Report{}, nil, err
 	}

@@ -37,19 +37,20 @@ NATS server's configuration, or as commands of nsc. The roles are:
   client       sends commands and asks, under its own name
   node         actors and gateway: appends to the log, keeps snapshots
   projector    views: follows the log, keeps views in KV, builds them again
-  operator     what the operator commands do: views, dead letters, cluster,
-               archive, backup
+  operator     what the operator commands do: views, dead letters, cluster
   privacy-officer
                forgets persons, and exports what is held about them
+  archivist    archives and backs up: for the moment of that, for it may take
+               anything out of the log
   auditor      reads the log with what operators did, and the state of
                aggregates, and changes nothing
   provisioner  makes the namespace, restores, migrates and rotates keys: for the
                moment of that
 
-Clients, operators, privacy officers and auditors ask under their own name: --as NAME here,
+All but node and projector ask under their own name: --as NAME here,
 ClientConfig.Principal in Go, NS.as.NAME. before the subjects. So commands and the
-audit log have who it was. A user that may publish all of NS.as.NAME.> may operate the
-system, too.
+audit log have who it was. A user that may publish all of NS.as.NAME.> may operate
+the system and forget persons, unless nodes are told otherwise with --named.
 
 A node with all roles needs a user of each: start it twice, as --roles
 actors,gateway and as --roles projectors.

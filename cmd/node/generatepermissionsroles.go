@@ -13,11 +13,12 @@ const (
 	roleProjector   = "projector"
 	roleOperator    = "operator"
 	rolePrivacy     = gateway.RolePrivacyOfficer
+	roleArchivist   = "archivist"
 	roleAuditor     = "auditor"
 	roleProvisioner = "provisioner"
 )
 
-var permissionRoles = []string{roleClient, roleNode, roleProjector, roleOperator, rolePrivacy, roleAuditor, roleProvisioner}
+var permissionRoles = []string{roleClient, roleNode, roleProjector, roleOperator, rolePrivacy, roleArchivist, roleAuditor, roleProvisioner}
 
 // rule is what belongs together of what a user may do, and why.
 type rule struct {
@@ -47,6 +48,8 @@ func (g *grounds) rules(u *permittedUser) []rule {
 		all = g.operator(u.Name)
 	case rolePrivacy:
 		all = g.privacyOfficer(u.Name)
+	case roleArchivist:
+		all = g.archivist(u.Name)
 	case roleAuditor:
 		all = g.auditor(u.Name)
 	case roleProvisioner:
@@ -70,6 +73,9 @@ func (g *grounds) named(why, name string, paths ...string) rule {
 
 // What is asked of a view.
 var ofViews = []string{"qry.>", "watch.>"}
+
+// What is asked of the states of aggregates, now and then.
+var ofAggregates = []string{"ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes"}
 
 // client may not do all that there is under its name: whoever may publish below as.NAME. may operate
 // the system, if it is not said what.
@@ -133,10 +139,9 @@ func (g *grounds) projector() []rule {
 		},
 		rule{
 			Why:       "take what nodes pass on, and pass it on to who runs the view",
-			Publish:   g.in("node.*.ctl.>", "node.*.qry.>", "node.*.watch.>"),
+			Publish:   g.in("node.*.ctl.wait", "node.*.ctl.projection.*", "node.*.ctl.dlq.*", "node.*.qry.>", "node.*.watch.>"),
 			Subscribe: g.in("node.>"),
 		},
-		rule{Why: "write down what operators do to its views, and nothing else", Publish: g.in("evt.*.annals-audit.*")},
 		rule{Why: "use keys of personal data, and make none", Publish: g.readKeys()},
 	)
 	return g.withArchive(all)
@@ -150,10 +155,21 @@ func (g *grounds) withArchive(all []rule) []rule {
 	return append(all, rule{Why: "read the archive", Publish: g.readObjects()})
 }
 
+// controls are the control verbs of some kinds.
+func controls(kinds ...gateway.Kind) []string {
+	var paths []string
+	for _, v := range gateway.ControlVerbs() {
+		if slices.Contains(kinds, v.Kind) {
+			paths = append(paths, "ctl."+v.Verb)
+		}
+	}
+	return paths
+}
+
 func (g *grounds) operator(name string) []rule {
-	all := []rule{
-		g.named("the operator commands", name, also(ofViews, "prt.*.get.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.*", "ctl.dlq.*")...),
-		g.named("have written down what it does without a node", name, "ctl.audit.record"),
+	return g.withArchive([]rule{
+		g.named("the operator commands, and to have written down what it does without a node", name,
+			slices.Concat(ofViews, []string{"prt.*.get.>"}, controls(gateway.KindQuery, gateway.KindInspect, gateway.KindOperate))...),
 		{Why: "find services with nats micro", Publish: discovery()},
 		{
 			Why: "wishes about the cluster: cordon, pin",
@@ -161,11 +177,23 @@ func (g *grounds) operator(name string) []rule {
 				g.in("ctl.cluster.changed")),
 		},
 		{Why: "whether there are personal data: event, whatif", Publish: append(asks(g.keys, "STREAM.INFO"), streamNames)},
-		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, toRead...), consumers(g.order)...), allStreams)},
+		{Why: "read and follow the log, and states of the past: event, whatif", Publish: g.readLog()},
+	})
+}
+
+// readLog is what is asked to read and follow the log, by those who look at how it was made first.
+func (g *grounds) readLog() []string {
+	return slices.Concat(asks(g.logs, toRead...), consumers(g.order), asks([]string{g.snapshots}, toRead...), []string{allStreams})
+}
+
+// archivist may take out of the log what an archive has, and so whatever it will: the audit log is in it.
+func (g *grounds) archivist(name string) []rule {
+	all := []rule{
+		g.named("what the nodes serve, and to have written down what it does", name, "ctl.info", "ctl.audit.record"),
+		{Why: "read and follow the log", Publish: g.readLog()},
 		{
-			Why: "copy snapshots and models into a backup",
-			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, toRead...), consumers(g.snapshots, g.registry),
-				flowOf(g.snapshots, g.registry)),
+			Why:     "copy snapshots, models and wrapped keys into a backup",
+			Publish: slices.Concat(asks([]string{g.registry}, toRead...), consumers(g.snapshots, g.registry), flowOf(g.snapshots, g.registry), g.readKeys()),
 		},
 		{
 			Why:     "archive: note it in the log's settings, and take out what the archive has, once the server of dev has synced its disk",
@@ -183,12 +211,12 @@ func (g *grounds) operator(name string) []rule {
 
 func (g *grounds) privacyOfficer(name string) []rule {
 	return g.withArchive([]rule{
-		g.named("forget persons, and see who was forgotten", name, "ctl.info", "ctl.subject.forget", "ctl.subject.get", "ctl.subject.ls"),
+		g.named("forget persons, and see who was forgotten", name, also(controls(gateway.KindPersonal), "ctl.info")...),
 		g.named("export what is held about a person: views, and that it was exported", name, also(ofViews, "ctl.audit.record")...),
-		g.named("states and histories", name, "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
+		g.named("states and histories", name, also(ofAggregates, "ctl.wait", "ctl.projection.ls")...),
 		{
 			Why:     "export what is held about a person: read and follow the log",
-			Publish: slices.Concat(asks(g.logs, toRead...), consumers(g.order), asks([]string{g.snapshots}, "STREAM.INFO"), []string{allStreams}),
+			Publish: g.readLog(),
 		},
 		{Why: "export what is held about a person: keys, which are wrapped", Publish: g.readKeys()},
 	})
@@ -197,8 +225,7 @@ func (g *grounds) privacyOfficer(name string) []rule {
 func (g *grounds) auditor(name string) []rule {
 	return []rule{
 		{Why: "read the log, with what operators did, and no consumer: whoever makes one can have it send anywhere", Publish: append(asks(g.logs, toRead...), asks([]string{g.snapshots}, "STREAM.INFO")...)},
-		g.named("states and histories, and how the views are", name,
-			"ctl.info", "ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes", "ctl.projection.ls"),
+		g.named("states and histories, and how the views are", name, also(ofAggregates, "ctl.info", "ctl.projection.ls")...),
 	}
 }
 

@@ -35,16 +35,25 @@ func (s *Session) openPlain(ctx context.Context, v veil) (*reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reading{raw: raw}
+	r, err := s.plain(ctx, raw)
+	if err != nil || r.keyring != nil {
+		return r, err
+	}
+	r.Log, err = newVeiled(raw, v)
+	return r, err
+}
+
+// plain is a log that is open already: with --kek its personal data are opened, otherwise
+// they stay as they are stored.
+func (s *Session) plain(ctx context.Context, raw *jetstream.Log) (*reading, error) {
+	r := &reading{Log: raw, raw: raw}
 	if err := r.openKeys(ctx, s); err != nil {
 		return nil, err
 	}
 	if r.keyring != nil {
 		r.Log = privacy.NewLog(raw, r.keyring)
-		return r, nil
 	}
-	r.Log, err = newVeiled(raw, v)
-	return r, err
+	return r, nil
 }
 
 // openKeys opens the key store, if there is one, and with --kek a keyring on it.

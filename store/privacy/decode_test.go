@@ -24,7 +24,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte{})
 	f.Add(append(bytes.Repeat([]byte{1}, 17), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		e, err := parseEnvelope(data)
+		e, err := parseEnvelope(data, "ann")
 		if err != nil {
 			return
 		}

@@ -8,15 +8,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
-	"github.com/annals-go/annals/projector"
 )
 
 // question is one that is asked about a person.
@@ -72,7 +68,7 @@ func (t *site) answer(ctx context.Context, q question, p *person) ([]byte, error
 var register = question{"register", document("register")}
 
 func (t *site) questions() []question {
-	if t.kind == "sqlite" {
+	if t.tables() {
 		return append(questions[:len(questions):len(questions)], register)
 	}
 	return questions
@@ -82,31 +78,6 @@ func (t *site) questions() []question {
 func paths(p *person) []string {
 	stream := "/v1/aggregates/person/" + p.id
 	return []string{stream, stream + "?at_version=1", stream + "/history", stream + "/changes", stream + "/diff?from_version=1", "/v1/views/people/" + p.id, "/v1/views/troubled/" + p.id}
-}
-
-// answered makes a request and returns status and answer.
-func answered(request *http.Request) (int, []byte, error) {
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, nil, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	return response.StatusCode, text, err
-}
-
-func (t *site) overHTTP(ctx context.Context, n *member, path string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, askPatience)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.http+path, nil)
-	if err != nil {
-		return nil, err
-	}
-	status, text, err := answered(request)
-	if err == nil && status != http.StatusOK && status != http.StatusNotFound {
-		err = fmt.Errorf("GET %s: status %d: %s", path, status, text)
-	}
-	return text, err
 }
 
 // about passes on all answers about a person: over NATS, and over HTTP from one node after
@@ -142,25 +113,7 @@ func (s *stage) ask(ctx context.Context) error {
 		if err := t.askAboutAll(ctx); err != nil {
 			return err
 		}
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(askAtOnce / 4)
-		for _, p := range s.persons {
-			group.Go(func() error {
-				if p.doomed {
-					return t.about(ctx, p, func(what string, text []byte) error {
-						return s.keep(fmt.Sprintf("%s %s %s", t.kind, p.id, what), text)
-					})
-				}
-				alive, err := t.alive(ctx, p)
-				if alive {
-					noting.Lock()
-					there[p.nth]++
-					noting.Unlock()
-				}
-				return err
-			})
-		}
-		return group.Wait()
+		return t.askAboutEach(ctx, func(p *person) { there[p.nth]++ })
 	})
 	for _, n := range there {
 		if n == len(s.sites) {
@@ -169,6 +122,30 @@ func (s *stage) ask(ctx context.Context) error {
 	}
 	s.report.Answers = int(s.kept.Load())
 	return err
+}
+
+// askAboutEach writes down what is said of each of the forgotten, and calls alive, one
+// call at a time, for each of the others who is there.
+func (t *site) askAboutEach(ctx context.Context, alive func(*person)) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(askAtOnce / 4)
+	for _, p := range t.stage.persons {
+		group.Go(func() error {
+			if p.doomed {
+				return t.about(ctx, p, func(what string, text []byte) error {
+					return t.stage.keep(fmt.Sprintf("%s %s %s", t.name, p.id, what), text)
+				})
+			}
+			there, err := t.alive(ctx, p)
+			if there {
+				noting.Lock()
+				alive(p)
+				noting.Unlock()
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // known are the fields by which a living person is known, in state and document.
@@ -192,68 +169,10 @@ func (t *site) alive(ctx context.Context, p *person) (bool, error) {
 		}
 		for _, w := range want {
 			if !bytes.Contains(text, w) {
-				t.stage.say("%s: the %s of %s has no %s: %s", t.kind, q.name, p.id, w, text)
+				t.stage.say("%s: the %s of %s has no %s: %s", t.name, q.name, p.id, w, text)
 				alive = false
 			}
 		}
 	}
 	return alive, nil
-}
-
-// askAboutAll writes down what is told of everybody at once: lists and watches of views,
-// exports, dead letters, and what is held about some of the forgotten.
-func (t *site) askAboutAll(ctx context.Context) error {
-	for _, view := range t.views() {
-		if view == "register" {
-			continue // a table has no lists
-		}
-		var list bytes.Buffer
-		for d, err := range t.List(ctx, view, 0) {
-			if err != nil {
-				return fmt.Errorf("list %s: %w", view, err)
-			}
-			if err := json.NewEncoder(&list).Encode(d); err != nil {
-				return err
-			}
-		}
-		watched, err := t.watch(ctx, view)
-		if err = errors.Join(err, t.stage.keep(t.kind+" list "+view, list.Bytes()), t.stage.keep(t.kind+" watch "+view, watched)); err != nil {
-			return err
-		}
-	}
-	commands := [][]string{{"event", "export"}, {"dlq", "ls"}, {"dlq", "export"}, {"subject", "ls", "--forgotten"}, {"projection", "ls"}, {"event", "export", "--cloudevents"}}
-	const exported = 5
-	for _, p := range t.stage.doomed()[:min(exported, t.stage.options.forget)] {
-		commands = append(commands, []string{"subject", "export", p.id}, []string{"aggregate", "get", "person", p.id}, []string{"aggregate", "history", "person", p.id})
-	}
-	for _, c := range commands {
-		text, err := t.run(ctx, c...)
-		if err = errors.Join(err, t.stage.keep(t.kind+" "+fmt.Sprint(c), text)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// watch returns what a watch of a view tells first.
-func (t *site) watch(ctx context.Context, view string) ([]byte, error) {
-	const patience = 2 * time.Second // without anything new
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	quiet := time.AfterFunc(patience, cancel)
-	defer quiet.Stop()
-	var all bytes.Buffer
-	for d, err := range t.Watch(ctx, view, projector.Watch{}) {
-		if ctx.Err() != nil {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("watch %s: %w", view, err)
-		}
-		quiet.Reset(patience)
-		if err := json.NewEncoder(&all).Encode(d); err != nil {
-			return nil, err
-		}
-	}
-	return all.Bytes(), nil
 }

@@ -109,7 +109,7 @@ func (t *site) load(ctx context.Context, nth uint64, m *marked) error {
 		cancel()
 		if done++; err != nil {
 			failed++
-			t.stage.say("%s: under load: %v", t.kind, err)
+			t.stage.say("%s: under load: %v", t.name, err)
 		}
 		const most = 20
 		if failed > most {
@@ -163,28 +163,12 @@ func (s *stage) rotate(ctx context.Context) error {
 		if err := t.settle(ctx); err != nil {
 			return err
 		}
-		if err := t.rotateKeys(ctx); err != nil {
+		if _, err := t.run(ctx, "keys", "rotate", "--yes", "--json"); err != nil {
 			return err
 		}
-		_, err := t.run(ctx, "backup", "create", s.path("backup"), "--json")
+		_, err := t.run(ctx, "backup", "create", s.path("backup"), "--keys", s.path("keys"), "--json")
 		return err
 	})
-}
-
-func (t *site) rotateKeys(ctx context.Context) error {
-	keys, err := t.keys(ctx)
-	if err != nil {
-		return err
-	}
-	wrapper, err := privacy.OpenFile(t.stage.path("secret", "kek"))
-	if err != nil {
-		return err
-	}
-	if _, err := privacy.Rewrap(ctx, keys, wrapper, nil); err != nil {
-		return err
-	}
-	_, err = keys.RotateKeys(ctx, nil, nil)
-	return err
 }
 
 // heal has the parked streams of the forgotten tried again, and views built anew: with
@@ -218,7 +202,7 @@ func (s *stage) heal(ctx context.Context) error {
 			defer noting.Unlock()
 			if s.report.LettersLeft++; s.report.LettersLeft <= mostTold {
 				letter, _, err := t.Operator("troubled").DeadLetter(ctx, id, 1)
-				s.say("%s: %s of %s stays: %+v, %v", t.kind, id, p.id, letter, err)
+				s.say("%s: %s of %s stays: %+v, %v", t.name, id, p.id, letter, err)
 			}
 			return nil
 		})

@@ -5,8 +5,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -62,30 +60,24 @@ func blank(what string) bool {
 // beforeInFiles looks for wrapped keys, which have to be in files of servers and in the
 // backup, and for texts, which have to be in the table alone.
 func (s *stage) beforeInFiles() error {
-	wrapped, table := map[*mark]bool{}, 0
+	wrapped, tables := map[*mark]bool{}, map[string]int{}
 	look := &search{finder: newFinder(marksOf(s.doomed(), ofText, ofWrapped))}
 	look.report = func(h hit) {
-		switch {
-		case h.mark.class == ofWrapped:
+		if h.mark.class == ofWrapped {
 			wrapped[h.mark] = true
-		case inTable(h.file):
-			table++
+		} else if store := s.inTable(h); store != "" {
+			tables[store]++
 		}
 	}
 	if err := s.trees(look); err != nil {
 		return err
 	}
-	s.report.Before += table
+	s.report.Before += tables["sqlite"] + tables["postgres"]
 	s.report.WrappedBefore = len(wrapped)
-	if want := len(s.sites) * s.options.forget; len(wrapped) != want || table == 0 {
-		return fmt.Errorf("files hold %d of %d wrapped keys, and the table %d texts", len(wrapped), want, table)
+	if want := len(s.sites) * s.options.forget; len(wrapped) != want || tables["sqlite"] == 0 || tables["postgres"] == 0 {
+		return fmt.Errorf("INVALID: files hold %d of %d wrapped keys, and the tables %v texts", len(wrapped), want, tables)
 	}
 	return nil
-}
-
-// inTable reports whether a file is of the table, which holds data in plain.
-func inTable(file string) bool {
-	return strings.Contains(filepath.ToSlash(file), "/views/") && strings.Contains(filepath.Base(file), "register")
 }
 
 // trees looks through everything but the program and the answers.
@@ -95,7 +87,7 @@ func (s *stage) trees(look *search) error {
 		return err
 	}
 	dirs := []string{pg}
-	for _, name := range []string{"nodes", "views", "archive", "backup"} {
+	for _, name := range []string{"nodes", "views", "archive", "backup", "keys"} {
 		dirs = append(dirs, s.path(name))
 	}
 	for _, server := range s.servers {
@@ -109,43 +101,19 @@ func (s *stage) trees(look *search) error {
 	return look.file(s.path("secret", "kek"))
 }
 
-// plant writes each form of what is looked for into a file of its own, finds it, and
-// removes it again.
-func (s *stage) plant(context.Context) error {
-	dir := s.path("plant")
-	marks := marksOf(s.doomed()[:1], ofText, ofWrapped, ofKey)
-	planted := map[string]bool{}
-	for m, mark := range marks {
-		for i, f := range mark.forms {
-			name := filepath.Join(dir, fmt.Sprintf("%d-%d", m, i))
-			if err := os.MkdirAll(dir, 0o700); err != nil {
-				return err
-			}
-			if err := os.WriteFile(name, append([]byte("planted: "), f.bytes...), 0o600); err != nil {
-				return err
-			}
-			planted[name] = true
-		}
-	}
-	s.report.Planted = len(planted)
-	look := &search{finder: newFinder(marksOf(s.persons, ofText, ofWrapped, ofKey)), report: func(h hit) { delete(planted, h.file) }}
-	if err := look.tree(dir); err != nil {
-		return err
-	}
-	s.report.PlantedFound = s.report.Planted - len(planted)
-	return os.RemoveAll(dir)
-}
-
 // look is the search that it is all about, through everything that is left.
 func (s *stage) look(context.Context) error {
 	s.say("searching")
-	forgotten := &search{finder: newFinder(marksOf(s.persons, ofText, ofWrapped, ofKey)), report: s.judge}
+	s.dug, s.tabled = map[dug]bool{}, map[string]map[int]bool{"sqlite": {}, "postgres": {}}
+	forgotten := &search{finder: newFinder(append(marksOf(s.persons, ofText, ofWrapped, ofKey), s.planted()...)), report: s.judge}
 	if err := s.trees(forgotten); err != nil {
 		return err
 	}
 	if err := forgotten.tree(s.path("answers")); err != nil {
 		return err
 	}
+	s.undug()
+	s.report.TabledFound = len(s.tabled["sqlite"]) + len(s.tabled["postgres"])
 	s.report.FilesSearched, s.report.BytesSearched = forgotten.Files, forgotten.Bytes
 	s.say("searched %d files, %d bytes, %d compressed pieces", forgotten.Files, forgotten.Bytes, forgotten.Frames)
 	return nil
@@ -153,18 +121,32 @@ func (s *stage) look(context.Context) error {
 
 // judge counts what was found, and tells of the first of each kind.
 func (s *stage) judge(h hit) {
+	if h.mark.subject >= len(s.persons) {
+		s.dig(h)
+		return
+	}
 	count, person := &s.report.Hits, s.persons[h.mark.subject]
 	switch {
 	case h.mark.class == ofWrapped:
 		count = &s.report.WrappedHits
 	case h.mark.class == ofKey:
 		count = &s.report.KeyHits
-	case !person.doomed && (inTable(h.file) || strings.HasPrefix(h.file, s.path("answers"))):
-		return // where they belong
+	case !person.doomed && s.belongs(h):
+		return
 	case !person.doomed:
 		count = &s.report.AtRest
 	}
 	if *count++; *count <= mostTold {
 		s.say("FOUND: %v", h)
 	}
+}
+
+// belongs reports whether what was found of a living person may be there: in an answer, or
+// in a table that has it in plain.
+func (s *stage) belongs(h hit) bool {
+	if store := s.inTable(h); store != "" {
+		s.tabled[store][h.mark.subject] = true
+		return true
+	}
+	return strings.HasPrefix(h.file, s.path("answers"))
 }

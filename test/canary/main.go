@@ -23,7 +23,7 @@ const plantPlain = "plain"
 func main() {
 	const words = 4
 	if len(os.Args) >= words && os.Args[1] == asApplication {
-		app := people.App(os.Args[2] == "sqlite", os.Args[3] == plantPlain)
+		app := people.App(os.Args[2] != "kv", os.Args[3] == plantPlain)
 		os.Args = append(os.Args[:1:1], os.Args[words:]...)
 		node.Main(app)
 	}

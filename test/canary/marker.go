@@ -67,7 +67,27 @@ func randomBytes(r *rand.Rand) []byte {
 // textForms are those of a text. What is around it is not known, so base64 has
 // three: one for each place that its first byte may have in a group.
 func textForms(text string) []form {
-	return append([]form{{"text", []byte(text)}}, bytesForms([]byte(text))...)
+	forms := append([]form{{"text", []byte(text)}}, bytesForms([]byte(text))...)
+	wide := make([]byte, 0, 2*len(text))
+	for _, c := range []byte(text) {
+		wide = append(wide, 0, c)
+	}
+	forms = append(forms, form{"UTF-16, big endian", wide}, form{"UTF-16, little endian", append(wide[1:], 0)})
+	for at := 1; at <= pglzGroup; at++ {
+		forms = append(forms, inPGLZ(text, at))
+	}
+	return forms
+}
+
+// pglzGroup is how many literal characters stand together in what PostgreSQL compresses
+// by itself, behind a byte that is zero for eight of them.
+const pglzGroup = 8
+
+// inPGLZ returns what is certain of a text, none of which came before, when a group begins
+// at a place of it. Its first and last characters may be abbreviated with what is around it:
+// the first is left out, and the last stands in one of eight groups only.
+func inPGLZ(text string, at int) form {
+	return form{fmt.Sprintf("pglz+%d", at), []byte("\x00" + text[at:at+pglzGroup])}
 }
 
 // bytesForms are those of bytes in texts.

@@ -43,6 +43,10 @@ func (s *stage) prepare(ctx context.Context) error {
 		return err
 	}
 	s.say("dead letters, archives, backups")
+	// What PostgreSQL knows of its tables, it knows by copies of what is in them.
+	if err := s.onPostgres(ctx, "ANALYZE"); err != nil {
+		return err
+	}
 	return s.onAll(ctx, func(ctx context.Context, t *site) error {
 		if err := t.editLetters(ctx); err != nil {
 			return err
@@ -91,17 +95,17 @@ func (t *site) editLetters(ctx context.Context) error {
 }
 
 func (t *site) archiveAndBackUp(ctx context.Context) error {
-	if _, err := t.run(ctx, "archive", "run", "household", "--keep", "20", "--to", t.stage.path("archive", t.kind), "--yes", "--json"); err != nil {
+	if _, err := t.run(ctx, "archive", "run", "household", "--keep", "20", "--to", t.stage.path("archive", t.name), "--yes", "--json"); err != nil {
 		return err
 	}
-	files, err := os.ReadDir(t.stage.path("archive", t.kind))
+	files, err := os.ReadDir(t.stage.path("archive", t.name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	noting.Lock()
 	t.stage.report.Archived += len(files)
 	noting.Unlock()
-	_, err = t.run(ctx, "backup", "create", t.stage.path("backup"), "--json")
+	_, err = t.run(ctx, "backup", "create", t.stage.path("backup"), "--keys", t.stage.path("keys"), "--json")
 	return err
 }
 
@@ -157,8 +161,8 @@ func (t *site) noteKeys(ctx context.Context) error {
 		}
 		noting.Lock()
 		p.marks = append(p.marks,
-			&mark{class: ofWrapped, subject: p.nth, field: t.kind, forms: rawForms(r.Wrapped)},
-			&mark{class: ofKey, subject: p.nth, field: t.kind, forms: rawForms(spy.key)})
+			&mark{class: ofWrapped, subject: p.nth, field: t.name, forms: rawForms(r.Wrapped)},
+			&mark{class: ofKey, subject: p.nth, field: t.name, forms: rawForms(spy.key)})
 		noting.Unlock()
 	}
 	return nil

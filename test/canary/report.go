@@ -18,12 +18,18 @@ type report struct {
 	BytesSearched int64 `json:"bytes_searched"`
 	Answers       int   `json:"answers"` // about the forgotten
 	// Before is how many marks of those who are to be forgotten were in answers and in
-	// the table before, WrappedBefore how many of their wrapped keys were in files; Planted how many forms were planted, and
+	// the tables before, WrappedBefore how many of their wrapped keys were in files; Planted how many forms were planted, and
 	// PlantedFound how many of these were found.
 	Before        int `json:"before"`
 	WrappedBefore int `json:"wrapped_before"`
 	Planted       int `json:"planted"`
 	PlantedFound  int `json:"planted_found"`
+	// TabledFound is how many of the living were found in the two tables at the end.
+	TabledFound int `json:"tabled_found"`
+	// RestoredAlive and RestoredForgotten are the persons that a restored backup answers for,
+	// and those of whom it has events that were made unreadable.
+	RestoredAlive     int `json:"restored_alive"`
+	RestoredForgotten int `json:"restored_forgotten"`
 
 	Commands    int     `json:"commands"`      // before the forgetting
 	DuringLoad  int     `json:"during_load"`   // commands and questions while it went on
@@ -34,7 +40,9 @@ type report struct {
 	Snapshots   int     `json:"snapshots"`     // in the log's store
 	ForgetP50   float64 `json:"forget_p50_ms"` // one person in one namespace
 	ForgetP99   float64 `json:"forget_p99_ms"`
-	Seconds     float64 `json:"seconds"`
+	// CleanSeconds is how long it took until the tables' files had nothing of them.
+	CleanSeconds float64 `json:"clean_seconds"`
+	Seconds      float64 `json:"seconds"`
 }
 
 // verdict says what of a run must not be, or makes it worth nothing.
@@ -50,14 +58,16 @@ func (r *report) verdict(o options) error {
 		return fmt.Errorf("%d of %d persons were forgotten", r.Forgotten, o.forget)
 	case r.Alive != o.subjects-o.forget:
 		return fmt.Errorf("%d of %d persons are answered for", r.Alive, o.subjects-o.forget)
+	case r.RestoredAlive != o.subjects-o.forget || r.RestoredForgotten != o.forget:
+		return fmt.Errorf("a restored backup answers for %d of %d persons, and has nothing of %d of %d", r.RestoredAlive, o.subjects-o.forget, r.RestoredForgotten, o.forget)
 	case r.LettersLeft > 0:
 		return fmt.Errorf("%d streams of forgotten persons stay parked", r.LettersLeft)
 	case r.LoadFailed > 0:
 		return fmt.Errorf("%d of %d commands and questions failed while persons were forgotten", r.LoadFailed, r.DuringLoad)
-	case r.Before == 0 || r.WrappedBefore == 0 || r.Planted == 0 || r.PlantedFound != r.Planted:
-		return fmt.Errorf("the search is blind: it found %d marks and %d wrapped keys before, and %d of %d planted forms", r.Before, r.WrappedBefore, r.PlantedFound, r.Planted)
+	case r.Before == 0 || r.WrappedBefore == 0 || r.Planted == 0 || r.PlantedFound != r.Planted || r.TabledFound != 2*(o.subjects-o.forget):
+		return fmt.Errorf("INVALID: the search is blind: it found %d marks and %d wrapped keys before, and %d of %d that were planted, and %d of %d rows of the living", r.Before, r.WrappedBefore, r.PlantedFound, r.Planted, r.TabledFound, 2*(o.subjects-o.forget))
 	case r.Answers == 0 || r.FilesSearched == 0 || r.DuringLoad == 0 || r.Letters == 0 || r.Archived == 0 || r.Snapshots == 0:
-		return fmt.Errorf("something was not tried: %+v", *r)
+		return fmt.Errorf("INVALID: something was not tried: %+v", *r)
 	}
 	return nil
 }

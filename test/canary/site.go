@@ -21,7 +21,8 @@ import (
 
 // site is a namespace with its nodes, on one kind of store for views.
 type site struct {
-	kind  string // kv, sqlite or postgres
+	name  string // of the namespace
+	kind  string // of the store of its views: kv, sqlite or postgres
 	stage *stage
 	nodes []*member
 	conn  *nats.Conn
@@ -35,28 +36,31 @@ type member struct {
 	http    string
 }
 
-func (s *site) namespace() string { return "canary-" + s.kind }
+func (s *site) namespace() string { return "canary-" + s.name }
 
 // views are the names of those that documents are asked of.
 func (s *site) views() []string {
 	views := []string{"people", "letters", "troubled", "counts"}
-	if s.kind == "sqlite" {
+	if s.tables() {
 		views = append(views, "register")
 	}
 	return views
 }
 
+// tables reports whether it has the table with data in plain.
+func (s *site) tables() bool { return s.kind != "kv" }
+
 // startSite starts the nodes of a namespace and waits until they serve.
-func (s *stage) startSite(ctx context.Context, kind string, nodes int) (*site, error) {
-	t := &site{kind: kind, stage: s}
-	s.sites = append(s.sites, t)
+func (s *stage) startSite(ctx context.Context, name, kind string, nodes int) (*site, error) {
+	t := &site{name: name, kind: kind, stage: s}
+	s.started = append(s.started, t)
 	ports, err := harness.FreePorts(nodes)
 	if err != nil {
 		return nil, err
 	}
 	for i := range nodes {
 		n := &member{http: fmt.Sprintf("127.0.0.1:%d", ports[i])}
-		if n.process, err = harness.StartApart(s.path("nodes", fmt.Sprintf("%s-%d.log", kind, i)), s.path("nodes", fmt.Sprintf("%s-%d.out", kind, i)), t.line(i, n.http)...); err != nil {
+		if n.process, err = harness.StartApart(s.path("nodes", fmt.Sprintf("%s-%d.log", name, i)), s.path("nodes", fmt.Sprintf("%s-%d.out", name, i)), t.line(i, n.http)...); err != nil {
 			return nil, err
 		}
 		t.nodes = append(t.nodes, n)
@@ -83,14 +87,15 @@ func (t *site) line(nth int, http string) []string {
 		views += ":" + t.stage.database
 	}
 	return append(t.program("node"),
-		"--name", fmt.Sprintf("%s-%d", t.kind, nth), "--monitor", t.stage.servers.monitors(), "--views", views, "--http", http,
-		"--api", "--keep-commands", "--partitions", "16", "--log-level", "debug", "--archive", t.stage.path("archive", t.kind), "--json")
+		"--name", fmt.Sprintf("%s-%d", t.name, nth), "--monitor", t.stage.servers.monitors(), "--views", views, "--http", http,
+		"--api", "--keep-commands", "--partitions", "16", "--log-level", "debug", "--json")
 }
 
 // program is the beginning of a command line of the application.
 func (t *site) program(command ...string) []string {
 	words := append([]string{t.stage.self, asApplication, t.kind, t.stage.options.plant}, command...)
-	return append(words, "--ns", t.namespace(), "--server", t.stage.servers.urls(), "--kek", "file:"+t.stage.path("secret", "kek"))
+	return append(words, "--ns", t.namespace(), "--server", t.stage.servers.urls(), "--kek", "file:"+t.stage.path("secret", "kek"),
+		"--archive", t.stage.path("archive", t.name))
 }
 
 // run runs a command to its end and returns what it prints. Both its outputs are
@@ -106,7 +111,7 @@ func (t *site) run(ctx context.Context, command ...string) ([]byte, error) {
 	if err != nil {
 		err = fmt.Errorf("%s: %w: %s", name, err, talk.Bytes()[max(0, talk.Len()-2000):])
 	}
-	return out.Bytes(), errors.Join(err, t.stage.keep("talk of "+name, talk.Bytes()))
+	return out.Bytes(), errors.Join(err, t.stage.keep(t.name+" "+strings.Join(command, " "), out.Bytes()), t.stage.keep(t.name+" talk of "+name, talk.Bytes()))
 }
 
 // stop ends the nodes in good order.
@@ -115,6 +120,7 @@ func (t *site) stop() error {
 	for _, n := range t.nodes {
 		errs = append(errs, n.process.Stop(stopLimit))
 	}
+	t.nodes = nil
 	if t.conn != nil {
 		t.conn.Close()
 	}

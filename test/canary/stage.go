@@ -34,9 +34,14 @@ type stage struct {
 	servers  servers
 	pg       *postgres.Server
 	database string
-	sites    []*site
+	sites    []*site      // those where persons are forgotten
+	started  []*site      // all
 	kept     atomic.Int64 // answers
 	report   report
+
+	plantings []*planting
+	dug       map[dug]bool            // what was planted and found
+	tabled    map[string]map[int]bool // living persons found in tables, by store
 }
 
 func (s *stage) say(format string, v ...any) {
@@ -48,15 +53,10 @@ func (s *stage) path(names ...string) string {
 }
 
 // doomed are those who are forgotten.
-func (s *stage) doomed() []*person { return s.those(true) }
-
-// living are the others.
-func (s *stage) living() []*person { return s.those(false) }
-
-func (s *stage) those(doomed bool) []*person {
+func (s *stage) doomed() []*person {
 	var all []*person
 	for _, p := range s.persons {
-		if p.doomed == doomed {
+		if p.doomed {
 			all = append(all, p)
 		}
 	}
@@ -73,7 +73,7 @@ func play(ctx context.Context, o options, tell io.Writer) (report, error) {
 	s.say("seed %d; data in %s", o.Seed, dir)
 	defer s.kill()
 	for _, step := range []func(context.Context) error{
-		s.populate, s.start, s.fill, s.prepare, s.before, s.plant, s.forget, s.rotate, s.heal, s.ask, s.stop, s.look,
+		s.populate, s.start, s.fill, s.prepare, s.plant, s.before, s.forget, s.rotate, s.heal, s.ask, s.restore, s.clean, s.stop, s.look,
 	} {
 		if err := step(ctx); err != nil {
 			return s.report, fmt.Errorf("%w; data and logs are in %s", err, dir)
@@ -111,8 +111,13 @@ func (s *stage) populate(context.Context) error {
 }
 
 func (s *stage) start(ctx context.Context) (err error) {
-	for _, name := range []string{"nodes", "views", "archive", "backup", "secret", "answers"} {
+	for _, name := range []string{"nodes", "views", "archive", "backup", "keys", "secret", "answers"} {
 		if err := os.Mkdir(s.path(name), 0o700); err != nil {
+			return err
+		}
+	}
+	for _, name := range append([]string{restored}, kinds...) {
+		if err := os.Mkdir(s.path("archive", name), 0o700); err != nil {
 			return err
 		}
 	}
@@ -131,11 +136,20 @@ func (s *stage) start(ctx context.Context) (err error) {
 		if kind == "kv" {
 			nodes = 3
 		}
-		if _, err := s.startSite(ctx, kind, nodes); err != nil {
+		t, err := s.startSite(ctx, kind, kind, nodes)
+		if err != nil {
 			return fmt.Errorf("start nodes of %s: %w", kind, err)
 		}
+		s.sites = append(s.sites, t)
 	}
 	return nil
+}
+
+// postgresSettings are those of somebody who wants to know all, but not what is in
+// statements, and who wants the log of changes to go when it is not needed any more.
+var postgresSettings = []string{
+	"log_min_messages=debug1", "log_statement=mod", "log_parameter_max_length=0", "log_parameter_max_length_on_error=0",
+	"wal_recycle=off", "autovacuum_naptime=5s", "autovacuum_analyze_threshold=5",
 }
 
 // startStores builds and starts the NATS servers and PostgreSQL.
@@ -148,7 +162,7 @@ func (s *stage) startStores(ctx context.Context) (err error) {
 	if s.servers, err = startServers(ctx, program, s.dir, 3); err != nil {
 		return fmt.Errorf("start NATS servers: %w", err)
 	}
-	if s.pg, err = postgres.Start("log_min_messages=debug1", "log_statement=mod"); err != nil {
+	if s.pg, err = postgres.Start(postgresSettings...); err != nil {
 		return fmt.Errorf("NOT TRIED, NOT PASSED: %w", err)
 	}
 	s.database, err = s.pg.Database(ctx)
@@ -176,7 +190,7 @@ func (s *stage) onAll(ctx context.Context, do func(context.Context, *site) error
 	for _, t := range s.sites {
 		group.Go(func() error {
 			if err := do(ctx, t); err != nil {
-				return fmt.Errorf("%s: %w", t.kind, err)
+				return fmt.Errorf("%s: %w", t.name, err)
 			}
 			return nil
 		})
@@ -187,9 +201,9 @@ func (s *stage) onAll(ctx context.Context, do func(context.Context, *site) error
 // stop ends all in good order, so that whatever they write at the end is there.
 func (s *stage) stop(context.Context) error {
 	s.say("stopping")
-	for _, t := range s.sites {
+	for _, t := range s.started {
 		if err := t.stop(); err != nil {
-			return fmt.Errorf("stop nodes of %s: %w", t.kind, err)
+			return fmt.Errorf("stop nodes of %s: %w", t.name, err)
 		}
 	}
 	if err := s.servers.stop(); err != nil {
@@ -200,7 +214,7 @@ func (s *stage) stop(context.Context) error {
 
 // kill ends what still runs, and removes PostgreSQL's data.
 func (s *stage) kill() {
-	for _, t := range s.sites {
+	for _, t := range s.started {
 		t.kill()
 	}
 	s.servers.kill()

@@ -6,7 +6,7 @@ import (
 	"github.com/annals-go/annals/projector"
 )
 
-// App is the application. With tables it keeps the table, which needs SQLite; careless
+// App is the application. With tables it keeps the table, which needs SQL; careless
 // it has a view that copies what it says that it does not.
 func App(tables, careless bool) node.App {
 	views := []projector.Definition{People, Letters, Troubled, Counts(careless)}

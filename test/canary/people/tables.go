@@ -11,11 +11,11 @@ import (
 )
 
 // Registry is a table with a row for each person, in plain, and a handler that takes
-// out whoever was forgotten. The statements are those of SQLite.
+// out whoever was forgotten. SQLite and PostgreSQL take the statements.
 var Registry = projector.Tables[Event]{
 	Name: "register", Types: []string{Persons.Type}, Events: Persons.Events,
 	Tables: []string{
-		"CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL, street TEXT NOT NULL, photo BLOB, number INTEGER NOT NULL, labels TEXT NOT NULL)",
+		"CREATE TABLE person (id TEXT PRIMARY KEY, name TEXT NOT NULL, street TEXT NOT NULL, photo BYTEA, number BIGINT NOT NULL, labels TEXT NOT NULL)",
 		"CREATE INDEX by_name ON person (name)",
 	},
 	Apply:     applyRow,
@@ -30,12 +30,12 @@ func applyRow(ctx context.Context, tx *sql.Tx, e store.Recorded[Event]) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO person VALUES (?, ?, ?, ?, ?, ?)
+		_, err = tx.ExecContext(ctx, `INSERT INTO person VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name, street = excluded.street, photo = excluded.photo, number = excluded.number, labels = excluded.labels`,
 			e.Stream.ID, d.Name, d.Address.Street, d.Photo, d.Number, string(labels))
 		return err
 	case Renamed:
-		_, err := tx.ExecContext(ctx, `UPDATE person SET name = ? WHERE id = ?`, d.Name, e.Stream.ID)
+		_, err := tx.ExecContext(ctx, `UPDATE person SET name = $1 WHERE id = $2`, d.Name, e.Stream.ID)
 		return err
 	case Confirmed, Touched, Noted:
 	}
@@ -43,7 +43,7 @@ func applyRow(ctx context.Context, tx *sql.Tx, e store.Recorded[Event]) error {
 }
 
 func forgetRow(ctx context.Context, tx *sql.Tx, n privacy.Notice) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM person WHERE id = ?`, n.Subject)
+	_, err := tx.ExecContext(ctx, `DELETE FROM person WHERE id = $1`, n.Subject)
 	return err
 }
 
@@ -51,6 +51,6 @@ func getRow(ctx context.Context, tx *sql.Tx, key string) (any, error) {
 	var name, street, labels string
 	var photo []byte
 	var number int64
-	err := tx.QueryRowContext(ctx, `SELECT name, street, photo, number, labels FROM person WHERE id = ?`, key).Scan(&name, &street, &photo, &number, &labels)
+	err := tx.QueryRowContext(ctx, `SELECT name, street, photo, number, labels FROM person WHERE id = $1`, key).Scan(&name, &street, &photo, &number, &labels)
 	return map[string]any{"name": name, "street": street, "photo": photo, "number": number, "labels": json.RawMessage(labels)}, err
 }
