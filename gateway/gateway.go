@@ -25,6 +25,7 @@ type Gateway struct {
 	operations  *semaphore.Weighted
 	watches     *semaphore.Weighted
 	accounts    *accounts
+	drops       drops
 	// countsStreams says that there is a quota of new streams.
 	countsStreams bool
 	streams       *streams // of the watches

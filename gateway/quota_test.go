@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,4 +225,64 @@ func TestQuotasAreChecked(t *testing.T) {
 			t.Errorf("%+v was accepted", q)
 		}
 	}
+}
+
+// What is refused at the door is counted, too, on the account of whoever sent it.
+func TestWhatIsRefusedCosts(t *testing.T) {
+	t.Parallel()
+	bad := &nats.Msg{Subject: "bank.as.ann.ctl.info", Header: nats.Header{"Content-Type": {"text/html"}}, Data: []byte("x")}
+	b := startBank(t, perPrincipal(gateway.Quota{Rate: 0.01, Burst: 3}))
+	for i := range 5 {
+		m, err := b.conn.RequestMsg(bad, 10*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, is := overQuota(t, m); is != (i >= 3) {
+			t.Errorf("request %d: %s", i, m.Data)
+		}
+	}
+	if m := request(t, b.conn, "bank.as.bob.ctl.info", ""); status(t, m) != 200 {
+		t.Errorf("another: %s", m.Data)
+	}
+}
+
+// A request that is dropped costs what one that is answered costs, and few lines of the log.
+func TestWhatIsDroppedCostsAndIsLoggedNowAndThen(t *testing.T) {
+	t.Parallel()
+	var lines atomic.Int64
+	counting := slog.New(counter{slog.DiscardHandler, &lines})
+	b := startBank(t, perPrincipal(gateway.Quota{Rate: 0.01, Burst: 50}), func(c *gateway.Config) { c.Logger = counting })
+	for range 200 {
+		if err := b.conn.PublishRequest("bank.as.ann.ctl.info", "bank.evt.1.x", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over := false
+	for range 30 { // less than the burst
+		_, is := overQuota(t, request(t, b.conn, "bank.as.ann.ctl.info", ""))
+		over = over || is
+	}
+	if !over {
+		t.Error("what was dropped cost nothing")
+	}
+	if n := lines.Load(); n < 1 || n > 4 {
+		t.Errorf("%d lines of the log for 200 requests", n)
+	}
+}
+
+// counter counts lines about what is dropped.
+type counter struct {
+	slog.Handler
+	lines *atomic.Int64
+}
+
+func (c counter) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c counter) WithAttrs([]slog.Attr) slog.Handler { return c }
+
+func (c counter) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "dropped") {
+		c.lines.Add(1)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -39,35 +40,51 @@ func (g *Gateway) open(e *endpoint, m *nats.Msg) (*request, error) {
 	if names := m.Header[HeaderReply]; e.passed && len(names) > 0 {
 		r.reply = names[0]
 	}
+	principal, subject, err := g.subjects.asker(m.Subject)
 	if r.reply != "" && !replyIsSafe(g.config.Namespace, r.reply) {
-		g.config.Logger.Warn("request with a forbidden reply subject dropped", "subject", m.Subject, "reply", r.reply)
-		e.count(0, answerTo(errReply))
+		g.drop(r, principal)
 		return nil, errReply
 	}
-	principal, subject, err := g.subjects.asker(m.Subject)
-	path, wrongPath := g.subjects.path(subject, e.prefix)
+	if err == nil {
+		err = g.inspect(r, principal, subject)
+	}
+	if err != nil {
+		r.who = Identity{Principal: principal} // all that is known: what is refused is charged, too
+	}
+	return r, cmp.Or(g.charge(r), err)
+}
+
+// inspect looks at what a request must have right before it is anybody's.
+func (g *Gateway) inspect(r *request, principal, subject string) error {
+	path, wrongPath := g.subjects.path(subject, r.endpoint.prefix)
 	r.path = path
+	if headersLost(r.msg) {
+		return &store.InvalidError{What: "headers", Reason: "a line is no header"}
+	}
+	if err := g.config.checkHeaderSize(r.msg.Header); err != nil {
+		return err
+	}
+	codec, err := contentType(r.msg)
 	if err != nil {
-		return r, err
-	}
-	if headersLost(m) {
-		return r, &store.InvalidError{What: "headers", Reason: "a line is no header"}
-	}
-	if err := g.config.checkHeaderSize(m.Header); err != nil {
-		return r, err
-	}
-	codec, err := contentType(m)
-	if err != nil {
-		return r, err
+		return err
 	}
 	r.codec = codec
 	if wrongPath != nil {
-		return r, wrongPath
+		return wrongPath
 	}
-	if r.who, err = g.identify(r, principal); err != nil {
-		return r, err
+	r.who, err = g.identify(r, principal)
+	return err
+}
+
+// drop charges a request that gets no answer, and says so in the log, now and then.
+func (g *Gateway) drop(r *request, principal string) {
+	r.who = Identity{Principal: principal}
+	_ = g.charge(r) // it is dropped in any case
+	r.discharge()
+	if n := g.drops.due(r.began); n > 0 {
+		g.config.Logger.Warn("requests with a forbidden reply subject dropped", "subject", r.msg.Subject, "reply", r.reply, "since_last", n)
 	}
-	return r, g.charge(r)
+	r.endpoint.count(0, answerTo(errReply))
 }
 
 var errReply = &store.InvalidError{What: "reply subject", Reason: "answers are not published there"}

@@ -3,6 +3,7 @@ package projector
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -163,6 +164,9 @@ func (r *run) sealEdit(ctx context.Context, l *letter, e store.Recorded[[]byte],
 		}
 	}
 	sealed, err := cfg.Keyring.SealAs(ctx, l.editScope(), store.JSON, again, personal)
+	if errors.Is(err, store.ErrInvalid) {
+		return nil, refusal{err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("seal data of %s version %d: %w", l.Stream, l.At, err)
 	}

@@ -323,3 +323,51 @@ func TestForgetWaitsForHandlersInItsTime(t *testing.T) {
 		}
 	})
 }
+
+// greeting is a view that makes values of its own for persons: from what is theirs, and for whoever
+// is named by a meeting.
+func greeting(name string) projector.Documents[club, card] {
+	v := cards(name)
+	v.Fold = func(key string, d card, e store.Recorded[club]) card {
+		switch data := e.Data.(type) {
+		case joined:
+			if key == data.Owner {
+				d.Owner, d.Name = data.Owner, "Dear "+data.Name
+			}
+		case cleaned:
+			if data.Rooms > 100 {
+				d.Owner, d.Name = "stranger", "Dear stranger"
+			}
+			d.Rooms += data.Rooms
+		}
+		return d
+	}
+	return v
+}
+
+func TestAViewThatIsBuiltAgainMakesNoKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.append("golf", joined{Owner: "ann", Name: mark("ann", 1)}, joined{Owner: "bob", Name: mark("bob", 1)})
+		notice := w.forget("ann")
+		last := w.append("chess", cleaned{Rooms: 1000}) // parks
+		g := w.group(t, projector.Config{Projections: []projector.Definition{greeting("greetings")}})
+		running(t, g)
+		if c, text := cardOf(t, g, "greetings", "ann", max(notice, last)); c.Owner != "ann" || c.Name != "" {
+			t.Errorf("ann is %s", text)
+		}
+		if c, text := cardOf(t, g, "greetings", "bob", 0); c.Name != "Dear "+mark("bob", 1) {
+			t.Errorf("bob is %s", text)
+		}
+		for _, subject := range []string{"ann", "stranger"} {
+			if r, err := w.keys.Load(t.Context(), subject); err != nil || r.Key != (store.KeyID{}) {
+				t.Errorf("%s has a key: %v, %v", subject, r.Key, err)
+			}
+		}
+		letters, err := g.DeadLetters(soon(t), "greetings")
+		if err != nil || len(letters) != 1 || letters[0].Stream.ID != "chess" {
+			t.Errorf("dead letters: %+v, %v", letters, err)
+		}
+	})
+}

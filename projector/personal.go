@@ -209,8 +209,8 @@ func isZero(value any) bool {
 
 // keyed says under which keys the personal parts of a document are sealed: each under
 // the one that data of its subject came in with. What nothing came in with is sealed
-// under the key that its subject has now, but if it says nothing it stays as it is: a
-// forgotten person does not get a key for nothing.
+// under the key that its subject has now, and left out if that was forgotten; but if it says
+// nothing it stays as it is.
 func keyed(personal []store.Personal, key string, document []byte, came []store.KeyRef) []store.Personal {
 	kept := personal[:0]
 	for _, p := range personal {

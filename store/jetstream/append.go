@@ -170,7 +170,7 @@ func (a *appending) try(ctx context.Context, wait time.Duration) answer {
 	if err == nil {
 		return a.hear(m)
 	}
-	if got := conn.LastError(); got != before && a.forbids(got) { //nolint:errorlint // whether it is a new one, not of which kind
+	if got := conn.LastError(); got != before && forbids(got, a.message) { //nolint:errorlint // whether it is a new one, not of which kind
 		a.open--
 		return answer{verdict: refused, reason: got}
 	}
@@ -208,10 +208,10 @@ func (a *appending) unsent(err error) answer {
 }
 
 // forbids reports whether err is the server's word that this connection may not
-// publish on the subject. The server sends it beside the reply, to the
+// publish on the subject of m. The server sends it beside the reply, to the
 // connection, so all there is to tell whose it was is the subject in its text.
-func (a *appending) forbids(err error) bool {
-	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+a.message.Subject+`"`)
+func forbids(err error, m *nats.Msg) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+m.Subject+`"`)
 }
 
 func (a *appending) refused(reason error) error {

@@ -79,9 +79,15 @@ func (s *storing) try(ctx context.Context, e *keysEpoch) error {
 	m := &nats.Msg{
 		Subject: e.records + s.token, Data: s.data, Header: nats.Header{expectedLastSubject: {strconv.FormatUint(s.expected, 10)}},
 	}
+	before := s.keys.cfg.Conn.LastError()
 	answer, err := s.keys.publish(ctx, m)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return err
+	}
+	if err != nil {
+		if got := s.keys.cfg.Conn.LastError(); got != before && forbids(got, m) { //nolint:errorlint // whether it is a new one, not of which kind
+			return fmt.Errorf("%w: %w", store.ErrRefused, got)
+		}
 	}
 	s.open++
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/store"
@@ -341,5 +342,22 @@ func BenchmarkKeys(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// Who may not write keys is told so, and does not ask again and again.
+func TestKeysThatMayNotBeWritten(t *testing.T) {
+	t.Parallel()
+	s := startOwn(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "all", Password: "x"},
+			{Username: "reader", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"*.key.>"}}}},
+		}
+	})
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
+	full := openKeys(t, &single, KeysConfig{Conn: connect(t, s, nats.UserInfo("all", "x")), Namespace: namespace(t), Create: true})
+	k := openKeys(t, &single, KeysConfig{Conn: connect(t, s, nats.UserInfo("reader", "x"), quiet), Namespace: full.cfg.Namespace})
+	if _, err := k.Store(t.Context(), keyRecord("ann")); !errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrUnknown) {
+		t.Errorf("a key that may not be written: %v", err)
 	}
 }

@@ -1,6 +1,8 @@
 package ledger
 
 import (
+	"fmt"
+	"hash/fnv"
 	"strings"
 	"time"
 	"unicode"
@@ -9,7 +11,7 @@ import (
 )
 
 // AuditType is the aggregate type of the streams of acts. The id of each is its
-// month: [Month].
+// month, [Month], and its share of that: 2026-11_5f. Older ones have whole months: 2026-11.
 const AuditType = "annals-audit"
 
 // The outcomes of an act.
@@ -58,11 +60,30 @@ type Act struct {
 // maxText bounds each text of an act, in bytes; what is longer is cut.
 const maxText = 1024
 
-// Month returns the id of the stream of the acts of a time.
+// Month is what the ids of the streams of the acts of a time begin with.
 func Month(t time.Time) string { return t.UTC().Format("2006-01") }
 
-func auditStream(t time.Time) store.StreamID {
-	return store.StreamID{Type: AuditType, ID: Month(t)}
+// shares is how many streams a month has. It is permanent.
+const shares = 256
+
+// auditStream is the stream of an act: whoever records it again finds it there.
+func auditStream(a Act) store.StreamID {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(a.ID)) // never fails
+	return shareOf(a.At, h.Sum32()%shares)
+}
+
+func shareOf(month time.Time, share uint32) store.StreamID {
+	return store.StreamID{Type: AuditType, ID: fmt.Sprintf("%s_%02x", Month(month), share)}
+}
+
+// auditStreams are all streams that may have acts of a month.
+func auditStreams(month time.Time) []store.StreamID {
+	all := []store.StreamID{{Type: AuditType, ID: Month(month)}}
+	for share := range uint32(shares) {
+		all = append(all, shareOf(month, share))
+	}
+	return all
 }
 
 // bounded returns the act with texts that fit, and a time as it is stored.

@@ -25,7 +25,7 @@ func (l *Ledger) Forget(ctx context.Context, subject string, e privacy.Erasure) 
 		return 0, err
 	}
 	defer leave()
-	at, err := l.append(ctx, &t, a)
+	at, err := l.append(ctx, t, a)
 	if err != nil {
 		return 0, fmt.Errorf("note that %q was forgotten: %w", subject, err)
 	}

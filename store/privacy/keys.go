@@ -59,8 +59,8 @@ type Keys interface {
 	Load(ctx context.Context, subject string) (Record, error)
 	// Store writes a record if the one there still has r.Revision, and returns the new
 	// revision; it is durable then. The error matches [store.ErrConflict] if it has
-	// another, and [store.ErrUnknown] if the outcome is not known: load again. r is not
-	// kept.
+	// another, [store.ErrUnknown] if the outcome is not known: load again; and [store.ErrRefused]
+	// if this process may not write keys. r is not kept.
 	Store(ctx context.Context, r Record) (uint64, error)
 	// Erase removes the bytes of all revisions of a subject's record below one. Doing
 	// it again does nothing.

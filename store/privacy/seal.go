@@ -56,7 +56,9 @@ func countSubjects(id store.StreamID, personal []store.Personal, most int) int {
 
 // SealAs is Seal under the very keys that personal names, for values that were opened
 // under these: what was forgotten since is not sealed anew under a younger key, but left
-// out, as Open leaves it out. A part without a Key is sealed under the key that its subject has now.
+// out, as Open leaves it out. It makes no keys: a part without a Key is sealed under the key that its
+// subject has now, and left out if it had one and has none. Of a subject that never had one, it is
+// refused with [store.ErrInvalid].
 func (k *Keyring) SealAs(ctx context.Context, s Scope, codec store.Codec, data []byte, personal []store.Personal) ([]byte, error) {
 	if len(personal) == 0 {
 		return data, nil
@@ -66,7 +68,7 @@ func (k *Keyring) SealAs(ctx context.Context, s Scope, codec store.Codec, data [
 	room.begin(k.config.Keys.Realm(), &s, codec)
 	return store.ReplaceSpans(codec, data, personal, func(i int, value []byte) ([]byte, error) {
 		p := &personal[i]
-		key, err := k.named(ctx, store.KeyRef{Subject: subjectOf(s.Stream, p), ID: p.Key})
+		key, err := k.named(ctx, store.KeyRef{Subject: subjectOf(s.Stream, p), ID: p.Key}, p.Path)
 		if err != nil || key == nil {
 			return nil, err
 		}
@@ -140,11 +142,25 @@ func (k *Keyring) current(ctx context.Context, subject string) (*secret, error) 
 	return h.secret, nil
 }
 
-// named returns the key that a reference names, nil if it was erased, and the current
-// one if it names none.
-func (k *Keyring) named(ctx context.Context, ref store.KeyRef) (*secret, error) {
-	if ref.ID == (store.KeyID{}) {
-		return k.current(ctx, ref.Subject)
+// named returns the key that a reference names, nil if it was erased. If it names none, that is the
+// one that the subject has, nil if it has none any more.
+func (k *Keyring) named(ctx context.Context, ref store.KeyRef, path string) (*secret, error) {
+	if ref.ID != (store.KeyID{}) {
+		return k.find(ctx, ref)
 	}
-	return k.find(ctx, ref)
+	if err := validateSubject(ref.Subject); err != nil {
+		return nil, err
+	}
+	before := k.now()
+	h, err := k.get(ctx, ref.Subject, 0, false)
+	if err == nil && h.secret == nil && h.round <= before {
+		h, err = k.get(ctx, ref.Subject, before, false) // it may have one since
+	}
+	if err != nil {
+		return nil, err
+	}
+	if h.secret == nil && len(h.erased) == 0 {
+		return nil, &store.InvalidError{What: "personal value", Value: path, Reason: "nothing personal of its subject was ever stored, so there is no key to seal it under"}
+	}
+	return h.secret, nil
 }

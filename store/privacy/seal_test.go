@@ -156,6 +156,36 @@ func TestSealAs(t *testing.T) {
 	})
 }
 
+func TestSealAsMakesNoKeys(t *testing.T) {
+	t.Parallel()
+	forEachCodec(t, func(t *testing.T, codec store.Codec) {
+		k, keys := newRing(t)
+		data, spans := encode(t, codec, field{"email", "Dear nobody", "ann"}, field{"partner", "Dear Bob", "bob"})
+		scope := privacy.Scope{Kind: privacy.KindDocument, Stream: store.StreamID{Type: "people", ID: "ann"}}
+		if _, err := k.SealAs(t.Context(), scope, codec, data, spans); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("sealed for persons who never had a key: %v", err)
+		}
+		if _, _, err := k.Seal(t.Context(), scope, codec, data, spans); err != nil {
+			t.Fatal(err)
+		}
+		mustForget(t, forgetter(t, keys, k), "ann")
+		sealed, err := k.SealAs(t.Context(), scope, codec, data, spans)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, personal, err := k.Open(t.Context(), scope, codec, sealed)
+		if err != nil || len(personal) != 1 {
+			t.Fatalf("opened: %v, %v", personal, err)
+		}
+		if got := texts(t, codec, plain); got["partner"] != "Dear Bob" || got["email"] != "" {
+			t.Errorf("left is %v", got)
+		}
+		if r, err := keys.Load(t.Context(), "ann"); err != nil || r.Key != (store.KeyID{}) {
+			t.Errorf("who was forgotten has a key again: %v, %v", r.Key, err)
+		}
+	})
+}
+
 func TestLostKeyIsLoud(t *testing.T) {
 	t.Parallel()
 	k, _ := newRing(t)
