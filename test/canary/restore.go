@@ -15,13 +15,16 @@ import (
 	"github.com/annals-go/annals/store/segment"
 )
 
+// restored is the name of the site that is made of a backup.
+const restored = "restored"
+
 // restore makes a namespace of the first backup, which was made before anybody was
 // forgotten, with the keys as they are now: it has all that the forgotten ever said, and may
 // tell nothing of it.
 func (s *stage) restore(ctx context.Context) error {
 	of := s.sites[0]
 	s.say("restoring a backup that knows of nobody's forgetting")
-	to := &site{name: "restored", kind: of.kind, stage: s, conn: of.conn}
+	to := &site{name: restored, kind: of.kind, stage: s, conn: of.conn}
 	id, err := of.firstBackup(ctx)
 	if err != nil {
 		return err

@@ -88,13 +88,14 @@ func (t *site) line(nth int, http string) []string {
 	}
 	return append(t.program("node"),
 		"--name", fmt.Sprintf("%s-%d", t.name, nth), "--monitor", t.stage.servers.monitors(), "--views", views, "--http", http,
-		"--api", "--keep-commands", "--partitions", "16", "--log-level", "debug", "--archive", t.stage.path("archive", t.name), "--json")
+		"--api", "--keep-commands", "--partitions", "16", "--log-level", "debug", "--json")
 }
 
 // program is the beginning of a command line of the application.
 func (t *site) program(command ...string) []string {
 	words := append([]string{t.stage.self, asApplication, t.kind, t.stage.options.plant}, command...)
-	return append(words, "--ns", t.namespace(), "--server", t.stage.servers.urls(), "--kek", "file:"+t.stage.path("secret", "kek"))
+	return append(words, "--ns", t.namespace(), "--server", t.stage.servers.urls(), "--kek", "file:"+t.stage.path("secret", "kek"),
+		"--archive", t.stage.path("archive", t.name))
 }
 
 // run runs a command to its end and returns what it prints. Both its outputs are

@@ -116,6 +116,11 @@ func (s *stage) start(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	for _, name := range append([]string{restored}, kinds...) {
+		if err := os.Mkdir(s.path("archive", name), 0o700); err != nil {
+			return err
+		}
+	}
 	if s.self, err = os.Executable(); err != nil {
 		return err
 	}
