@@ -41,7 +41,7 @@ vet: ## go vet, here and as on other systems
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## golangci-lint, with a reason beside each linter in .golangci.yml
-	GOLANGCI_LINT_CACHE=$(LINT_CACHE) $(TOOLS)/golangci-lint run ./...
+	GOLANGCI_LINT_CACHE=$(LINT_CACHE) $(TOOLS)/golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: race
 race: ## the race detector on what is concurrent
@@ -75,6 +75,10 @@ alerts: $(TOOLS)/promtool ## the Prometheus rules of "loans generate alerts", ch
 .PHONY: permissions
 permissions: ## the users of "loans generate permissions" on a NATS server (Linux): what is refused, what works
 	@go run ./test/permissions
+
+.PHONY: hostile
+hostile: ## two tenants on a server, one of them hostile: what it sees of the other, how much slower that gets
+	@go run ./test/hostile
 
 .PHONY: audit
 audit: $(TOOLS)/govulncheck ## what the module is made of: checksums, licences, known vulnerabilities, a bill of materials
@@ -128,6 +132,14 @@ restore: ## lose the data, restore them from a backup, flip bits (Linux): what d
 .PHONY: crash
 crash: ## kill migrations, backups, restores and archivings at random moments (Linux): what is wrong afterwards
 	@go run ./test/crash
+
+.PHONY: canary
+canary: ## forget 300 of 1,000 persons and search every byte on disk for them (Linux, PostgreSQL)
+	@go run ./test/canary
+
+.PHONY: forgetting
+forgetting: ## kill nodes at each step while persons are forgotten (Linux): what is readable, what is stuck
+	@go run ./test/forgetting
 
 .PHONY: cover
 cover: ## how much of the code the tests reach

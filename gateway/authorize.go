@@ -67,8 +67,8 @@ var ErrForbidden = errors.New("forbidden")
 
 // Ask is what an authorizer is asked: may this asker do that?
 type Ask struct {
-	// Principal is empty for an anonymous asker. Roles are those of its token; an
-	// asker that a subject names has none.
+	// Principal is empty for an anonymous asker. Roles are those of its token, or
+	// those that [Authentication] gives to an asker that a subject names.
 	Principal string
 	Roles     []string
 	// Tenant is the namespace.
@@ -83,16 +83,16 @@ type Ask struct {
 	Name string
 }
 
-// permit returns nil if the asker may do what it asks for: its token's roles allow
-// it, and so does Config.Authorize. What another node passes on was permitted
+// permit returns nil if the asker may do what it asks for: its roles allow
+// it, if they bind, and so does Config.Authorize. What another node passes on was permitted
 // there.
 func (g *Gateway) permit(r *request, ask Ask) (err error) {
 	if r.endpoint.passed {
 		return nil
 	}
 	ask.Principal, ask.Roles, ask.Tenant = r.who.Principal, r.who.Roles, g.config.Namespace
-	if r.who.token && !Grants(ask.Roles, ask.Kind) {
-		return fmt.Errorf("%w: %s is of kind %s, which the roles of the token do not include: %s", ErrForbidden, ask.Name, ask.Kind, strings.Join(ask.Roles, ", "))
+	if r.who.binding && !Grants(ask.Roles, ask.Kind) {
+		return fmt.Errorf("%w: %s is of kind %s, which the roles of the asker do not include: %s", ErrForbidden, ask.Name, ask.Kind, strings.Join(ask.Roles, ", "))
 	}
 	if g.config.Authorize == nil {
 		return nil

@@ -89,7 +89,7 @@ func (p *changesPage) add(recorded store.Recorded[[]actor.Change]) (bool, error)
 
 func changedOf(r store.Recorded[[]actor.Change]) Changed {
 	return Changed{
-		Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type, Schema: r.Schema, Time: r.Time, Changes: nonNil(r.Data),
+		Version: r.Version, Position: r.Position, ID: r.ID, Type: r.Type, Schema: r.Schema, Time: r.Time, Changes: nonNil(r.Data), Shredded: r.Shredded,
 		Command: commandOf(r.Command),
 	}
 }

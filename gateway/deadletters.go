@@ -10,13 +10,14 @@ import (
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/ledger"
 )
 
 const (
 	// maxLetterEvents is how many events of a dead letter an answer has at most.
 	maxLetterEvents = 1000
 	// maxReason bounds why an event is skipped, maxBy who says so, in bytes.
-	maxReason, maxBy = 1024, 128
+	maxReason, maxBy = 1024, store.MaxIDBytes + len(ledger.Unverified)
 )
 
 // pageRequest asks for a page of what belongs to a view. Empty: the first page.
@@ -167,7 +168,6 @@ func released(l projector.DeadLetter, err error) (any, error) {
 type repairRequest struct {
 	letterRequest
 	At uint64 `json:"at"`
-	By string `json:"by"`
 }
 
 type editRequest struct {

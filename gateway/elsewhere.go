@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,13 +37,46 @@ func (g *Gateway) whereItRuns(ctx context.Context, r reading, view string, ask f
 				duty = next
 				continue
 			}
-		} else if err := g.passQuery(r, node); !errors.Is(err, nats.ErrNoResponders) {
-			return nil, err
+		} else if v, err := g.askFor(ctx, r, node); !errors.Is(err, nats.ErrNoResponders) {
+			return v, err
 		}
 		if !pause(ctx, changed) {
 			return nil, fmt.Errorf("%w: no node that responds runs view %s", store.ErrUnavailable, view)
 		}
 	}
+}
+
+// askFor has another node answer: the asker, or, if what comes of it is written down here, this node, which
+// hands the answer on.
+func (g *Gateway) askFor(ctx context.Context, r reading, node string) (any, error) {
+	if !g.records(r) {
+		return nil, g.passQuery(r, node)
+	}
+	m, err := g.passedOn(r, node)
+	if err != nil {
+		return nil, err
+	}
+	delete(m.Header, HeaderReply)
+	got, err := g.config.Conn.RequestMsgWithContext(ctx, m)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, err
+	case err != nil: // it may have been done
+		return nil, fmt.Errorf("%w: node %s: %w", store.ErrUnknown, node, err)
+	}
+	g.metrics.passedOn(r.request).Inc()
+	if e := readError(got); e != nil {
+		return nil, e
+	}
+	return json.RawMessage(got.Data), nil
+}
+
+// passedOn is a request as another node gets it.
+func (g *Gateway) passedOn(r reading, node string) (*nats.Msg, error) {
+	if r.headers.hops >= maxHops {
+		return nil, fmt.Errorf("%w: the request was passed on %d times", store.ErrUnavailable, r.headers.hops)
+	}
+	return r.request.passTo(g.subjects.node(node)+r.request.path, r.headers.hops, r.deadline), nil
 }
 
 // dutyOf is whose answer is wanted: the view's, or that of the worker that an error
@@ -67,14 +101,14 @@ func pause(ctx context.Context, changed <-chan struct{}) bool {
 	return true
 }
 
-// passQuery passes a query or an operation on and returns [errPassedOn], or
+// passQuery passes a query, or an operation that is written down nowhere, on and returns [errPassedOn], or
 // [nats.ErrNoResponders] if the node is not there.
 func (g *Gateway) passQuery(r reading, node string) error {
-	if r.headers.hops >= maxHops {
-		return fmt.Errorf("%w: the request was passed on %d times", store.ErrUnavailable, r.headers.hops)
+	m, err := g.passedOn(r, node)
+	if err != nil {
+		return err
 	}
 	t := make(trip, 1)
-	m := r.request.passTo(g.subjects.node(node)+r.request.path, r.headers.hops, r.deadline)
 	if err := g.passage.send(m, t); err != nil {
 		return fmt.Errorf("%w: pass on to node %s: %w", store.ErrUnavailable, node, err)
 	}

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats.go"
@@ -42,8 +44,18 @@ func (g *Gateway) services(base context.Context) []*service {
 	if g.config.Views != nil && !g.config.Inner {
 		all = append(all, g.queryService(paths[pathQuery], paths[pathWatch]))
 	}
-	node := control.add("node", g.subjects.node(g.config.Node)+">", nil, g.opened(g.byPath(paths)))
+	node := control.add("node", g.subjects.node(g.config.Node)+">", nil, g.opened(g.byPath(amongNodes(paths))))
 	node.prefix, node.passed = g.subjects.node(g.config.Node), true
+	return all
+}
+
+// amongNodes leaves out what no node asks of another. Whoever may publish below a node's subjects says who
+// asks, and is believed; so nobody can be forgotten there, and nothing written into the audit log.
+func amongNodes(paths map[string]handler) map[string]handler {
+	all := maps.Clone(paths)
+	for _, o := range slices.Concat(subjectOperations, []operation{recordOperation}) {
+		delete(all, pathControl+o.verb)
+	}
 	return all
 }
 
@@ -88,6 +100,34 @@ var controlAnswers = []struct{ verb, typ string }{
 	{"wait", typeWait},
 }
 
+// ControlVerb is what may be asked for at <ns>.ctl.VERB and <ns>.as.PRINCIPAL.ctl.VERB.
+type ControlVerb struct {
+	Verb string
+	// Kind is what sort of thing it is; a request that names a person may be of another kind.
+	Kind Kind
+}
+
+// ControlVerbs are all that a gateway with views, operators, subjects and a recorder answers, in order: those
+// who grant permissions go by it.
+func ControlVerbs() []ControlVerb {
+	var all []ControlVerb
+	for _, c := range controlAnswers {
+		kind := KindInspect
+		if c.verb == "info" || c.verb == "wait" {
+			kind = KindQuery
+		}
+		all = append(all, ControlVerb{c.verb, kind})
+	}
+	for _, o := range slices.Concat(operations, []operation{recordOperation}) {
+		all = append(all, ControlVerb{o.verb, reading{changes: o.changes}.kind()})
+	}
+	for _, o := range subjectOperations {
+		all = append(all, ControlVerb{o.verb, KindPersonal})
+	}
+	slices.SortFunc(all, func(a, b ControlVerb) int { return strings.Compare(a.Verb, b.Verb) })
+	return all
+}
+
 // controls are the handlers of this node's control verbs, by path.
 func (g *Gateway) controls(base context.Context) map[string]handler {
 	all := map[string]handler{
@@ -110,11 +150,20 @@ func (g *Gateway) controls(base context.Context) map[string]handler {
 	return all
 }
 
+// forAskers reports whether a path is asked for at any node, and passed on by none.
+func (g *Gateway) forAskers(path string) bool {
+	verb := strings.TrimPrefix(path, pathControl)
+	return verb == recordOperation.verb || slices.ContainsFunc(subjectOperations, func(o operation) bool { return o.verb == verb })
+}
+
 // byPath handles what is sent to this very node, most of it by other nodes:
 // errands, queries and control requests.
 func (g *Gateway) byPath(paths map[string]handler) handler {
 	return func(r *request, err error) {
 		h := paths[r.path]
+		if g.forAskers(r.path) {
+			h = nil // a node that passed it on would vouch for who asks
+		}
 		switch {
 		case strings.HasPrefix(r.path, pathCommand), strings.HasPrefix(r.path, pathGet):
 			h = g.takeErrand

@@ -1,12 +1,14 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/ledger"
 )
 
 // Rule is a rule of the table of codes.
@@ -136,4 +138,62 @@ func IdentityHeaders(who Identity) nats.Header {
 	h := nats.Header{}
 	who.headers(h)
 	return h
+}
+
+// ReadWatchMessage reads a message of a watch of which so many changes were taken, and
+// returns the number that it is, and whether it has a document.
+func ReadWatchMessage(m *nats.Msg, taken uint64) (sequence uint64, document bool, err error) {
+	s := &receiver{}
+	s.taken.Store(taken)
+	got, err := s.read(m)
+	return got.Sequence, got.Document != nil, err
+}
+
+// ReadBodies reads a body as that of each control request and query, strictly as a
+// gateway does.
+func ReadBodies(body []byte) (errs []error) {
+	r := &request{msg: &nats.Msg{Data: body}}
+	for _, ask := range []any{
+		&viewRequest{}, &rebuildRequest{}, &promoteRequest{}, &rewindRequest{}, &verifyRequest{}, &pageRequest{}, &letterRequest{}, &letterEventsRequest{}, &editRequest{},
+		&skipRequest{}, &documentRequest{}, &listRequest{}, &waitRequest{}, &watchRequest{}, &stateRequest{}, &historyRequest{}, &diffRequest{}, &subjectRequest{},
+		&forgetRequest{}, &erasuresRequest{}, &ledger.Act{}, &struct{}{},
+	} {
+		errs = append(errs, r.body(ask))
+	}
+	return errs
+}
+
+// ParseReadHeaders reads headers as those of a get, or of another read, that another node
+// passed on or not.
+func ParseReadHeaders(raw nats.Header, get, passed bool, now time.Time) error {
+	known := readHeaders
+	if get {
+		known = getHeaders
+	}
+	_, err := parseHeaders(raw, known, passed, now)
+	return err
+}
+
+// WithDefaults is a configuration as a gateway completes it.
+func WithDefaults(c Config) Config { return c.withDefaults() }
+
+// PendingLimits are how much the subscriptions of an endpoint hold, each.
+func (g *Gateway) PendingLimits() (all [][2]int, err error) {
+	for _, sub := range g.owners.subs {
+		messages, bytes, err := sub.PendingLimits()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, [2]int{messages, bytes})
+	}
+	return all, nil
+}
+
+// Operations are all that a node may carry out, and whether each changes something.
+func Operations() map[string]bool {
+	all := map[string]bool{}
+	for _, o := range slices.Concat(operations, subjectOperations, []operation{recordOperation}) {
+		all[o.verb] = o.changes
+	}
+	return all
 }

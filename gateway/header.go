@@ -118,6 +118,8 @@ var (
 		"annals-reply":     readBefore,
 		"annals-principal": readBefore,
 		"annals-until":     readBefore,
+
+		"annals-authorization": readBefore, // of a watch
 	}
 )
 

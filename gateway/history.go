@@ -129,7 +129,8 @@ func eventOf(r store.Recorded[any]) (Event, int, error) {
 	}
 	e := Event{
 		Version: r.Version, Position: r.Position, ID: r.ID, Part: r.Part, Type: r.Type, Schema: r.Schema, Time: r.Time, Data: data,
-		Command: commandOf(r.Command),
+		Shredded: r.Shredded,
+		Command:  commandOf(r.Command),
 	}
 	whole, err := json.Marshal(e)
 	return e, len(whole) + 1, err

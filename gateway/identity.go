@@ -19,13 +19,13 @@ type Identity struct {
 	// Principal names the asker, in at most [store.MaxIDBytes] bytes. It is stored
 	// with the asker's commands.
 	Principal string
-	// Roles say what the asker may do, if a token said so.
+	// Roles say what the asker may do, if a token said so, or [Authentication].
 	Roles []string
 	// Until is when this ends to hold, and with it a watch. Zero: it does not.
 	Until time.Time
 
-	// token says that it was a token that named the asker, and so its roles bind.
-	token bool
+	// binding says that the asker may do no more than its roles allow.
+	binding bool
 }
 
 // Verifier tells whose token a request carries.
@@ -45,6 +45,10 @@ type Authentication struct {
 	Tokens Verifier
 	// Required refuses requests of nobody known.
 	Required bool
+	// Named are the roles of askers whom a subject names and no token, and they bind
+	// as those of a token do. Who is not in it has [RoleClient]. It is a second lock
+	// behind the permissions of the NATS server. Nil: these alone decide.
+	Named map[string][]string
 }
 
 // ErrUnauthenticated says that it is not known who asks: [CodeUnauthenticated].
@@ -60,6 +64,9 @@ const maxTokenBytes = 8 << 10
 // nodes pass on names the asker in headers: only nodes may publish there.
 func (g *Gateway) identify(r *request, principal string) (Identity, error) {
 	if r.endpoint.passed {
+		if err := r.keepProof(); err != nil {
+			return Identity{}, err
+		}
 		return passedIdentity(r.msg.Header)
 	}
 	token, err := tokenOf(r.msg.Header)
@@ -67,11 +74,25 @@ func (g *Gateway) identify(r *request, principal string) (Identity, error) {
 	case err != nil:
 		return Identity{}, err
 	case token != "":
+		r.token = token
 		return g.verified(token)
 	case principal == "" && g.config.Authentication.Required:
 		return Identity{}, fmt.Errorf("%w: want a token in %s, or a subject that names you: %s", ErrUnauthenticated, HeaderAuthorization, g.subjects.as("PRINCIPAL"))
 	}
-	return Identity{Principal: principal}, nil
+	return g.config.Authentication.named(principal), nil
+}
+
+// named is whom a subject names, "" if it names nobody.
+func (a Authentication) named(principal string) Identity {
+	who := Identity{Principal: principal}
+	if a.Named == nil || principal == "" {
+		return who
+	}
+	who.binding = true
+	if who.Roles = a.Named[principal]; who.Roles == nil {
+		who.Roles = []string{RoleClient}
+	}
+	return who
 }
 
 func (g *Gateway) verified(token string) (Identity, error) {
@@ -86,7 +107,7 @@ func (g *Gateway) verified(token string) (Identity, error) {
 	if bad := checkText(HeaderPrincipal, who.Principal, store.MaxIDBytes); bad != nil {
 		return Identity{}, fmt.Errorf("%w: the principal of the token: %w", ErrUnauthenticated, bad)
 	}
-	who.token = true
+	who.binding = true
 	return who, nil
 }
 

@@ -37,6 +37,7 @@ var known = tokens{
 	"t-bob":      {Principal: "bob", Roles: []string{gateway.RoleClient}},
 	"t-viewer":   {Principal: "vera", Roles: []string{gateway.RoleViewer}},
 	"t-operator": {Principal: "otto", Roles: []string{gateway.RoleOperator}},
+	"t-admin":    {Principal: "adam", Roles: []string{gateway.RoleAdmin}},
 	"t-stranger": {Principal: "sid", Roles: []string{"boss"}},
 	"t-nobody":   {},
 	"t-broken":   {Principal: "a\nb", Roles: []string{gateway.RoleAdmin}},

@@ -179,7 +179,7 @@ func (o Operator) Edit(ctx context.Context, id string, at uint64, data json.RawM
 }
 
 func (o Operator) repairRequest(id string, at uint64, by string) repairRequest {
-	return repairRequest{o.letterRequest(id), at, by}
+	return repairRequest{o.As(by).letterRequest(id), at}
 }
 
 // Skip leaves the event of version at, which the letter waits at, out of the

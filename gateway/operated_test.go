@@ -19,7 +19,7 @@ func TestAnOperationIsNotRepeatedWhereTheViewGoes(t *testing.T) {
 		{"projection.rollback", ``, "totals rollback"},
 		{"projection.pause", ``, "totals pause"},
 		{"projection.rewind", `,"position":7`, "totals rewind 7"},
-		{"dlq.edit", `,"id":"0123456789ab","at":3,"data":{"n":2},"by":"ann"`, `totals letters,totals edit 0123456789ab 3 {"n":2} ann`},
+		{"dlq.edit", `,"id":"0123456789ab","at":3,"data":{"n":2},"by":"ann"`, `totals letters,totals edit 0123456789ab 3 {"n":2} unverified:ann`},
 	} {
 		t.Run(c.verb, func(t *testing.T) {
 			t.Parallel()

@@ -74,14 +74,17 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 		if err := r.body(&ask); err != nil {
 			return nil, err
 		}
+		if s, ok := any(&ask).(interface{ signed(func(string) string) }); ok {
+			s.signed(r.request.by)
+		}
 		if err := store.ValidateName("view", ask.of()); err != nil {
 			return nil, err
 		}
 		if err := g.permit(r.request, Ask{Kind: r.kind(), View: ask.of(), ID: letterOf(ask), Name: r.request.verb()}); err != nil {
 			return nil, err
 		}
-		return g.whereItRuns(ctx, r, ask.of(), func() (any, error) {
-			return g.recorded(ctx, r, ask, func() (any, error) { return do(g, ctx, ask) })
+		return g.recorded(ctx, r, ask, func() (any, error) {
+			return g.whereItRuns(ctx, r, ask.of(), func() (any, error) { return do(g, ctx, ask) })
 		})
 	}
 }

@@ -55,8 +55,8 @@ func TestOperationsReachTheNodeThatRunsTheView(t *testing.T) {
 		{"dlq.get", `{"view":"totals","id":"0123456789ab"}`, "totals letters,totals events 0123456789ab 1000", `"data":{"n":1}`},
 		{"dlq.retry", `{"view":"totals","id":"none"}`, "totals retry none", `{"type":"io.annals.api.v1.dlq_retry_response","released":true}`},
 		{"dlq.retry", `{"view":"totals","id":"0123456789ab"}`, "totals retry 0123456789ab", `"released":false,"letter":{`},
-		{"dlq.edit", `{"view":"totals","id":"0123456789ab","at":3,"data":{"n":2},"by":"ann"}`, `totals letters,totals edit 0123456789ab 3 {"n":2} ann,totals letters`, `"id":"0123456789ab"`},
-		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":3,"reason":"spoilt","by":"ann"}`, "totals letters,totals skip 0123456789ab 3 spoilt ann", `"released":true`},
+		{"dlq.edit", `{"view":"totals","id":"0123456789ab","at":3,"data":{"n":2},"by":"ann"}`, `totals letters,totals edit 0123456789ab 3 {"n":2} unverified:ann,totals letters`, `"id":"0123456789ab"`},
+		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":3,"reason":"spoilt","by":"ann"}`, "totals letters,totals skip 0123456789ab 3 spoilt unverified:ann", `"released":true`},
 		{"dlq.skipped", `{"view":"totals"}`, "totals skipped", `{"type":"io.annals.api.v1.dlq_skipped_response","skipped":[],"next":""}`},
 	} {
 		m := request(t, nc, "bank.node.a.ctl."+c.verb, c.body)

@@ -16,15 +16,13 @@ type Recorder interface {
 	Record(ctx context.Context, a ledger.Act) error
 }
 
-const (
-	// recordTime bounds how long an act waits until its beginning is recorded, and an answer
-	// until its end is.
-	recordTime = 3 * time.Second
-)
+// recordTime bounds how long an act waits until its beginning is recorded, and an answer until its
+// end is.
+const recordTime = 3 * time.Second
 
 // acted is what the body of a request says of an act.
 type acted interface {
-	// act returns what it is about, and the name and the reason that the asker gave.
+	// act returns what it is about, who asks, once it is signed, and the reason that was given.
 	act() (what, by, why string)
 }
 
@@ -32,7 +30,7 @@ type acted interface {
 // one nothing is done: the error matches [store.ErrUnavailable]. What was done stays done if the
 // second one cannot be written; the node's log says so.
 func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (any, error)) (any, error) {
-	if !r.changes || g.config.Recorder == nil {
+	if !g.records(r) {
 		return do()
 	}
 	a := g.actOf(r, ask)
@@ -40,20 +38,33 @@ func (g *Gateway) recorded(ctx context.Context, r reading, ask any, do func() (a
 		return nil, err
 	}
 	v, err := do()
+	if err != nil {
+		err = uncertain(err) // before it is written down
+	}
 	g.end(ctx, a, err)
 	return v, err
 }
 
+// records reports whether this node writes down what a request comes to. The node that took it in does,
+// which knows who asks and may append to the log; one that it was passed on to need not.
+func (g *Gateway) records(r reading) bool {
+	return r.changes && g.config.Recorder != nil && !r.request.endpoint.passed
+}
+
 func (g *Gateway) actOf(r reading, ask any) ledger.Act {
-	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: r.request.verb(), By: r.request.who.Principal, At: time.Now(), Node: g.config.Node}
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: r.request.verb(), At: time.Now(), Node: g.config.Node}
 	if said, ok := ask.(acted); ok {
-		var by string
-		a.What, by, a.Why = said.act()
-		if a.By == "" {
-			a.By = by
-		}
+		a.What, a.By, a.Why = said.act()
 	}
 	return a
+}
+
+// by is who asks: the principal that is known, whatever was said, or else what was said, as that.
+func (r *request) by(said string) string {
+	if r.who.Principal != "" {
+		return r.who.Principal
+	}
+	return ledger.Claimed(said)
 }
 
 // begin records that an act is about to be done.
@@ -98,7 +109,10 @@ func (g *Gateway) end(ctx context.Context, a ledger.Act, err error) {
 
 // The acts of operations on views.
 
+// signed puts who asks in the place of what was said about that.
+func (r *viewRequest) signed(by func(said string) string) { r.By = by(r.By) }
+
 func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, "" }
-func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.viewRequest.By, "" }
+func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
 func (r repairRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
 func (r skipRequest) act() (what, by, why string)   { return r.View + "/" + r.ID, r.By, r.Reason }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
@@ -84,31 +85,71 @@ func (o *officer) Erasures(_ context.Context, after string, limit int) (all []pr
 	return all, nil
 }
 
-func TestWhatOperatorsDoIsRecorded(t *testing.T) {
+// bodies are of requests for each operation that changes something.
+var bodies = map[string]struct{ body, what, why string }{
+	"projection.rebuild":  {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.promote":  {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.rollback": {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.cancel":   {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.retire":   {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.pause":    {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.resume":   {`{"view":"totals","by":"ann"}`, "totals", ""},
+	"projection.rewind":   {`{"view":"totals","by":"ann","position":7}`, "totals", ""},
+	"dlq.retry":           {`{"view":"totals","by":"ann","id":"0123456789ab"}`, "totals/0123456789ab", ""},
+	"dlq.edit":            {`{"view":"totals","by":"ann","id":"0123456789ab","at":3,"data":{}}`, "totals/0123456789ab", ""},
+	"dlq.skip":            {`{"view":"totals","by":"ann","id":"0123456789ab","at":3,"reason":"bad"}`, "totals/0123456789ab", "bad"},
+	"subject.forget":      {`{"subject":"c-7","by":"ann","why":"asked"}`, "c-7", "asked"},
+}
+
+// Every operation is asked for that the gateway has: one that is new has to be in the table, and
+// one that changes something has to be recorded, by who it is that asks.
+func TestEveryOperationIsRecordedIfItChangesSomething(t *testing.T) {
 	t.Parallel()
-	b, o, n, _ := office(t)
-	for _, c := range []struct{ verb, body, act, outcome string }{
-		{"projection.pause", `{"view":"totals","by":"ann"}`, "projection.pause|totals|ann|", "done"},
-		{"projection.pause", `{"view":"totals"}`, "projection.pause|totals||", "done"},
-		{"dlq.retry", `{"view":"totals","id":"0123456789ab"}`, "dlq.retry|totals/0123456789ab||", "done"},
-		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":3,"by":"ann","reason":"bad"}`, "dlq.skip|totals/0123456789ab|ann|bad", "done"},
-		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":4,"by":"ann","reason":"bad"}`, "dlq.skip|totals/0123456789ab|ann|bad", "failed: CONFLICT"},
-		{"subject.forget", `{"subject":"c-7","by":"ann","why":"asked"}`, "subject.forget|c-7|ann|asked", "done"},
-	} {
-		request(t, b.conn, "bank.ctl."+c.verb, c.body)
-		want := []string{c.act + "|begun|local", c.act + "|" + c.outcome + "|local"}
-		if got := n.take(); !slices.Equal(got, want) {
-			t.Errorf("%s: recorded %q, want %q", c.verb, got, want)
+	b, _, n, _ := office(t)
+	for verb, changes := range gateway.Operations() {
+		if verb == "audit.record" { // is itself an entry: see below
+			continue
+		}
+		c, known := bodies[verb]
+		if changes != known {
+			t.Errorf("%s changes something: %v; there is a body for it: %v", verb, changes, known)
+			continue
+		}
+		if !changes {
+			request(t, b.conn, "bank.ctl."+verb, `{"view":"totals","subject":"c-7"}`)
+			if got := n.take(); got != nil {
+				t.Errorf("%s, which changes nothing, recorded %q", verb, got)
+			}
+			continue
+		}
+		for by, send := range map[string]func() *nats.Msg{
+			"unverified:ann": func() *nats.Msg { return request(t, b.conn, "bank.ctl."+verb, c.body) },
+			"olga":           func() *nats.Msg { return request(t, b.conn, "bank.as.olga.ctl."+verb, c.body) },
+			"adam": func() *nats.Msg {
+				return request(t, b.conn, "bank.ctl."+verb, c.body, "Annals-Authorization", "Bearer t-admin")
+			},
+		} {
+			outcome := "done"
+			if code := send().Header.Get("Annals-Error"); code != "" {
+				outcome = "failed: " + code
+			}
+			act := strings.Join([]string{verb, c.what, by, c.why}, "|")
+			want := []string{act + "|begun|local", act + "|" + outcome + "|local"}
+			if got := n.take(); !slices.Equal(got, want) {
+				t.Errorf("%s: recorded %q, want %q", verb, got, want)
+			}
 		}
 	}
-	request(t, b.conn, "bank.ctl.projection.pause", `{"view":"totals","by":"ann"}`, "Annals-Authorization", "Bearer t-operator")
-	if got := n.take(); len(got) != 2 || !strings.HasPrefix(got[0], "projection.pause|totals|otto|") {
-		t.Errorf("who is known is recorded as %q", got)
-	}
-	for _, verb := range []string{"projection.info", "dlq.ls", "subject.ls"} {
-		request(t, b.conn, "bank.ctl."+verb, map[bool]string{true: `{}`, false: `{"view":"totals"}`}[verb == "subject.ls"])
-		if got := n.take(); got != nil {
-			t.Errorf("%s, which changes nothing, recorded %q", verb, got)
+}
+
+func TestTheOutcomeIsRecorded(t *testing.T) {
+	t.Parallel()
+	b, o, n, _ := office(t)
+	for at, outcome := range map[string]string{"3": "done", "4": "failed: CONFLICT"} {
+		request(t, b.conn, "bank.ctl.dlq.skip", `{"view":"totals","id":"0123456789ab","at":`+at+`,"reason":"bad"}`, "Annals-Authorization", "Bearer t-operator")
+		want := []string{"dlq.skip|totals/0123456789ab|otto|bad|begun|local", "dlq.skip|totals/0123456789ab|otto|bad|" + outcome + "|local"}
+		if got := n.take(); !slices.Equal(got, want) {
+			t.Errorf("at %s: recorded %q, want %q", at, got, want)
 		}
 	}
 	o.asked()
@@ -196,10 +237,33 @@ func TestOthersMayHaveTheirActsRecorded(t *testing.T) {
 	if err := b.client(t).Record(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	if got := n.take(); !slices.Equal(got, []string{"cluster.drain|b|ann||begun|local"}) {
+	if got := n.take(); !slices.Equal(got, []string{"cluster.drain|b|unverified:ann||begun|local"}) {
 		t.Errorf("recorded %q", got)
 	}
 	if err := b.client(t).Record(t.Context(), ledger.Act{ID: "1"}); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("an act that is none: %v", err)
+	}
+	a.Action = "subject.forgotten"
+	if err := b.client(t).Record(t.Context(), a); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("an act of a node: %v", err)
+	}
+	for _, verb := range []string{"audit.record", "subject.forget", "subject.ls"} {
+		if m := request(t, b.conn, "bank.node.local.ctl."+verb, `{}`, "Annals-Principal", "olga"); m.Header.Get("Annals-Error") != string(gateway.CodeInvalid) {
+			t.Errorf("%s at a node's own subject: %s", verb, m.Data)
+		}
+	}
+	n.take()
+	for token, want := range map[string]map[string]gateway.Code{
+		"t-bob":      {"cluster.drain": gateway.CodeForbidden, "subject.export": gateway.CodeForbidden},
+		"t-viewer":   {"cluster.drain": gateway.CodeForbidden, "subject.export": gateway.CodeForbidden},
+		"t-operator": {"cluster.drain": "", "subject.export": gateway.CodeForbidden},
+	} {
+		for action, code := range want {
+			body := fmt.Sprintf(`{"id":"2","action":%q,"outcome":"begun","at":%q}`, action, time.Now().UTC().Format(time.RFC3339))
+			got := request(t, b.conn, "bank.ctl.audit.record", body, "Annals-Authorization", "Bearer "+token).Header.Get("Annals-Error")
+			if got != string(code) {
+				t.Errorf("%s has %s recorded: %q, want %q", token, action, got, code)
+			}
+		}
 	}
 }

@@ -25,6 +25,7 @@ type request struct {
 	reply    string // the asker's; empty if no answer is wanted
 	path     string // of the subject
 	who      Identity
+	token    string      // that says so; of what was passed on only a watch has it
 	charged  []*account  // until it ends
 	codec    store.Codec // of the answer, and of the body unless it is empty
 	began    time.Time
@@ -182,7 +183,7 @@ func (r *request) fail(err error) Code {
 
 // passTo is the request as it is passed on: its headers as far as they were
 // read, who asks, the time that is left, and the asker's reply subject. A token
-// stays here.
+// stays here, but that of a watch.
 func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg {
 	h := make(nats.Header, len(r.msg.Header)+4)
 	for name, values := range r.msg.Header {
@@ -201,6 +202,7 @@ func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg
 		h[HeaderReply] = []string{r.reply}
 	}
 	r.who.headers(h)
+	r.passProof(h)
 	return &nats.Msg{Subject: subject, Header: h, Data: r.msg.Data}
 }
 

@@ -205,6 +205,7 @@ func (e *endpoint) count(took time.Duration, failure *Error) {
 	e.stats.ProcessingTime += took
 	if failure != nil {
 		e.stats.NumErrors++
-		e.stats.LastError = fmt.Sprintf("%d:%s", failure.Status, failure.Description)
+		// What went wrong, and not with whom: statistics are for more eyes than answers.
+		e.stats.LastError = fmt.Sprintf("%d:%s", failure.Status, failure.Code)
 	}
 }

@@ -89,7 +89,7 @@ func TestStatisticsCountAnswers(t *testing.T) {
 		return stats.Endpoints[0].NumRequests == 3
 	})
 	e := stats.Endpoints[0]
-	if e.NumErrors != 2 || e.LastError != `404:unknown command type "nothing"` || e.AverageProcessingTime <= 0 || time.Since(stats.Started) > time.Hour {
+	if e.NumErrors != 2 || e.LastError != "404:UNKNOWN_TYPE" || e.AverageProcessingTime <= 0 || time.Since(stats.Started) > time.Hour {
 		t.Errorf("%+v", e)
 	}
 }

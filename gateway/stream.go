@@ -127,8 +127,12 @@ func (s *stream) send(it item) error {
 	return s.tell()
 }
 
-// tick tells that the stream is alive, and looks whether the asker is.
+// tick tells that the stream is alive, and looks whether the asker is, and whether it
+// may still see.
 func (s *stream) tick() error {
+	if err := s.request.stillHolds(); err != nil {
+		return err
+	}
 	if s.window > 0 {
 		long := time.Now().Add(-silentBeats * s.beat)
 		if s.ear.lastHeard().Before(long) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -121,18 +122,22 @@ type erasuresResponse struct {
 	Next string `json:"next"`
 }
 
+// forgetAnswer is how long before the asker's time is over a forgetting that is not finished is
+// answered, so that the asker hears why.
+const forgetAnswer = 3 * time.Second
+
 // subjectForget forgets. An asker that is known by name is who it was, whatever it says.
 func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 	var ask forgetRequest
 	if err := g.personal(r, &ask, &ask.Subject); err != nil {
 		return nil, err
 	}
-	if who := r.request.who.Principal; who != "" {
-		ask.By = who
-	}
 	if ask.Why == "" {
 		return nil, &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
 	}
+	ask.By = r.request.by(ask.By)
+	ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-min(forgetAnswer, time.Until(r.deadline)/3)))
+	defer cancel()
 	return g.recorded(ctx, r, ask, func() (any, error) {
 		receipt, err := g.config.Subjects.Forget(ctx, privacy.Request{Subject: ask.Subject, By: ask.By, Why: ask.Why, ID: ask.ID})
 		return receiptResponse{typeReceipt, receipt}, unfinished(err)
@@ -253,22 +258,34 @@ type recordedResponse struct {
 	Type string `json:"type"`
 }
 
-// auditRecord writes down what an operator's own tool does. Whoever may operate may say so, under
-// its own name if that is known.
+// recordable are the actions that tools have recorded; all others are recorded by who carries them out.
+var recordable = map[string]Kind{
+	"archive.run": KindOperate, "event.import": KindOperate,
+	"cluster.drain": KindOperate, "cluster.uncordon": KindOperate, "cluster.move": KindOperate, "cluster.rebalance": KindOperate,
+	"keys.rewrap": KindOperate, "keys.rotate": KindOperate,
+	"subject.export": KindPersonal,
+}
+
+// recordedID begins the ids of what tools have recorded: none is that of an act of a node.
+const recordedID = "tool."
+
+// auditRecord writes down what an operator's own tool does, now. Whoever may do such a thing may say
+// so, under its own name if that is known.
 func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 	var a ledger.Act
 	if err := r.body(&a); err != nil {
 		return nil, err
 	}
-	if a.ID == "" || a.Action == "" || a.Outcome == "" || a.At.IsZero() {
-		return nil, &store.InvalidError{What: "act", Reason: "want id, action, outcome and at"}
+	if a.ID == "" || a.Action == "" || a.Outcome == "" {
+		return nil, &store.InvalidError{What: "act", Reason: "want id, action and outcome"}
 	}
-	if err := g.permit(r.request, Ask{Kind: KindOperate, Name: r.request.verb()}); err != nil {
+	kind, known := recordable[a.Action]
+	if !known {
+		return nil, &store.InvalidError{What: "action", Value: a.Action, Reason: "it is recorded by who carries it out"}
+	}
+	if err := g.permit(r.request, Ask{Kind: kind, Name: r.request.verb()}); err != nil {
 		return nil, err
 	}
-	if who := r.request.who.Principal; who != "" {
-		a.By = who
-	}
-	a.Node = g.config.Node
+	a.ID, a.By, a.At, a.Node = recordedID+a.ID, r.request.by(a.By), time.Now(), g.config.Node
 	return recordedResponse{typeRecorded}, g.config.Recorder.Record(ctx, a)
 }

@@ -150,6 +150,8 @@ type Event struct {
 	Command EventCommand `json:"command"`
 	// Data is the event in JSON, in the current schema.
 	Data json.RawMessage `json:"data"`
+	// Shredded are the paths of what was forgotten in the stored event.
+	Shredded []string `json:"shredded,omitempty"`
 	// Omitted is set when Data is null because it is too large for an answer.
 	Omitted bool `json:"omitted,omitempty"`
 	// CorrectedBy are the versions, in the same stream, from which on later

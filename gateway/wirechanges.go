@@ -68,6 +68,8 @@ type Changed struct {
 	Command EventCommand `json:"command"`
 	// Changes are empty if the event left the state as it was.
 	Changes []actor.Change `json:"changes"`
+	// Shredded are the paths of what was forgotten in the stored event.
+	Shredded []string `json:"shredded,omitempty"`
 	// Omitted is set when Changes is null because it is too large for an answer.
 	Omitted bool `json:"omitted,omitempty"`
 }

@@ -57,3 +57,23 @@ func TestAllocationsOfImpersonal(t *testing.T) {
 		}
 	}
 }
+
+// Types with personal fields pay little: their spans, the names in these, and room for the
+// walk. Opening pays for the data, the spans and the paths.
+func TestAllocationsOfPersonal(t *testing.T) {
+	types := store.NewTypes(map[string]any{"submitted": tenPersonal{}})
+	v := any(tenPersonal{ID: "42", Employee: "emp-7", Branch: "utrecht"})
+	for _, codec := range codecs {
+		alone := testing.AllocsPerRun(100, func() { _, _ = codec.Marshal(v) })
+		if got := testing.AllocsPerRun(100, func() { _, _ = types.Encode(codec, v) }); got > alone+5 {
+			t.Errorf("%s: encoding makes %v allocations, without personal fields %v", codec.Name(), got, alone)
+		}
+	}
+	commit := fullCommit(t, store.MsgPack)
+	if got := testing.AllocsPerRun(100, func() {
+		for range commit.Recorded() {
+		}
+	}); got > 0 {
+		t.Errorf("naming events makes %v allocations", got)
+	}
+}

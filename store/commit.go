@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha1"
 	"encoding/hex"
 	"iter"
 	"strconv"
@@ -204,7 +205,8 @@ func (c *Commit) Recorded() iter.Seq[Recorded[[]byte]] {
 var eventIDSpace = uuid.MustParse("6f1c1c0e-5a3b-4b0e-9d52-0e6a4c1f7a11")
 
 func eventID(s StreamID, command string, nth int) uuid.UUID {
-	name := make([]byte, 0, len(s.Type)+len(s.ID)+len(command)+8)
+	var room [256]byte // enough for most, and not on the heap
+	name := append(room[:0], eventIDSpace[:]...)
 	name = append(name, s.Type...)
 	name = append(name, 0)
 	name = append(name, s.ID...)
@@ -212,7 +214,11 @@ func eventID(s StreamID, command string, nth int) uuid.UUID {
 	name = append(name, command...)
 	name = append(name, 0)
 	name = strconv.AppendInt(name, int64(nth), 10)
-	return uuid.NewSHA1(eventIDSpace, name)
+	hash := sha1.Sum(name)
+	id := uuid.UUID(hash[:16])
+	id[6] = id[6]&0x0f | 5<<4 // the version
+	id[8] = id[8]&0x3f | 0x80 // the variant
+	return id
 }
 
 // WithData returns r with other data.

@@ -1,29 +1,91 @@
 package store
 
 // cursor goes through encoded data value by value, in either codec. The data have
-// passed the guard of their codec, which has bounded their depth.
-type cursor interface {
-	// fork returns a cursor that goes on by itself from here.
-	fork() cursor
-	// at is the place of the next value.
-	at() int
-	// past is where the value ends that was gone past last.
-	past() int
-	// kind says what the next value is.
-	kind() kind
-	// skip goes past the next value, whole.
-	skip()
-	// envelope goes past the next value, which is a sealed one, and returns what it
-	// holds.
-	envelope() ([]byte, error)
-	// entries goes past the next value, which is a list or a map: it calls each before
-	// every element, which has to go past that.
-	entries(each func(item) error) (box, error)
-	// scalar goes past the next value, which is text or an integer, and returns it as
-	// text: "" for 0, which is nobody's id.
-	scalar() (text string, ok bool)
-	// isZero goes past the next value, and says whether it is a zero value of any type.
-	isZero() bool
+// passed the guard of their codec, which has bounded their depth. It is no interface,
+// so that neither it nor what its callers hand to it has to be on the heap.
+type cursor struct {
+	isJSON bool
+	json   jsonCursor
+	pack   packCursor
+}
+
+// at is the place of the next value.
+func (c *cursor) at() int {
+	if c.isJSON {
+		return c.json.at()
+	}
+	return c.pack.pos
+}
+
+// to goes to the place of a value.
+func (c *cursor) to(place int) { c.json.pos, c.pack.pos = place, place }
+
+// past is where the value ends that was gone past last.
+func (c *cursor) past() int {
+	if c.isJSON {
+		return c.json.pos
+	}
+	return c.pack.pos
+}
+
+// kind says what the next value is.
+func (c *cursor) kind() kind {
+	if c.isJSON {
+		return c.json.kind()
+	}
+	return c.pack.kind()
+}
+
+// skip goes past the next value, whole.
+func (c *cursor) skip() {
+	if c.isJSON {
+		c.json.skip()
+		return
+	}
+	c.pack.skip()
+}
+
+// envelope goes past the next value, which is a sealed one, and returns what it
+// holds.
+func (c *cursor) envelope() ([]byte, error) {
+	if c.isJSON {
+		return c.json.envelope()
+	}
+	return c.pack.envelope(), nil
+}
+
+// enter goes into the next value, which is a list or a map.
+func (c *cursor) enter() box {
+	if c.isJSON {
+		return c.json.enter()
+	}
+	return c.pack.enter()
+}
+
+// next says where the next element of a list or a map begins, which the caller then has
+// to go past. Behind the last it goes past the end, and b is complete.
+func (c *cursor) next(b *box, e *item) bool {
+	if c.isJSON {
+		return c.json.next(b, e)
+	}
+	return c.pack.next(b, e)
+}
+
+// scalar goes past the next value, which is text or an integer, and returns it as
+// text: "" for 0, which is nobody's id.
+func (c *cursor) scalar() (text string, ok bool) {
+	if c.isJSON {
+		return c.json.scalar()
+	}
+	return c.pack.scalar()
+}
+
+// isZero goes past the next value, and says whether it is a zero value of any type.
+func (c *cursor) isZero() bool {
+	if c.isJSON {
+		return c.json.isZero()
+	}
+	return c.pack.isZero()
 }
 
 // kind is what a value is, as far as walkers care.
@@ -43,6 +105,7 @@ type box struct {
 	body  int // where its first element begins
 	end   int
 	count int // of its elements
+	seen  int // of these
 	isMap bool
 }
 
@@ -59,21 +122,21 @@ type item struct {
 func newCursor(codec Codec, data []byte) (cursor, error) {
 	if codec == JSON {
 		if err := embeddable(data); err != nil {
-			return nil, err
+			return cursor{}, err
 		}
-		return &jsonCursor{data: data}, nil
+		return trustedCursor(codec, data), nil
 	}
 	w := msgpackWalk{data: data, most: MaxNodes, sealed: true}
 	if err := w.walk(); err != nil {
-		return nil, err
+		return cursor{}, err
 	}
-	return &packCursor{wireReader{data: data}}, nil
+	return trustedCursor(codec, data), nil
 }
 
 // trustedCursor is newCursor for data that a codec has just written.
 func trustedCursor(codec Codec, data []byte) cursor {
 	if codec == JSON {
-		return &jsonCursor{data: data}
+		return cursor{isJSON: true, json: jsonCursor{data: data}}
 	}
-	return &packCursor{wireReader{data: data}}
+	return cursor{pack: packCursor{wireReader{data: data}}}
 }

@@ -17,10 +17,6 @@ func (c *jsonCursor) at() int {
 	return c.pos
 }
 
-func (c *jsonCursor) fork() cursor { return &jsonCursor{data: c.data, pos: c.pos} }
-
-func (c *jsonCursor) past() int { return c.pos }
-
 // space goes past what stands between values.
 func (c *jsonCursor) space() {
 	for c.pos < len(c.data) {
@@ -109,24 +105,24 @@ func (c *jsonCursor) envelope() ([]byte, error) {
 	return envelope, nil
 }
 
-func (c *jsonCursor) entries(each func(item) error) (box, error) {
-	b := box{begin: c.at()}
-	b.isMap = c.data[c.pos] == '{'
+func (c *jsonCursor) enter() box {
+	begin := c.at()
 	c.pos++
-	for b.body = c.pos; ; b.count++ {
-		e := item{begin: c.at(), index: b.count}
-		if first := c.data[c.pos]; first == '}' || first == ']' {
-			c.pos++
-			b.end = c.pos
-			return b, nil
-		}
-		if b.isMap {
-			e.index, e.name = -1, plainText(c.text())
-		}
-		if err := each(e); err != nil {
-			return b, err
-		}
+	return box{begin: begin, body: c.pos, isMap: c.data[begin] == '{'}
+}
+
+func (c *jsonCursor) next(b *box, e *item) bool {
+	*e = item{begin: c.at(), index: b.seen}
+	if first := c.data[c.pos]; first == '}' || first == ']' {
+		c.pos++
+		b.end, b.count = c.pos, b.seen
+		return false
 	}
+	b.seen++
+	if b.isMap {
+		e.index, e.name = -1, plainText(c.text())
+	}
+	return true
 }
 
 // plainText returns what a quoted string says.
@@ -160,10 +156,10 @@ func (c *jsonCursor) isZero() bool {
 	zero := true
 	switch c.data[c.at()] {
 	case '[', '{':
-		_, _ = c.entries(func(item) error { // which has no error of its own
+		var e item
+		for b := c.enter(); c.next(&b, &e); {
 			zero = c.isZero() && zero
-			return nil
-		})
+		}
 	case '"':
 		text := string(c.text())
 		zero = text == `""` || text == `"0001-01-01T00:00:00Z"` || text == `"0"`

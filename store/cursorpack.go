@@ -5,11 +5,6 @@ import "slices"
 // packCursor is the cursor of msgpack.
 type packCursor struct{ wireReader }
 
-func (c *packCursor) at() int      { return c.pos }
-func (c *packCursor) fork() cursor { return &packCursor{c.wireReader} }
-
-func (c *packCursor) past() int { return c.pos }
-
 func (c *packCursor) kind() kind {
 	r := c.wireReader
 	switch is, _ := r.head(); is {
@@ -27,27 +22,29 @@ func (c *packCursor) kind() kind {
 
 func (c *packCursor) skip() { c.pass(c.head()) }
 
-func (c *packCursor) envelope() ([]byte, error) {
+func (c *packCursor) envelope() []byte {
 	_, n := c.head()
-	return c.content(n), nil
+	return c.content(n)
 }
 
-func (c *packCursor) entries(each func(item) error) (box, error) {
-	b := box{begin: c.pos}
+func (c *packCursor) enter() box {
+	begin := c.pos
 	is, n := c.head()
-	b.body, b.count, b.isMap = c.pos, int(n), is == wireMap
-	for i := range b.count {
-		e := item{begin: c.pos, index: i}
-		if b.isMap {
-			e.index = -1
-			c.key(&e)
-		}
-		if err := each(e); err != nil {
-			return b, err
-		}
+	return box{begin: begin, body: c.pos, count: int(n), isMap: is == wireMap}
+}
+
+func (c *packCursor) next(b *box, e *item) bool {
+	if b.seen == b.count {
+		b.end = c.pos
+		return false
 	}
-	b.end = c.pos
-	return b, nil
+	*e = item{begin: c.pos, index: b.seen}
+	b.seen++
+	if b.isMap {
+		e.index = -1
+		c.key(e)
+	}
+	return true
 }
 
 // key reads the key of a map.

@@ -6,13 +6,28 @@ import "slices"
 type edit struct {
 	start, end int
 	with       []byte
-	personal   *Personal // what the bytes are; nil: nothing personal
+	opened     bool // it is a value that was sealed
 }
 
 // edits are changes of encoded data, apart from each other.
-type edits struct{ list []edit }
+type edits struct {
+	list   []edit
+	values []Personal // those that were sealed, in the order of their places
+}
 
 func (es *edits) add(e edit) { es.list = append(es.list, e) }
+
+// open puts a value in the place where it was sealed. It is called in the order of places.
+func (es *edits) open(start, end int, value []byte, p Personal) {
+	if es.values == nil {
+		es.values = make([]Personal, 0, usualValues)
+	}
+	es.add(edit{start: start, end: end, with: value, opened: true})
+	es.values = append(es.values, p)
+}
+
+// usualValues is how many values are sealed in most data, at most.
+const usualValues = 2
 
 // apply returns a changed copy of data, and where in it the personal values are; data
 // itself if there are no changes.
@@ -22,35 +37,34 @@ func (es *edits) apply(data []byte) ([]byte, []Personal) {
 	}
 	slices.SortStableFunc(es.list, func(a, b edit) int { return a.start - b.start })
 	size := len(data)
-	for _, e := range es.list {
-		size += len(e.with) - (e.end - e.start)
+	for i := range es.list {
+		size += len(es.list[i].with) - (es.list[i].end - es.list[i].start)
 	}
-	changed, last := make([]byte, 0, size), 0
-	var personal []Personal
-	for _, e := range es.list {
-		changed = append(changed, data[last:e.start]...)
+	changed, last, opened := make([]byte, 0, size), 0, 0
+	for i := range es.list {
+		e := &es.list[i]
+		changed = append(append(changed, data[last:e.start]...), e.with...)
 		last = e.end
-		if e.personal != nil {
-			e.personal.Start, e.personal.End = len(changed), len(changed)+len(e.with)
-			personal = append(personal, *e.personal)
+		if e.opened {
+			p := &es.values[opened]
+			p.Start, p.End = len(changed)-len(e.with), len(changed)
+			opened++
 		}
-		changed = append(changed, e.with...)
 	}
-	return append(changed, data[last:]...), personal
+	return append(changed, data[last:]...), es.values
 }
 
 // cuts takes entries out of one list or map, with what stands between them and others.
 type cuts struct {
-	edits         *edits
 	kept, dropped int
 	last          int // where the entry before ends
 	open          int // index of an edit that reaches to the next entry; -1: none
 }
 
 // note takes the next entry, from begin to end.
-func (c *cuts) note(begin, end int, dropped bool) {
+func (c *cuts) note(es *edits, begin, end int, dropped bool) {
 	if c.open >= 0 {
-		c.edits.list[c.open].end = begin
+		es.list[c.open].end = begin
 		c.open = -1
 	}
 	switch {
@@ -58,11 +72,11 @@ func (c *cuts) note(begin, end int, dropped bool) {
 		c.kept++
 	case c.kept > 0:
 		c.dropped++
-		c.edits.add(edit{start: c.last, end: end})
+		es.add(edit{start: c.last, end: end})
 	default:
 		c.dropped++
-		c.edits.add(edit{start: begin, end: end})
-		c.open = len(c.edits.list) - 1
+		es.add(edit{start: begin, end: end})
+		c.open = len(es.list) - 1
 	}
 	c.last = end
 }

@@ -358,3 +358,22 @@ func FuzzDecodeCommit(f *testing.F) {
 		}
 	})
 }
+
+// Ids of events are those of RFC 9562, version 5, whatever their length.
+func TestEventIDs(t *testing.T) {
+	t.Parallel()
+	space := uuid.MustParse("6f1c1c0e-5a3b-4b0e-9d52-0e6a4c1f7a11")
+	for _, command := range []string{"c", strings.Repeat("c", 100), strings.Repeat("c", 1000)} {
+		c := store.Commit{
+			Stream: store.StreamID{Type: "application", ID: "173688"}, Commands: []store.Command{{ID: command}},
+			Events: []store.Event{{Type: "submitted"}, {Type: "submitted"}},
+		}
+		n := 0
+		for r := range c.Recorded() {
+			if want := uuid.NewSHA1(space, fmt.Appendf(nil, "application\x00173688\x00%s\x00%d", command, n)); r.ID != want {
+				t.Errorf("event %d of a command of %d bytes has id %s, want %s", n, len(command), r.ID, want)
+			}
+			n++
+		}
+	}
+}

@@ -34,7 +34,7 @@ func personalIn(list []string, t reflect.Type, at path, outer []reflect.Type) []
 		}
 		outer = append(slices.Clone(outer), t)
 		for _, f := range msgpackFields(t).list {
-			here := slices.Clone(at).to(item{index: -1, name: []byte(f.name)})
+			here := slices.Clone(at).to(&item{index: -1, name: []byte(f.name)})
 			if subject := f.tag.Get(personalTag); subject != "" && !f.alias {
 				list = append(list, string(here)+" of "+subject)
 			} else if !f.alias {
@@ -78,7 +78,7 @@ func (c *tagCheck) structOf(t reflect.Type, at path, outer []reflect.Type) error
 		}
 	}
 	for _, f := range c.see(t).list {
-		here := slices.Clone(at).to(item{index: -1, name: []byte(f.name)})
+		here := slices.Clone(at).to(&item{index: -1, name: []byte(f.name)})
 		if strings.HasPrefix(f.name, reservedNames) {
 			return fmt.Errorf("field %s of %v: names that begin with %s are reserved", here, t, reservedNames)
 		}

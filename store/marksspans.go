@@ -17,12 +17,16 @@ type spanWalk struct {
 	frames []frame
 	path   path
 	spans  []Personal
+	usual  int // how many spans there are, most often
 }
 
-// frame is a struct that is being read, with the ids of data subjects in it.
+// frame is a struct that is being read.
 type frame struct {
-	marks    *marks
-	subjects []string // as in marks; "" for those that the data do not have
+	marks *marks
+	begin int // its place
+	// asked is the data subject that was looked for in it first, id what was found.
+	asked, id string
+	others    map[string]string // that were looked for
 }
 
 // value goes past a value.
@@ -32,25 +36,32 @@ func (w *spanWalk) value(m *marks) error {
 		w.skip()
 		return nil
 	}
-	if m.fields == nil {
-		return w.inside(func(item) mark { return mark{inner: m.elem} })
+	if m.fields == nil || w.bare {
+		return w.inside(m)
 	}
-	if !w.bare {
-		w.frames = append(w.frames, frame{marks: m, subjects: w.subjects(m)})
-		defer func() { w.frames = w.frames[:len(w.frames)-1] }()
-	}
-	return w.inside(func(e item) mark { return m.of(e, w.anyCase) })
+	w.frames = append(w.frames, frame{marks: m, begin: w.at()})
+	err := w.inside(m)
+	w.frames = w.frames[:len(w.frames)-1]
+	return err
 }
 
-func (w *spanWalk) inside(markOf func(item) mark) error {
+// inside goes past a list or a map.
+func (w *spanWalk) inside(m *marks) error {
 	length := len(w.path)
-	_, err := w.entries(func(e item) error {
-		w.path = w.path.to(e)
-		err := w.field(markOf(e))
+	var e item
+	for b := w.enter(); w.next(&b, &e); {
+		field := m.of(&e, w.anyCase)
+		if field == (mark{}) {
+			w.skip()
+			continue
+		}
+		w.path = w.path.to(&e)
+		if err := w.field(field); err != nil {
+			return err
+		}
 		w.path = w.path[:length]
-		return err
-	})
-	return err
+	}
+	return nil
 }
 
 func (w *spanWalk) field(m mark) error {
@@ -78,6 +89,9 @@ func (w *spanWalk) field(m mark) error {
 			return err
 		}
 	}
+	if w.spans == nil {
+		w.spans = make([]Personal, 0, w.usual)
+	}
 	w.spans = append(w.spans, Personal{Path: w.path.String(), Start: begin, End: w.past(), Subject: subject})
 	return nil
 }
@@ -98,35 +112,56 @@ func (w *spanWalk) checkID(field, subject string) error {
 
 // subject returns the id in a field of the innermost struct that can have it.
 func (w *spanWalk) subject(name string) string {
-	for _, f := range slices.Backward(w.frames) {
+	for i := range slices.Backward(w.frames) {
+		f := &w.frames[i]
 		if _, has := f.marks.fields[name]; !has {
 			continue
 		}
-		return f.subjects[slices.Index(f.marks.subjects, name)]
+		return f.subject(name, w.cursor)
 	}
 	return ""
 }
 
-// subjects reads ahead: whose the values are may stand behind them.
-func (w *spanWalk) subjects(m *marks) []string {
-	if len(m.subjects) == 0 {
-		return nil
+// subject looks for each name once, however many values are that person's.
+func (f *frame) subject(name string, c cursor) string {
+	if f.asked == name {
+		return f.id
 	}
-	found, ahead := make([]string, len(m.subjects)), w.fork()
-	_, _ = ahead.entries(func(e item) error { // which has no error of its own
-		i := slices.IndexFunc(m.subjects, func(name string) bool { return name == string(m.name(e)) })
-		if i < 0 {
-			ahead.skip()
-			return nil
-		}
-		found[i], _ = ahead.scalar()
-		return nil
-	})
-	return found
+	if id, known := f.others[name]; known {
+		return id
+	}
+	id := f.find(name, c)
+	switch {
+	case f.asked == "":
+		f.asked, f.id = name, id
+	case f.others == nil:
+		f.others = map[string]string{name: id}
+	default:
+		f.others[name] = id
+	}
+	return id
 }
 
-// of returns the mark of the field that an element of a struct is.
-func (m *marks) of(e item, anyCase bool) mark {
+// find reads the struct for itself, from its begin: whose the values are may stand before
+// them or behind them. A codec writes a field once.
+func (f *frame) find(name string, c cursor) string {
+	c.to(f.begin)
+	var e item
+	for b := c.enter(); c.next(&b, &e); {
+		if string(f.marks.name(&e)) == name {
+			subject, _ := c.scalar()
+			return subject
+		}
+		c.skip()
+	}
+	return ""
+}
+
+// of returns the mark of an element: of the field that it is, of a struct.
+func (m *marks) of(e *item, anyCase bool) mark {
+	if m.fields == nil {
+		return mark{inner: m.elem}
+	}
 	name := m.name(e)
 	found, known := m.fields[string(name)]
 	if known || !anyCase {
@@ -141,7 +176,7 @@ func (m *marks) of(e item, anyCase bool) mark {
 }
 
 // name returns the name of the field that an element of a struct is; nil if it is none.
-func (m *marks) name(e item) []byte {
+func (m *marks) name(e *item) []byte {
 	switch {
 	case e.index >= 0 && e.index < len(m.order):
 		return m.order[e.index]

@@ -2,40 +2,34 @@ package store
 
 import "slices"
 
-// verdict is what becomes of a sealed value: its plain value, nothing for one that
-// was forgotten, or, with leave, itself.
-type verdict struct {
-	value    []byte
-	personal Personal
-	leave    bool
-}
-
 // opening goes through data with sealed values and collects what is to be changed.
 type opening struct {
 	cursor
-	codec    Codec
-	data     []byte
-	judge    func(path string, envelope []byte) (verdict, error)
+	codec Codec
+	data  []byte
+	// open is that of [OpenSealed]; nil: values with nothing in them are left out, and the
+	// others stay sealed.
+	open     func(path string, envelope []byte) (value []byte, p Personal, err error)
 	edits    edits
 	path     path
 	shredded []string
 	mark     [2]int // where the outermost map has a list of what was forgotten before
 }
 
-func newOpening(codec Codec, data []byte, judge func(string, []byte) (verdict, error)) (*opening, error) {
+func newOpening(codec Codec, data []byte) (opening, error) {
 	c, err := newCursor(codec, data)
 	if err != nil {
-		return nil, err
+		return opening{}, err
 	}
-	return &opening{cursor: c, codec: codec, data: data, judge: judge}, nil
+	return opening{cursor: c, codec: codec, data: data}, nil
 }
 
 // walk goes through the whole value, and returns what it is then.
 func (o *opening) walk() (data []byte, personal []Personal, err error) {
-	if o.kind() == kindMap {
+	if is := o.kind(); is == kindMap {
 		err = o.outermost()
 	} else {
-		_, err = o.value(item{})
+		_, err = o.value(is, &item{})
 	}
 	if err != nil {
 		return nil, nil, err
@@ -44,13 +38,13 @@ func (o *opening) walk() (data []byte, personal []Personal, err error) {
 	return data, personal, nil
 }
 
-// value goes past the value of an item; dropped says that it is to be taken out.
-func (o *opening) value(e item) (dropped bool, err error) {
-	switch o.kind() {
+// value goes past the value of an item, of a kind; dropped says that it is to be taken out.
+func (o *opening) value(is kind, e *item) (dropped bool, err error) {
+	switch is {
 	case kindSealed:
 		return o.one(e)
 	case kindList, kindMap:
-		b, c, err := o.inside(nil)
+		b, c, err := o.inside(false)
 		if err == nil && c.dropped > 0 {
 			o.edits.recount(o.codec, b, c.kept)
 		}
@@ -60,21 +54,28 @@ func (o *opening) value(e item) (dropped bool, err error) {
 	return false, nil
 }
 
-func (o *opening) one(e item) (dropped bool, err error) {
+func (o *opening) one(e *item) (dropped bool, err error) {
 	begin := o.at()
 	envelope, err := o.envelope()
 	if err != nil {
 		return false, err
 	}
-	v, err := o.judge(o.path.String(), envelope)
-	switch {
-	case err != nil || v.leave:
-		return false, err
-	case v.value != nil:
-		o.edits.add(edit{start: begin, end: o.past(), with: v.value, personal: &v.personal})
+	if o.open == nil && len(envelope) > 0 {
 		return false, nil
 	}
-	o.shredded = append(o.shredded, o.path.String())
+	path := o.path.String()
+	if o.open != nil {
+		value, p, err := o.open(path, envelope)
+		if err != nil {
+			return false, err
+		}
+		if value != nil {
+			p.Path = path
+			o.edits.open(begin, o.past(), value, p)
+			return false, nil
+		}
+	}
+	o.shredded = append(o.shredded, path)
 	if e.index < 0 {
 		return true, nil
 	}
@@ -82,35 +83,52 @@ func (o *opening) one(e item) (dropped bool, err error) {
 	return false, nil
 }
 
-// inside goes past a list or a map. For its entries it calls first, if there is one,
-// which says whether it has gone past the value.
-func (o *opening) inside(first func(item) bool) (box, cuts, error) {
-	c, length := cuts{edits: &o.edits, open: -1}, len(o.path)
-	b, err := o.entries(func(e item) error {
-		var dropped bool
-		var err error
-		if first == nil || !first(e) {
-			o.path = o.path.to(e)
-			dropped, err = o.value(e)
-			o.path = o.path[:length]
+// inside goes past a list or a map; top says that it is the outermost.
+func (o *opening) inside(top bool) (box, cuts, error) {
+	c, b := cuts{open: -1}, o.enter()
+	var e item
+	for o.next(&b, &e) {
+		dropped := false
+		if !top || !o.isMark(&e) {
+			var err error
+			if dropped, err = o.element(&e); err != nil {
+				return b, c, err
+			}
 		}
-		c.note(e.begin, o.past(), dropped)
-		return err
-	})
-	return b, c, err
+		c.note(&o.edits, e.begin, o.past(), dropped)
+	}
+	return b, c, nil
+}
+
+// element goes past an element of a list or a map. Its path is wanted only where
+// something sealed may be.
+func (o *opening) element(e *item) (dropped bool, err error) {
+	is := o.kind()
+	if is == kindOther || is == kindNil {
+		o.skip()
+		return false, nil
+	}
+	length := len(o.path)
+	o.path = o.path.to(e)
+	dropped, err = o.value(is, e)
+	o.path = o.path[:length]
+	return dropped, err
+}
+
+// isMark goes past the list of what was forgotten before, if e is that.
+func (o *opening) isMark(e *item) bool {
+	if string(e.name) != shreddedMember {
+		return false
+	}
+	o.mark[0] = o.at()
+	o.skip()
+	o.mark[1] = o.past()
+	return true
 }
 
 // outermost is value for the map that says what was forgotten.
 func (o *opening) outermost() error {
-	b, c, err := o.inside(func(e item) bool {
-		if string(e.name) != shreddedMember {
-			return false
-		}
-		o.mark[0] = o.at()
-		o.skip()
-		o.mark[1] = o.past()
-		return true
-	})
+	b, c, err := o.inside(true)
 	if err != nil || len(o.shredded) == 0 {
 		return err
 	}
@@ -128,7 +146,8 @@ func (o *opening) outermost() error {
 
 // withEarlier returns the paths of what was forgotten before and now.
 func (o *opening) withEarlier() []string {
-	paths := shreddedPaths(trustedCursor(o.codec, o.data[o.mark[0]:o.mark[1]]))
+	list := trustedCursor(o.codec, o.data[o.mark[0]:o.mark[1]])
+	paths := shreddedPaths(&list)
 	paths = append(paths, o.shredded...)
 	slices.Sort(paths)
 	return slices.Compact(paths)

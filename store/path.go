@@ -19,7 +19,7 @@ const (
 // Different places in a value have different paths.
 type path []byte
 
-func (p path) to(e item) path {
+func (p path) to(e *item) path {
 	switch {
 	case e.index >= 0:
 		return append(strconv.AppendInt(append(p, '['), int64(e.index), 10), ']')

@@ -137,3 +137,32 @@ func TestUpcastKeepsKeys(t *testing.T) {
 		}
 	}
 }
+
+type pairOf struct {
+	Mine  string `json:"mine" personal:"one"`
+	Yours string `json:"yours" personal:"other"`
+}
+
+type manyPairs struct {
+	Pairs []pairOf `json:"pairs"`
+	One   string   `json:"one"`
+	Other string   `json:"other"`
+}
+
+// Whose the values are may stand behind all of them, and is looked for once.
+func TestSubjectsBehindManyValues(t *testing.T) {
+	t.Parallel()
+	types := store.NewTypes(map[string]any{"paired": manyPairs{}})
+	v := manyPairs{Pairs: make([]pairOf, 3000), One: "ann", Other: "bob"}
+	for _, codec := range codecs {
+		encoded, err := types.Encode(codec, v)
+		if err != nil || len(encoded.Personal) != 2*len(v.Pairs) {
+			t.Fatalf("%s: %d spans, %v", codec.Name(), len(encoded.Personal), err)
+		}
+		for i, p := range encoded.Personal {
+			if want := []string{"ann", "bob"}[i%2]; p.Subject != want {
+				t.Fatalf("%s: %s is of %q, want %q", codec.Name(), p.Path, p.Subject, want)
+			}
+		}
+	}
+}

@@ -21,21 +21,28 @@ const (
 // SealedForm returns what stands in data in the place of a value that is sealed in
 // envelope.
 func SealedForm(codec Codec, envelope []byte) []byte {
+	size := len(envelope) + 6
 	if codec == JSON {
-		text := make([]byte, 0, len(sealedStart)+base64.StdEncoding.EncodedLen(len(envelope))+len(sealedEnd))
-		text = base64.StdEncoding.AppendEncode(append(text, sealedStart...), envelope)
-		return append(text, sealedEnd...)
+		size = len(sealedStart) + base64.StdEncoding.EncodedLen(len(envelope)) + len(sealedEnd)
 	}
-	form := make([]byte, 0, len(envelope)+6)
+	return AppendSealedForm(make([]byte, 0, size), codec, envelope)
+}
+
+// AppendSealedForm appends the [SealedForm] of an envelope to b.
+func AppendSealedForm(b []byte, codec Codec, envelope []byte) []byte {
+	if codec == JSON {
+		b = base64.StdEncoding.AppendEncode(append(b, sealedStart...), envelope)
+		return append(b, sealedEnd...)
+	}
 	switch n := len(envelope); {
 	case n <= 0xff:
-		form = append(form, 0xc7, byte(n))
+		b = append(b, 0xc7, byte(n))
 	case n <= 0xffff:
-		form = binary.BigEndian.AppendUint16(append(form, 0xc8), uint16(n))
+		b = binary.BigEndian.AppendUint16(append(b, 0xc8), uint16(n))
 	default:
-		form = binary.BigEndian.AppendUint32(append(form, 0xc9), uint32(n))
+		b = binary.BigEndian.AppendUint32(append(b, 0xc9), uint32(n))
 	}
-	return append(append(form, sealedExtension), envelope...)
+	return append(append(b, sealedExtension), envelope...)
 }
 
 // HoldsSealed reports whether there may be sealed values in data, whatever they are:
@@ -58,19 +65,20 @@ func HoldsSealed(codec Codec, data []byte) bool {
 }
 
 // ReplaceSpans returns data, in plain, with other bytes in the places of spans: what
-// replace makes of the value of each, by its index. The spans must be in the order
+// replace makes of the value of each, by its index, and what it may use again as soon as
+// it is called for the next. The spans must be in the order
 // of their places and apart; the error is otherwise an [*InvalidError]. A value of
 // which replace makes nil is left out like one that was forgotten: see [OpenSealed].
 // Spans that were taken of data say nothing about what is returned.
 func ReplaceSpans(codec Codec, data []byte, spans []Personal, replace func(i int, value []byte) ([]byte, error)) ([]byte, error) {
-	var es edits
+	var replaced []byte
 	last, forgotten := 0, false
-	for i, span := range spans {
+	for i := range spans {
+		span := &spans[i]
 		if span.Start < last || span.End <= span.Start || span.End > len(data) {
 			reason := fmt.Sprintf("its place %d to %d is not in the data, or not after the one before", span.Start, span.End)
 			return nil, &InvalidError{What: "personal data", Value: span.Path, Reason: reason}
 		}
-		last = span.End
 		value, err := replace(i, data[span.Start:span.End])
 		if err != nil {
 			return nil, err
@@ -78,20 +86,28 @@ func ReplaceSpans(codec Codec, data []byte, spans []Personal, replace func(i int
 		if value == nil {
 			value, forgotten = SealedForm(codec, nil), true
 		}
-		es.add(edit{start: span.Start, end: span.End, with: value})
+		if replaced == nil { // the others will most often need as much
+			replaced = make([]byte, 0, len(data)+len(spans)*min(len(value), usualForm))
+		}
+		replaced = append(append(replaced, data[last:span.Start]...), value...)
+		last = span.End
 	}
-	replaced, _ := es.apply(data)
+	if replaced == nil {
+		return data, nil
+	}
+	replaced = append(replaced, data[last:]...)
 	if !forgotten {
 		return replaced, nil
 	}
 	return leaveOutEmpty(codec, replaced)
 }
 
+// usualForm is how long most sealed values are at most.
+const usualForm = 256
+
 // leaveOutEmpty takes the sealed values with nothing in them out, and leaves the others.
 func leaveOutEmpty(codec Codec, data []byte) ([]byte, error) {
-	o, err := newOpening(codec, data, func(_ string, envelope []byte) (verdict, error) {
-		return verdict{leave: len(envelope) > 0}, nil
-	})
+	o, err := newOpening(codec, data)
 	if err != nil {
 		return nil, err
 	}
@@ -115,14 +131,15 @@ func OpenSealed(codec Codec, data []byte, open func(path string, envelope []byte
 	if !HoldsSealed(codec, data) {
 		return data, nil, nil, nil
 	}
-	o, err := newOpening(codec, data, func(path string, envelope []byte) (verdict, error) {
-		value, p, err := open(path, envelope)
-		p.Path = path
-		return verdict{value: value, personal: p}, err
-	})
+	o, err := newOpening(codec, data)
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	var room struct { // enough for most
+		edits [usualValues]edit
+		path  [64]byte
+	}
+	o.open, o.edits.list, o.path = open, room.edits[:0], room.path[:0]
 	if plain, personal, err = o.walk(); err != nil {
 		return nil, nil, nil, err
 	}

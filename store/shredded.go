@@ -63,9 +63,10 @@ func (s Shredded) add(codec Codec, encoded []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := c.entries(func(item) error { c.skip(); return nil })
-	if err != nil {
-		return nil, err
+	var e item
+	b := c.enter()
+	for c.next(&b, &e) {
+		c.skip()
 	}
 	var es edits
 	es.recount(codec, b, b.count+1)
@@ -86,31 +87,28 @@ func ShreddedIn(codec Codec, data []byte) []string {
 		return nil
 	}
 	var paths []string
-	_, err = c.entries(func(e item) error {
+	var e item
+	for b := c.enter(); c.next(&b, &e); {
 		if string(e.name) == shreddedMember {
-			paths = shreddedPaths(c)
+			paths = shreddedPaths(&c)
 		} else {
 			c.skip()
 		}
-		return nil
-	})
-	if err != nil {
-		return nil
 	}
 	return paths
 }
 
 // shreddedPaths goes past a list of paths; what is none is passed over.
-func shreddedPaths(c cursor) (paths []string) {
+func shreddedPaths(c *cursor) (paths []string) {
 	if c.kind() != kindList {
 		c.skip()
 		return nil
 	}
-	_, _ = c.entries(func(item) error { // which has no error of its own
+	var e item
+	for b := c.enter(); c.next(&b, &e); {
 		if text, ok := c.scalar(); ok {
 			paths = append(paths, text)
 		}
-		return nil
-	})
+	}
 	return paths
 }

@@ -144,7 +144,12 @@ func (a *archiving) run(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	report, c, err := a.job(ctx, s, log, false)
+	var report archive.Report
+	var c *cutter
+	err = s.acting(ctx, "archive.run", a.what()+" to "+a.to, func() (err error) {
+		report, c, err = a.job(ctx, s, log, false)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,54 +24,113 @@ func newAudit(s *Session) *cobra.Command {
 	return cmd
 }
 
+// auditFilter says which acts are wanted; what is empty wants all.
+type auditFilter struct {
+	since, until     string
+	by, action, what string
+}
+
 func newAuditList(s *Session) *cobra.Command {
-	var since string
+	var f auditFilter
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List what operators did, oldest first",
 		Long: `Each act is there when it begins and when it is over; one that has a beginning
 alone is still being done, or whoever did it could not say any more what came of
-it. It reads the log itself, and needs no node.`,
+it. A restore, a migration and an import into a namespace that they make are there
+once that is whole. It reads the log itself, and needs no node.
+
+By whom an act was is what the NATS server's permissions or a token say: see --as.
+Where nothing does, it is what was said, behind "unverified:". --by finds both.`,
 		Example: `{{name}} audit ls
-{{name}} audit ls --since 2006-01-02 --jq 'select(.action == "dlq.skip")'`,
+{{name}} audit ls --since 2006-01-02 --until 2006-02-01 --by ann
+{{name}} audit ls --action 'dlq.*' --what accounts/17
+{{name}} audit ls --jq 'select(.outcome | startswith("failed"))'`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			now := time.Now()
-			from, err := parseAt(since, now)
-			if err != nil {
-				return err
-			}
-			if from.Time.IsZero() {
-				return Usage("--since %q: want a time, or how long ago", since)
-			}
-			return s.listActs(cmd.Context(), from.Time, now.Add(time.Minute)) // clocks differ
+			return s.listActs(cmd.Context(), f)
 		},
 	}
-	cmd.Flags().StringVar(&since, "since", "720h", "from this `TIME` on, or from so long ago")
-	perCall(cmd, "since")
+	flags := cmd.Flags()
+	flags.StringVar(&f.since, "since", "720h", "from this `TIME` on, or from so long ago")
+	flags.StringVar(&f.until, "until", "", "until this `TIME`, or until so long ago (default: now)")
+	flags.StringVar(&f.by, "by", "", "only acts of this `NAME`; * stands for anything")
+	flags.StringVar(&f.action, "action", "", "only this `ACTION`, such as dlq.skip; * stands for anything")
+	flags.StringVar(&f.what, "what", "", "only what was done to this `NAME`; * stands for anything")
+	perCall(cmd, "since", "until", "by", "action", "what")
 	return cmd
 }
 
-func (s *Session) listActs(ctx context.Context, since, until time.Time) error {
+// span is the time that is wanted.
+func (f auditFilter) span(now time.Time) (since, until time.Time, err error) {
+	until = now.Add(time.Minute) // clocks differ
+	if since, err = timeOf("--since", f.since, now); err == nil && f.until != "" {
+		until, err = timeOf("--until", f.until, now)
+	}
+	if err == nil && until.Before(since) {
+		err = Usage("--until is before --since")
+	}
+	return since, until, err
+}
+
+// timeOf reads a flag that is a time, or how long ago.
+func timeOf(flag, text string, now time.Time) (time.Time, error) {
+	at, err := parseAt(text, now)
+	if err != nil || at.Time.IsZero() {
+		f := Usage("%s %q: want a time, or how long ago", flag, text)
+		f.Fix = timeHelp
+		return time.Time{}, f
+	}
+	return at.Time, nil
+}
+
+// wants returns what tells whether an act is wanted.
+func (f auditFilter) wants() func(ledger.Act) bool {
+	by, action, what := pattern(f.by), pattern(f.action), pattern(f.what)
+	return func(a ledger.Act) bool {
+		return (by(a.By) || by(strings.TrimPrefix(a.By, ledger.Unverified))) && action(a.Action) && what(a.What)
+	}
+}
+
+// pattern matches all of a text, in which * stands for anything; an empty one matches everything.
+func pattern(text string) func(string) bool {
+	if text == "" {
+		return func(string) bool { return true }
+	}
+	parts := strings.Split(text, "*")
+	for i, p := range parts {
+		parts[i] = regexp.QuoteMeta(p)
+	}
+	return regexp.MustCompile("^(?s:" + strings.Join(parts, ".*") + ")$").MatchString
+}
+
+func (s *Session) listActs(ctx context.Context, f auditFilter) error {
+	since, until, err := f.span(time.Now())
+	if err != nil {
+		return err
+	}
 	log, err := openToRead(ctx, s)
 	if err != nil {
 		return err
 	}
+	wanted := f.wants()
 	g := s.grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE")
 	for a, err := range ledger.Acts(ctx, log, since, until) {
-		if err != nil {
+		switch {
+		case err != nil:
 			return err
-		}
-		if !s.JSON() {
+		case !wanted(a):
+		case s.JSON():
+			err = s.Print(a)
+		default:
 			g.add(s.when(a.At), a.Action, a.What, a.By, a.Why, a.Outcome, a.Node)
-			continue
 		}
-		if err := s.Print(a); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	if s.JSON() {
 		return nil
 	}
-	return g.render("nothing was done")
+	return g.render("nothing of the kind was done")
 }

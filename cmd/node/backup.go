@@ -19,7 +19,13 @@ func newBackup(s *Session) *cobra.Command {
 		Short: "Keep copies of the log, verify them and the log, and restore",
 		Long: `A backup has every commit of the namespace as it is stored, the snapshots, and
 which models of the views there are. It does not have what the views contain,
-which follows from the log, and no keys.
+which follows from the log.
+
+The keys of personal data are not in it, or it would have those of persons who were
+forgotten since. One copy of them, wrapped, is kept apart: --keys names where. Each
+backup replaces it; make one after a person was forgotten, too. Without a copy nobody can
+read the personal data of a restored backup. A restore erases what was forgotten
+since the backup, by the list of erasures in the copy.
 
 ` + backupPlace,
 		Example: `{{name}} backup create ./backups
@@ -40,7 +46,7 @@ func dataFlag(cmd *cobra.Command, data *string) {
 
 func newBackupCreate(s *Session) *cobra.Command {
 	var o backup.Options
-	var data string
+	var data, keys string
 	cmd := &cobra.Command{
 		Use:   "create WHERE",
 		Short: "Back up what is new since the last backup, or all of it",
@@ -50,21 +56,28 @@ with: one that has lost its end is refused.
 
 ` + backupPlace,
 		Example: `{{name}} backup create ./backups
+{{name}} backup create ./backups --keys ./keys
 {{name}} backup create ./backups --full
 {{name}} backup create nats:BACKUPS --json`,
 		Args: args(1, 1),
 	}
 	cmd.Flags().BoolVar(&o.Full, "full", false, "make one that needs no other")
 	dataFlag(cmd, &data)
+	keysFlag(cmd, &keys)
 	perCall(cmd, "full", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		err := s.createBackup(cmd.Context(), args[0], data, o)
+		err := s.createBackup(cmd.Context(), args[0], data, keys, o)
 		return s.onInterrupt(cmd.Context(), err, "interrupted: no backup was made; the same command makes it")
 	}
 	return cmd
 }
 
-func (s *Session) createBackup(ctx context.Context, where, data string, o backup.Options) error {
+// keysFlag names where the copy of the keys is kept.
+func keysFlag(cmd *cobra.Command, keys *string) {
+	cmd.Flags().StringVar(keys, "keys", "", "keep the copy of the keys of personal data in `DIR`, which is not where backups are copied to")
+}
+
+func (s *Session) createBackup(ctx context.Context, where, data, keysTo string, o backup.Options) error {
 	at, err := s.openSite(ctx, data)
 	if err != nil {
 		return err
@@ -84,6 +97,9 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	source := backup.Source{
 		Log: log, LogStreams: config.LogStreams, KeepsCommands: log.KeepsCommands(),
 		Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)},
+	}
+	if err := s.addKeys(ctx, at, config, keysTo, &source); err != nil {
+		return err
 	}
 	m, err := backup.Create(ctx, vault, s.Namespace(), source, o)
 	line.end()

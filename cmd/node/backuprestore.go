@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
@@ -21,6 +20,7 @@ import (
 // restoreFlags are what restore is told.
 type restoreFlags struct {
 	from, data, time string
+	keys             string
 	position         uint64
 	replicas         int
 }
@@ -40,6 +40,11 @@ with several log streams takes two to seven times as long.
 No node may serve the namespace meanwhile: stop them, or use --data with dev's
 directory.
 
+With --keys the keys of personal data come from the copy that backup create keeps. It is
+newer than the backup, or as old: who was forgotten since stays forgotten, and the
+nodes tell the views again. If the server still has its own keys, what either of
+the two knows to be erased is erased.
+
 ` + backupPlace,
 		Example: `{{name}} backup restore ./backups --data ./data
 {{name}} backup restore ./backups -s nats://n1:4222 --replicas 3
@@ -52,6 +57,7 @@ directory.
 	cmd.Flags().StringVar(&f.time, "to-time", "", "end before the first commit later than this `TIME`: 2006-01-02T15:04, RFC 3339, or a duration back such as 90m")
 	cmd.Flags().IntVar(&f.replicas, "replicas", 1, "keep so many copies: 3 in production")
 	dataFlag(cmd, &f.data)
+	cmd.Flags().StringVar(&f.keys, "keys", "", "restore the keys of personal data from the copy in `DIR`, and forget again who was forgotten since the backup")
 	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		until, err := f.until(cmd.Flags().Changed)
@@ -142,16 +148,28 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		Conn: at.conn, Namespace: s.Namespace(), Partitions: m.Partitions, LogStreams: m.LogStreams, Codec: codec, Replicas: f.replicas, KeepCommands: m.KeepsCommands,
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
 	}
-	restored, err := s.fill(ctx, config, b, until)
+	began := time.Now()
+	restored, err := s.fill(ctx, at, config, f.keys, b, until)
+	if err == nil {
+		err = s.actedIn(ctx, config, "backup.restore", f.name(b, until)+" of "+m.Namespace, began)
+	}
 	if err != nil {
 		return err
 	}
 	if s.JSON() {
 		return s.Print(restored)
 	}
-	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d\n", printable(s.Namespace()),
-		humanize.Comma(int64(restored.Commits)), humanize.Comma(int64(restored.Streams)), humanize.Comma(int64(restored.Snapshots)), restored.Position)
+	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d%s\n", printable(s.Namespace()),
+		comma(restored.Commits), comma(uint64(restored.Streams)), comma(restored.Snapshots), restored.Position, keysText(restored.Keys))
 	return err
+}
+
+// keysText says what became of the keys.
+func keysText(k *backup.KeysRestored) string {
+	if k == nil {
+		return ""
+	}
+	return fmt.Sprintf("; keys of %s persons, %s erased again", comma(k.Records), comma(k.Erased))
 }
 
 // openRestore opens the backup, and then where it goes: nothing is made for a
@@ -180,7 +198,7 @@ func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFl
 }
 
 // fill restores the backup into the namespace, and says that it is complete.
-func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until) (r backup.Restored, err error) {
+func (s *Session) fill(ctx context.Context, at *site, config jetstream.Config, keys string, b *backup.Backup, until backup.Until) (r backup.Restored, err error) {
 	log, err := jetstream.Open(ctx, config)
 	if err != nil {
 		return r, err
@@ -194,6 +212,9 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 	line := s.progress()
 	until.Progress = line.commits("restored")
 	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
+	if err := s.addKeysTo(ctx, at, config, keys, b.Manifest(), &target); err != nil {
+		return r, err
+	}
 	r, err = b.Restore(ctx, target, until)
 	line.end()
 	if err != nil {

@@ -34,7 +34,7 @@ by default a minute.`,
 			}
 			ctx, cancel := s.waiting(cmd, drainTime)
 			defer cancel()
-			err = s.recordedWish(cmd.Context(), "cluster.drain", args[0], func() error { return s.drain(ctx, admin, args[0]) })
+			err = s.acting(cmd.Context(), "cluster.drain", args[0], func() error { return s.drain(ctx, admin, args[0]) })
 			return s.nodeFailure(cmd.Context(), admin, args[0], err)
 		},
 	}
@@ -171,7 +171,7 @@ func newClusterUncordon(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = s.recordedWish(cmd.Context(), "cluster.uncordon", args[0], func() error {
+			err = s.acting(cmd.Context(), "cluster.uncordon", args[0], func() error {
 				_, err := request(cmd.Context(), s, func(ctx context.Context) (struct{}, error) {
 					return struct{}{}, admin.Uncordon(ctx, args[0])
 				})

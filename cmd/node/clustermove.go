@@ -36,7 +36,7 @@ cordoned, it is placed as all others are.`,
 			}
 			ctx, cancel := s.waiting(cmd, moveTime)
 			defer cancel()
-			err = s.recordedWish(cmd.Context(), "cluster.move", args[0]+" to "+args[1], func() error {
+			err = s.acting(cmd.Context(), "cluster.move", args[0]+" to "+args[1], func() error {
 				return s.move(ctx, admin, int(partition), args[1])
 			})
 			return s.nodeFailure(cmd.Context(), admin, args[1], err)
@@ -98,7 +98,7 @@ func newClusterRebalance(s *Session) *cobra.Command {
 			if dryRun {
 				err = rebalance()
 			} else {
-				err = s.recordedWish(cmd.Context(), "cluster.rebalance", "", rebalance)
+				err = s.acting(cmd.Context(), "cluster.rebalance", "", rebalance)
 			}
 			if err != nil {
 				return err

@@ -70,8 +70,11 @@ const (
 	codeNoKek       gateway.Code = "NO_KEK"
 	codeKek         gateway.Code = "KEK"
 
-	codeNoKeys  gateway.Code = "NO_PERSONAL_DATA"
-	codeNoAudit gateway.Code = "NOT_RECORDED"
+	codeNoKeys    gateway.Code = "NO_PERSONAL_DATA"
+	codeSealed    gateway.Code = "PERSONAL_DATA"
+	codeNoKeyCopy gateway.Code = "NO_KEY_COPY"
+	codePlain     gateway.Code = "PLAIN_PERSONAL_DATA"
+	codeNoAudit   gateway.Code = "NOT_RECORDED"
 
 	codeServed     gateway.Code = "SERVED"
 	codeUnfinished gateway.Code = "NOT_COMPLETE"
@@ -430,8 +433,20 @@ var kinds = []kind{
 		advice: "mark the fields that are about persons, and start the nodes with --kek",
 	},
 	{
-		code: codeNoAudit, exit: exitUnavailable, meaning: "nothing was done, for the audit log cannot be written",
-		advice: "start a node, or act as a user who may append to the log; then give the command again",
+		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",
+		advice: "start a node, or act as a user who may append to the log; then give the command again, unless it says that it was done",
+	},
+	{
+		code: codeNoKeyCopy, exit: exitNotFound, meaning: "the place has no copy of the keys of personal data",
+		advice: "name the one that {{name}} backup create was given with --keys",
+	},
+	{
+		code: codeSealed, exit: exitConflict, meaning: "the namespace has personal data, which are sealed for their places in it",
+		advice: "to copy it as it is: {{name}} backup create, and backup restore",
+	},
+	{
+		code: codePlain, exit: exitConflict, meaning: "a file has personal data in plain, which an import would not seal",
+		advice: "export without --kek: personal data are left out then",
 	},
 	{
 		code: gateway.CodeForgetUnfinished, exit: exitUnavailable, errs: []error{gateway.ErrForgetUnfinished},

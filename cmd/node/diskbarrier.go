@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -57,7 +58,7 @@ func barrierOf(ctx context.Context, conn *nats.Conn) (func(context.Context) erro
 func (b *diskBarrier) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, barrierWait)
 	defer cancel()
-	m, err := b.conn.RequestWithContext(ctx, barrierSubject, nil)
+	m, err := b.ask(ctx)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders) && !b.offered.Load():
 		return nil
@@ -68,4 +69,25 @@ func (b *diskBarrier) wait(ctx context.Context) error {
 	}
 	b.offered.Store(true)
 	return nil
+}
+
+// ask is a request that does not wait for an answer where the server refused it: it says so before it
+// answers the flush.
+func (b *diskBarrier) ask(ctx context.Context) (*nats.Msg, error) {
+	inbox := b.conn.NewInbox()
+	sub, err := b.conn.SubscribeSync(inbox)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	if err := b.conn.PublishRequest(barrierSubject, inbox, nil); err != nil {
+		return nil, err
+	}
+	if err := b.conn.FlushWithContext(ctx); err != nil {
+		return nil, err
+	}
+	if last := b.conn.LastError(); errors.Is(last, nats.ErrPermissionViolation) && strings.Contains(last.Error(), `"`+barrierSubject+`"`) {
+		return nil, last
+	}
+	return sub.NextMsgWithContext(ctx)
 }

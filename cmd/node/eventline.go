@@ -33,7 +33,7 @@ func (s *Session) eventPrinter(codec store.Codec) func(store.Recorded[[]byte]) e
 				CausationID: e.Command.CausationID, Principal: e.Command.Principal, Traceparent: e.Command.Traceparent,
 				Corrects: e.Command.Corrects,
 			},
-			Data: data,
+			Shredded: store.ShreddedIn(codec, e.Data), Data: data,
 		}})
 	}
 }

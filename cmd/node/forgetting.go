@@ -2,10 +2,10 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -22,6 +22,7 @@ import (
 type forgetting struct {
 	*member
 	forgetter *privacy.Forgetter
+	seen      seen
 }
 
 var _ gateway.Subjects = (*forgetting)(nil)
@@ -112,7 +113,8 @@ const (
 )
 
 // purgeAll returns when every node has said that it has nothing of the subject in memory any more. One
-// whose session has ended had its memory taken with it, or may answer nothing from it.
+// that is gone, and one that went lately, says nothing: it can read nothing once its keys are
+// too old.
 func (f *forgetting) purgeAll(ctx context.Context, subject string) error {
 	if f.alone {
 		return f.Purge(ctx, subject)
@@ -124,10 +126,24 @@ func (f *forgetting) purgeAll(ctx context.Context, subject string) error {
 	nodes[f.node.Name] = "" // whatever the directory says
 	var all errgroup.Group
 	all.SetLimit(purgeAtOnce)
+	all.Go(func() error { return outlive(ctx, f.seen.lastOfOthers(nodes), "a node that is gone") })
 	for node, session := range nodes {
 		all.Go(func() error { return f.purgeOn(ctx, node, session, subject) })
 	}
 	return all.Wait()
+}
+
+// outlive returns when the keys of whoever was there at a time are too old to be used.
+func outlive(ctx context.Context, last time.Time, who string) error {
+	if last.IsZero() {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %s may have the key until %s", store.ErrUnavailable, who, last.Add(keyAge).UTC().Format(time.RFC3339))
+	case <-time.After(time.Until(last.Add(keyAge))):
+		return nil
+	}
 }
 
 func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string) error {
@@ -142,7 +158,7 @@ func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string)
 			return nil
 		}
 		if now, looked := f.sessions(ctx); looked == nil && now[node] != session {
-			return nil
+			return outlive(ctx, time.Now(), "node "+node+", which is gone,")
 		}
 		select {
 		case <-ctx.Done():
@@ -150,6 +166,47 @@ func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string)
 		case <-time.After(purgeAgain):
 		}
 	}
+}
+
+// seen remembers when nodes were seen last, by session.
+type seen struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+	name map[string]string
+}
+
+// note takes down who is there, and drops who has not been for long.
+func (s *seen) note(nodes map[string]string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		s.last, s.name = map[string]time.Time{}, map[string]string{}
+	}
+	for node, session := range nodes {
+		s.last[session], s.name[session] = now, node
+	}
+	for session, at := range s.last {
+		if now.Sub(at) > 2*keyAge {
+			delete(s.last, session)
+			delete(s.name, session)
+		}
+	}
+}
+
+// lastOfOthers is when the last of those was seen that are not among the nodes; zero if there is none.
+// It may have been there until it was looked again.
+func (s *seen) lastOfOthers(nodes map[string]string) (last time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for session, at := range s.last {
+		if nodes[s.name[session]] == session {
+			continue
+		}
+		if at = at.Add(resumeEvery); at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // sessions are those of all nodes, by name.
@@ -167,135 +224,4 @@ func (f *forgetting) sessions(ctx context.Context) (map[string]string, error) {
 		sessions[n.Name] = n.Session
 	}
 	return sessions, nil
-}
-
-const (
-	// resumeAfter is how old a forgetting is before another node goes on with it; whoever
-	// takes its steps is done by then, or waits for a node.
-	resumeAfter = time.Minute
-	// resumeEvery is how often it is looked for such ones.
-	resumeEvery = 15 * time.Second
-)
-
-// run goes on with forgettings that were begun and not finished, until ctx ends.
-func (f *forgetting) run(ctx context.Context) error {
-	open := make(chan privacy.Record)
-	var follow errgroup.Group
-	follow.Go(func() error {
-		f.lookOut(ctx, open)
-		return nil
-	})
-	f.resume(ctx, open)
-	return follow.Wait()
-}
-
-// lookOut passes on every record with a forgetting that is not done: those that there are, and those
-// that come.
-func (f *forgetting) lookOut(ctx context.Context, open chan<- privacy.Record) {
-	tell := func(r privacy.Record) {
-		select {
-		case open <- r.Bare():
-		case <-ctx.Done():
-		}
-	}
-	for ctx.Err() == nil {
-		looked := false
-		err := f.keys.Follow(ctx, tell, func() {
-			if looked {
-				return
-			}
-			looked = true
-			for r, err := range f.keys.All(ctx) {
-				if err != nil {
-					looked = false // with the next sign of life
-					return
-				}
-				if unfinished(&r) {
-					tell(r)
-				}
-			}
-		})
-		if err != nil && ctx.Err() == nil {
-			f.logger.Warn("forgettings that were not finished cannot be looked for", "err", err)
-			pauseFor(ctx, resumeEvery)
-		}
-	}
-}
-
-func pauseFor(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}
-
-func unfinished(r *privacy.Record) bool {
-	return slices.ContainsFunc(r.Erased, func(e privacy.Erasure) bool { return !e.Done })
-}
-
-// maxUnfinished bounds how many forgettings are kept in mind to go on with; others are found at the
-// next start.
-const maxUnfinished = 100_000
-
-// resume finishes those of the records, if this node is the one to do it.
-func (f *forgetting) resume(ctx context.Context, open <-chan privacy.Record) {
-	known := map[string][]privacy.Erasure{}
-	tick := time.NewTicker(resumeEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case r := <-open:
-			delete(known, r.Subject)
-			if unfinished(&r) && len(known) < maxUnfinished {
-				known[r.Subject] = r.Erased
-			}
-		case <-tick.C:
-			if f.resumes() {
-				f.finishAll(ctx, known)
-			}
-		}
-	}
-}
-
-// resumes reports whether this is the node that goes on: the one that has the first partition.
-func (f *forgetting) resumes() bool {
-	_, here := f.placement().Owner(0)
-	return here
-}
-
-func (f *forgetting) finishAll(ctx context.Context, known map[string][]privacy.Erasure) {
-	for subject, erased := range known {
-		young := false
-		for _, e := range erased {
-			if young = young || !e.Done && time.Since(e.At) < resumeAfter; e.Done || young {
-				continue
-			}
-			if err := f.finish(ctx, subject, e); err != nil {
-				if ctx.Err() == nil {
-					f.logger.Warn("forgetting not finished", "id", e.ID, "err", withoutSubject(err))
-				}
-				return // this one and the others in a while
-			}
-		}
-		if !young {
-			delete(known, subject) // if anything is left its record has changed, and is heard of again
-		}
-	}
-}
-
-func (f *forgetting) finish(ctx context.Context, subject string, e privacy.Erasure) error {
-	ctx, cancel := context.WithTimeout(ctx, resumeAfter)
-	defer cancel()
-	_, err := f.forgetter.Forget(ctx, privacy.Request{Subject: subject, ID: e.ID})
-	return err
-}
-
-// withoutSubject is the cause of a step's failure: logs do not name who was forgotten.
-func withoutSubject(err error) error {
-	if e, ok := errors.AsType[*privacy.StepError](err); ok {
-		return fmt.Errorf("step %s: %w", e.Step, e.Err)
-	}
-	return err
 }

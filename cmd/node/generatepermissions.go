@@ -37,10 +37,20 @@ NATS server's configuration, or as commands of nsc. The roles are:
   client       sends commands and asks, under its own name
   node         actors and gateway: appends to the log, keeps snapshots
   projector    views: follows the log, keeps views in KV, builds them again
-  operator     what the operator commands do: views, dead letters, cluster,
-               archive, backup
-  auditor      reads the log and the state of aggregates, and changes nothing
-  provisioner  makes the namespace, restores and migrates: for the moment of that
+  operator     what the operator commands do: views, dead letters, cluster
+  privacy-officer
+               forgets persons, and exports what is held about them
+  archivist    archives and backs up: for the moment of that, for it may take
+               anything out of the log
+  auditor      reads the log with what operators did, and the state of
+               aggregates, and changes nothing
+  provisioner  makes the namespace, restores, migrates and rotates keys: for the
+               moment of that
+
+All but node and projector ask under their own name: --as NAME here,
+ClientConfig.Principal in Go, NS.as.NAME. before the subjects. So commands and the
+audit log have who it was. A user that may publish all of NS.as.NAME.> may operate
+the system and forget persons, unless nodes are told otherwise with --named.
 
 A node with all roles needs a user of each: start it twice, as --roles
 actors,gateway and as --roles projectors.
@@ -75,7 +85,7 @@ views, or --log-streams of the namespace, are others.`,
 	flags.IntVar(&f.logStreams, "log-streams", 1, "`NUMBER` of log streams of the namespace")
 	flags.IntVar(&f.builds, "builds", 16, "how many builds of each view there may be: `NUMBER` of rebuilds before this has to be printed again")
 	flags.IntVar(&f.epochs, "key-epochs", 16, "how many epochs of the key stream there may be: `NUMBER` of rotations before this has to be printed again")
-	flags.BoolVar(&f.plain, "plain", false, "clients may send without their name in the subject, and so under any name")
+	flags.BoolVar(&f.plain, "plain", false, "users may ask without their name in the subject, too, and so as nobody")
 	perCall(cmd, "role", "user", "format", "account", "keys", "plain")
 	return cmd
 }

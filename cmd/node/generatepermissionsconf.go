@@ -36,7 +36,7 @@ accounts {
 }
 
 func (u permittedUser) conf(b *strings.Builder, app string) {
-	fmt.Fprintf(b, "      # %s, a %s: %s --nkey %s --inbox-prefix %s\n      {\n", u.Name, u.Role, app, u.seedFile(), u.Inbox)
+	fmt.Fprintf(b, "      # %s, %s: %s --nkey %s --inbox-prefix %s%s\n      {\n", u.Name, u.Role, app, u.seedFile(), u.Inbox, u.asFlag())
 	fmt.Fprintf(b, "        nkey: %s\n        permissions: {\n", u.publicKey())
 	lists(b, "publish", u.Rules, func(r rule) []string { return r.Publish })
 	lists(b, "subscribe", u.Rules, func(r rule) []string { return r.Subscribe })
@@ -72,7 +72,7 @@ nsc add account --name %s
 nsc edit account --name %s --js-disk-storage -1 --js-mem-storage -1 --js-streams -1 --js-consumer -1
 `, p.Namespace, p.App, p.Account, p.Account)
 	for _, u := range p.Users {
-		fmt.Fprintf(&b, "\n# %s, a %s: %s --creds FILE --inbox-prefix %s\nnsc add user --account %s --name %s", u.Name, u.Role, p.App, u.Inbox, p.Account, u.Name)
+		fmt.Fprintf(&b, "\n# %s, %s: %s --creds FILE --inbox-prefix %s%s\nnsc add user --account %s --name %s", u.Name, u.Role, p.App, u.Inbox, u.asFlag(), p.Account, u.Name)
 		if u.Key != "" {
 			fmt.Fprintf(&b, " --public-key %s", u.Key)
 		}
@@ -93,4 +93,12 @@ func quoted(b *strings.Builder, flag string, subjects []string) {
 	if len(subjects) > 0 {
 		fmt.Fprintf(b, " \\\n  %s '%s'", flag, strings.Join(subjects, ","))
 	}
+}
+
+// asFlag is how a user says its name, if it asks under one.
+func (u permittedUser) asFlag() string {
+	if u.Role == roleNode || u.Role == roleProjector {
+		return ""
+	}
+	return " --as " + u.Name
 }

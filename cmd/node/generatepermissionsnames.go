@@ -54,9 +54,7 @@ func (f *permissionFlags) grounds(s *Session, users []permittedUser) grounds {
 		g.objects = append(g.objects, "OBJ_"+b)
 	}
 	for _, u := range users {
-		if u.Role != roleProvisioner { // it asks the servers only
-			g.inboxes = append(g.inboxes, u.Inbox+".>")
-		}
+		g.inboxes = append(g.inboxes, u.Inbox+".>")
 	}
 	return g
 }
@@ -88,6 +86,8 @@ func asks(streams []string, verbs ...string) []string {
 const (
 	accountInfo = "$JS.API.INFO"
 	allStreams  = "$JS.API.STREAM.LIST"
+	// streamNames is how the stream of the current epoch of keys is found.
+	streamNames = "$JS.API.STREAM.NAMES"
 )
 
 // What is asked of a stream.

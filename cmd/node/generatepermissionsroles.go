@@ -1,6 +1,10 @@
 package node
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/annals-go/annals/gateway"
+)
 
 // The roles that users have.
 const (
@@ -8,11 +12,13 @@ const (
 	roleNode        = "node"
 	roleProjector   = "projector"
 	roleOperator    = "operator"
+	rolePrivacy     = gateway.RolePrivacyOfficer
+	roleArchivist   = "archivist"
 	roleAuditor     = "auditor"
 	roleProvisioner = "provisioner"
 )
 
-var permissionRoles = []string{roleClient, roleNode, roleProjector, roleOperator, roleAuditor, roleProvisioner}
+var permissionRoles = []string{roleClient, roleNode, roleProjector, roleOperator, rolePrivacy, roleArchivist, roleAuditor, roleProvisioner}
 
 // rule is what belongs together of what a user may do, and why.
 type rule struct {
@@ -25,7 +31,7 @@ type rule struct {
 // watch a view confirm so what they took, for they know no node's inboxes. Nodes may
 // not: a client says where it wants its answer, and could choose any subject.
 func mayRespond(role string) bool {
-	return role == roleClient || role == roleOperator
+	return role == roleClient || role == roleOperator || role == rolePrivacy
 }
 
 // rules are what a user may do: what its role needs, and its own inboxes.
@@ -39,27 +45,46 @@ func (g *grounds) rules(u *permittedUser) []rule {
 	case roleProjector:
 		all = g.projector()
 	case roleOperator:
-		all = g.operator()
+		all = g.operator(u.Name)
+	case rolePrivacy:
+		all = g.privacyOfficer(u.Name)
+	case roleArchivist:
+		all = g.archivist(u.Name)
 	case roleAuditor:
-		all = g.auditor()
+		all = g.auditor(u.Name)
 	case roleProvisioner:
-		all = g.provisioner()
+		all = g.provisioner(u.Name)
 	}
 	return append(all, rule{Why: "answers to itself, and to nobody else", Subscribe: []string{u.Inbox + ".>"}})
 }
 
-func (g *grounds) client(name string) []rule {
-	all := []rule{
-		{Why: "commands and questions, under its own name", Publish: g.in("as." + name + ".>")},
-		{Why: "what the nodes serve, and the wait for a position", Publish: g.in("ctl.info", "ctl.wait")},
+// named are requests under the user's own name, which is how the nodes know who asks. With --plain it
+// may ask without, too, and is nobody known then.
+func (g *grounds) named(why, name string, paths ...string) rule {
+	r := rule{Why: why}
+	for _, path := range paths {
+		r.Publish = append(r.Publish, g.in("as."+name+"."+path)...)
 	}
 	if g.plain {
-		all = append(all, rule{
-			Why:     "commands and questions without a name (--plain)",
-			Publish: g.in("cmd.>", "prt.*.cmd.>", "prt.*.get.>", "qry.>", "watch.>"),
-		})
+		r.Publish = append(r.Publish, g.in(paths...)...)
 	}
-	return all
+	return r
+}
+
+// What is asked of a view.
+var ofViews = []string{"qry.>", "watch.>"}
+
+// What is asked of the states of aggregates, now and then.
+var ofAggregates = []string{"ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes"}
+
+// client may not do all that there is under its name: whoever may publish below as.NAME. may operate
+// the system, if it is not said what.
+func (g *grounds) client(name string) []rule {
+	return []rule{
+		g.named("commands, and reads of their aggregates", name, "cmd.>", "prt.*.cmd.>", "prt.*.get.>"),
+		g.named("views: queries, watches, the wait for a position", name, also(ofViews, "ctl.wait")...),
+		g.named("what the nodes serve", name, "ctl.info"),
+	}
 }
 
 // member is what each process of the cluster does, whatever its roles.
@@ -83,6 +108,11 @@ func (g *grounds) member() []rule {
 	}
 }
 
+// readKeys is what is asked to read the keys of personal data, which are wrapped.
+func (g *grounds) readKeys() []string {
+	return append(append(asks(g.keys, toRead...), consumers(g.keys...)...), streamNames)
+}
+
 func (g *grounds) node() []rule {
 	all := append(g.member(),
 		rule{Why: "append to the log", Publish: g.in("evt.>")},
@@ -92,7 +122,7 @@ func (g *grounds) node() []rule {
 			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls"),
 			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
 		},
-		rule{Why: "make, use and erase keys of personal data", Publish: append(append(asks(g.keys, also(toRead, "STREAM.MSG.DELETE")...), consumers(g.keys...)...), g.in("key.>")...)},
+		rule{Why: "make, use and erase keys of personal data", Publish: append(append(g.readKeys(), asks(g.keys, "STREAM.MSG.DELETE")...), g.in("key.>")...)},
 	)
 	if len(g.logs) > 1 {
 		all = append(all, rule{Why: "read the order of several log streams", Publish: consumers(g.order)})
@@ -109,10 +139,10 @@ func (g *grounds) projector() []rule {
 		},
 		rule{
 			Why:       "take what nodes pass on, and pass it on to who runs the view",
-			Publish:   g.in("node.*.ctl.>", "node.*.qry.>", "node.*.watch.>"),
+			Publish:   g.in("node.*.ctl.wait", "node.*.ctl.projection.*", "node.*.ctl.dlq.*", "node.*.qry.>", "node.*.watch.>"),
 			Subscribe: g.in("node.>"),
 		},
-		rule{Why: "use keys of personal data, and make none", Publish: append(asks(g.keys, toRead...), consumers(g.keys...)...)},
+		rule{Why: "use keys of personal data, and make none", Publish: g.readKeys()},
 	)
 	return g.withArchive(all)
 }
@@ -125,26 +155,50 @@ func (g *grounds) withArchive(all []rule) []rule {
 	return append(all, rule{Why: "read the archive", Publish: g.readObjects()})
 }
 
-func (g *grounds) operator() []rule {
-	all := []rule{
-		{
-			Why: "the operator commands",
-			Publish: g.in("ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.*", "ctl.dlq.*", "ctl.subject.*", "ctl.keys.*", "ctl.audit.*",
-				"qry.>", "watch.>"),
-		},
+// controls are the control verbs of some kinds.
+func controls(kinds ...gateway.Kind) []string {
+	var paths []string
+	for _, v := range gateway.ControlVerbs() {
+		if slices.Contains(kinds, v.Kind) {
+			paths = append(paths, "ctl."+v.Verb)
+		}
+	}
+	return paths
+}
+
+func (g *grounds) operator(name string) []rule {
+	return g.withArchive([]rule{
+		g.named("the operator commands, and to have written down what it does without a node", name,
+			slices.Concat(ofViews, []string{"prt.*.get.>"}, controls(gateway.KindQuery, gateway.KindInspect, gateway.KindOperate))...),
 		{Why: "find services with nats micro", Publish: discovery()},
 		{
 			Why: "wishes about the cluster: cordon, pin",
 			Publish: slices.Concat(asks([]string{g.directory}, "STREAM.INFO", "DIRECT.GET"), keysOf(g.directory, "cordon.>", "pin.>"),
 				g.in("ctl.cluster.changed")),
 		},
-		{Why: "read and follow the log: event, whatif, backup", Publish: append(append(asks(g.logs, toRead...), consumers(g.order)...), allStreams)},
+		{Why: "whether there are personal data: event, whatif", Publish: append(asks(g.keys, "STREAM.INFO"), streamNames)},
+		{Why: "read and follow the log, and states of the past: event, whatif", Publish: g.readLog()},
+	})
+}
+
+// readLog is what is asked to read and follow the log, by those who look at how it was made first.
+func (g *grounds) readLog() []string {
+	return slices.Concat(asks(g.logs, toRead...), consumers(g.order), asks([]string{g.snapshots}, toRead...), []string{allStreams})
+}
+
+// archivist may take out of the log what an archive has, and so whatever it will: the audit log is in it.
+func (g *grounds) archivist(name string) []rule {
+	all := []rule{
+		g.named("what the nodes serve, and to have written down what it does", name, "ctl.info", "ctl.audit.record"),
+		{Why: "read and follow the log", Publish: g.readLog()},
 		{
-			Why: "copy snapshots and models into a backup",
-			Publish: slices.Concat(asks([]string{g.snapshots, g.registry}, toRead...), consumers(g.snapshots, g.registry),
-				flowOf(g.snapshots, g.registry)),
+			Why:     "copy snapshots, models and wrapped keys into a backup",
+			Publish: slices.Concat(asks([]string{g.registry}, toRead...), consumers(g.snapshots, g.registry), flowOf(g.snapshots, g.registry), g.readKeys()),
 		},
-		{Why: "archive: note it in the log's settings, and take out what the archive has", Publish: append(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE")...)},
+		{
+			Why:     "archive: note it in the log's settings, and take out what the archive has, once the server of dev has synced its disk",
+			Publish: slices.Concat(asks(g.logs, "STREAM.PURGE"), asks([]string{g.order}, "STREAM.UPDATE"), []string{barrierSubject}),
+		},
 	}
 	if len(g.objects) > 0 {
 		all = append(all, rule{
@@ -155,17 +209,27 @@ func (g *grounds) operator() []rule {
 	return all
 }
 
-func (g *grounds) auditor() []rule {
-	return []rule{
-		{Why: "read the log, and no consumer: whoever makes one can have it send anywhere", Publish: asks(g.logs, toRead...)},
+func (g *grounds) privacyOfficer(name string) []rule {
+	return g.withArchive([]rule{
+		g.named("forget persons, and see who was forgotten", name, also(controls(gateway.KindPersonal), "ctl.info")...),
+		g.named("export what is held about a person: views, and that it was exported", name, also(ofViews, "ctl.audit.record")...),
+		g.named("states and histories", name, also(ofAggregates, "ctl.wait", "ctl.projection.ls")...),
 		{
-			Why:     "states, histories and the audit log, and how the views are",
-			Publish: g.in("ctl.info", "ctl.aggregate.get", "ctl.aggregate.history", "ctl.aggregate.diff", "ctl.aggregate.changes", "ctl.projection.ls", "ctl.audit.*"),
+			Why:     "export what is held about a person: read and follow the log",
+			Publish: g.readLog(),
 		},
+		{Why: "export what is held about a person: keys, which are wrapped", Publish: g.readKeys()},
+	})
+}
+
+func (g *grounds) auditor(name string) []rule {
+	return []rule{
+		{Why: "read the log, with what operators did, and no consumer: whoever makes one can have it send anywhere", Publish: append(asks(g.logs, toRead...), asks([]string{g.snapshots}, "STREAM.INFO")...)},
+		g.named("states and histories, and how the views are", name, also(ofAggregates, "ctl.info", "ctl.projection.ls")...),
 	}
 }
 
-func (g *grounds) provisioner() []rule {
+func (g *grounds) provisioner(name string) []rule {
 	streams := slices.Concat(g.logs, []string{g.snapshots, g.registry, g.directory}, g.views, g.keys, g.objects)
 	return []rule{
 		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, toMake...), accountInfo, allStreams)},
@@ -175,6 +239,11 @@ func (g *grounds) provisioner() []rule {
 			Publish: slices.Concat(asks(append(slices.Clone(g.logs), g.snapshots, g.registry), "STREAM.MSG.GET", "DIRECT.GET"), consumers(g.order),
 				g.in("evt.>", "ctl.info"), values(g.snapshots, g.registry), asks([]string{g.snapshots}, "STREAM.PURGE")),
 		},
+		{
+			Why:     "wrap keys anew, move them to another stream, restore them",
+			Publish: slices.Concat(g.readKeys(), asks(g.keys, "STREAM.MSG.DELETE"), g.in("key.>")),
+		},
+		g.named("whether nodes serve it, and to have written down what it does to one that is served", name, "ctl.info", "ctl.audit.record"),
 		{Why: "forget the directory of nodes that the history did not come from, and epochs of keys that were replaced", Publish: asks(append([]string{g.directory}, g.keys...), "STREAM.DELETE")},
 	}
 }

@@ -23,6 +23,7 @@ type httpFlags struct {
 	audience, issuer string
 	rolesClaim       string
 	required         bool
+	named            []string
 	quotas           []string
 }
 
@@ -35,6 +36,7 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.issuer, "http-issuer", "", "`NAME` that its claim iss must have (default: any)")
 	flags.StringVar(&f.rolesClaim, "http-roles-claim", "roles", "the `CLAIM` with its roles; a dot leads into an object")
 	flags.StringArrayVar(&f.quotas, "quota", nil, quotaHelp)
+	flags.StringArrayVar(&f.named, "named", nil, namedHelp)
 	flags.BoolVar(&f.required, "require-identity", false, "refuse requests over NATS too that neither a subject as.PRINCIPAL nor a token gives a name")
 }
 
@@ -43,6 +45,7 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 type httpAccess struct {
 	tokens   *access.Access // nil: nobody is asked who they are
 	required bool
+	named    map[string][]string // nil: the permissions of the servers decide alone
 	quotas   gateway.Quotas
 	tls      *tls.Config // nil: without
 }
@@ -51,6 +54,9 @@ type httpAccess struct {
 func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
 	a.required = f.required
 	if a.quotas, err = parseQuotas(f.quotas); err != nil {
+		return a, err
+	}
+	if a.named, err = parseNamed(f.named); err != nil {
 		return a, err
 	}
 	if f.tokens != "" || f.jwks != "" {
@@ -103,7 +109,7 @@ func (a httpAccess) verifier() gateway.Verifier {
 
 // authentication is the gateway's.
 func (a httpAccess) authentication() gateway.Authentication {
-	return gateway.Authentication{Tokens: a.verifier(), Required: a.required}
+	return gateway.Authentication{Tokens: a.verifier(), Required: a.required, Named: a.named}
 }
 
 // certificate is a pair of files that may be replaced while the process runs.

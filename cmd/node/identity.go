@@ -139,6 +139,9 @@ func (s *Session) noteRefusal(_ *nats.Conn, _ *nats.Subscription, err error) {
 // answered what was never sent, or could not be heard. Nil: it did not.
 func (s *Session) notPermitted(err error) *Failure {
 	refused := s.refused.Load()
+	if errors.Is(err, nats.ErrPermissionViolation) {
+		refused = &err
+	}
 	silent := false
 	for _, kind := range []error{store.ErrUnavailable, context.DeadlineExceeded, nats.ErrTimeout} {
 		silent = silent || errors.Is(err, kind)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -24,7 +25,9 @@ type importing struct {
 	dryRun bool
 	create bool
 	made   jetstream.Config // of a namespace that is made
-	count  exchange.Count   // so far
+	// missing: the namespace is made
+	missing bool
+	count   exchange.Count // so far
 }
 
 func newEventImport(s *Session) *cobra.Command {
@@ -86,18 +89,52 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	if err != nil {
 		return err
 	}
+	guarded, err := newImportLog(log, s.app)
+	if err != nil {
+		return err
+	}
 	progress := s.progress()
-	i.count, err = exchange.Import(ctx, exchange.ImportConfig{
-		Log: log, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
+	config := exchange.ImportConfig{
+		Log: guarded, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
 		Progress: func(c exchange.Count) {
 			progress.show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
 		},
-	}, lines)
+	}
+	do := func() (err error) {
+		i.count, err = exchange.Import(ctx, config, lines)
+		return err
+	}
+	err = s.importRecorded(ctx, i, path, do)
 	progress.end()
 	if err != nil {
 		return err
 	}
+	if left := guarded.left.Load(); left > 0 {
+		s.Logger().Info("what a system keeps about itself is not imported", "events", left)
+	}
 	return s.printImport(i)
+}
+
+// importRecorded keeps the places of what comes into a namespace that is made for it: its log has
+// the act behind it.
+func (s *Session) importRecorded(ctx context.Context, i *importing, path string, do func() error) error {
+	const action = "event.import"
+	switch {
+	case i.dryRun:
+		return do()
+	case !i.missing:
+		return s.acting(ctx, action, path, do)
+	}
+	began := time.Now()
+	if err := do(); err != nil {
+		return err
+	}
+	log, err := s.toRecord(ctx)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return s.acted(ctx, log, action, path, began)
 }
 
 // firstEpoch is where the leases of the namespace count from.
@@ -118,11 +155,11 @@ func (s *Session) openToImport(ctx context.Context, i *importing, origin exchang
 		return nil, err
 	}
 	config, err := jetstream.Existing(ctx, nc, s.Namespace())
-	missing := errors.Is(err, store.ErrNotFound)
-	if missing && i.dryRun {
+	i.missing = errors.Is(err, store.ErrNotFound)
+	if i.missing && i.dryRun {
 		return store.NewMemory(store.MemoryConfig{Codec: origin.Codec}), nil // what would be made, empty as it is
 	}
-	if missing {
+	if i.missing {
 		config, err = i.made, nil
 		config.Conn, config.Namespace, config.Codec = nc, s.Namespace(), origin.Codec
 		config.KeepCommands = config.KeepCommands || origin.KeepsCommands

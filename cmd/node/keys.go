@@ -74,7 +74,9 @@ func newKeysList(s *Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls",
 		Short: "List the wrapping keys, and how many subjects' keys each of them wraps",
-		Long:  `With --kek it says which one is current. A key that wraps nothing any more can be thrown away, once no backup needs it.`,
+		Long: `With --kek it says which one is current. A key that wraps nothing any more can be
+destroyed: take it out of its file, wherever that is. Copies of the keys from before the
+last rewrapping can then be opened by nobody; make a new one first: backup create --keys.`,
 		Example: `{{name}} keys ls
 {{name}} keys ls --json`,
 		Args: args(0, 0),

@@ -33,7 +33,11 @@ func newKeysRotate(s *Session) *cobra.Command {
 		Short: "Move all keys to a new stream, wrapped by the current wrapping key, and delete the old one",
 		Long: `Afterwards no file of any server has what was erased before, nor what an older wrapping
 key has wrapped: older copies of the disks, and who has the older wrapping key, read
-nothing that was forgotten. Keys can be used meanwhile; new ones, and forgettings, wait
+nothing that was forgotten. Older copies of the keys that a backup made (backup create
+--keys) are still opened by the older wrapping key: make a new copy, and once keys ls
+has nothing under the older key, take it out of its file and destroy it everywhere.
+Then those older copies are opened by nobody; backups themselves are read with the new copy
+as before. Keys can be used meanwhile; new ones, and forgettings, wait
 for seconds. One that was interrupted must be gone on with: give the same command again.
 It takes the rights to make and delete streams.`,
 		Example: `{{name}} keys generate kek && {{name}} keys rotate --kek file:kek
@@ -74,13 +78,9 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 	if ok, err := s.agree(ctx, agreed, "", "%s, wrapped by %s", would, wrapper.Current()); !ok {
 		return err
 	}
-	write, err := s.throughNode(ctx)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
 	var done keysChanged
-	err = s.recorded(ctx, write, action, wrapper.Current(), "", func() (err error) {
+	err = s.acting(ctx, action, wrapper.Current(), func() (err error) {
 		done, err = do(ctx, keys, wrapper)
 		return err
 	})

@@ -80,6 +80,9 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 	if err := m.provisionViews(ctx, &done); err != nil {
 		return err
 	}
+	if err := m.provisionKeys(ctx); err != nil {
+		return err
+	}
 	for _, b := range buckets {
 		if _, err := jetstream.OpenVault(ctx, m.conn, b, max(m.log.Replicas, 1)); err != nil {
 			return err
@@ -92,6 +95,16 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 		return s.Print(done)
 	}
 	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %d partitions, %s; a node may start on it\n", done.Namespace, done.Partitions, plural(max(done.Replicas, 1), "copy of the data"))
+	return err
+}
+
+// provisionKeys makes the key store, if there are personal data to be sealed. No key is made.
+func (m *member) provisionKeys(ctx context.Context) error {
+	personal, err := m.session.app.personal()
+	if err != nil || len(personal) == 0 {
+		return err
+	}
+	_, err = m.openKeyStore(ctx)
 	return err
 }
 

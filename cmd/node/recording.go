@@ -38,13 +38,51 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what, why 
 	return err
 }
 
-// recordedWish is recorded for what operators wish of the cluster.
-func (s *Session) recordedWish(ctx context.Context, action, what string, do func() error) error {
+// acting is recorded through a node, or without one in the log itself.
+func (s *Session) acting(ctx context.Context, action, what string, do func() error) error {
 	write, err := s.throughNode(ctx)
 	if err != nil {
 		return err
 	}
 	return s.recorded(ctx, write, action, what, "", do)
+}
+
+// acted records, in a log that was filled, that it was and since when: before it was whole it took no
+// entry. A log that could not be filled is served by nobody, and has none.
+func (s *Session) acted(ctx context.Context, log store.Log, action, what string, began time.Time) error {
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), At: began, Outcome: ledger.Begun}
+	l := ledger.New(log)
+	err := s.record(ctx, directly(l), a)
+	if err == nil {
+		a.Outcome, a.At = ledger.Done, time.Now()
+		err = s.record(ctx, directly(l), a)
+	}
+	if err != nil {
+		return &Failure{
+			Code: codeNoAudit, Exit: exitUnavailable, What: "it was done, and that is not in the audit log", Why: err.Error(),
+			Fix: "nothing need be done again", Err: err,
+		}
+	}
+	return nil
+}
+
+// actedIn is acted in a namespace that was filled, whose log is opened anew.
+func (s *Session) actedIn(ctx context.Context, config jetstream.Config, action, what string, began time.Time) error {
+	config.FilledFrom = ""
+	log, err := jetstream.Open(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return s.acted(ctx, log, action, what, began)
+}
+
+// directly has the log written by this process: nobody has seen who it is.
+func directly(l *ledger.Ledger) scribe {
+	return func(ctx context.Context, a ledger.Act) error {
+		a.By = ledger.Claimed(a.By)
+		return l.Record(ctx, a)
+	}
 }
 
 func (s *Session) record(ctx context.Context, write scribe, a ledger.Act) error {
@@ -71,7 +109,7 @@ func (s *Session) throughNode(ctx context.Context) (scribe, error) {
 			if err != nil {
 				return err
 			}
-			direct = ledger.New(log).Record
+			direct = directly(ledger.New(log))
 		}
 		return direct(ctx, a)
 	}, nil

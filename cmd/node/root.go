@@ -14,7 +14,7 @@ type globalFlags struct {
 	server, context         string
 	creds, nkey             string
 	tlsCert, tlsKey, tlsCA  string
-	inboxPrefix             string
+	inboxPrefix, as         string
 	namespace               string
 	archive, kek            string
 	timeout                 time.Duration
@@ -78,6 +78,7 @@ func (s *Session) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&f.tlsKey, "tlskey", "", "`FILE` with the client's TLS key")
 	flags.StringVar(&f.tlsCA, "tlsca", "", "`FILE` with the TLS authorities to trust")
 	flags.StringVar(&f.inboxPrefix, "inbox-prefix", "", "`SUBJECT` below which answers arrive, where a user has one of its own, such as _INBOX_ann (default: the NATS context's, else _INBOX)")
+	flags.StringVar(&f.as, "as", "", "`NAME` to ask under, where the NATS user may: it publishes below NS.as.NAME (default: no name)")
 	flags.StringVar(&f.namespace, "ns", s.app.Name, "`NAMESPACE` to work on")
 	flags.StringVar(&f.archive, "archive", "", "`PLACE` that long streams were archived to: DIR or nats:BUCKET")
 	flags.StringVar(&f.kek, kekFlag, "", kekHelp)

@@ -104,6 +104,10 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	if config.Transform == nil {
 		config.Transform = Upcast(s.app.Aggregates...)
 	}
+	config.Transform = sparing(config.Transform)
+	if err := s.refuseSealed(ctx); err != nil {
+		return err
+	}
 	if m.dryRun {
 		config.DryRun = true
 		return s.runMigration(ctx, m, config, func(context.Context) error { return nil })
@@ -123,7 +127,43 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	}
 	defer loader.Close()
 	config.To, config.Loader = to, loader
-	return s.runMigration(ctx, m, config, to.Finish)
+	began := time.Now()
+	return s.runMigration(ctx, m, config, func(ctx context.Context) error {
+		if err := to.Finish(ctx); err != nil {
+			return err
+		}
+		made, err := s.configOfNew(ctx, m)
+		if err != nil {
+			return err
+		}
+		return s.actedIn(ctx, made, "schema.migrate", m.from+" to "+m.to, began)
+	})
+}
+
+// sparing leaves what the system keeps about itself as it is: no build has other schemas of it.
+func sparing(transform migrate.Transform) migrate.Transform {
+	return func(codec store.Codec, c *store.Commit) error {
+		if actor.Reserved(c.Stream.Type) {
+			return nil
+		}
+		return transform(codec, c)
+	}
+}
+
+// refuseSealed refuses to migrate what is sealed for the namespace that it is in.
+func (s *Session) refuseSealed(ctx context.Context) error {
+	_, err := s.openKeys(ctx)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &Failure{
+		Code: codeSealed, Exit: exitConflict, What: "namespace " + s.Namespace() + " has personal data, which schema migrate cannot take along",
+		Why: "they are sealed for their places in this namespace, and under its keys",
+		Fix: "let the build read the older schemas as they are: upcasting needs no migration; to copy the namespace as it is, use backup and restore",
+	}
 }
 
 // refuseMoving refuses to copy the namespace of the session if a node answers
@@ -156,13 +196,19 @@ func movedFailure(namespace string, err error) error {
 
 // openToMigrate opens the new namespace, and makes it like the old one.
 func (s *Session) openToMigrate(ctx context.Context, m *migrating) (*jetstream.Log, error) {
-	config, err := s.existing(ctx)
+	config, err := s.configOfNew(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	config.Namespace, config.LogStreams, config.Logger = m.to, cmp.Or(m.logStreams, config.LogStreams), s.Logger()
 	config.FilledFrom = "namespace " + m.from
 	return jetstream.Open(ctx, config)
+}
+
+// configOfNew is the new namespace, like the old one.
+func (s *Session) configOfNew(ctx context.Context, m *migrating) (jetstream.Config, error) {
+	config, err := s.existing(ctx)
+	config.Namespace, config.LogStreams, config.Logger = m.to, cmp.Or(m.logStreams, config.LogStreams), s.Logger()
+	return config, err
 }
 
 // migrated is what schema migrate prints.

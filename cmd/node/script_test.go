@@ -42,6 +42,7 @@ const patience = time.Minute
 //	until PATTERN NAME ARG... run a command until it succeeds and a line of what it prints matches; negated: none does
 //	remember NAME             set a variable to what the last command printed, a JSON string or a word
 //	damage DIR                flip a bit of each file log-000001 below a directory
+//	freeze, thaw              have the processes in the background stand still, and go on
 //	occupy ADDRESS            see to it that somebody listens there; sets PORT
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -56,7 +57,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "end": end, "exits": exits, "until": until, "probe": probe, "occupy": occupy, "remember": remember,
-			"damage": damage,
+			"damage": damage, "freeze": signal(syscall.SIGSTOP), "thaw": signal(syscall.SIGCONT),
 		},
 		Deadline:      time.Now().Add(4 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -189,6 +190,20 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("a line matches %s: still %v after %v: %v", args[0], neg, patience, err)
+		}
+	}
+}
+
+// signal sends a signal to all processes in the background.
+func signal(s syscall.Signal) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, _ []string) {
+		all := ts.BackgroundCmds()
+		if len(all) == 0 {
+			ts.Fatalf("nothing runs in the background")
+		}
+		for _, c := range all {
+			ts.Check(c.Process.Signal(s))
+			time.AfterFunc(patience/3, func() { _ = c.Process.Signal(syscall.SIGCONT) }) // a script that fails waits for its processes
 		}
 	}
 }

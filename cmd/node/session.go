@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"sync/atomic"
@@ -10,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 )
 
@@ -78,13 +80,18 @@ func (s *Session) Connect(ctx context.Context) (*nats.Conn, error) {
 	return nc, nil
 }
 
-// Client connects, and returns a client of the gateway of the namespace.
+// Client connects, and returns a client of the gateway of the namespace, which asks under the name of
+// --as.
 func (s *Session) Client(ctx context.Context) (*gateway.Client, error) {
 	nc, err := s.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: s.Namespace(), Timeout: s.Timeout()})
+	c, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: s.Namespace(), Principal: s.flags.as, Timeout: s.Timeout()})
+	if _, wrong := errors.AsType[*store.InvalidError](err); wrong && s.flags.as != "" {
+		return nil, Usage("--as %q: %v", s.flags.as, err)
+	}
+	return c, err
 }
 
 func (s *Session) close() {

@@ -58,10 +58,12 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 		return &Failure{Code: codeNoKek, Exit: exitUsage, What: "personal data cannot be read without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
 	e := subjectExport{session: s, log: log, subject: subject, progress: s.progress()}
-	err = e.run(ctx)
-	if err == nil {
-		err = e.views(ctx)
-	}
+	err = s.acting(ctx, "subject.export", subject, func() error {
+		if err := e.run(ctx); err != nil {
+			return err
+		}
+		return e.views(ctx)
+	})
 	e.progress.end()
 	if err != nil {
 		return err

@@ -131,8 +131,8 @@ func (s *Session) showSummary(sum trial.Summary) error {
 	if s.JSON() {
 		return s.Print(summaryLine{Kind: "summary", Summary: sum})
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s of %s streams, up to position %d: %s commands decided again, %s otherwise (%s were not kept); %s snapshots compared, %s otherwise\n",
+	_, err := fmt.Fprintf(s.Out(), "%s of %s streams, up to position %d: %s commands decided again, %s otherwise (%s were not kept, %s are forgotten); %s snapshots compared, %s otherwise\n",
 		events(sum.Events), humanize.Comma(int64(sum.Streams)), sum.Position, humanize.Comma(int64(sum.Commands)), humanize.Comma(int64(sum.Decisions)),
-		humanize.Comma(int64(sum.NotKept)), humanize.Comma(int64(sum.Snapshots)), humanize.Comma(int64(sum.States)))
+		humanize.Comma(int64(sum.NotKept)), humanize.Comma(int64(sum.Forgotten)), humanize.Comma(int64(sum.Snapshots)), humanize.Comma(int64(sum.States)))
 	return err
 }

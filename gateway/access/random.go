@@ -12,6 +12,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -130,12 +131,20 @@ func (a *Access) readTokens() error {
 	return nil
 }
 
+// readFile reads a file that not everybody may write: whoever writes it makes tokens.
 func readFile(name string, most int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if mode := info.Mode(); mode.Perm()&0o002 != 0 && runtime.GOOS != "windows" { // which has no such modes
+		return nil, fmt.Errorf("its mode is %04o: everybody may write it, and who does decides who comes in; want 0600", mode.Perm())
+	}
 	data, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err == nil && int64(len(data)) > most {
 		err = fmt.Errorf("more than %d bytes", most)

@@ -124,6 +124,22 @@ func New(config Config) (http.Handler, error) {
 	}
 	a := &api{Config: config, requests: newPlaces(config.MaxRequests), watches: newPlaces(max(1, config.MaxRequests/10))}
 	mux := http.NewServeMux()
+	for pattern, r := range a.routes() {
+		mux.Handle(pattern, a.admitting(r.kind, r.handler))
+	}
+	mux.HandleFunc(everythingElse, func(w http.ResponseWriter, r *http.Request) { a.nothing(mux, w, r) })
+	return a.guard(mux), nil
+}
+
+// admitted is what a path answers with, and the kind that a token's roles must include.
+type admitted struct {
+	kind    gateway.Kind
+	handler http.Handler
+}
+
+// routes are all paths, by their patterns.
+func (a *api) routes() map[string]admitted {
+	all := map[string]admitted{"GET /v1/watch/{view}": {gateway.KindQuery, http.HandlerFunc(a.watch)}}
 	for pattern, r := range map[string]route{
 		"POST /v1/commands/{aggregate}/{id}/{command}": {a.command, gateway.KindCommand, []string{"wait_for"}},
 		"POST /v1/wait":                               {a.wait, gateway.KindQuery, nil},
@@ -136,11 +152,9 @@ func New(config Config) (http.Handler, error) {
 		"GET /v1/projections":                         {a.projections, gateway.KindInspect, nil},
 		"GET /v1/info":                                {a.info, gateway.KindQuery, nil},
 	} {
-		mux.Handle(pattern, a.admitting(r.kind, a.answering(r)))
+		all[pattern] = admitted{r.kind, a.answering(r)}
 	}
-	mux.Handle("GET /v1/watch/{view}", a.admitting(gateway.KindQuery, http.HandlerFunc(a.watch)))
-	mux.HandleFunc(everythingElse, func(w http.ResponseWriter, r *http.Request) { a.nothing(mux, w, r) })
-	return a.guard(mux), nil
+	return all
 }
 
 // places bounds how much is done at once.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -69,6 +70,22 @@ func TestWhoMayAskWhat(t *testing.T) {
 			}
 			f.forget()
 		}
+	}
+	tried := http.NewServeMux() // which path takes which place
+	for _, pattern := range httpapi.Routes(httpapi.Config{Client: f}) {
+		tried.Handle(pattern, http.NotFoundHandler())
+	}
+	missing := map[string]bool{}
+	for _, pattern := range httpapi.Routes(httpapi.Config{Client: f}) {
+		missing[pattern] = true
+	}
+	for place := range paths {
+		method, path, _ := strings.Cut(place, " ")
+		_, pattern := tried.Handler(httptest.NewRequest(method, path, nil))
+		delete(missing, pattern)
+	}
+	for pattern := range missing {
+		t.Errorf("%s: who may ask that? No path of this test leads there", pattern)
 	}
 	for what, c := range map[string]struct {
 		headers []string

@@ -17,6 +17,7 @@ import (
 type inbox struct {
 	conn   *nats.Conn
 	prefix string
+	flows  flows
 
 	mu    sync.Mutex
 	calls map[string]*call
@@ -45,7 +46,7 @@ const lookAfter = 100 * time.Millisecond
 var errInterrupted = errors.New("the connection was interrupted")
 
 func newInbox(conn *nats.Conn) (*inbox, error) {
-	b := &inbox{conn: conn, prefix: conn.NewInbox() + ".", calls: map[string]*call{}}
+	b := &inbox{conn: conn, prefix: conn.NewInbox() + ".", flows: newFlows(), calls: map[string]*call{}}
 	if _, err := conn.Subscribe(b.prefix+"*", b.deliver); err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func (v *view) freshPage(ctx context.Context, from place, step, limit int, since
 // of a replica that has at least the revision read. fresh is false if the messages
 // are those of a replica that has fewer than the page before.
 func (v *view) page(ctx context.Context, from place, step, limit int, read uint64) (p page, fresh bool, err error) {
-	seen, err := v.fromAny(ctx, getRequest{Sequence: from.through + 1, Batch: step}, step)
+	seen, err := v.ofPage(ctx, getRequest{Sequence: from.through + 1, Batch: step}, step)
 	if err != nil || uint64(len(seen.found))+seen.left < from.behind {
 		return page{}, false, err
 	}
@@ -108,7 +108,7 @@ func (v *view) lastValues(ctx context.Context, seen []*message, through uint64) 
 		return answers{}, nil
 	}
 	err = v.fresh(ctx, func() (bool, error) {
-		last, err = v.fromAny(ctx, getRequest{MultiLast: subjects}, len(subjects))
+		last, err = v.ofPage(ctx, getRequest{MultiLast: subjects}, len(subjects))
 		return last.upTo >= through, err
 	})
 	return last, err

@@ -65,6 +65,7 @@ type getRequest struct {
 	MultiLast []string `json:"multi_last,omitempty"`
 	UpTo      uint64   `json:"up_to_seq,omitempty"` // with MultiLast: what comes later does not count
 	Batch     int      `json:"batch,omitempty"`
+	MaxBytes  int      `json:"max_bytes,omitempty"` // of all of them; 0 is what the server lets a connection have unread
 }
 
 func (r getRequest) encode() []byte {

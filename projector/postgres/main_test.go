@@ -58,6 +58,13 @@ func connect(t testing.TB, url string) *pgx.Conn {
 	return conn
 }
 
+func mustExec(t testing.TB, conn *pgx.Conn, statement string) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatalf("%s: %v", statement, err)
+	}
+}
+
 var totals = projector.Model{View: "totals", Version: 2}
 
 func viewOf(t testing.TB, s projector.Store, layout projector.Layout) projector.Querier {

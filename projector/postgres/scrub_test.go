@@ -36,23 +36,25 @@ func TestScrubWritesTablesAnew(t *testing.T) {
 		}
 		return c
 	}
-	c := change(projector.Checkpoint{Worker: "0"}, `INSERT INTO "odd name" SELECT $1 || n FROM generate_series(1, 100) n`, marker)
-	c = change(c, `DELETE FROM "odd name" WHERE who <> $1`, marker+"7")
+	c := change(projector.Checkpoint{Worker: "0"}, `INSERT INTO "odd name" SELECT $1 || n FROM generate_series(1, 60) n`, marker)
 	conn := connect(t, url)
-	count := func() int {
+	table := cfg + `_totals_v2."odd name"`
+	mustExec(t, conn, "ANALYZE "+table)
+	c = change(c, `DELETE FROM "odd name" WHERE who <> $1`, marker+"7")
+	count := func(relation string) int {
 		t.Helper()
-		if _, err := conn.Exec(t.Context(), "CHECKPOINT"); err != nil {
-			t.Fatal(err)
-		}
+		mustExec(t, conn, "CHECKPOINT")
 		var file []byte
-		err := conn.QueryRow(t.Context(), `SELECT pg_read_binary_file(pg_relation_filepath($1))`, cfg+`_totals_v2."odd name"`).Scan(&file)
-		if err != nil {
+		if err := conn.QueryRow(t.Context(), `SELECT pg_read_binary_file(pg_relation_filepath($1))`, relation).Scan(&file); err != nil {
 			t.Fatal(err)
 		}
 		return strings.Count(string(file), marker)
 	}
-	if n := count(); n < 50 {
+	if n := count(table); n < 50 {
 		t.Errorf("the file has the marker %d times before", n)
+	}
+	if n := count("pg_statistic"); n < 50 {
+		t.Errorf("the statistics have the marker %d times before", n)
 	}
 	reader, err := connect(t, url).BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
@@ -75,8 +77,11 @@ func TestScrubWritesTablesAnew(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := count(); n != 1 {
+	if n := count(table); n != 1 {
 		t.Errorf("the file has the marker %d times, want once, for the row that stays", n)
+	}
+	if n := count("pg_statistic"); n > 1 {
+		t.Errorf("the statistics have the marker %d times, want at most once, for the row that stays", n)
 	}
 	change(c, `INSERT INTO "odd name" VALUES ('more')`)
 }

@@ -23,6 +23,18 @@ const (
 	Failed = "failed: "
 )
 
+// Unverified begins the name of somebody whose word is all that there is for it. It stands in
+// front, so that nothing that is cut off a long name makes it look like a better one.
+const Unverified = "unverified:"
+
+// Claimed is how a name is written down that somebody gives of itself; nothing if it gives none.
+func Claimed(name string) string {
+	if name == "" {
+		return ""
+	}
+	return Unverified + name
+}
+
 // Act is something that an operator has the system do. It is kept for ever: nothing in it
 // may be what somebody has a right to have forgotten.
 type Act struct {
@@ -32,7 +44,8 @@ type Act struct {
 	// Action is what is done, such as "dlq.skip"; What is to what, such as "accounts/17".
 	Action string `json:"action"`
 	What   string `json:"what,omitempty"`
-	// By is who wants it, as far as that is known; Why the reason, if one was given.
+	// By is who wants it, as authenticated; where nobody is, what was said, behind [Unverified]. Why
+	// is the reason, if one was given.
 	By  string `json:"by,omitempty"`
 	Why string `json:"why,omitempty"`
 	// Outcome is one of the constants, or [Failed] and a text.

@@ -72,8 +72,7 @@ func (l *Ledger) Record(ctx context.Context, a Act) error {
 	if len(l.month.has) > maxKnown {
 		clear(l.month.has)
 	}
-	if _, err := l.append(ctx, &l.month, e); err != nil {
-		l.month = tail{} // where it ends is looked up again
+	if _, err := l.append(ctx, &l.month, e); err != nil { // what was read until then is kept
 		return fmt.Errorf("record %s: %w", a.Action, err)
 	}
 	return nil

@@ -20,8 +20,6 @@ const (
 	envelopeVersion = 1
 	nonceBytes      = 12
 	tagBytes        = 16
-	// overhead is what an envelope adds to a value, without the subject.
-	overhead = 1 + len(store.KeyID{}) + 2 + nonceBytes + tagBytes
 )
 
 // appendEnvelopeHead writes all that stands before the nonce.
@@ -32,8 +30,9 @@ func appendEnvelopeHead(b []byte, ref store.KeyRef) []byte {
 	return append(b, ref.Subject...)
 }
 
-// parseEnvelope reads one. The bytes may come from anywhere.
-func parseEnvelope(data []byte) (envelope, error) {
+// parseEnvelope reads one. The bytes may come from anywhere. Most often it is of the same
+// subject as the last one was, whose name is then used again.
+func parseEnvelope(data []byte, last string) (envelope, error) {
 	var e envelope
 	if len(data) < 1+len(e.ref.ID) {
 		return e, fmt.Errorf("it is cut off")
@@ -48,9 +47,11 @@ func parseEnvelope(data []byte) (envelope, error) {
 		return e, fmt.Errorf("its subject is cut off")
 	}
 	rest = rest[read:]
-	e.ref.Subject, e.sealed = string(rest[:n]), rest[n:]
-	if err := validateSubject(e.ref.Subject); err != nil {
-		return envelope{}, err
+	if e.ref.Subject, e.sealed = last, rest[n:]; string(rest[:n]) != last || last == "" {
+		e.ref.Subject = string(rest[:n])
+		if err := validateSubject(e.ref.Subject); err != nil {
+			return envelope{}, err
+		}
 	}
 	if len(e.sealed) < nonceBytes+tagBytes {
 		return envelope{}, fmt.Errorf("its ciphertext is cut off")

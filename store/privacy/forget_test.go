@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -20,14 +21,16 @@ import (
 var errCrash = errors.New("crash")
 
 // site is all that a forgetting touches. It crashes at one call, before it has an
-// effect or after it.
+// effect or after it: the call fails, or whoever made it is no more.
 type site struct {
-	keys *faulty
-	ring *privacy.Keyring
+	keys    *faulty
+	wrapper privacy.Wrapper
+	ring    *privacy.Keyring
 
 	mu      sync.Mutex
 	calls   int
 	crashAt int
+	deadly  bool
 	notices map[uuid.UUID]int
 	audits  map[uuid.UUID]int
 }
@@ -35,15 +38,25 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{keys: &faulty{Keys: privacy.NewMemory()}, notices: map[uuid.UUID]int{}, audits: map[uuid.UUID]int{}}
-	s.ring = ringOf(t, s.keys.Keys, wrapper(t)) // which is not disturbed
+	s.wrapper = wrapper(t)
+	s.restart(t)
 	s.keys.set(s.crash, s.crash)
 	return s
+}
+
+// restart loses all that is not in the key store.
+func (s *site) restart(t *testing.T) {
+	t.Helper()
+	s.ring = ringOf(t, s.keys.Keys, s.wrapper) // which is not disturbed
 }
 
 func (s *site) crash(string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
+	if s.calls == s.crashAt && s.deadly {
+		runtime.Goexit()
+	}
 	if s.calls == s.crashAt {
 		return errCrash
 	}
@@ -176,42 +189,80 @@ func TestForgetRefuses(t *testing.T) {
 	}
 }
 
-// Whatever call a forgetting crashes at, it can be gone on with: by asking again, and by
-// whoever resumes what is open. Then all is done, once.
+// Whatever call a forgetting crashes at, by an error or with all that was in memory, it can
+// be gone on with: by asking again, and by whoever resumes what is open. Then all is done, once.
 func TestForgetCrashesAnywhere(t *testing.T) {
 	t.Parallel()
 	calls := 0
+	at := map[privacy.Step][2]int{} // how often before, and after
 	for crashAt := 0; crashAt <= calls; crashAt++ {
-		for _, resume := range []bool{true, false} {
-			for _, seenAgain := range []bool{true, false} {
-				n := crashOnce(t, crashAt, resume, seenAgain)
-				if crashAt == 0 {
-					calls = n
-				}
+		for _, way := range waysToCrash() {
+			n, step := crashOnce(t, crashAt, way)
+			if crashAt == 0 {
+				calls = n
 			}
+			times := at[step]
+			times[(crashAt+1)%2]++ // each call has two places, the first is before it
+			at[step] = times
 		}
 	}
-	if calls < 14 {
-		t.Errorf("only %d places to crash at", calls)
+	for _, step := range []privacy.Step{privacy.StepFence, privacy.StepErase, privacy.StepPurge, privacy.StepNotice, privacy.StepAudit, privacy.StepDone} {
+		if at[step][0] == 0 || at[step][1] == 0 {
+			t.Errorf("step %s was interrupted %d times before it had an effect, %d times after", step, at[step][0], at[step][1])
+		}
 	}
 }
 
-func crashOnce(t *testing.T, crashAt int, resume, seenAgain bool) (calls int) {
+// crashing is how a forgetting crashes and is gone on with.
+type crashing struct{ deadly, resume, seenAgain bool }
+
+func waysToCrash() []crashing {
+	var all []crashing
+	for i := range 8 {
+		all = append(all, crashing{i&1 > 0, i&2 > 0, i&4 > 0})
+	}
+	return all
+}
+
+// forgetOrDie forgets, and reports how far it came; dead is set if it never returned.
+func (s *site) forgetOrDie(t *testing.T, r privacy.Request) (receipt privacy.Receipt, err error, dead bool) {
 	t.Helper()
-	what := fmt.Sprintf("crash at call %d, resume %v, seen again %v", crashAt, resume, seenAgain)
+	f, done := s.forgetter(t), make(chan struct{})
+	dead = true
+	go func() {
+		defer close(done)
+		receipt, err = f.Forget(t.Context(), r)
+		dead = false
+	}()
+	<-done
+	return receipt, err, dead
+}
+
+func crashOnce(t *testing.T, crashAt int, way crashing) (calls int, step privacy.Step) {
+	t.Helper()
+	what := fmt.Sprintf("crash at call %d, %+v", crashAt, way)
 	s := newSite(t)
 	sealed, ref := sealFor(t, s.ring, "ann")
 	before, err := s.keys.Keys.Load(t.Context(), "ann")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.calls, s.crashAt = 0, crashAt
+	s.calls, s.crashAt, s.deadly = 0, crashAt, way.deadly
 	request := privacy.Request{Subject: "ann", ID: uuid.New()}
-	first, err := s.forgetter(t).Forget(t.Context(), request)
+	first, err, dead := s.forgetOrDie(t, request)
 	calls = s.calls
 	var stopped *privacy.StepError
-	if crashAt > 0 && (!errors.Is(err, errCrash) || !errors.As(err, &stopped) || first.Done) {
+	if errors.As(err, &stopped) {
+		step = stopped.Step
+	}
+	switch {
+	case dead != (way.deadly && crashAt > 0):
+		t.Fatalf("%s: died %v", what, dead)
+	case crashAt > 0 && !dead && (!errors.Is(err, errCrash) || stopped == nil || first.Done):
 		t.Fatalf("%s: %+v, %v", what, first, err)
+	}
+	if dead {
+		s.restart(t)
 	}
 	record, err := s.keys.Keys.Load(t.Context(), "ann")
 	if err != nil {
@@ -221,11 +272,11 @@ func crashOnce(t *testing.T, crashAt int, resume, seenAgain bool) (calls int) {
 	// What a node writes before it has heard of the erasure belongs to what is forgotten.
 	var next []byte
 	var nextKey store.KeyRef
-	if seenAgain {
+	if way.seenAgain {
 		next, nextKey = sealFor(t, s.ring, "ann")
 	}
-	s.crashAt = 0
-	if resume && fenced {
+	s.crashAt, s.deadly = 0, false
+	if way.resume && fenced {
 		if _, err := s.forgetter(t).Resume(t.Context()); err != nil {
 			t.Fatalf("%s: resume: %v", what, err)
 		}
@@ -235,14 +286,14 @@ func crashOnce(t *testing.T, crashAt int, resume, seenAgain bool) (calls int) {
 	if opens(t, s.ring, sealed) || s.keys.Keys.(*privacy.Memory).Holds(before.Wrapped) {
 		t.Fatalf("%s: not forgotten", what)
 	}
-	if seenAgain && opens(t, s.ring, next) != (nextKey != ref) {
+	if way.seenAgain && opens(t, s.ring, next) != (nextKey != ref) {
 		t.Fatalf("%s: what came after the fence, under key %s, is readable: %v", what, nextKey.ID, nextKey == ref)
 	}
 	receipts, err := s.forgetter(t).Receipts(t.Context(), "ann")
 	if err != nil || len(receipts) != 1 || !receipts[0].Done || s.notices[request.ID] == 0 || s.audits[request.ID] == 0 {
 		t.Fatalf("%s: receipts %+v, %v", what, receipts, err)
 	}
-	return calls
+	return calls, step
 }
 
 // TestForgetAgainstModel does at random what may happen to subjects, on two nodes with

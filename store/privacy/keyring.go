@@ -61,13 +61,14 @@ type Keyring struct {
 	slots  chan struct{} // as many as there may be loads
 
 	generation atomic.Uint64
+	scratches  sync.Pool // of *scratch
 
 	mu       sync.Mutex
 	held     map[string]*list.Element // of *holding, by subject
 	recent   *list.List               // the last used first
 	loading  map[string]*loading
 	erasures erasures
-	uses     map[store.KeyID]*use
+	uses     map[store.KeyID]use
 	watch    watch
 }
 
@@ -94,7 +95,7 @@ func NewKeyring(config KeyringConfig) (*Keyring, error) {
 		recent:   list.New(),
 		loading:  map[string]*loading{},
 		erasures: newErasures(),
-		uses:     map[store.KeyID]*use{},
+		uses:     map[store.KeyID]use{},
 	}, nil
 }
 

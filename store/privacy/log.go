@@ -89,12 +89,12 @@ func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if err := l.keys.notErased(ctx, cameUnder(c)); err != nil {
 		return l.notSealed(ctx, c, err)
 	}
-	leave, err := l.enter(ctx, append(used, c.Rests...))
-	if err != nil {
+	rests := append(used, c.Rests...)
+	if err := l.enter(ctx, rests); err != nil {
 		return l.notSealed(ctx, c, err)
 	}
 	head, err := l.log.Append(ctx, sealed)
-	leave()
+	l.keys.leave(rests)
 	switch {
 	case err == nil:
 		c.Sequence, c.Local, c.Hash = sealed.Sequence, sealed.Local, sealed.Hash
@@ -106,15 +106,18 @@ func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
 }
 
 // enter begins an append that rests on keys, all of which hold.
-func (l *Log) enter(ctx context.Context, refs []store.KeyRef) (leave func(), err error) {
+func (l *Log) enter(ctx context.Context, refs []store.KeyRef) error {
+	if entered, err := l.keys.enterHeld(refs); entered || err != nil {
+		return err
+	}
 	for {
 		gaps, err := l.keys.confirm(ctx, refs)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		leave, again, err := l.keys.enter(refs, gaps)
+		again, err := l.keys.enter(refs, gaps)
 		if err != nil || !again {
-			return leave, err
+			return err
 		}
 	}
 }

@@ -140,11 +140,16 @@ func (l *Log) openOne(ctx context.Context, c *store.Commit, missing *missing) er
 	if !l.sealed(c) {
 		return nil
 	}
-	before := missing.count()
-	events, commands := slices.Clone(c.Events), slices.Clone(c.Commands)
-	codec := l.Codec()
+	before, codec := missing.count(), l.Codec()
+	events, commands := slices.Clone(c.Events), c.Commands
+	if slices.ContainsFunc(commands, func(m store.Command) bool { return len(m.Data) > 0 }) {
+		commands = slices.Clone(commands)
+	}
 	for i := range commands {
 		m := &commands[i]
+		if len(m.Data) == 0 {
+			continue
+		}
 		var err error
 		if m.Data, m.Personal, err = l.keys.open(ctx, commandScope(c.Stream, m), codec, m.Data, missing); err != nil {
 			return openFault(c, c.After.Version+1, err)

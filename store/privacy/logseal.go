@@ -25,35 +25,64 @@ func sealable(c *store.Commit) bool {
 
 // seal returns a copy of c whose personal data are sealed, and the keys of these.
 func (l *Log) seal(ctx context.Context, c *store.Commit) (*store.Commit, []store.KeyRef, error) {
-	l.keys.warm(ctx, subjectsOf(c), true)
+	if !ofOne(c) {
+		l.keys.warm(ctx, subjectsOf(c), true)
+	}
+	r := sealer{keyring: l.keys, scratch: l.keys.borrow(), used: make([]store.KeyRef, 0, 1+len(c.Rests))}
+	defer l.keys.giveBack(r.scratch)
 	sealed := *c
-	sealed.Events, sealed.Commands = slices.Clone(c.Events), slices.Clone(c.Commands)
-	var used []store.KeyRef
-	codec, i := l.Codec(), 0
-	for r := range c.Recorded() {
-		e := &sealed.Events[i]
+	if err := l.sealEvents(ctx, &r, &sealed); err != nil {
+		return nil, nil, err
+	}
+	if err := l.sealCommands(ctx, &r, &sealed); err != nil {
+		return nil, nil, err
+	}
+	return &sealed, r.used, nil
+}
+
+// sealEvents gives c events of its own, if it has to change them.
+func (l *Log) sealEvents(ctx context.Context, r *sealer, c *store.Commit) error {
+	if !slices.ContainsFunc(c.Events, func(e store.Event) bool { return len(e.Personal) > 0 }) {
+		return nil
+	}
+	events, codec, i := slices.Clone(c.Events), l.Codec(), 0
+	for recorded := range c.Recorded() {
+		e := &events[i]
 		i++
 		if len(e.Personal) == 0 {
 			continue
 		}
-		data, keys, err := l.keys.Seal(ctx, eventScope(&r), codec, e.Data, e.Personal)
+		scope := eventScope(&recorded)
+		data, err := r.seal(ctx, &scope, codec, e.Data, e.Personal)
 		if err != nil {
-			return nil, nil, fmt.Errorf("seal event %s: %w", e.Type, err)
+			return fmt.Errorf("seal event %s: %w", e.Type, err)
 		}
-		e.Data, e.Personal, used = data, nil, append(used, keys...)
+		e.Data, e.Personal = data, nil
 	}
-	for i := range sealed.Commands {
-		m := &sealed.Commands[i]
+	c.Events = events
+	return nil
+}
+
+// sealCommands does the same with commands.
+func (l *Log) sealCommands(ctx context.Context, r *sealer, c *store.Commit) error {
+	if !slices.ContainsFunc(c.Commands, func(m store.Command) bool { return len(m.Personal) > 0 }) {
+		return nil
+	}
+	commands, codec := slices.Clone(c.Commands), l.Codec()
+	for i := range commands {
+		m := &commands[i]
 		if len(m.Personal) == 0 {
 			continue
 		}
-		data, keys, err := l.keys.Seal(ctx, commandScope(c.Stream, m), codec, m.Data, m.Personal)
+		scope := commandScope(c.Stream, m)
+		data, err := r.seal(ctx, &scope, codec, m.Data, m.Personal)
 		if err != nil {
-			return nil, nil, fmt.Errorf("seal command %s: %w", m.Name, err)
+			return fmt.Errorf("seal command %s: %w", m.Name, err)
 		}
-		m.Data, m.Personal, used = data, nil, append(used, keys...)
+		m.Data, m.Personal = data, nil
 	}
-	return &sealed, used, nil
+	c.Commands = commands
+	return nil
 }
 
 func eventScope(r *store.Recorded[[]byte]) Scope {
@@ -62,6 +91,16 @@ func eventScope(r *store.Recorded[[]byte]) Scope {
 
 func commandScope(id store.StreamID, m *store.Command) Scope {
 	return Scope{Kind: KindCommand, Stream: id, Command: m.ID, Type: m.Name, Schema: m.Schema}
+}
+
+// ofOne reports whether what c has in plain is of one subject, at most.
+func ofOne(c *store.Commit) bool {
+	one, first := true, ""
+	eachSpan(c, func(subject string, _ store.KeyID) {
+		one = one && (first == "" || subject == first)
+		first = subject
+	})
+	return one
 }
 
 // subjectsOf returns whose data c has in plain, each once.
@@ -93,7 +132,7 @@ func cameUnder(c *store.Commit) []store.KeyRef {
 func keyed(c *store.Commit, used []store.KeyRef) {
 	note := func(spans []store.Personal) {
 		for i := range spans {
-			subject := subjectOf(Scope{Stream: c.Stream}, &spans[i])
+			subject := subjectOf(c.Stream, &spans[i])
 			n := slices.IndexFunc(used, func(ref store.KeyRef) bool { return ref.Subject == subject })
 			if n >= 0 {
 				spans[i].Key = used[n].ID
@@ -109,10 +148,9 @@ func keyed(c *store.Commit, used []store.KeyRef) {
 }
 
 func eachSpan(c *store.Commit, each func(subject string, key store.KeyID)) {
-	scope := Scope{Stream: c.Stream}
 	note := func(spans []store.Personal) {
 		for i := range spans {
-			each(subjectOf(scope, &spans[i]), spans[i].Key)
+			each(subjectOf(c.Stream, &spans[i]), spans[i].Key)
 		}
 	}
 	for i := range c.Events {

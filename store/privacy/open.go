@@ -22,7 +22,11 @@ func (k *Keyring) open(ctx context.Context, s Scope, codec store.Codec, data []b
 	if !store.HoldsSealed(codec, data) {
 		return data, nil, nil
 	}
-	o := opener{keyring: k, bound: scopeBinding(k.config.Keys.Realm(), s, codec), missing: missing}
+	room := k.borrow()
+	defer k.giveBack(room) // what is in it was copied by then
+	room.begin(k.config.Keys.Realm(), &s, codec)
+	o := &room.opener
+	*o = opener{keyring: k, scratch: room, missing: missing}
 	plain, personal, _, err = store.OpenSealed(codec, data, func(path string, sealed []byte) ([]byte, store.Personal, error) {
 		return o.one(ctx, path, sealed)
 	})
@@ -35,13 +39,17 @@ func (k *Keyring) open(ctx context.Context, s Scope, codec store.Codec, data []b
 // opener opens the values of one piece of data, most often all of one subject.
 type opener struct {
 	keyring *Keyring
-	bound   binding
+	scratch *scratch
 	last    *secret
 	missing *missing
 }
 
 func (o *opener) one(ctx context.Context, path string, sealed []byte) ([]byte, store.Personal, error) {
-	e, err := parseEnvelope(sealed)
+	last := ""
+	if o.last != nil {
+		last = o.last.ref.Subject
+	}
+	e, err := parseEnvelope(sealed, last)
 	if err != nil {
 		return nil, store.Personal{}, &SealError{Path: path, Reason: err.Error()}
 	}
@@ -52,11 +60,11 @@ func (o *opener) one(ctx context.Context, path string, sealed []byte) ([]byte, s
 		}
 		o.last = s
 	}
-	value, ok := unseal(o.last.aead, e.sealed, o.bound.value(path, e.ref))
+	value, ok := o.scratch.open(o.last, path, &e)
 	if !ok {
 		return nil, store.Personal{}, &SealError{Path: path, Reason: fmt.Sprintf("it was not sealed here under key %s, or was changed", e.ref.ID)}
 	}
-	if value == nil {
+	if len(value) == 0 {
 		return nil, store.Personal{}, &SealError{Path: path, Reason: "there is nothing in it"}
 	}
 	return value, store.Personal{Subject: e.ref.Subject, Key: e.ref.ID}, nil

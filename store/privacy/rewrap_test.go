@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 
 	"github.com/annals-go/annals/store"
@@ -40,10 +41,10 @@ func TestRewrap(t *testing.T) {
 	second := open("second")
 
 	// It is interrupted, and called again.
-	n := 0
+	var erased atomic.Int64 // records are wrapped side by side
 	keys.set(func(what string) error {
 		if what == "erase" {
-			if n++; n == 10 {
+			if erased.Add(1) == 10 {
 				return fmt.Errorf("%w: no server", store.ErrUnavailable)
 			}
 		}

@@ -55,19 +55,14 @@ func (b binding) bytes(part []byte) binding {
 }
 
 func (b binding) number(n uint64) binding {
-	return b.bytes(binary.BigEndian.AppendUint64(nil, n))
+	return binary.BigEndian.AppendUint64(binary.AppendUvarint(b, 8), n)
 }
 
-// scopeBinding is the part that the values of one piece of data have in common.
-func scopeBinding(realm uuid.UUID, s Scope, codec store.Codec) binding {
-	b := make(binding, 0, 256)
+// scope is the part that the values of one piece of data have in common. Behind it come
+// a value's path, and its key.
+func (b binding) scope(realm uuid.UUID, s *Scope, codec store.Codec) binding {
 	b = b.text(sealing).bytes(realm[:]).text(s.Kind, codec.Name(), s.Stream.Type, s.Stream.ID).bytes(s.Event[:])
 	return b.text(s.Command, s.Type).number(uint64(s.Schema))
-}
-
-// value adds what is a value's own. b is left as it is.
-func (b binding) value(path string, ref store.KeyRef) binding {
-	return b[:len(b):len(b)].text(path, ref.Subject).bytes(ref.ID[:])
 }
 
 // keyBinding is what a subject's key is bound to while it is wrapped.

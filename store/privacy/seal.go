@@ -19,25 +19,13 @@ func (k *Keyring) Seal(ctx context.Context, s Scope, codec store.Codec, data []b
 	if len(personal) == 0 {
 		return data, nil, nil
 	}
-	secrets := map[string]*secret{} // one value's key is that of all of a subject
-	bound := scopeBinding(k.config.Keys.Realm(), s, codec)
-	sealed, err = store.ReplaceSpans(codec, data, personal, func(i int, value []byte) ([]byte, error) {
-		p := &personal[i]
-		subject := subjectOf(s, p)
-		secret := secrets[subject]
-		if secret == nil {
-			if secret, err = k.current(ctx, subject); err != nil {
-				return nil, err
-			}
-			secrets[subject] = secret
-			used = append(used, secret.ref)
-		}
-		return store.SealedForm(codec, secret.envelope(bound, p.Path, value)), nil
-	})
+	r := sealer{keyring: k, scratch: k.borrow()}
+	defer k.giveBack(r.scratch)
+	sealed, err = r.seal(ctx, &s, codec, data, personal)
 	if err != nil {
 		return nil, nil, err
 	}
-	return sealed, used, nil
+	return sealed, r.used, nil
 }
 
 // SealAs is Seal under the very keys that personal names, for values that were opened
@@ -47,23 +35,71 @@ func (k *Keyring) SealAs(ctx context.Context, s Scope, codec store.Codec, data [
 	if len(personal) == 0 {
 		return data, nil
 	}
-	bound := scopeBinding(k.config.Keys.Realm(), s, codec)
+	room := k.borrow()
+	defer k.giveBack(room)
+	room.begin(k.config.Keys.Realm(), &s, codec)
 	return store.ReplaceSpans(codec, data, personal, func(i int, value []byte) ([]byte, error) {
 		p := &personal[i]
-		secret, err := k.named(ctx, store.KeyRef{Subject: subjectOf(s, p), ID: p.Key})
-		if err != nil || secret == nil {
+		key, err := k.named(ctx, store.KeyRef{Subject: subjectOf(s.Stream, p), ID: p.Key})
+		if err != nil || key == nil {
 			return nil, err
 		}
-		return store.SealedForm(codec, secret.envelope(bound, p.Path, value)), nil
+		return room.seal(codec, key, p.Path, value), nil
 	})
 }
 
-// subjectOf returns whose a part of data is.
-func subjectOf(s Scope, p *store.Personal) string {
+// subjectOf returns whose a part of a stream's data is.
+func subjectOf(id store.StreamID, p *store.Personal) string {
 	if p.Subject == "" {
-		return s.Stream.ID
+		return id.ID
 	}
 	return p.Subject
+}
+
+// sealer seals the values of one piece of data, or of several that are stored together:
+// all of a subject under the same key.
+type sealer struct {
+	keyring *Keyring
+	scratch *scratch
+	used    []store.KeyRef // each once
+
+	last   *secret
+	others map[string]*secret // and the last, once there are two
+}
+
+func (r *sealer) seal(ctx context.Context, s *Scope, codec store.Codec, data []byte, personal []store.Personal) ([]byte, error) {
+	r.scratch.begin(r.keyring.config.Keys.Realm(), s, codec)
+	return store.ReplaceSpans(codec, data, personal, func(i int, value []byte) ([]byte, error) {
+		p := &personal[i]
+		key, err := r.key(ctx, subjectOf(s.Stream, p))
+		if err != nil {
+			return nil, err
+		}
+		return r.scratch.seal(codec, key, p.Path, value), nil
+	})
+}
+
+// key returns the key of a subject.
+func (r *sealer) key(ctx context.Context, subject string) (*secret, error) {
+	if r.last != nil && r.last.ref.Subject == subject {
+		return r.last, nil
+	}
+	if known := r.others[subject]; known != nil {
+		r.last = known
+		return known, nil
+	}
+	key, err := r.keyring.current(ctx, subject)
+	if err != nil {
+		return nil, err
+	}
+	if r.last != nil {
+		if r.others == nil {
+			r.others = map[string]*secret{r.last.ref.Subject: r.last}
+		}
+		r.others[subject] = key
+	}
+	r.last, r.used = key, append(r.used, key.ref)
+	return key, nil
 }
 
 // current returns the key that a subject has now, and gives it one if it has none.
@@ -85,11 +121,4 @@ func (k *Keyring) named(ctx context.Context, ref store.KeyRef) (*secret, error) 
 		return k.current(ctx, ref.Subject)
 	}
 	return k.find(ctx, ref)
-}
-
-// envelope seals one value.
-func (s *secret) envelope(bound binding, path string, value []byte) []byte {
-	e := make([]byte, 0, overhead+len(s.ref.Subject)+len(value))
-	e = appendEnvelopeHead(e, s.ref)
-	return seal(e, s.aead, value, bound.value(path, s.ref))
 }

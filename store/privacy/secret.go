@@ -20,6 +20,9 @@ type secret struct {
 	// raw is the key itself, which snapshots' keys are derived from. It belongs to the
 	// keyring's lock, and is cleared when the keyring drops it.
 	raw [keyBytes]byte
+	// derived is for snapshots of this subject alone; nil until there is one. It belongs to
+	// the lock as well.
+	derived cipher.AEAD
 }
 
 // newSecret takes key over and clears it.
@@ -50,22 +53,24 @@ func newAEAD(key []byte) (cipher.AEAD, error) {
 func (s *secret) drop() {
 	if s != nil {
 		clear(s.raw[:])
+		s.derived = nil
 	}
 }
 
 // seal appends a fresh nonce and the ciphertext of value to b.
 func seal(b []byte, aead cipher.AEAD, value, bound []byte) []byte {
-	var nonce [nonceBytes]byte
-	rand.Read(nonce[:]) // never fails: the program ends instead
-	b = append(b, nonce[:]...)
-	return aead.Seal(b, nonce[:], value, bound)
+	begin := len(b)
+	b = append(b, make([]byte, nonceBytes)...)
+	nonce := b[begin:]
+	rand.Read(nonce) // never fails: the program ends instead
+	return aead.Seal(b, nonce, value, bound)
 }
 
-// unseal undoes seal, into new bytes.
-func unseal(aead cipher.AEAD, sealed, bound []byte) ([]byte, bool) {
+// unseal undoes seal, and appends the value to b.
+func unseal(b []byte, aead cipher.AEAD, sealed, bound []byte) ([]byte, bool) {
 	if len(sealed) < nonceBytes+tagBytes {
 		return nil, false
 	}
-	value, err := aead.Open(nil, sealed[:nonceBytes], sealed[nonceBytes:], bound)
+	value, err := aead.Open(b, sealed[:nonceBytes], sealed[nonceBytes:], bound)
 	return value, err == nil
 }

@@ -74,7 +74,7 @@ func (s *Snapshots) open(ctx context.Context, snap *store.Snapshot) error {
 		return notFoundIfErased(err)
 	}
 	head := snap.State[:len(snap.State)-len(rest)]
-	plain, ok := unseal(aead, rest, s.binding(snap, head))
+	plain, ok := unseal(nil, aead, rest, s.binding(snap, head))
 	if !ok {
 		return &SealError{Reason: "the state was not sealed in this place, or was changed"}
 	}
@@ -134,7 +134,7 @@ func parseStateHead(state []byte) (refs []store.KeyRef, rest []byte, err error) 
 // its schema, and all that stands in front of it.
 func (s *Snapshots) binding(snap *store.Snapshot, head []byte) []byte {
 	realm := s.keys.config.Keys.Realm()
-	b := binding(nil).text(sealing).bytes(realm[:]).text("snapshot", snap.Stream.Type, snap.Stream.ID)
+	b := make(binding, 0, 256+len(head)).text(sealing).bytes(realm[:]).text("snapshot", snap.Stream.Type, snap.Stream.ID)
 	b = b.number(snap.Head.Version).number(snap.Head.Sequence).bytes(snap.Head.Hash[:]).number(uint64(snap.Position))
 	return b.number(uint64(snap.Time.UnixMicro())).number(snap.Epoch).number(uint64(snap.Schema)).bytes(head)
 }
@@ -142,6 +142,9 @@ func (s *Snapshots) binding(snap *store.Snapshot, head []byte) []byte {
 // derive returns the cipher under the key that only who has all of these keys can have.
 // The references must be sorted. The error matches [store.ErrErased] if one is erased.
 func (k *Keyring) derive(ctx context.Context, refs []store.KeyRef) (cipher.AEAD, error) {
+	if aead := k.derivedHeld(refs); aead != nil {
+		return aead, nil
+	}
 	k.mu.Lock()
 	subjects := k.missing(refs)
 	k.mu.Unlock()
@@ -160,7 +163,37 @@ func (k *Keyring) derive(ctx context.Context, refs []store.KeyRef) (cipher.AEAD,
 		return nil, err
 	}
 	defer clear(derived)
-	return newAEAD(derived)
+	aead, err := newAEAD(derived)
+	if err == nil {
+		k.holdDerived(refs, aead)
+	}
+	return aead, err
+}
+
+// derivedHeld returns what holdDerived was given, as long as the key holds.
+func (k *Keyring) derivedHeld(refs []store.KeyRef) cipher.AEAD {
+	if len(refs) > 1 {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s, _ := k.lookup(refs[0]); s != nil {
+		return s.derived
+	}
+	return nil
+}
+
+// holdDerived keeps the cipher of snapshots of one subject, as most are, with the key that
+// it was derived from: it goes when that goes.
+func (k *Keyring) holdDerived(refs []store.KeyRef, aead cipher.AEAD) {
+	if len(refs) > 1 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if s, _ := k.lookup(refs[0]); s != nil {
+		s.derived = aead
+	}
 }
 
 // appendRaw adds the key that a reference names, as it is. b has room for it.

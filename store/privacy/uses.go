@@ -10,7 +10,7 @@ import (
 // use counts the appends under way that rest on a key.
 type use struct {
 	count int
-	idle  chan struct{} // closed when there is none any more
+	idle  chan struct{} // closed when there is none any more; nil if nobody waits for that
 }
 
 // confirm reports whether all keys hold, as the key store says, asking it where what is
@@ -76,36 +76,60 @@ func erasedError(ref store.KeyRef) error {
 // Whoever entered is waited for by every [Keyring.Purge] of these keys: between the last
 // look at a key and the answer of the log there is no moment in which it could be
 // erased and all nodes have said that they do not use it.
-func (k *Keyring) enter(refs []store.KeyRef, gaps uint64) (leave func(), again bool, err error) {
+func (k *Keyring) enter(refs []store.KeyRef, gaps uint64) (again bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, ref := range refs {
 		if k.erasures.has(ref.ID) {
-			return nil, false, erasedError(ref)
+			return false, erasedError(ref)
 		}
 	}
 	if gaps != k.erasures.gaps {
-		return nil, true, nil
+		return true, nil
 	}
-	for _, ref := range refs {
-		u := k.uses[ref.ID]
-		if u == nil {
-			u = &use{idle: make(chan struct{})}
-			k.uses[ref.ID] = u
-		}
-		u.count++
-	}
-	return func() { k.leave(refs) }, false, nil
+	k.count(refs)
+	return false, nil
 }
 
+// enterHeld is confirm and enter in one, for keys of which all that is to be known is at
+// hand; otherwise nothing is done.
+func (k *Keyring) enterHeld(refs []store.KeyRef) (entered bool, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, ref := range refs {
+		switch s, known := k.lookup(ref); {
+		case !known:
+			return false, nil
+		case s == nil:
+			return false, erasedError(ref)
+		}
+	}
+	k.count(refs)
+	return true, nil
+}
+
+// count is called with the lock.
+func (k *Keyring) count(refs []store.KeyRef) {
+	for _, ref := range refs {
+		u := k.uses[ref.ID]
+		u.count++
+		k.uses[ref.ID] = u
+	}
+}
+
+// leave ends what enter began, with the same keys.
 func (k *Keyring) leave(refs []store.KeyRef) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, ref := range refs {
 		u := k.uses[ref.ID]
-		if u.count--; u.count == 0 {
+		if u.count--; u.count > 0 {
+			k.uses[ref.ID] = u
+			continue
+		}
+		delete(k.uses, ref.ID)
+		if u.idle != nil {
 			close(u.idle)
-			delete(k.uses, ref.ID)
 		}
 	}
 }
@@ -113,17 +137,31 @@ func (k *Keyring) leave(refs []store.KeyRef) {
 // settle waits until no append is under way that rests on an erased key.
 func (k *Keyring) settle(ctx context.Context, erased []Erasure) error {
 	for _, e := range erased {
-		k.mu.Lock()
-		u := k.uses[e.Key]
-		k.mu.Unlock()
-		if u == nil {
+		idle := k.idle(e.Key)
+		if idle == nil {
 			continue
 		}
 		select {
-		case <-u.idle:
+		case <-idle:
 		case <-ctx.Done():
 			return fmt.Errorf("wait for appends under key %s: %w: %w", e.Key, store.ErrUnavailable, context.Cause(ctx))
 		}
 	}
 	return nil
+}
+
+// idle returns what is closed when the last append under way that rests on a key has its
+// answer; nil if there is none.
+func (k *Keyring) idle(key store.KeyID) <-chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	u, used := k.uses[key]
+	if !used {
+		return nil
+	}
+	if u.idle == nil {
+		u.idle = make(chan struct{})
+		k.uses[key] = u
+	}
+	return u.idle
 }

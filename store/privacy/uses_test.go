@@ -32,17 +32,17 @@ func TestEnterAfterErasure(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.missed()
-	if _, again, err := k.enter(refs, gaps); !again || err != nil {
+	if again, err := k.enter(refs, gaps); !again || err != nil {
 		t.Errorf("entered over a gap: %v, %v", again, err)
 	}
 	if gaps, err = k.confirm(t.Context(), refs); err != nil {
 		t.Fatal(err)
 	}
-	leave, again, err := k.enter(refs, gaps)
+	again, err := k.enter(refs, gaps)
 	if again || err != nil {
 		t.Fatalf("enter: %v, %v", again, err)
 	}
-	leave()
+	k.leave(refs)
 	record, err := keys.Load(t.Context(), "ann")
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func TestEnterAfterErasure(t *testing.T) {
 	record.Erased = []Erasure{{Key: record.Key}}
 	record.Key = store.KeyID{}
 	k.changed(record)
-	if _, _, err := k.enter(refs, gaps); !errors.Is(err, store.ErrErased) {
+	if _, err := k.enter(refs, gaps); !errors.Is(err, store.ErrErased) {
 		t.Errorf("entered with an erased key: %v", err)
 	}
 	if len(k.uses) != 0 {
@@ -83,11 +83,14 @@ func TestDroppedKeysAreCleared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := k.derive(t.Context(), []store.KeyRef{ann.ref}); err != nil || ann.derived == nil {
+		t.Fatalf("nothing is derived (%v)", err)
+	}
 	if ann.raw == [keyBytes]byte{} {
 		t.Fatal("there is no key")
 	}
 	bob, err := k.current(t.Context(), "bob")
-	if err != nil || ann.raw != [keyBytes]byte{} {
+	if err != nil || ann.raw != [keyBytes]byte{} || ann.derived != nil {
 		t.Errorf("a key that was dropped for another is there still (%v)", err)
 	}
 	if err := k.Purge(t.Context(), "bob"); err != nil || bob.raw != [keyBytes]byte{} {
@@ -121,5 +124,32 @@ func TestRealmIsBound(t *testing.T) {
 	}
 	if _, _, err := there.Open(t.Context(), scope, store.JSON, sealed); !errors.Is(err, store.ErrDamaged) {
 		t.Errorf("open in another realm: %v", err)
+	}
+}
+
+// What was opened does not stay in the room that the next call gets.
+func TestScratchIsCleared(t *testing.T) {
+	t.Parallel()
+	k := newTestRing(t, NewMemory())
+	scope := Scope{Kind: KindEvent, Stream: store.StreamID{Type: "application", ID: "1"}, Type: "submitted", Schema: 1}
+	key, err := newSecret(store.KeyRef{Subject: "ann", ID: store.KeyID{1}}, make([]byte, keyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := k.borrow()
+	room.begin(k.config.Keys.Realm(), &scope, store.MsgPack)
+	room.seal(store.MsgPack, key, "name", []byte("Ann Smith"))
+	sealed, err := parseEnvelope(room.envelope, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, ok := room.open(key, "name", &sealed)
+	if !ok || string(value) != "Ann Smith" {
+		t.Fatalf("opened %q", value)
+	}
+	room.opener = opener{keyring: k, last: key}
+	k.giveBack(room)
+	if string(value) != string(make([]byte, len(value))) || room.opener != (opener{}) || len(room.plain) > 0 {
+		t.Errorf("there is left %q, %v", value, room.opener)
 	}
 }

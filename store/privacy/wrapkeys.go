@@ -94,7 +94,7 @@ func (w *wrapKeys) unwrap(by string, wrapped, bound []byte) ([]byte, error) {
 	if len(wrapped) == 0 || wrapped[0] != wrapVersion {
 		return nil, fmt.Errorf("%w: a wrapped key of another version", store.ErrDamaged)
 	}
-	key, ok := unseal(aead, wrapped[1:], wrapBinding(by, bound))
+	key, ok := unseal(nil, aead, wrapped[1:], wrapBinding(by, bound))
 	if !ok {
 		return nil, fmt.Errorf("%w: a key that wrapping key %q did not wrap, or not for this subject", store.ErrDamaged, by)
 	}

@@ -166,7 +166,7 @@ func (s *stage) rotate(ctx context.Context) error {
 		if _, err := t.run(ctx, "keys", "rotate", "--yes", "--json"); err != nil {
 			return err
 		}
-		_, err := t.run(ctx, "backup", "create", s.path("backup"), "--json")
+		_, err := t.run(ctx, "backup", "create", s.path("backup"), "--keys", s.path("keys"), "--json")
 		return err
 	})
 }

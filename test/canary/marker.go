@@ -84,9 +84,10 @@ func textForms(text string) []form {
 const pglzGroup = 8
 
 // inPGLZ returns what is certain of a text, none of which came before, when a group begins
-// within it, at a place.
+// at a place of it. Its first and last characters may be abbreviated with what is around it:
+// the first is left out, and the last stands in one of eight groups only.
 func inPGLZ(text string, at int) form {
-	return form{fmt.Sprintf("pglz+%d", at), []byte(text[:at] + "\x00" + text[at:at+pglzGroup])}
+	return form{fmt.Sprintf("pglz+%d", at), []byte("\x00" + text[at:at+pglzGroup])}
 }
 
 // bytesForms are those of bytes in texts.

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -55,8 +56,7 @@ func (s *stage) plant(ctx context.Context) error {
 	}
 	r := rand.New(rand.NewPCG(s.options.Seed, 2))
 	for i, p := range s.plantings {
-		p.person = newPerson(r, s.options.subjects+i, 1)
-		text, err := json.Marshal(p.details)
+		text, err := p.makeUp(r, s.options.subjects+i)
 		if err == nil {
 			err = p.put(ctx, text)
 		}
@@ -66,6 +66,35 @@ func (s *stage) plant(ctx context.Context) error {
 		s.report.Planted += len(p.dirs) * len(known)
 	}
 	return nil
+}
+
+// makeUp makes up a person by whose known fields nothing is abbreviated that is compressed, and
+// returns what is to be put: now and then three letters of one stand in another before it.
+func (p *planting) makeUp(r *rand.Rand, nth int) (text []byte, err error) {
+	for text == nil || p.repeats(text) {
+		p.person = newPerson(r, nth, 1)
+		d := p.details
+		d.Aliases = append(slices.Clip(d.Aliases), p.name)
+		if text, err = json.Marshal(d); err != nil {
+			return nil, err
+		}
+	}
+	return text, nil
+}
+
+// repeats reports whether three letters in a row of a known field stand before it, too.
+func (p *planting) repeats(text []byte) bool {
+	const match = 3 // is the least that is abbreviated
+	for _, field := range known {
+		mark := p.mark(field)
+		begins := bytes.Index(text, mark)
+		for at := range len(mark) - match + 1 {
+			if bytes.Contains(text[:begins+at], mark[at:at+match]) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // plantForms writes each form into a file of its own, finds it, and removes it again.

@@ -105,7 +105,7 @@ func (t *site) archiveAndBackUp(ctx context.Context) error {
 	noting.Lock()
 	t.stage.report.Archived += len(files)
 	noting.Unlock()
-	_, err = t.run(ctx, "backup", "create", t.stage.path("backup"), "--json")
+	_, err = t.run(ctx, "backup", "create", t.stage.path("backup"), "--keys", t.stage.path("keys"), "--json")
 	return err
 }
 

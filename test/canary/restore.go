@@ -9,10 +9,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
-	"github.com/annals-go/annals/store/jetstream"
-	"github.com/annals-go/annals/store/segment"
 )
 
 // restored is the name of the site that is made of a backup.
@@ -29,16 +26,13 @@ func (s *stage) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := to.run(ctx, "backup", "restore", s.path("backup"), id, "--from-ns", of.namespace(), "--replicas", fmt.Sprint(len(s.servers)), "--json")
+	text, err := to.run(ctx, "backup", "restore", s.path("backup"), id, "--keys", s.path("keys"), "--from-ns", of.namespace(), "--replicas", fmt.Sprint(len(s.servers)), "--json")
 	if err != nil {
 		return err
 	}
 	var done backup.Restored
 	if err := json.Unmarshal(text, &done); err != nil {
 		return fmt.Errorf("backup restore printed %q: %w", text, err)
-	}
-	if err := s.moveKeys(ctx, of, to, done.Position); err != nil {
-		return err
 	}
 	if to, err = s.startSite(ctx, to.name, to.kind, 1); err != nil {
 		return err
@@ -67,33 +61,6 @@ func (t *site) firstBackup(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("backup ls printed %q: %w", text, err)
 	}
 	return first.ID, nil
-}
-
-// moveKeys copies the keys of a namespace as they are, and gives them to the restored one.
-func (s *stage) moveKeys(ctx context.Context, of, to *site, end store.Position) error {
-	vault, err := segment.Dir(s.path("keys"))
-	if err != nil {
-		return err
-	}
-	from, err := of.keys(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := backup.CopyKeys(ctx, vault, of.namespace(), from, ""); err != nil {
-		return err
-	}
-	kept, err := backup.OpenKeys(ctx, vault, of.namespace())
-	if err != nil {
-		return err
-	}
-	keys, err := jetstream.OpenKeys(ctx, jetstream.KeysConfig{
-		Conn: to.conn, Namespace: to.namespace(), Create: true, Realm: kept.Manifest().Realm, Replicas: len(s.servers),
-	})
-	if err != nil {
-		return err
-	}
-	_, err = kept.Restore(ctx, keys, end)
-	return err
 }
 
 // countShredded counts the forgotten of whom the restored log has events that say that

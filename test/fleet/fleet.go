@@ -32,6 +32,9 @@ type Config struct {
 	OwnServer bool
 	// NodeArguments are added to the command line of each node. Default none.
 	NodeArguments []string
+	// Front makes something that stands before the server at a node's own place, and returns
+	// its URL: the only one that the node knows then. Default nothing.
+	Front func(node string, server *Server) (url string, err error)
 }
 
 // Fleet is a cluster of NATS servers and of nodes, as many of each.
@@ -89,6 +92,11 @@ func (f *Fleet) place() error {
 		n.servers = f.Servers
 		if f.config.OwnServer {
 			n.servers = f.Servers[i : i+1]
+		}
+		if f.config.Front != nil {
+			if n.front, err = f.config.Front(n.Name, s); err != nil {
+				return err
+			}
 		}
 		f.Nodes = append(f.Nodes, n)
 	}

@@ -21,6 +21,7 @@ type Node struct {
 	dir     string
 	servers []*Server // that it connects to
 	all     []*Server // of the cluster
+	front   string    // URL of what it connects to instead; may be empty
 	http    int       // port
 	extra   []string  // arguments
 	process *harness.Process
@@ -35,6 +36,9 @@ func (n *Node) Start() (err error) {
 	n.process, err = harness.Start(n.log(), append(line, n.arguments()...)...)
 	return err
 }
+
+// HTTP is where the node serves HTTP.
+func (n *Node) HTTP() string { return fmt.Sprintf("http://127.0.0.1:%d", n.http) }
 
 func (n *Node) log() string { return filepath.Join(n.dir, "node-"+n.Name+".log") }
 
@@ -54,7 +58,7 @@ func (n *Node) Ready(ctx context.Context) error {
 	if err := n.process.Ended(); err != nil {
 		return err
 	}
-	return get(ctx, n.Place, fmt.Sprintf("http://127.0.0.1:%d/readyz", n.http), nil)
+	return get(ctx, n.Place, n.HTTP()+"/readyz", nil)
 }
 
 // arguments are those of the node command. All monitors are named: the node
@@ -63,6 +67,9 @@ func (n *Node) arguments() []string {
 	var urls, monitors []string
 	for _, s := range n.servers {
 		urls = append(urls, s.URL())
+	}
+	if n.front != "" {
+		urls = []string{n.front}
 	}
 	for _, s := range n.all {
 		monitors = append(monitors, s.Monitor())

@@ -1,4 +1,4 @@
-package hostile
+package main
 
 import (
 	"bufio"
@@ -107,7 +107,7 @@ func exchange(t *testing.T, host, text string) (status int, header http.Header, 
 //
 //nolint:paralleltest // it measures what this process allocates
 func TestBadInputsOverHTTP(t *testing.T) {
-	at, logged := startNode(t, nil, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	at, logged := startNode(t, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	nc := connect(t, at.NATS)
 	client, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: "bank", Timeout: soon})
 	if err != nil {
@@ -149,7 +149,7 @@ func TestBadInputsOverHTTP(t *testing.T) {
 // meanwhile.
 func TestSlowAndEndlessRequests(t *testing.T) {
 	t.Parallel()
-	at, _ := startNode(t, nil, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	at, _ := startNode(t, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	nc := connect(t, at.NATS)
 	client, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: "bank", Timeout: soon})
 	if err != nil {

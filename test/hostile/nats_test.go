@@ -1,4 +1,4 @@
-package hostile
+package main
 
 import (
 	"encoding/binary"
@@ -94,6 +94,8 @@ func badBodies() (all []input) {
 		"a time beyond its second": packType + "\x81\xa5cents\xd7\xff\xff\xff\xff\xff\x00\x00\x00\x01",
 		"NaN":                      packType + "\x81\xa5cents\xcb\x7f\xf8\x00\x00\x00\x00\x00\x01", "Inf": packType + "\x81\xa5cents\xcb\x7f\xf0\x00\x00\x00\x00\x00\x00",
 		"uint64 max": packType + "\x81\xa5cents\xcf" + strings.Repeat("\xff", 8), "a text for a number": packType + "\x81\xa5cents\xa1x", "an unknown field": packType + "\x81\xa4root\x01",
+		"-0":          packType + "\x81\xa5cents\xcb\x80\x00\x00\x00\x00\x00\x00\x00",
+		"random zstd": packType + "\x28\xb5\x2f\xfd" + strings.Repeat("\xff", 4000),
 		"JSON: words": jsonType + "hello", "JSON: an array": jsonType + "[1]", "JSON: cut off": jsonType + `{"cents":`, "JSON: 1e309": jsonType + cents("1e309"),
 		"JSON: 2^64": jsonType + cents("18446744073709551616"), "JSON: a fraction": jsonType + cents("1.5"), "JSON: a text": jsonType + cents(`"1"`), "JSON: NaN": jsonType + cents("NaN"),
 		"JSON: twice": jsonType + `{"cents":1,"cents":2}`, "JSON: two": jsonType + cents("1") + "{}", "JSON: unknown": jsonType + `{"cents":1,"principal":"root"}`,
@@ -104,6 +106,14 @@ func badBodies() (all []input) {
 	} {
 		i := strings.Index(body, "\r\n") + 2
 		all = append(all, input{what: what, subject: "bank.cmd.account.b.deposit", header: headed(body[:i]), body: body[i:], want: []int{400, 413}})
+	}
+	// These are commands, with a zero value or a strange one: the domain says no.
+	for what, body := range map[string]string{
+		"nothing": packType, "JSON: nothing": jsonType, "JSON: null": jsonType + "null", "nil": packType + "\xc0", "JSON: -0": jsonType + cents("-0"),
+		"int64 min": packType + "\x81\xa5cents\xd3\x80\x00\x00\x00\x00\x00\x00\x00",
+	} {
+		i := strings.Index(body, "\r\n") + 2
+		all = append(all, input{what: what, subject: "bank.cmd.account.b.deposit", header: headed(body[:i]), body: body[i:], want: []int{422}})
 	}
 	whole := "\x81\xa5cents\xcd\x01\x00"
 	for i := 1; i < len(whole); i++ {
@@ -121,7 +131,7 @@ func badBodies() (all []input) {
 //
 //nolint:paralleltest // it measures what this process allocates
 func TestBadInputsOverNATS(t *testing.T) {
-	at, logged := startNode(t, nil, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	at, logged := startNode(t, "dev", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	nc := connect(t, at.NATS)
 	client, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: "bank", Timeout: soon})
 	if err != nil {
@@ -205,6 +215,8 @@ func whatTheServerEnds(t *testing.T, at string) (tried int) {
 		"a subject of a megabyte": "PUB bank.cmd.account." + strings.Repeat("x", 1<<20) + ".open 2\r\n{}\r\n",
 		"a payload over its most": fmt.Sprintf("PUB bank.cmd.account.x.open %d\r\n%s\r\n", 9<<20, strings.Repeat("x", 9<<20)),
 		"a size below zero":       "PUB bank.cmd.account.x.open -1\r\n\r\n",
+		"a space in a subject":    "PUB bank.cmd.account.a b.open _INBOX.x 2\r\n{}\r\n",
+		"a tab in a subject":      "PUB bank.cmd.account.a\tb.open _INBOX.x 2\r\n{}\r\n",
 		"headers beyond the body": "HPUB bank.cmd.account.x.open 100 2\r\n{}\r\n",
 		"no protocol at all":      "GET / HTTP/1.1\r\n\r\n",
 	} {

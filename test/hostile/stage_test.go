@@ -1,8 +1,7 @@
-package hostile
+package main
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"runtime"
 	"runtime/metrics"
@@ -15,83 +14,23 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/annals-go/annals/actor"
-	"github.com/annals-go/annals/cmd/node"
 	"github.com/annals-go/annals/gateway"
-	"github.com/annals-go/annals/projector"
-	"github.com/annals-go/annals/store"
-	"github.com/annals-go/annals/test/bank"
 )
-
-// soon is how long a test waits for what must happen.
-const soon = time.Minute
-
-// balances is a view of the accounts.
-var balances = projector.Documents[bank.Event, bank.Account]{
-	Name: "balances", Types: []string{bank.Accounts.Type}, Events: bank.Accounts.Events,
-	Keys: func(e store.Recorded[bank.Event]) []string { return []string{e.Stream.ID} },
-	Fold: func(_ string, a bank.Account, e store.Recorded[bank.Event]) bank.Account { return a.Evolve(e.Data) },
-}
-
-var app = node.App{Name: "bank", Aggregates: []actor.Definition{bank.Accounts}, Projections: []projector.Definition{balances}}
-
-// text is a buffer that a process writes while a test reads.
-type text struct {
-	mu   sync.Mutex
-	b    strings.Builder
-	line chan string // gets the first line
-}
-
-func newText() *text { return &text{line: make(chan string, 1)} }
-
-func (x *text) Write(p []byte) (int, error) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.b.Write(p)
-	if line, _, whole := strings.Cut(x.b.String(), "\n"); whole {
-		select {
-		case x.line <- line:
-		default:
-		}
-	}
-	return len(p), nil
-}
-
-func (x *text) String() string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	return x.b.String()
-}
-
-// started is what a process says when it is up.
-type started struct{ NATS, HTTP string }
 
 // startNode runs the command line of the application until the test ends, and
 // returns what it said and its log.
-func startNode(t *testing.T, env map[string]string, args ...string) (at started, logged *text) {
+func startNode(t *testing.T, args ...string) (at started, logged *text) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	out, talk := newText(), newText()
-	ended := make(chan int, 1)
-	go func() {
-		streams := node.Streams{In: strings.NewReader(""), Out: out, Err: talk, Env: func(name string) string { return env[name] }}
-		ended <- node.Run(ctx, app, streams, append(args, "--json", "--log-level", "debug")...)
-	}()
-	select {
-	case line := <-out.line:
-		if err := json.Unmarshal([]byte(line), &at); err != nil {
-			t.Fatal(err)
-		}
-	case code := <-ended:
-		t.Fatalf("%v ended with exit code %d: %s", args, code, talk)
+	p, err := launch(nil, append(args, "--log-level", "debug")...)
+	if err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		cancel()
-		if code := <-ended; code != 0 {
-			t.Errorf("%v: exit code %d: %s", args, code, talk)
+		if err := p.stop(); err != nil {
+			t.Error(err)
 		}
 	})
-	return at, talk
+	return p.at, p.logged
 }
 
 func connect(t *testing.T, url string, options ...nats.Option) *nats.Conn {
@@ -105,33 +44,10 @@ func connect(t *testing.T, url string, options ...nats.Option) *nats.Conn {
 	return nc
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(soon)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("did not happen: %s", what)
-		}
-	}
-}
-
 // bystander sends good commands all the while.
 type bystander struct {
 	sent atomic.Int64
 	stop func()
-}
-
-func deposit(id string, cents string) gateway.Request {
-	return gateway.Request{Stream: store.StreamID{Type: bank.Accounts.Type, ID: id}, Name: "deposit", Codec: store.JSON, Body: []byte(`{"cents":` + cents + `}`)}
-}
-
-func opening(id, owner string) gateway.Request {
-	return gateway.Request{Stream: store.StreamID{Type: bank.Accounts.Type, ID: id}, Name: "open", Codec: store.JSON, Body: []byte(`{"owner":"` + owner + `"}`)}
 }
 
 // watchOver has a bystander send until the test ends, or it is stopped.

@@ -4,10 +4,11 @@
 //	go run ./test/permissions
 //
 // The server reads the printed file. A provisioner makes the namespace; a node
-// under the node's user and one under the projector's serve it; client, operator
-// and auditor do under theirs what they are for: commands, queries, watches,
-// rebuilds, moves, an archive, backups, a restore. All of it has to work, and the
-// server must not have refused anything meanwhile.
+// under the node's user and one under the projector's serve it; client, operator,
+// privacy officer, archivist and auditor do under theirs what they are for: commands,
+// queries, watches, rebuilds, moves, forgetting, an archive, backups, a restore. All of
+// it has to work, and the server must not have refused anything meanwhile. Then some
+// try what others are for, and have to be told that they may not.
 //
 // Then a matrix of subjects and users is tried, by publishing and subscribing, and
 // what the server refuses is compared with a table that was written by hand. Last,

@@ -38,7 +38,7 @@ func parse(args []string, tell io.Writer) (options, error) {
 	f := flag.NewFlagSet("permissions", flag.ContinueOnError)
 	f.SetOutput(tell)
 	f.IntVar(&o.plant, "plant", 0, fmt.Sprintf("run with wrong grant number 1 to %d, which has to fail", len(plants)))
-	f.BoolVar(&o.matrix, "matrix", false, "try the matrix only, and start no node: such a run does not count")
+	f.BoolVar(&o.matrix, "matrix", false, "try the matrix and the wrong grants only, and start no node")
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -3,13 +3,18 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/nats-io/nkeys"
+
+	"github.com/annals-go/annals/gateway"
 )
 
 func TestVerdict(t *testing.T) {
@@ -44,7 +49,7 @@ func TestRowsAreDifferent(t *testing.T) {
 	for _, u := range names() {
 		known[u] = true
 	}
-	for _, rows := range [][]row{matrix, strict} {
+	for _, rows := range [][]row{matrix, plain} {
 		seen := map[string]bool{}
 		for _, r := range rows {
 			if what := string(r.way) + " " + r.subject; seen[what] {
@@ -81,7 +86,7 @@ func TestPlantsAreGivenAndTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text.WriteString("nkey: " + key + "\npublish: { allow: [ \"loans.evt.>\" \"loans.ctl.aggregate.history\" ] }\nsubscribe: { allow: [ ] }\n")
+		text.WriteString("nkey: " + key + "\npublish: { allow: [ " + taken() + " ] }\nsubscribe: { allow: [ ] }\n")
 	}
 	for _, p := range plants {
 		got, err := p.into(text.String(), dir)
@@ -95,6 +100,57 @@ func TestPlantsAreGivenAndTaken(t *testing.T) {
 		if n := strings.Count(got, `"`+p.subject+`"`); n != want {
 			t.Errorf("%+v: %d times, want %d", p, n, want)
 		}
+	}
+}
+
+// taken are all grants that plants take away, as they stand in a file.
+func taken() string {
+	var all []string
+	for _, p := range plants {
+		if p.taken {
+			all = append(all, strconv.Quote(p.subject))
+		}
+	}
+	return strings.Join(all, " ")
+}
+
+// Whoever adds a control verb says here who may ask for it.
+func TestEveryControlVerbHasCells(t *testing.T) {
+	t.Parallel()
+	var served, tried []string
+	for _, v := range gateway.ControlVerbs() {
+		served = append(served, v.Verb)
+	}
+	for _, c := range verbs {
+		tried = append(tried, c.verb)
+	}
+	slices.Sort(tried)
+	if !slices.Equal(served, tried) {
+		t.Errorf("the gateway answers\n%q\nand the matrix tries\n%q", served, tried)
+	}
+}
+
+func TestEndpointWithoutCellsIsFound(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]int{
+		"loans.cmd.>": 0, "loans.prt.>": 0, "loans.qry.>": 0, "loans.watch.>": 0, "loans.node.n1.>": 0, "loans.node.p1.>": 0, "loans.ctl.info": 0,
+		"loans.ctl.brand.new": 2, "loans.new.>": 2, "loans.node.p9.>": 1,
+	} {
+		if got := untried(endpoint); len(got) != want {
+			t.Errorf("%s: %q, want %d", endpoint, got, want)
+		}
+	}
+}
+
+// The matrix and the wrong grants, on a server, without nodes.
+func TestMatrix(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("SKIPPED, NOT PASSED: it builds the example")
+	}
+	var out, tell bytes.Buffer
+	if err := run(t.Context(), []string{"--matrix"}, &out, &tell); err != nil {
+		t.Errorf("%v\n%s%s", err, &tell, &out)
 	}
 }
 

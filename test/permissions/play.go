@@ -29,11 +29,16 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 	if o.plant > 0 {
 		wrong = &plants[o.plant-1]
 	}
-	if err := r.main(ctx, p, filepath.Join(dir, "plain"), wrong, !o.matrix, tell); err != nil {
+	if err := r.main(ctx, p, filepath.Join(dir, "named"), wrong, !o.matrix, tell); err != nil {
 		return r, err
 	}
-	if err := r.matrixOf(ctx, p, filepath.Join(dir, "strict"), false, nil, tell); err != nil {
+	if err := r.rowsOf(ctx, p, filepath.Join(dir, "plain"), true, nil, tell); err != nil {
 		return r, err
+	}
+	if wrong == nil && !o.matrix {
+		if err := r.three(ctx, p, filepath.Join(dir, "three"), tell); err != nil {
+			return r, err
+		}
 	}
 	if wrong == nil {
 		err = r.plantAll(ctx, p, dir, tell)
@@ -42,9 +47,9 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 	return r, err
 }
 
-// main is the play, and the matrix on the server that it left.
+// main is the play, with users as they are without --plain, and then the matrix on the server that it left.
 func (r *report) main(ctx context.Context, p program, dir string, wrong *plant, play bool, tell io.Writer) error {
-	s, err := raiseIn(ctx, p, dir, true, wrong)
+	s, err := raise(ctx, p, dir, false, wrong)
 	if err != nil {
 		return err
 	}
@@ -71,13 +76,6 @@ func names() []string {
 	return all
 }
 
-func raiseIn(ctx context.Context, p program, dir string, plain bool, wrong *plant) (*stage, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return raise(ctx, p, dir, plain, wrong)
-}
-
 func (r *report) count(s *stage, rows []row, who []string, tell io.Writer) error {
 	t, err := s.tryAll(rows, who, tell)
 	r.add(t)
@@ -88,25 +86,28 @@ func (r *report) add(t tally) {
 	r.Cells, r.Allowed, r.Refused, r.Wrong = r.Cells+t.cells, r.Allowed+t.allowed, r.Refused+t.refused, r.Wrong+t.wrong
 }
 
-// matrixOf tries the matrix alone on a fresh server: that of --plain, or the rows
-// that are otherwise without.
-func (r *report) matrixOf(ctx context.Context, p program, dir string, plain bool, wrong *plant, tell io.Writer) error {
-	s, err := raiseIn(ctx, p, dir, plain, wrong)
+// rowsOf tries rows alone on a fresh server: the matrix, or what is otherwise with --plain.
+func (r *report) rowsOf(ctx context.Context, p program, dir string, without bool, wrong *plant, tell io.Writer) error {
+	s, err := raise(ctx, p, dir, without, wrong)
 	if err != nil {
 		return err
 	}
 	defer s.server.Shutdown()
-	if plain {
-		return r.count(s, matrix, names(), tell)
+	if without {
+		return r.count(s, plain, names(), tell)
 	}
-	return r.count(s, strict, []string{"ann", "bob"}, tell)
+	who := names()
+	if wrong != nil { // nobody else's file is another
+		who = []string{wrong.user}
+	}
+	return r.count(s, matrix, who, tell)
 }
 
 // plantAll makes each mistake once, and looks whether the matrix finds it.
 func (r *report) plantAll(ctx context.Context, p program, dir string, tell io.Writer) error {
 	for i := range plants {
 		var with report
-		if err := with.matrixOf(ctx, p, filepath.Join(dir, "planted", strconv.Itoa(i+1)), true, &plants[i], io.Discard); err != nil {
+		if err := with.rowsOf(ctx, p, filepath.Join(dir, "planted", strconv.Itoa(i+1)), false, &plants[i], io.Discard); err != nil {
 			return err
 		}
 		r.Planted++

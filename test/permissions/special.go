@@ -26,7 +26,6 @@ var specials = []special{
 	{"an operator confirms where a node's message says", true, func(s *stage) (bool, error) { return s.responds("olga") }},
 	{"an auditor answers where a node's message says", false, func(s *stage) (bool, error) { return s.responds("audra") }},
 	{"a node answers outside of inboxes because a client says so", false, func(s *stage) (bool, error) { return s.misled("orders.new") }},
-	{"a node answers to the provisioner because a client says so", false, func(s *stage) (bool, error) { return s.misled("_INBOX_pat.1") }},
 	{"a node answers to the servers because a client says so", false, func(s *stage) (bool, error) { return s.misled("$JS.API.STREAM.DELETE.ANNALS_loans_events") }},
 	{"a client hears what another is answered", false, (*stage).overheard},
 }
@@ -116,9 +115,9 @@ func (s *stage) misled(reply string) (bool, error) {
 		return false, err
 	}
 	defer nc.Close()
-	sub, err := node.SubscribeSync("loans.ctl.info")
+	sub, err := node.SubscribeSync("loans.as.>")
 	if err == nil {
-		err = errors.Join(node.Flush(), nc.PublishRequest("loans.ctl.info", reply, nil))
+		err = errors.Join(node.Flush(), nc.PublishRequest("loans.as.ann.ctl.info", reply, nil))
 	}
 	if err != nil {
 		return false, err

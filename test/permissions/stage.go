@@ -18,7 +18,7 @@ import (
 )
 
 // users are those of every run, with their roles; bob is another client.
-var users = []string{"ann=client", "bob=client", "n1=node", "p1=projector", "olga=operator", "audra=auditor", "pat=provisioner"}
+var users = []string{"ann=client", "bob=client", "n1=node", "p1=projector", "olga=operator", "petra=privacy-officer", "archie=archivist", "audra=auditor", "pat=provisioner"}
 
 const (
 	namespace     = "loans"
@@ -32,14 +32,29 @@ type stage struct {
 	dir     string // of this stage
 	keys    string // where the users' seeds are
 	users   string // the file
-	server  *embedded.Server
+	server  servers
 	ear     *ear
 }
 
-// raise prints the users, with or without --plain, plants a wrong grant if there
-// is one, and starts the server.
+// raise prepares a stage, and starts the server.
 func raise(ctx context.Context, p program, dir string, plain bool, wrong *plant) (*stage, error) {
+	s, err := prepare(ctx, p, dir, plain, wrong)
+	if err != nil {
+		return nil, err
+	}
+	one, err := embedded.Start(embedded.Config{
+		Dir: filepath.Join(dir, "data"), Sync: embedded.SyncNone, UsersFile: s.users, Logger: slog.New(s.ear),
+	})
+	s.server = one
+	return s, err
+}
+
+// prepare prints the users, with or without --plain, and plants a wrong grant if there is one.
+func prepare(ctx context.Context, p program, dir string, plain bool, wrong *plant) (*stage, error) {
 	s := &stage{program: p, dir: dir, keys: filepath.Join(dir, "keys"), users: filepath.Join(dir, "users.conf"), ear: &ear{}}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
 	args := []string{"generate", "permissions", "--keys", s.keys, "--builds", "3", "--bucket", archiveBucket + "," + backupBucket}
 	for _, u := range users {
 		args = append(args, "--user", u)
@@ -56,14 +71,11 @@ func raise(ctx context.Context, p program, dir string, plain bool, wrong *plant)
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(s.users, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	s.server, err = embedded.Start(embedded.Config{
-		Dir: filepath.Join(dir, "data"), Sync: embedded.SyncNone, UsersFile: s.users, Logger: slog.New(s.ear),
-	})
-	return s, err
+	return s, os.WriteFile(s.users, []byte(text), 0o600)
 }
+
+// kek is the file of the wrapping keys of personal data.
+func (s *stage) kek() string { return filepath.Join(s.dir, "kek") }
 
 func (s *stage) seed(user string) string { return filepath.Join(s.keys, user+".nk") }
 
@@ -82,7 +94,11 @@ func (s *stage) connect(user string) (*nats.Conn, error) {
 
 // as are the flags of a command that comes as a user.
 func (s *stage) as(user string, args ...string) []string {
-	return append(args, "--server", s.server.URL(), "--nkey", s.seed(user), "--inbox-prefix", "_INBOX_"+user)
+	args = append(args, "--server", s.server.URL(), "--nkey", s.seed(user), "--inbox-prefix", "_INBOX_"+user)
+	if user == "n1" || user == "p1" {
+		return args
+	}
+	return append(args, "--as", user)
 }
 
 // ear hears what the server refuses.

@@ -18,53 +18,79 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-// play has everybody do what they are for.
-func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error) {
-	do := func(what string, f func() error) bool {
-		err := f()
-		if err != nil {
-			r.Failed++
-			fmt.Fprintf(tell, "FAILED: %s: %v\n", what, err)
-			return false
+// do counts whether something worked.
+func (r *report) do(tell io.Writer, what string, f func() error) bool {
+	if err := f(); err != nil {
+		r.Failed++
+		fmt.Fprintf(tell, "FAILED: %s: %v\n", what, err)
+		return false
+	}
+	r.Worked++
+	return true
+}
+
+// command runs a command, which has to print what it is to.
+func (r *report) command(ctx context.Context, s *stage, c operation, tell io.Writer) {
+	r.do(tell, c.user+": "+fmt.Sprint(c.args), func() error {
+		text, err := s.program.text(ctx, s.as(c.user, c.args...)...)
+		if err == nil && !strings.Contains(text, c.says) {
+			err = fmt.Errorf("it prints %q, want %q", text, c.says)
 		}
-		r.Worked++
-		return true
-	}
-	command := func(c operation) {
-		do(c.user+": "+fmt.Sprint(c.args), func() error {
-			text, err := s.program.text(ctx, s.as(c.user, c.args...)...)
-			if err == nil && !strings.Contains(text, c.says) {
-				err = fmt.Errorf("it prints %q, want %q", text, c.says)
-			}
-			return err
-		})
-	}
-	command(operation{user: "pat", args: []string{"provision", "--durability", "single", "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}})
-	var nodes []*node
+		return err
+	})
+}
+
+// start makes the namespace, and has a node of each role serve it: two, unless something failed.
+func (r *report) start(ctx context.Context, s *stage, durability string, tell io.Writer) (nodes []*node) {
+	r.do(tell, "a wrapping key", func() error {
+		_, err := s.program.text(ctx, "keys", "generate", s.kek())
+		return err
+	})
+	r.command(ctx, s, operation{user: "pat", args: []string{"provision", "--durability", durability, "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}}, tell)
 	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
-		do("node of "+n.user, func() error {
+		r.do(tell, "node of "+n.user, func() error {
 			one, err := s.program.start(filepath.Join(s.dir, n.user+".log"), s.as(n.user, "node", "--name", n.user, "--roles", n.roles,
-				"--durability", "single", "--archive", "nats:"+archiveBucket, "--http", "127.0.0.1:0", "--api", "--json")...)
+				"--durability", durability, "--archive", "nats:"+archiveBucket, "--kek", "file:"+s.kek(), "--http", "127.0.0.1:0", "--api", "--json")...)
 			if err == nil {
 				nodes = append(nodes, one)
 			}
 			return err
 		})
 	}
+	return nodes
+}
+
+func (r *report) stop(nodes []*node, tell io.Writer) {
+	for _, n := range nodes {
+		r.do(tell, "stop a node", n.stop)
+	}
+}
+
+// play has everybody do what they are for.
+func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error) {
+	do := func(what string, f func() error) bool { return r.do(tell, what, f) }
+	nodes := r.start(ctx, s, "single", tell)
 	if len(nodes) == 2 {
 		r.clients(ctx, s, do)
 		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl")) {
-			command(c)
+			r.command(ctx, s, c, tell)
+		}
+		for _, c := range private(s.kek()) {
+			r.command(ctx, s, c, tell)
 		}
 		for _, path := range []string{"/v1/info", "/v1/aggregates/application/1", "/v1/aggregates/application/1/history", "/v1/views/outcomes/open", "/v1/projections"} {
 			do("HTTP of the node: "+path, func() error { return nodes[0].get(ctx, path) })
 		}
 		do("client after the archive", func() error { return r.commands(ctx, s, 2) })
-	}
-	for _, n := range nodes {
-		do("stop a node", n.stop)
+		do("the matrix tries every endpoint", func() error { return s.endpoints() })
 	}
 	r.hear(s, tell)
+	if len(nodes) == 2 {
+		for _, c := range refusals(filepath.Join(s.dir, "backups")) {
+			do(c.user+" may not: "+fmt.Sprint(c.args), func() error { return s.refuses(ctx, c) })
+		}
+	}
+	r.stop(nodes, tell)
 	return r.restore(ctx, s, tell, do)
 }
 
@@ -105,16 +131,36 @@ func operations(backups, export string) []operation {
 		by("olga", "cluster", "move", "3", "n1"),
 		by("olga", "cluster", "rebalance"),
 		by("olga", "schema", "check"),
-		by("olga", "backup", "create", backups),
-		by("olga", "backup", "verify", backups, "--live"),
-		by("olga", "backup", "create", "nats:"+backupBucket),
-		by("olga", "backup", "ls", "nats:"+backupBucket),
-		{user: "olga", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
-		by("olga", "archive", "verify", "--archive", "nats:"+archiveBucket),
+		by("archie", "backup", "create", backups, "--keys", backups+".keys"),
+		by("archie", "backup", "verify", backups, "--live"),
+		by("archie", "backup", "create", "nats:"+backupBucket),
+		by("archie", "backup", "ls", "nats:"+backupBucket),
+		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
+		by("archie", "archive", "verify", "--archive", "nats:"+archiveBucket),
 		by("audra", "aggregate", "get", "application", "1"),
 		by("audra", "aggregate", "history", "application", "1"),
 		by("audra", "aggregate", "diff", "application", "1", "1"),
 		by("audra", "projection", "ls"),
+		by("audra", "audit", "ls"),
+		{user: "audra", args: []string{"audit", "ls", "--by", "olga", "--json"}, says: `"action":"projection.pause","what":"workload","by":"olga"`},
+		{user: "audra", args: []string{"audit", "ls", "--by", "archie", "--json"}, says: `"action":"archive.run"`},
+	}
+}
+
+// private is what concerns persons and their keys.
+func private(kek string) []operation {
+	return []operation{
+		{user: "ann", args: []string{"command", "send", "application", "10", "submit", `{"amount": 900, "customer": "c-10", "applicant": {"name": "Ada"}}`}},
+		{user: "petra", args: []string{"subject", "show", "c-10"}, says: "c-10   key "},
+		{user: "petra", args: []string{"subject", "export", "c-10", "--kek", "file:" + kek, "--archive", "nats:" + archiveBucket}, says: "Ada"},
+		{user: "petra", args: []string{"keys", "ls"}, says: "SUBJECTS"},
+		{user: "pat", args: []string{"keys", "rewrap", "--kek", "file:" + kek}, says: "1 records"},
+		{user: "pat", args: []string{"keys", "rotate", "--kek", "file:" + kek}, says: "in epoch 2"},
+		{user: "petra", args: []string{"subject", "forget", "c-10", "--why", "asked for it", "--yes"}, says: "by petra: asked for it"},
+		{user: "petra", args: []string{"subject", "ls", "--forgotten"}, says: "c-10"},
+		{user: "petra", args: []string{"aggregate", "history", "application", "10"}, says: "annals:shredded"},
+		{user: "audra", args: []string{"audit", "ls", "--by", "petra", "--json"}, says: `"action":"subject.forgotten","what":"c-10","by":"petra"`},
+		{user: "audra", args: []string{"audit", "ls", "--by", "pat", "--json"}, says: `"action":"keys.rotate"`},
 	}
 }
 
@@ -129,7 +175,7 @@ func (s *stage) client(user string) (*gateway.Client, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: namespace, Timeout: 30 * time.Second})
+	c, err := gateway.NewClient(gateway.ClientConfig{Conn: nc, Namespace: namespace, Principal: user, Timeout: 30 * time.Second})
 	if err != nil {
 		nc.Close()
 	}
@@ -199,13 +245,13 @@ func watches(ctx context.Context, s *stage) error {
 
 // restore fills a namespace from the backup, on a server that has nothing.
 func (r *report) restore(ctx context.Context, s *stage, tell io.Writer, do func(string, func() error) bool) error {
-	fresh, err := raiseIn(ctx, s.program, filepath.Join(s.dir, "restored"), true, nil)
+	fresh, err := raise(ctx, s.program, filepath.Join(s.dir, "restored"), true, nil)
 	if err != nil {
 		return err
 	}
 	defer fresh.server.Shutdown()
 	do("provisioner restores", func() error {
-		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"))...)
+		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"), "--keys", filepath.Join(s.dir, "backups.keys"))...)
 		return err
 	})
 	r.hear(fresh, tell)

@@ -39,7 +39,7 @@ func Command(session *node.Session) *cobra.Command {
 func listing() string {
 	var text strings.Builder
 	for _, s := range scenarios {
-		fmt.Fprintf(&text, "  %-20s %s\n", s.name, s.what)
+		fmt.Fprintf(&text, "  %-26s %s\n", s.name, s.what)
 	}
 	return text.String()
 }
@@ -103,7 +103,7 @@ func summarize(reports []Report) summary {
 
 func asTable(reports []Report) string {
 	t := table.NewWriter()
-	t.AppendHeader(table.Row{"benchmark", "ratio", "in one round", "a second", "beside", "p50 ms", "beside", "p99 ms", "beside"})
+	t.AppendHeader(table.Row{"benchmark", "ratio", "in one round", "a second", "beside", "p50 ms", "beside", "ratio", "p99 ms", "beside", "ratio"})
 	for _, r := range reports {
 		ratio := fmt.Sprintf("%.2f", r.Ratio)
 		if r.Latency {
@@ -112,7 +112,8 @@ func asTable(reports []Report) string {
 		t.AppendRow(table.Row{
 			r.Name, ratio, fmt.Sprintf("%.2f to %.2f", r.RatioLow, r.RatioTop),
 			fmt.Sprintf("%.0f", r.Annals), fmt.Sprintf("%.0f", r.Raw),
-			p50(r.P50, r.Each), p50(r.RawP50, r.RawEach), inMilliseconds(r.P99), inMilliseconds(r.RawP99),
+			p50(r.P50, r.Each), p50(r.RawP50, r.RawEach), ratioOf(r.RatioP50),
+			inMilliseconds(r.P99), inMilliseconds(r.RawP99), ratioOf(r.RatioP99),
 		})
 	}
 	return t.Render()
@@ -124,6 +125,13 @@ func p50(ms, ns float64) string {
 		return fmt.Sprintf("%.0f ns", ns)
 	}
 	return inMilliseconds(ms)
+}
+
+func ratioOf(times float64) string {
+	if times == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", times)
 }
 
 func inMilliseconds(ms float64) string {

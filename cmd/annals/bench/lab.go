@@ -22,6 +22,7 @@ const namespace = "bench"
 
 // lab is one fresh server, or a few, with a log on them, for one scenario.
 type lab struct {
+	dir      string // for what is kept while it lasts
 	servers  []*embedded.Server
 	replicas int // of every stream
 	conn     *nats.Conn
@@ -41,6 +42,7 @@ func newLab(ctx context.Context, s scenario, measure time.Duration) (_ *lab, err
 	if err != nil {
 		return nil, err
 	}
+	l.dir = dir
 	l.onClose(func() { _ = os.RemoveAll(dir) })
 	if err := l.start(dir, s.sync); err != nil {
 		return nil, err

@@ -22,6 +22,8 @@ type Report struct {
 	Name     string  `json:"name"`
 	What     string  `json:"what"`
 	Ratio    float64 `json:"ratio"` // of the rates, or of the times where Latency
+	RatioP50 float64 `json:"p50_ratio,omitempty"`
+	RatioP99 float64 `json:"p99_ratio,omitempty"`
 	Latency  bool    `json:"latency,omitempty"`
 	Annals   float64 `json:"per_s"`
 	Raw      float64 `json:"raw_per_s"`
@@ -73,6 +75,7 @@ func (s scenario) figure(x sample) float64 {
 
 func (s scenario) report(annals, raw []sample) Report {
 	a, r := median(annals, s.figure), median(raw, s.figure)
+	p50, p99 := middle(annals, raw, func(x sample) time.Duration { return x.p50 }), middle(annals, raw, func(x sample) time.Duration { return x.p99 })
 	var ratios []float64
 	for i := range annals {
 		ratios = append(ratios, round(s.figure(annals[i])/s.figure(raw[i])))
@@ -80,10 +83,24 @@ func (s scenario) report(annals, raw []sample) Report {
 	return Report{
 		Name: s.name, What: s.what, Latency: s.latency,
 		Ratio: round(s.figure(a) / s.figure(r)), RatioLow: slices.Min(ratios), RatioTop: slices.Max(ratios),
+		RatioP50: p50, RatioP99: p99,
 		Annals: math.Round(a.perSecond), Raw: math.Round(r.perSecond),
 		P50: milliseconds(a.p50), P99: milliseconds(a.p99), RawP50: milliseconds(r.p50), RawP99: milliseconds(r.p99),
 		Each: round(a.each), RawEach: round(r.each),
 	}
+}
+
+// middle returns the median of the rounds' ratios of a time; 0 if that was not measured.
+func middle(annals, raw []sample, of func(sample) time.Duration) float64 {
+	var ratios []float64
+	for i := range annals {
+		if of(raw[i]) == 0 {
+			return 0
+		}
+		ratios = append(ratios, round(of(annals[i]).Seconds()/of(raw[i]).Seconds()))
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
 }
 
 func round(x float64) float64 { return math.Round(x*1000) / 1000 }

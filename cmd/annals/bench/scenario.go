@@ -58,6 +58,17 @@ var scenarios = []scenario{
 	leaseCheck("lease_check", 64),
 	leaseEpoch("lease_epoch"),
 	linearizableRead("linearizable_read"),
+	personalAppend("personal_append_1_memory", 1, embedded.SyncNone, store.MsgPack),
+	personalAppend("personal_append_64_memory", 64, embedded.SyncNone, store.MsgPack),
+	personalAppend("personal_append_1_json", 1, embedded.SyncNone, store.JSON),
+	personalAppend("personal_append_1_r1", 1, embedded.SyncNone, nil),
+	personalAppend("personal_append_64_r1", 64, embedded.SyncNone, nil),
+	personalAppend("personal_append_64_durable", 64, embedded.SyncBarrier, nil),
+	personalLoad("personal_load_memory", false, store.MsgPack),
+	personalLoad("personal_load_json", false, store.JSON),
+	personalLoad("personal_load", false, nil),
+	personalLoad("personal_snapshot_memory", true, store.MsgPack),
+	personalLoad("personal_snapshot", true, nil),
 }
 
 // execute: commands in process, each worker with an aggregate of its own,

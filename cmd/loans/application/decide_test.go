@@ -49,7 +49,8 @@ func TestAccepts(t *testing.T) {
 		{"a customer asks for a loan", none, Submit{Amount: 15_000}, Submitted{Amount: 15_000}},
 		{"without an amount yet", none, Submit{}, Submitted{}},
 		{
-			"somebody the bank knows", none, Submit{Customer: "c-7", Applicant: &Applicant{Name: "Ada", Email: "ada@example.org"}},
+			"somebody the bank knows", none,
+			Submit{Customer: "c-7", Applicant: &Applicant{Name: "Ada", Email: "ada@example.org"}},
 			Submitted{Customer: "c-7", Applicant: &Applicant{Name: "Ada", Email: "ada@example.org"}},
 		},
 		{"the form's first part", submitted, PartlySubmit{}, PartlySubmitted{}},

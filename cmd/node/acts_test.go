@@ -1,0 +1,147 @@
+package node
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/store/ledger"
+)
+
+// reads are the commands that change nothing of a running system.
+var reads = []string{
+	"aggregate diff", "aggregate get", "aggregate history", "aggregate types",
+	"archive ls", "archive verify", "audit ls", "backup create", "backup ls", "backup verify",
+	"cluster nodes", "cluster partitions", "dlq export", "dlq get", "dlq ls", "dlq skipped", "errors lookup", "event export", "event tail",
+	"generate alerts", "generate mappings", "generate permissions", "keys ls", "projection info", "projection lag", "projection ls", "projection verify",
+	"schema check", "schema ls", "schema show", "subject ls", "subject show", "version", "view get", "view ls", "view wait", "view watch", "whatif run",
+}
+
+// apart are the others whose doings are no acts of an operator.
+var apart = map[string]string{
+	"command send":  "a command, whose sender is kept with it",
+	"dev":           "a process",
+	"node":          "a process",
+	"keys generate": "changes a file, and no system",
+	"token new":     "makes a token of a file, and asks no system",
+	"provision":     "makes the log that an act would be recorded in",
+}
+
+// acts are all commands that do something to a system, and the actions that each is recorded as.
+var acts = map[string][]string{
+	"archive run":         {"archive.run"},
+	"backup restore":      {"backup.restore"},
+	"cluster drain":       {"cluster.drain"},
+	"cluster move":        {"cluster.move"},
+	"cluster rebalance":   {"cluster.rebalance"},
+	"cluster uncordon":    {"cluster.uncordon"},
+	"dlq edit":            {"dlq.edit"},
+	"dlq retry":           {"dlq.retry"},
+	"dlq skip":            {"dlq.skip"},
+	"event import":        {"event.import"},
+	"keys rewrap":         {"keys.rewrap"},
+	"keys rotate":         {"keys.rotate"},
+	"projection cancel":   {"projection.cancel"},
+	"projection pause":    {"projection.pause"},
+	"projection promote":  {"projection.promote"},
+	"projection rebuild":  {"projection.rebuild"},
+	"projection resume":   {"projection.resume"},
+	"projection retire":   {"projection.retire"},
+	"projection rewind":   {"projection.rewind"},
+	"projection rollback": {"projection.rollback"},
+	"schema migrate":      {"schema.migrate"},
+	"subject export":      {"subject.export"},
+	"subject forget":      {"subject.forget", "subject.forgotten"},
+}
+
+// leaves are the commands of the tree that do something.
+func leaves(c *cobra.Command, path string) []string {
+	if !c.HasSubCommands() {
+		return []string{path}
+	}
+	var all []string
+	for _, sub := range c.Commands() {
+		all = append(all, leaves(sub, strings.TrimSpace(path+" "+sub.Name()))...)
+	}
+	return all
+}
+
+// A command that is new has to be said to read, or to be recorded. Each that is recorded is given by
+// a script, which finds that it is.
+func TestEveryCommandReadsOrIsRecorded(t *testing.T) {
+	t.Parallel()
+	s, _, _ := testSession(nil)
+	found := leaves(newRoot(s), "")
+	for _, path := range found {
+		n := 0
+		for _, is := range []bool{slices.Contains(reads, path), apart[path] != "", acts[path] != nil} {
+			if is {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%q is in %d of the lists of this test, want 1", path, n)
+		}
+	}
+	for _, path := range slices.Concat(reads, slices.Collect(maps.Keys(apart)), slices.Collect(maps.Keys(acts))) {
+		if !slices.Contains(found, path) {
+			t.Errorf("%q is in a list, and is no command", path)
+		}
+	}
+	text := scripts(t)
+	for path, actions := range acts {
+		for _, action := range actions {
+			has := regexp.MustCompile(`(?m)^(stdout|until) .*` + regexp.QuoteMeta(action) + `\b.*\b(done|failed)`)
+			if !has.MatchString(text) {
+				t.Errorf("%s: no script finds %s in the audit log", path, action)
+			}
+		}
+	}
+}
+
+func scripts(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	var all strings.Builder
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	return all.String()
+}
+
+func TestAuditFilter(t *testing.T) {
+	t.Parallel()
+	a := ledger.Act{Action: "dlq.skip", What: "accounts/17", By: ledger.Claimed("ann"), At: time.Now()}
+	for _, c := range []struct {
+		filter auditFilter
+		want   bool
+	}{
+		{auditFilter{}, true},
+		{auditFilter{by: "ann"}, true},
+		{auditFilter{by: "unverified:*"}, true},
+		{auditFilter{by: "an"}, false},
+		{auditFilter{action: "dlq.*"}, true},
+		{auditFilter{action: "dlq"}, false},
+		{auditFilter{action: "dlq.skip", what: "accounts/1"}, false},
+		{auditFilter{action: "dlq.skip", what: "accounts/1*"}, true},
+		{auditFilter{what: "account./17"}, false},
+	} {
+		if got := c.filter.wants()(a); got != c.want {
+			t.Errorf("%+v: %v", c.filter, got)
+		}
+	}
+}
