@@ -92,11 +92,15 @@ func inPGLZ(text string, at int) form {
 
 // bytesForms are those of bytes in texts.
 func bytesForms(data []byte) []form {
+	numbers := make([]string, len(data))
+	for i, b := range data {
+		numbers[i] = strconv.Itoa(int(b))
+	}
 	forms := []form{
 		{"hex", []byte(hex.EncodeToString(data))},
 		{"HEX", []byte(strings.ToUpper(hex.EncodeToString(data)))},
-		{"list", []byte(strings.Trim(fmt.Sprint(data), "[]"))},
-		{"json list", []byte(strings.ReplaceAll(strings.Trim(fmt.Sprint(data), "[]"), " ", ","))},
+		{"list", []byte(strings.Join(numbers, " "))},
+		{"json list", []byte(strings.Join(numbers, ","))},
 	}
 	for at := range 3 {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

@@ -190,14 +190,7 @@ func (s *stage) planted() (marks []*mark) {
 	return marks
 }
 
-func isKnown(field string) bool {
-	for _, k := range known {
-		if k == field {
-			return true
-		}
-	}
-	return false
-}
+func isKnown(field string) bool { return slices.Contains(known, field) }
 
 // dug is something planted that was found.
 type dug struct {

@@ -19,8 +19,8 @@ var People = projector.Documents[Event, Entry]{
 	Name: "people", Types: []string{Persons.Type}, Events: Persons.Events,
 	Keys: ofStream,
 	Fold: func(_ string, d Entry, e store.Recorded[Event]) Entry {
-		p := Person{Details: d.Details, Names: d.Names, Touches: d.Touches}.Evolve(e.Data)
-		return Entry{Details: p.Details, Names: p.Names, Touches: p.Touches}
+		p := Person(d).Evolve(e.Data)
+		return Entry(p)
 	},
 }
 
