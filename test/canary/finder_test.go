@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -8,11 +9,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 	"github.com/vmihailenco/msgpack/v5"
+
+	"github.com/annals-go/annals/store/segment"
 )
 
 // searched returns how often each field of a person is found in a file.
@@ -85,6 +90,65 @@ func TestEachFieldIsFoundInEachForm(t *testing.T) {
 	if found := searched(t, newPerson(rand.New(rand.NewPCG(seed, 1)), 8, 3), asJSON); len(found) > 0 {
 		t.Errorf("somebody else is found: %v", found)
 	}
+}
+
+// Texts are found in the forms that not all values have: each of PostgreSQL's groups, what
+// servers compress for each other, files of an archive, and what other programs write.
+func TestTextsAreFoundInMoreForms(t *testing.T) {
+	t.Parallel()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	p := newPerson(rand.New(rand.NewPCG(seed, 0)), 7, 3)
+	text, err := json.Marshal(p.details)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The fields apart, so that in none of them anything of another is abbreviated.
+	var apart []byte
+	forms := map[string][]byte{}
+	for _, field := range texts {
+		apart = append(append(apart, "\x01--------"...), p.mark(field)...)
+	}
+	for at := range pglzGroup {
+		forms[fmt.Sprintf("pglz+%d", at)] = asGroups(apart, at)
+	}
+	for at, c := range text {
+		forms["UTF-16, little endian"] = append(forms["UTF-16, little endian"], c, 0)
+		forms["UTF-16, big endian"] = append(forms["UTF-16, big endian"], 0, c)
+		if at > 0 {
+			forms["list of numbers"] = append(forms["list of numbers"], ',')
+		}
+		forms["list of numbers"] = fmt.Appendf(forms["list of numbers"], "%d", c)
+	}
+	forms["compressed between servers"] = s2.EncodeSnappy(nil, append(bytes.Repeat([]byte("before it "), 1000), text...))
+	var file bytes.Buffer
+	w := segment.NewValueWriter(&file)
+	err = w.Add("key", bytes.Repeat(text, 20))
+	if _, _, _, closed := w.Close(); err != nil || closed != nil {
+		t.Fatal(err, closed)
+	}
+	forms["file of values"] = file.Bytes()
+	for what, text := range forms {
+		found := searched(t, p, text)
+		for _, field := range texts {
+			if found[field] == 0 {
+				t.Errorf("%s: the %s is not found", what, field)
+			}
+		}
+	}
+}
+
+// texts are fields whose marks are texts.
+var texts = []string{"name", "street", "first phone", "second phone", "room", "label", "label's name", "alias"}
+
+// asGroups writes text as PostgreSQL does where nothing can be abbreviated: a zero byte
+// before each group. The first group is shorter.
+func asGroups(text []byte, first int) []byte {
+	packed := append([]byte{0}, text[:first]...)
+	for group := range slices.Chunk(text[first:], pglzGroup) {
+		packed = append(append(packed, 0), group...)
+	}
+	return packed
 }
 
 // A mark is found once wherever it lies across the pieces that a file is read in.

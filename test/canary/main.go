@@ -30,12 +30,6 @@ func main() {
 	harness.Main("canary", start)
 }
 
-type options struct {
-	harness.Flags
-	subjects, forget int
-	plant            string
-}
-
 func start(ctx context.Context, args []string, out, tell io.Writer) error {
 	var o options
 	set := o.NewFlags("canary", tell, "all texts, and of who is forgotten")

@@ -92,12 +92,15 @@ func inPGLZ(text string, at int) form {
 
 // bytesForms are those of bytes in texts.
 func bytesForms(data []byte) []form {
-	list := strings.Trim(fmt.Sprintf("%d", data), "[]")
+	numbers := make([]string, len(data))
+	for i, b := range data {
+		numbers[i] = strconv.Itoa(int(b))
+	}
 	forms := []form{
 		{"hex", []byte(hex.EncodeToString(data))},
 		{"HEX", []byte(strings.ToUpper(hex.EncodeToString(data)))},
-		{"list", []byte(list)},
-		{"json list", []byte(strings.ReplaceAll(list, " ", ","))},
+		{"list", []byte(strings.Join(numbers, " "))},
+		{"json list", []byte(strings.Join(numbers, ","))},
 	}
 	for at := range 3 {
 		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {

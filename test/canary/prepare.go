@@ -4,9 +4,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -14,6 +14,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
 	"github.com/annals-go/annals/test/harness"
@@ -95,15 +96,16 @@ func (t *site) editLetters(ctx context.Context) error {
 }
 
 func (t *site) archiveAndBackUp(ctx context.Context) error {
-	if _, err := t.run(ctx, "archive", "run", "household", "--keep", "20", "--to", t.stage.path("archive", t.name), "--yes", "--json"); err != nil {
+	text, err := t.run(ctx, "archive", "run", "household", "--keep", "20", "--to", t.stage.path("archive", t.name), "--yes", "--json")
+	if err != nil {
 		return err
 	}
-	files, err := os.ReadDir(t.stage.path("archive", t.name))
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	var done archive.Report
+	if err := json.Unmarshal(text, &done); err != nil {
+		return fmt.Errorf("archive run printed %q: %w", text, err)
 	}
 	noting.Lock()
-	t.stage.report.Archived += len(files)
+	t.stage.report.Archived += done.Run.Streams
 	noting.Unlock()
 	_, err = t.run(ctx, "backup", "create", t.stage.path("backup"), "--keys-to", t.stage.path("keys"), "--json")
 	return err

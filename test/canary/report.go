@@ -1,6 +1,17 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/annals-go/annals/test/harness"
+)
+
+// options are what a run is told.
+type options struct {
+	harness.Flags
+	subjects, forget int
+	plant            string // see plantPlain
+}
 
 // report is the last line that is printed.
 type report struct {

@@ -36,19 +36,19 @@ type member struct {
 	http    string
 }
 
-func (s *site) namespace() string { return "canary-" + s.name }
+func (t *site) namespace() string { return "canary-" + t.name }
 
 // views are the names of those that documents are asked of.
-func (s *site) views() []string {
+func (t *site) views() []string {
 	views := []string{"people", "letters", "troubled", "counts"}
-	if s.tables() {
+	if t.tables() {
 		views = append(views, "register")
 	}
 	return views
 }
 
 // tables reports whether it has the table with data in plain.
-func (s *site) tables() bool { return s.kind != "kv" }
+func (t *site) tables() bool { return t.kind != "kv" }
 
 // startSite starts the nodes of a namespace and waits until they serve.
 func (s *stage) startSite(ctx context.Context, name, kind string, nodes int) (*site, error) {

@@ -19,7 +19,8 @@ var People = projector.Documents[Event, Entry]{
 	Name: "people", Types: []string{Persons.Type}, Events: Persons.Events,
 	Keys: ofStream,
 	Fold: func(_ string, d Entry, e store.Recorded[Event]) Entry {
-		return Entry(Person(d).Evolve(e.Data))
+		p := Person(d).Evolve(e.Data)
+		return Entry(p)
 	},
 }
 
