@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"start": start, "end": end, "exits": exits, "until": until, "probe": probe, "occupy": occupy, "remember": remember,
-			"damage": damage, "freeze": signal(syscall.SIGSTOP), "thaw": signal(syscall.SIGCONT),
+			"damage": damage, "freeze": freeze, "thaw": thaw,
 		},
 		Deadline:      time.Now().Add(4 * patience),
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
@@ -190,20 +190,6 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(end) {
 			ts.Fatalf("a line matches %s: still %v after %v: %v", args[0], neg, patience, err)
-		}
-	}
-}
-
-// signal sends a signal to all processes in the background.
-func signal(s syscall.Signal) func(*testscript.TestScript, bool, []string) {
-	return func(ts *testscript.TestScript, _ bool, _ []string) {
-		all := ts.BackgroundCmds()
-		if len(all) == 0 {
-			ts.Fatalf("nothing runs in the background")
-		}
-		for _, c := range all {
-			ts.Check(c.Process.Signal(s))
-			time.AfterFunc(patience/3, func() { _ = c.Process.Signal(syscall.SIGCONT) }) // a script that fails waits for its processes
 		}
 	}
 }
