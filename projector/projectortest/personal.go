@@ -76,7 +76,22 @@ func sealingOver(t *testing.T, below projector.Store) *sealing {
 		t.Fatal(err)
 	}
 	s.sealed = projector.NewSealed(below, s.ring)
+	s.hear(t, profileDoc(t, "p", 1, aProfile(1)))
 	return s
+}
+
+// hear has what is personal in a document come in an event: views give nobody a key.
+func (s *sealing) hear(t *testing.T, d projector.Document) {
+	t.Helper()
+	for i := range d.Personal {
+		if p := &d.Personal[i]; p.Subject == "" {
+			p.Subject = d.Key
+		}
+	}
+	scope := privacy.Scope{Kind: privacy.KindEvent, Stream: store.StreamID{Type: "profile", ID: d.Key}, Type: "heard"}
+	if _, _, err := s.ring.Seal(within(t), scope, store.JSON, d.Document, d.Personal); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // forget erases a person's key, and returns the notice of that.
