@@ -53,11 +53,14 @@ func constant(text string) func(context.Context, string) (string, error) {
 // Where the list of users begins and ends in what is printed.
 const usersBegin, usersEnd = "    users: [\n", "    ]\n  }\n}\n"
 
+// auditor reads what the honest tenant has.
+const auditor = "audra"
+
 // printed has "generate permissions" print the users of both namespaces, and puts them
 // into one account.
 func printed(ctx context.Context, keys string) (string, error) {
 	texts := make([]string, 2)
-	for i, who := range [][]string{{"a", "alice=client", "node-a=node", "views-a=projector", "pat-a=provisioner"}, {"b", "mallory=client", "node-b=node", "views-b=projector", "pat-b=provisioner"}} {
+	for i, who := range [][]string{{"a", "alice=client", "node-a=node", "views-a=projector", "pat-a=provisioner", auditor + "=auditor"}, {"b", "mallory=client", "node-b=node", "views-b=projector", "pat-b=provisioner"}} {
 		out, talk := newText(), newText()
 		args := []string{"generate", "permissions", "--ns", who[0], "--account", "SHARED", "--keys", keys, "--builds", "1", "--key-epochs", "1"}
 		for _, user := range who[1:] {
