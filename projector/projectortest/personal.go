@@ -76,7 +76,7 @@ func sealingOver(t *testing.T, below projector.Store) *sealing {
 		t.Fatal(err)
 	}
 	s.sealed = projector.NewSealed(below, s.ring)
-	s.hear(t, profileDoc(t, 1, aProfile(1)))
+	s.hear(t, profileDoc(t, aProfile(1)))
 	return s
 }
 
@@ -111,8 +111,8 @@ func (s *sealing) forget(t *testing.T, subject string, notice func(privacy.Notic
 	}
 }
 
-// profileDoc is a profile as the document "p", with what is personal in it.
-func profileDoc(t *testing.T, position store.Position, p profile) projector.Document {
+// profileDoc is a profile as the document "p" at position 1, with what is personal in it.
+func profileDoc(t *testing.T, p profile) projector.Document {
 	t.Helper()
 	data, err := json.Marshal(p)
 	if err != nil {
@@ -122,7 +122,7 @@ func profileDoc(t *testing.T, position store.Position, p profile) projector.Docu
 	if err != nil {
 		t.Fatal(err)
 	}
-	return projector.Document{Key: "p", Position: position, Document: data, Personal: personal}
+	return projector.Document{Key: "p", Position: 1, Document: data, Personal: personal}
 }
 
 func profileOf(t *testing.T, d projector.Document) profile {
@@ -151,7 +151,7 @@ func partsOf(d projector.Document) map[string]string {
 func plainRefused(t *testing.T, h Harness) {
 	v := open(t, h.Open(t))
 	c := load(t, v)
-	w := projector.Write{Checkpoint: moved(c), Documents: []projector.Document{doc("fine", 1, 1), profileDoc(t, 1, aProfile(1))}}
+	w := projector.Write{Checkpoint: moved(c), Documents: []projector.Document{doc("fine", 1, 1), profileDoc(t, aProfile(1))}}
 	if _, err := v.Commit(within(t), w); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("stored: %v", err)
 	}
@@ -163,7 +163,7 @@ func plainRefused(t *testing.T, h Harness) {
 func sealedAndOpened(t *testing.T, h Harness) {
 	s := sealingOver(t, h.Open(t))
 	below, v := open(t, s.below), open(t, s.sealed)
-	want := profileDoc(t, 1, aProfile(7))
+	want := profileDoc(t, aProfile(7))
 	c := commit(t, v, load(t, v), want, doc("fine", 1, 1))
 	stored := get(t, below, c, "p", "fine")
 	if bytes.Contains(stored["p"].Document, []byte(marker)) || stored["p"].Personal != nil || valueOf(t, stored["fine"]) != 1 {
@@ -197,7 +197,7 @@ func sealedAndOpened(t *testing.T, h Harness) {
 func forgottenLeftOut(t *testing.T, h Harness) {
 	s := sealingOver(t, h.Open(t))
 	v := open(t, s.sealed)
-	c := commit(t, v, load(t, v), profileDoc(t, 1, aProfile(7)))
+	c := commit(t, v, load(t, v), profileDoc(t, aProfile(7)))
 	held := get(t, v, c, "p")["p"] // in somebody's memory
 	s.forget(t, "ann", func(privacy.Notice) store.Position { return 1 })
 	check := func(when string) {
