@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/backup"
@@ -49,11 +51,49 @@ func (s *stage) sum(ctx context.Context, ns, archived string) (migrate.Sum, erro
 	if err != nil {
 		return migrate.Sum{}, fmt.Errorf("tip of %s: %w", ns, err)
 	}
-	sum, err := migrate.SumOf(ctx, log, tip)
+	sum, err := migrate.SumAll(ofHistory(commits(ctx, log, tip)))
 	if err != nil {
 		return sum, fmt.Errorf("read %s: %w", ns, err)
 	}
 	return sum, nil
+}
+
+// commits are those of a log, up to the last.
+func commits(ctx context.Context, log store.Log, last store.Position) iter.Seq2[*store.Commit, error] {
+	return func(yield func(*store.Commit, error) bool) {
+		feed, err := log.Follow(ctx, store.Follow{})
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer func() { _ = feed.Close() }()
+		for at := store.Position(0); at < last; {
+			some, err := feed.Next(ctx, 256)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, c := range some {
+				if at = c.Last(); !yield(c, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// ofHistory passes on what is of the history: the record of who did what stands behind it.
+func ofHistory(all iter.Seq2[*store.Commit, error]) iter.Seq2[*store.Commit, error] {
+	return func(yield func(*store.Commit, error) bool) {
+		for c, err := range all {
+			if err == nil && actor.Reserved(c.Stream.Type) {
+				continue
+			}
+			if !yield(c, err) {
+				return
+			}
+		}
+	}
 }
 
 // is reports a namespace that does not come to what it should.
@@ -99,7 +139,7 @@ func (s *stage) backedUp(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	got, err := migrate.SumAll(b.Commits(ctx, 0, 0))
+	got, err := migrate.SumAll(ofHistory(b.Commits(ctx, 0, 0)))
 	if err != nil {
 		return err
 	}
