@@ -33,9 +33,10 @@ type mark struct {
 func marked(version int) projector.Documents[application.Event, mark] {
 	return projector.Documents[application.Event, mark]{
 		Name: viewMarked, Version: version,
-		Types:  []string{application.Applications.Type},
-		Events: application.Applications.Events,
-		Keys:   func(e store.Recorded[application.Event]) []string { return []string{e.Stream.ID} },
+		Impersonal: true, // numbers only
+		Types:      []string{application.Applications.Type},
+		Events:     application.Applications.Events,
+		Keys:       func(e store.Recorded[application.Event]) []string { return []string{e.Stream.ID} },
 		Fold: func(_ string, d mark, _ store.Recorded[application.Event]) mark {
 			return mark{Version: version, Events: d.Events + 1}
 		},

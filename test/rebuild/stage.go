@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 	"github.com/annals-go/annals/test/postgres"
 )
 
@@ -79,7 +80,11 @@ func (s *stage) run(ctx context.Context, programs fleet.Programs) (err error) {
 	s.say("starting three servers and three nodes")
 	// Each node and its readers stay at one server, so that who asks there asks
 	// that node.
-	config := fleet.Config{Dir: s.dir, Programs: programs, OwnServer: true, NodeArguments: []string{"--views", address}}
+	kek, err := harness.Kek(s.dir)
+	if err != nil {
+		return err
+	}
+	config := fleet.Config{Dir: s.dir, Programs: programs, OwnServer: true, NodeArguments: []string{"--views", address, "--kek", kek}}
 	if s.fleet, err = fleet.Start(ctx, config); err != nil {
 		return err
 	}

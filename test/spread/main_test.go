@@ -37,6 +37,7 @@ type tally struct {
 // applications.
 var tallies = projector.Documents[application.Event, tally]{
 	Name: "tallies", Types: []string{application.Applications.Type}, Events: application.Applications.Events, Workers: 3,
+	Impersonal: true, // numbers only
 	Keys: func(e store.Recorded[application.Event]) []string {
 		if work, ok := e.Data.(application.WorkScheduled); ok {
 			return []string{e.Stream.ID, "item " + work.Item}

@@ -18,6 +18,7 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/test/fleet"
 	"github.com/annals-go/annals/test/fold"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // stepLimit bounds each thing that is waited for.
@@ -85,8 +86,12 @@ func newStage(ctx context.Context, t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
+	kek, err := harness.Kek(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &stage{T: t}
-	if s.fleet, err = fleet.Start(ctx, fleet.Config{Dir: dir, Programs: programs, OwnServer: true}); err != nil {
+	if s.fleet, err = fleet.Start(ctx, fleet.Config{Dir: dir, Programs: programs, OwnServer: true, NodeArguments: []string{"--kek", kek}}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.fleet.Close)

@@ -16,6 +16,7 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // pair is a figure with a projection that is blocked for ever, and without: the
@@ -94,8 +95,12 @@ func (r *runner) blockedRound(ctx context.Context, round int, block bool) (appen
 	if !block {
 		release()
 	}
+	keyring, err := harness.Keyring()
+	if err != nil {
+		return 0, 0, err
+	}
 	group, err := projector.NewGroup(projector.Config{
-		Log: log, Store: kv.New(kv.Config{Conn: r.bench.conn, Namespace: "blocked"}), Projections: append(views.All(), stuck(hold)),
+		Log: log, Store: kv.New(kv.Config{Conn: r.bench.conn, Namespace: "blocked"}), Keyring: keyring, Projections: append(views.All(), stuck(hold)),
 	})
 	if err != nil {
 		return 0, 0, err

@@ -15,6 +15,7 @@ import (
 	"github.com/annals-go/annals/cmd/loans/views"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store/jetstream"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // The roles of a child.
@@ -100,7 +101,11 @@ func (o childOptions) follow(ctx context.Context, conn *nats.Conn, out io.Writer
 	if o.announce {
 		keep = announcing{Store: keep, out: out}
 	}
-	group, err := projector.NewGroup(projector.Config{Log: log, Store: keep, Projections: o.projections()})
+	keyring, err := harness.Keyring()
+	if err != nil {
+		return done, err
+	}
+	group, err := projector.NewGroup(projector.Config{Log: log, Store: keep, Keyring: keyring, Projections: o.projections()})
 	if err != nil {
 		return done, err
 	}

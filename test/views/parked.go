@@ -12,6 +12,7 @@ import (
 	"github.com/annals-go/annals/cmd/loans/views"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // parked is what came of an event that two of the views could not apply.
@@ -128,8 +129,12 @@ func (t *trial) running(ctx context.Context, keep projector.Store, definitions [
 	if err != nil {
 		return err
 	}
+	keyring, err := harness.Keyring()
+	if err != nil {
+		return err
+	}
 	g, err := projector.NewGroup(projector.Config{
-		Log: log, Store: keep, Projections: definitions, Logger: slog.New(slog.DiscardHandler), // the panics are meant
+		Log: log, Store: keep, Keyring: keyring, Projections: definitions, Logger: slog.New(slog.DiscardHandler), // the panics are meant
 	})
 	if err != nil {
 		return err
