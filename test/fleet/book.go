@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -95,6 +96,10 @@ func (b *Book) add(c *store.Commit) {
 	}
 	if c.Last() <= b.tip {
 		b.broken = append(b.broken, fmt.Sprintf("sequence %d came after position %d", c.Sequence, b.tip))
+	}
+	if actor.Reserved(c.Stream.Type) { // what the system keeps about itself no client sent
+		b.heads[c.Stream], b.tip = c.Head(), c.Last()
+		return
 	}
 	if c.Epoch < b.epochs[c.Stream] {
 		b.stale = append(b.stale, fmt.Sprintf("sequence %d: a commit of %s under epoch %d, after one under %d", c.Sequence, c.Stream, c.Epoch, b.epochs[c.Stream]))

@@ -3,6 +3,7 @@ package fold
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/annals-go/annals/cmd/loans/views"
 	"github.com/annals-go/annals/projector"
@@ -57,8 +58,11 @@ type document[D any] struct {
 // Name implements [View].
 func (p *plain[E, D]) Name() string { return p.view.Name }
 
-// Apply implements [View].
+// Apply implements [View]. What is of no type that the view follows is passed over.
 func (p *plain[E, D]) Apply(raw store.Recorded[[]byte]) error {
+	if !slices.Contains(p.view.Types, raw.Stream.Type) {
+		return nil
+	}
 	values, err := p.view.Events.DecodeAll(nil, store.MsgPack, raw.Type, raw.Schema, raw.Data)
 	if err != nil {
 		return err
