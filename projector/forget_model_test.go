@@ -96,8 +96,8 @@ func (d *lethe) look(what, text string, died map[string]int) {
 	for at := range len(text) {
 		var who string
 		var n int
-		if _, err := fmt.Sscanf(text[at:min(len(text), at+40)], marks+"-%3s-%d", &who, &n); err == nil && n <= died[who] {
-			d.t.Errorf("%s tells %s-%s-%d, all up to %d are forgotten: %s", what, marks, who, n, died[who], text)
+		if _, err := fmt.Sscanf(text[at:min(len(text), at+40)], marks+"%3s-%d", &who, &n); err == nil && n <= died[who] {
+			d.t.Errorf("%s tells %s%s-%d, all up to %d are forgotten: %s", what, marks, who, n, died[who], text)
 		}
 	}
 }

@@ -43,13 +43,13 @@ func TestEditsOfOlderSchemas(t *testing.T) {
 		edit   string
 		taken  bool
 	}{
-		{"no tag then, plain data", 1, `{"owner":"ann","name":"MARK"}`, nil, `{"owner":"ann","name":"MARK-2"}`, false},
-		{"no tag in the type, sealed data", 1, `{"owner":"ann","name":"MARK"}`, spans("name"), `{"owner":"ann","name":"MARK-2"}`, false},
-		{"nothing personal is left", 1, `{"owner":"ann","name":"MARK"}`, nil, `{"owner":"ann","name":""}`, true},
-		{"tagged", 2, `{"owner":"ann","name":"MARK"}`, spans("name"), `{"owner":"ann","name":"MARK-2"}`, true},
-		{"tagged in part", 2, `{"owner":"ann","name":"MARK"}`, spans("name"), `{"owner":"ann","name":"MARK-2","tags":["MARK-3"]}`, false},
-		{"tagged in part, sealed data", 2, `{"owner":"ann","name":"MARK","tags":["MARK"]}`, spans("name", "tags[0]"), `{"owner":"ann","name":"MARK-2"}`, false},
-		{"today's", 3, `{"owner":"ann","name":"MARK"}`, spans("name"), `{"owner":"ann","name":"MARK-2","tags":["MARK-3"]}`, true},
+		{"no tag then, plain data", 1, `{"owner":"ann","name":"MARK-1"}`, nil, `{"owner":"ann","name":"MARK-2"}`, false},
+		{"no tag in the type, sealed data", 1, `{"owner":"ann","name":"MARK-1"}`, spans("name"), `{"owner":"ann","name":"MARK-2"}`, false},
+		{"nothing personal is left", 1, `{"owner":"ann","name":"MARK-1"}`, nil, `{"owner":"ann","name":""}`, true},
+		{"tagged", 2, `{"owner":"ann","name":"MARK-1"}`, spans("name"), `{"owner":"ann","name":"MARK-2"}`, true},
+		{"tagged in part", 2, `{"owner":"ann","name":"MARK-1"}`, spans("name"), `{"owner":"ann","name":"MARK-2","tags":["MARK-3"]}`, false},
+		{"tagged in part, sealed data", 2, `{"owner":"ann","name":"MARK-1","tags":["MARK-1"]}`, spans("name", "tags[0]"), `{"owner":"ann","name":"MARK-2"}`, false},
+		{"today's", 3, `{"owner":"ann","name":"MARK-1"}`, spans("name"), `{"owner":"ann","name":"MARK-2","tags":["MARK-3"]}`, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +91,7 @@ func storedAs(t *testing.T, codec store.Codec, schema int, object string, paths 
 	e := store.Event{Type: "joined", Schema: schema, Data: data}
 	at := strings.Index(string(data), "name")
 	for _, path := range paths {
-		value, err := codec.Marshal("MARK")
+		value, err := codec.Marshal("MARK-1")
 		if err != nil {
 			t.Fatal(err)
 		}
