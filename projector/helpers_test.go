@@ -285,6 +285,8 @@ type faults struct {
 	onCommit func(v projector.View, c projector.Checkpoint, docs []projector.Document) fault
 	// dice choose what a torn commit leaves; nil: the first half.
 	dice *dice
+	// one has commits come one after the other, so that none overtakes one that is torn.
+	one sync.Mutex
 }
 
 // tear stores half of the documents and of the notes: any half, if there are dice.
@@ -340,6 +342,11 @@ func (v *faultyView) Commit(ctx context.Context, w projector.Write) (projector.C
 		kind = v.faults.onCommit(v.View, w.Checkpoint, w.Documents)
 	}
 	gone := fmt.Errorf("%w: %w", store.ErrUnknown, errFault)
+	v.faults.one.Lock()
+	defer v.faults.one.Unlock()
+	if at, err := v.Load(ctx, w.Checkpoint.Worker); kind == torn && (err != nil || at.Revision != w.Checkpoint.Revision) {
+		kind = none // who is fenced stores nothing, and so leaves nothing half done
+	}
 	switch kind {
 	case lost:
 		return projector.Checkpoint{}, gone
