@@ -72,7 +72,7 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 	nodes := r.start(ctx, s, "single", tell)
 	if len(nodes) == 2 {
 		r.clients(ctx, s, do)
-		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl")) {
+		for _, c := range operations(filepath.Join(s.dir, "backups"), filepath.Join(s.dir, "export.jsonl"), s.kek()) {
 			r.command(ctx, s, c, tell)
 		}
 		for _, c := range private(s.kek()) {
@@ -109,7 +109,7 @@ type operation struct {
 	says string // what it has to print
 }
 
-func operations(backups, export string) []operation {
+func operations(backups, export, kek string) []operation {
 	by := func(user string, args ...string) operation { return operation{user: user, args: args} }
 	return []operation{
 		by("ann", "command", "send", "application", "9", "submit", `{"amount": 700}`, "--wait-for", "outcomes"),
@@ -133,9 +133,9 @@ func operations(backups, export string) []operation {
 		by("olga", "schema", "check"),
 		by("archie", "backup", "create", backups, "--keys-to", backups+".keys"),
 		by("archie", "backup", "verify", backups, "--live"),
-		by("archie", "backup", "create", "nats:"+backupBucket),
+		by("archie", "backup", "create", "nats:"+backupBucket, "--keys-to", backups+".keys"),
 		by("archie", "backup", "ls", "nats:"+backupBucket),
-		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--yes"}, says: "archived "},
+		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--kek", "file:" + kek, "--yes"}, says: "archived "},
 		by("archie", "archive", "verify", "--archive", "nats:"+archiveBucket),
 		by("audra", "aggregate", "get", "application", "1"),
 		by("audra", "aggregate", "history", "application", "1"),
