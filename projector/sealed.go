@@ -141,7 +141,7 @@ const openers = 8
 func (b box) open(ctx context.Context, docs []Document) error {
 	var sealed []*Document
 	for i := range docs {
-		if b.keys != nil && store.HoldsSealed(store.JSON, docs[i].Document) {
+		if b.keys != nil && store.MayHoldSealed(store.JSON, docs[i].Document) {
 			sealed = append(sealed, &docs[i])
 		}
 	}

@@ -45,10 +45,40 @@ func AppendSealedForm(b []byte, codec Codec, envelope []byte) []byte {
 	return append(append(b, sealedExtension), envelope...)
 }
 
-// HoldsSealed reports whether there may be sealed values in data, whatever they are:
-// false is certain, and true nearly always right. It is a search for a few bytes and
-// allocates nothing.
+// HoldsSealed reports whether there are sealed values in data, whatever they are. Of data
+// that codec cannot decode it says what [MayHoldSealed] does, and of JSON as well, where
+// their name is reserved.
 func HoldsSealed(codec Codec, data []byte) bool {
+	if may := MayHoldSealed(codec, data); !may || codec == JSON {
+		return may
+	}
+	c, err := newCursor(codec, data)
+	return err != nil || c.passesSealed()
+}
+
+// passesSealed goes past a value, or to the first sealed one in it.
+func (c *cursor) passesSealed() bool {
+	switch c.kind() {
+	case kindSealed:
+		return true
+	case kindList, kindMap:
+		var e item
+		for b := c.enter(); c.next(&b, &e); {
+			if c.passesSealed() {
+				return true
+			}
+		}
+		return false
+	}
+	c.skip()
+	return false
+}
+
+// MayHoldSealed is for whoever opens what is there anyhow, with [OpenSealed]: false is
+// certain, but bytes that happen to look like the beginning of a sealed value make it true
+// as well; of random ones every twenty thousandth does. It is a search for a few bytes and
+// allocates nothing.
+func MayHoldSealed(codec Codec, data []byte) bool {
 	if codec == JSON {
 		return bytes.Contains(data, []byte(sealedName))
 	}
@@ -128,7 +158,7 @@ func leaveOutEmpty(codec Codec, data []byte) ([]byte, error) {
 // are those of open as they are, and an [*InvalidError] or a [*TooLargeError] for what
 // is not encoded by codec.
 func OpenSealed(codec Codec, data []byte, open func(path string, envelope []byte) (value []byte, p Personal, err error)) (plain []byte, personal []Personal, shredded []string, err error) {
-	if !HoldsSealed(codec, data) {
+	if !MayHoldSealed(codec, data) {
 		return data, nil, nil, nil
 	}
 	o, err := newOpening(codec, data)

@@ -86,3 +86,33 @@ func TestSealedRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// Bytes that look like the beginning of a sealed value are none: in a photo, a key or a
+// number they are there by chance, and what holds them is stored and read as ever.
+func TestLookalikesAreNotSealed(t *testing.T) {
+	t.Parallel()
+	types := store.NewTypes(map[string]any{"taken": struct {
+		Photo []byte `json:"photo"`
+	}{}})
+	for _, alike := range []string{"\xc7\x01\x50", "\xc8\x00\x01\x50", "\xc9\x00\x00\x00\x01\x50"} {
+		for _, codec := range []store.Codec{store.MsgPack, store.JSON} {
+			data, err := codec.Marshal(map[string]any{"photo": []byte("before" + alike + "after")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if codec == store.MsgPack && !store.MayHoldSealed(codec, data) {
+				t.Errorf("%q does not look like a sealed value", alike)
+			}
+			if store.HoldsSealed(codec, data) {
+				t.Errorf("%s: %q holds a sealed value", codec.Name(), data)
+			}
+			if spans, err := types.Spans(codec, "taken", 1, data); err != nil || spans != nil {
+				t.Errorf("%s: the spans are %v, %v", codec.Name(), spans, err)
+			}
+			opened, _, _, err := store.OpenSealed(codec, data, opener())
+			if err != nil || !bytes.Equal(opened, data) {
+				t.Errorf("%s: %q became %q, %v", codec.Name(), data, opened, err)
+			}
+		}
+	}
+}

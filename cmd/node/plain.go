@@ -163,7 +163,7 @@ func (l veiled) cover(c *store.Commit) (err error) {
 }
 
 func (l veiled) covered(data []byte) ([]byte, error) {
-	if !store.HoldsSealed(l.Codec(), data) {
+	if !store.MayHoldSealed(l.Codec(), data) {
 		return data, nil
 	}
 	plain, _, _, err := store.OpenSealed(l.Codec(), data, func(string, []byte) ([]byte, store.Personal, error) {

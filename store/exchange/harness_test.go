@@ -108,6 +108,7 @@ func kindsOfValues() []any {
 		map[string]any{},
 		"", 0, 1e300, math.Copysign(0, -1), 1e21,
 		map[int]string{1: "one", -2: "two"},
+		map[string]any{"scan": []byte("\xc7\x01\x50")}, // which looks like a sealed value
 	}
 }
 

@@ -101,8 +101,8 @@ func dataBytes(c *store.Commit) int {
 // sealed reports whether there may be sealed values in c.
 func (l *Log) sealed(c *store.Commit) bool {
 	codec := l.Codec()
-	return slices.ContainsFunc(c.Events, func(e store.Event) bool { return store.HoldsSealed(codec, e.Data) }) ||
-		slices.ContainsFunc(c.Commands, func(m store.Command) bool { return store.HoldsSealed(codec, m.Data) })
+	return slices.ContainsFunc(c.Events, func(e store.Event) bool { return store.MayHoldSealed(codec, e.Data) }) ||
+		slices.ContainsFunc(c.Commands, func(m store.Command) bool { return store.MayHoldSealed(codec, m.Data) })
 }
 
 // open opens commits in their place, in order, and returns how many it has opened; the

@@ -19,7 +19,7 @@ func (k *Keyring) Open(ctx context.Context, s Scope, codec store.Codec, data []b
 // open is Open that, if missing is not nil, asks nobody, but adds to it the subjects
 // that somebody would have to be asked for; what it then returns is of no use.
 func (k *Keyring) open(ctx context.Context, s Scope, codec store.Codec, data []byte, missing *missing) (plain []byte, personal []store.Personal, err error) {
-	if !store.HoldsSealed(codec, data) {
+	if !store.MayHoldSealed(codec, data) {
 		return data, nil, nil
 	}
 	room := k.borrow()

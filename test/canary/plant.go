@@ -20,6 +20,9 @@ import (
 	"github.com/annals-go/annals/store/segment"
 )
 
+// filler makes a row so long that PostgreSQL compresses it.
+var filler = bytes.Repeat([]byte("ab"), 2000)
+
 // planting is a person whom nobody told the system of, with their data put where the search
 // has to find them at the end.
 type planting struct {
@@ -48,7 +51,7 @@ func (s *stage) plant(ctx context.Context) error {
 	s.plantings = []*planting{
 		{place: "a table of PostgreSQL", dirs: []string{pg}, put: s.plantRow},
 		{place: "a table of PostgreSQL, compressed", dirs: []string{pg}, put: func(ctx context.Context, text []byte) error {
-			return s.plantRow(ctx, append(text, bytes.Repeat([]byte("ab"), 2000)...))
+			return s.plantRow(ctx, append(text, filler...))
 		}},
 		{place: "a file of SQLite", dirs: []string{s.path("views")}, put: s.plantFile},
 		{place: "a message on three servers", dirs: disks, put: s.plantMessage},
@@ -68,8 +71,9 @@ func (s *stage) plant(ctx context.Context) error {
 	return nil
 }
 
-// makeUp makes up a person by whose known fields nothing is abbreviated that is compressed, and
-// returns what is to be put: now and then three letters of one stand in another before it.
+// makeUp makes up a person of whose known fields nothing is abbreviated where it is
+// compressed, and returns what is to be put: now and then three letters of one stand in
+// another before it.
 func (p *planting) makeUp(r *rand.Rand, nth int) (text []byte, err error) {
 	for text == nil || p.repeats(text) {
 		p.person = newPerson(r, nth, 1)
@@ -82,14 +86,15 @@ func (p *planting) makeUp(r *rand.Rand, nth int) (text []byte, err error) {
 	return text, nil
 }
 
-// repeats reports whether three letters in a row of a known field stand before it, too.
+// repeats reports whether something of a known field would be abbreviated: alone, or with
+// what is around it, such as its first letter together with the quotation mark before.
 func (p *planting) repeats(text []byte) bool {
 	const match = 3 // is the least that is abbreviated
 	for _, field := range known {
 		mark := p.mark(field)
 		begins := bytes.Index(text, mark)
-		for at := range len(mark) - match + 1 {
-			if bytes.Contains(text[:begins+at], mark[at:at+match]) {
+		for at := begins - match + 1; at < begins+len(mark); at++ {
+			if bytes.Contains(text[:at+match-1], text[at:at+match]) {
 				return true
 			}
 		}

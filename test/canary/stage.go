@@ -104,8 +104,11 @@ func (s *stage) populate(context.Context) error {
 		p.hurt = i%max(hurtEvery, s.options.subjects/mostHurt) == 0
 		s.persons = append(s.persons, p)
 	}
-	for _, i := range r.Perm(s.options.subjects)[:s.options.forget] {
-		s.persons[i].doomed = true
+	// The first one is always forgotten: a view fails at them, and there have to be dead
+	// letters of somebody.
+	s.persons[0].doomed = true
+	for _, i := range r.Perm(s.options.subjects - 1)[:s.options.forget-1] {
+		s.persons[i+1].doomed = true
 	}
 	return nil
 }
