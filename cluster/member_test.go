@@ -306,7 +306,7 @@ func TestTheLastNodeLeaves(t *testing.T) {
 // silent for longer here, since a busy machine may take longer to elect.
 func TestLeasesSurviveAnElection(t *testing.T) {
 	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: three servers, which -short leaves out")
+		t.Skip("SKIPPED, NOT PASSED: -short leaves out three servers")
 	}
 	t.Parallel()
 	servers, err := embedded.StartCluster(embedded.ClusterConfig{})

@@ -239,21 +239,27 @@ func soon(t testing.TB) context.Context {
 	return ctx
 }
 
-// everything lists a view to its end.
-func everything(t testing.TB, g *projector.Group, view string, min store.Position) map[string]total {
+// documents lists a view to its end.
+func documents(t testing.TB, g *projector.Group, view string, min store.Position) (docs []projector.Document) {
 	t.Helper()
-	docs := map[string]total{}
 	for cursor, first := "", true; first || cursor != ""; first = false {
 		page, next, err := g.List(soon(t), view, cursor, 7, min)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, d := range page {
-			docs[d.Key] = decoded(t, d)
-		}
-		cursor = next
+		docs, cursor = append(docs, page...), next
 	}
 	return docs
+}
+
+// everything are the totals of all documents of a view.
+func everything(t testing.TB, g *projector.Group, view string, min store.Position) map[string]total {
+	t.Helper()
+	totals := map[string]total{}
+	for _, d := range documents(t, g, view, min) {
+		totals[d.Key] = decoded(t, d)
+	}
+	return totals
 }
 
 func decoded(t testing.TB, d projector.Document) total {

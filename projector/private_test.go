@@ -270,18 +270,11 @@ func cardOf(t testing.TB, g *projector.Group, view, key string, min store.Positi
 // listed are all documents of a view, as text.
 func listed(t testing.TB, g *projector.Group, view string, min store.Position) map[string]string {
 	t.Helper()
-	docs := map[string]string{}
-	for cursor, first := "", true; first || cursor != ""; first = false {
-		page, next, err := g.List(soon(t), view, cursor, 7, min)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range page {
-			docs[d.Key] = string(d.Document)
-		}
-		cursor = next
+	texts := map[string]string{}
+	for _, d := range documents(t, g, view, min) {
+		texts[d.Key] = string(d.Document)
 	}
-	return docs
+	return texts
 }
 
 func mark(subject string, n int) string { return fmt.Sprintf("%s%s-%d", marks, subject, n) }

@@ -163,14 +163,10 @@ func (s *Session) openLog(ctx context.Context, p *site) (*jetstream.Log, jetstre
 
 // models is the table of a backup that says which read models there are: the
 // definitions of the views as they are served, not what the views contain.
-type models struct {
-	conn      *nats.Conn
-	namespace string
-	registry  *kv.Registry
-}
+type models struct{ registry *kv.Registry }
 
 func newModels(config jetstream.Config) *models {
-	return &models{conn: config.Conn, namespace: config.Namespace, registry: kv.NewRegistry(kv.Config{
+	return &models{registry: kv.NewRegistry(kv.Config{
 		Conn: config.Conn, Namespace: config.Namespace, Replicas: config.Replicas, InMemory: config.InMemory, Barrier: config.Barrier,
 	})}
 }
@@ -181,43 +177,17 @@ func (*models) Name() string { return "models" }
 // All implements [backup.Table]. It does not make the registry of a namespace that
 // has none.
 func (m *models) All(ctx context.Context) (map[string][]byte, error) {
-	all := map[string][]byte{}
-	views, err := m.views(ctx)
-	for _, view := range views {
-		entry, revision, err := m.registry.Load(ctx, view)
-		if err != nil {
-			return nil, err
-		}
-		if revision == 0 {
-			continue
-		}
+	entries, err := m.registry.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string][]byte, len(entries))
+	for view, entry := range entries {
 		if all[view], err = json.Marshal(entry); err != nil {
 			return nil, err
 		}
 	}
-	return all, err
-}
-
-func (m *models) views(ctx context.Context) (views []string, err error) {
-	js, err := natsjs.New(m.conn)
-	if err != nil {
-		return nil, err
-	}
-	bucket, err := js.KeyValue(ctx, kv.RegistryBucket(m.namespace))
-	if errors.Is(err, natsjs.ErrBucketNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	lister, err := bucket.ListKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for view := range lister.Keys() {
-		views = append(views, view)
-	}
-	return views, ctx.Err()
+	return all, nil
 }
 
 // Restore implements [backup.Table].

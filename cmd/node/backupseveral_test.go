@@ -194,7 +194,7 @@ func TestRestoreSeveralLogStreams(t *testing.T) {
 		t.Run(fmt.Sprintf("R%d with %d", c.replicas, c.logStreams), func(t *testing.T) {
 			t.Parallel()
 			if c.replicas > 1 && testing.Short() {
-				t.Skip("SKIPPED, NOT PASSED: it takes a cluster of three servers")
+				t.Skip("SKIPPED, NOT PASSED: -short leaves out the cluster of three")
 			}
 			s := newSite(t, c.replicas, c.logStreams, c.commits)
 			half := s.commits[:c.commits/2]

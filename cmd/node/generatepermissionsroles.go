@@ -193,7 +193,7 @@ func (g *grounds) archivist(name string) []rule {
 		{Why: "read and follow the log", Publish: g.readLog()},
 		{
 			Why:     "copy snapshots, models and wrapped keys into a backup",
-			Publish: slices.Concat(asks([]string{g.registry}, toRead...), consumers(g.snapshots, g.registry), flowOf(g.snapshots, g.registry), g.readKeys()),
+			Publish: slices.Concat(asks([]string{g.registry}, toRead...), g.readKeys()),
 		},
 		{
 			Why:     "archive: note it in the log's settings, and take out what the archive has, once the server of dev has synced its disk",

@@ -70,15 +70,20 @@ func (v *view) notesAt(ctx context.Context, worker string, at uint64) ([]project
 // noteSubjects returns the subjects of all notes that the worker ever had. The
 // leader answers.
 func (v *view) noteSubjects(ctx context.Context, worker string) ([]string, error) {
-	var subjects []string
+	return subjectsIn(ctx, v.js, v.at.stream, v.names.note(worker, "*"))
+}
+
+// subjectsIn returns the subjects in a stream that match the filter, with those of
+// values that were deleted, as they all are at one instant. The leader answers.
+func subjectsIn(ctx context.Context, js jetstream.JetStream, stream, filter string) (subjects []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, freshWait)
 	defer cancel()
-	err := repeated(ctx, func(ctx context.Context) error {
-		stream, err := v.js.Stream(ctx, v.at.stream)
+	err = repeated(ctx, func(ctx context.Context) error {
+		s, err := js.Stream(ctx, stream)
 		if err != nil {
 			return err
 		}
-		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(v.names.note(worker, "*")))
+		info, err := s.Info(ctx, jetstream.WithSubjectFilter(filter))
 		if err != nil {
 			return err
 		}

@@ -90,6 +90,60 @@ func (b *bucket) entry(ctx context.Context, view string) (projector.Entry, uint6
 	return e, m.sequence, err
 }
 
+// All returns the entries of all views, by view, each as it is at some instant of
+// the call. The leader says which there are, so that none is passed over because
+// others change meanwhile. It does not make the bucket: a namespace that has none has
+// no entries.
+func (r *Registry) All(ctx context.Context) (map[string]projector.Entry, error) {
+	cfg := r.buckets.cfg
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	js, err := jetstream.New(cfg.Conn)
+	if err != nil {
+		return nil, unavailable("list registry", err)
+	}
+	at := registryOf(cfg.Namespace)
+	subjects, err := subjectsIn(ctx, js, at.stream, at.all)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unavailable("list registry", err)
+	}
+	b, err := r.bucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := b.entriesOf(ctx, subjects)
+	if err == nil {
+		err = b.durable(ctx)
+	}
+	if err != nil {
+		return nil, r.failed(b, "load all entries", err)
+	}
+	return all, nil
+}
+
+// entriesOf asks the leader for the entry at each of the subjects, and leaves out
+// those that were deleted.
+func (b *bucket) entriesOf(ctx context.Context, subjects []string) (map[string]projector.Entry, error) {
+	all := make(map[string]projector.Entry, len(subjects))
+	for _, subject := range subjects {
+		m, err := b.fromLeader(ctx, getRequest{Last: subject})
+		if err != nil {
+			return nil, err
+		}
+		if m == nil || m.deleted() {
+			continue
+		}
+		if all[b.viewOf(m)], err = m.entry(); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 // entry reads the message as a view's entry. One that somebody deleted is as if
 // it had never been, but for its revision.
 func (m *message) entry() (e projector.Entry, err error) {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -116,14 +115,7 @@ func TestRegistryIsPlainKeyValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	js, err := jetstream.New(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bucket, err := js.KeyValue(t.Context(), "ANNALS_app_projections")
-	if err != nil {
-		t.Fatal(err)
-	}
+	bucket := bucketOf(t, conn, "ANNALS_app_projections")
 	var kept projector.Entry
 	if entry, err := bucket.Get(t.Context(), "totals"); err != nil || entry.Revision() != revision || json.Unmarshal(entry.Value(), &kept) != nil || !kept.Paused {
 		t.Errorf("entry is %v, %v", entry, err)

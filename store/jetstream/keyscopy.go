@@ -46,7 +46,7 @@ func (r *rotation) rehearse(ctx context.Context) error {
 
 // each calls do with all records of the old stream.
 func (r *rotation) each(ctx context.Context, do func(privacy.Record) error) error {
-	reader, last, err := r.keys.readAll(ctx, r.from)
+	reader, last, err := r.keys.readAll(ctx, r.from, r.from.first()-1)
 	if err != nil {
 		return err
 	}

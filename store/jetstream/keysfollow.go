@@ -106,7 +106,7 @@ func (k *Keys) All(ctx context.Context) iter.Seq2[privacy.Record, error] {
 		var r *keysReader
 		var last uint64
 		err := k.firmly(ctx, func(ctx context.Context, e *keysEpoch) (err error) {
-			r, last, err = k.readAll(ctx, e)
+			r, last, err = k.readAll(ctx, e, e.first()-1)
 			return err
 		})
 		if err == nil {
@@ -121,55 +121,68 @@ func (k *Keys) All(ctx context.Context) iter.Seq2[privacy.Record, error] {
 	}
 }
 
-// readAll returns a reader of the last record of each subject, and up to which sequence
-// the leader has any.
-func (k *Keys) readAll(ctx context.Context, e *keysEpoch) (*keysReader, uint64, error) {
+// readAll returns a reader of the last record of each subject, or of all that were stored
+// after a sequence; and up to which the leader has any.
+func (k *Keys) readAll(ctx context.Context, e *keysEpoch, after uint64) (*keysReader, uint64, error) {
 	last, err := k.lastRecord(ctx, e)
 	if err != nil {
 		return nil, 0, err
 	}
-	r, err := k.newReader(ctx, e, natsjs.ConsumerConfig{DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy})
+	config := natsjs.ConsumerConfig{DeliverPolicy: natsjs.DeliverLastPerSubjectPolicy}
+	if after >= e.first() {
+		config = natsjs.ConsumerConfig{DeliverPolicy: natsjs.DeliverByStartSequencePolicy, OptStartSeq: after + 1}
+	}
+	r, err := k.newReader(ctx, e, config)
 	return r, last, err
 }
 
-// all yields what the reader has, and closes it. Where it was made from a replica that
-// was behind, another reader brings what is missing.
+// keysPasses bounds how often a list goes on because records were erased before their
+// turn. One would have to change in each pass, just before its turn, to be missed.
+const keysPasses = 5
+
+// all yields what the reader has, and closes it. Other readers bring what it lacks: it
+// was made from a replica that was behind, or records were erased before their turn, and
+// what was stored in their place came later.
 func (r *keysReader) all(ctx context.Context, last uint64, yield func(privacy.Record, error) bool) error {
-	yielded := r.epoch.first() - 1
+	yielded := r.epoch.first() - 1 // all that is there up to it
 	for try := 0; ; try++ {
-		err := r.drain(ctx, func(record privacy.Record) bool {
-			if record.Revision <= yielded {
-				return true
-			}
+		whole, err := r.drain(ctx, last, func(record privacy.Record) bool {
 			yielded = record.Revision
 			return yield(record, nil)
 		})
 		r.close()
-		if err != nil || yielded >= last {
+		switch {
+		case err != nil:
 			return err
-		}
-		if try == aheadTries {
+		case yielded >= last && (whole || try >= keysPasses):
+			return nil
+		case yielded < last && try >= aheadTries:
 			return fmt.Errorf("the last record, at sequence %d, is not delivered", last)
+		case yielded < last:
+			err = pause(ctx, try+3)
 		}
-		if err := pause(ctx, try+3); err != nil {
+		if err != nil {
 			return err
 		}
-		if r, last, err = r.keys.readAll(ctx, r.epoch); err != nil {
+		if r, last, err = r.keys.readAll(ctx, r.epoch, yielded); err != nil {
 			return err
 		}
 	}
 }
 
-// drain takes as many records as were there when the reader was made.
-func (r *keysReader) drain(ctx context.Context, take func(privacy.Record) bool) error {
-	for due := r.pending; r.pending > 0 && r.deliveries < due; {
+// drain takes as many records as were there when the reader was made, after last was
+// asked for. They are not all of these if one of them came later than last, or fewer
+// came: what the server says of how many are to come is too low while some are erased.
+func (r *keysReader) drain(ctx context.Context, last uint64, take func(privacy.Record) bool) (whole bool, err error) {
+	due := r.pending
+	for r.pending > 0 && r.deliveries < due {
 		record, err := r.next(ctx)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if record != nil && !take(*record) {
-			return errStopped
+			return false, errStopped
 		}
 	}
-	return nil
+	return r.deliveries == due && r.sequence <= last, nil
 }

@@ -122,7 +122,7 @@ func TestNobodyWritesTheOrder(t *testing.T) {
 func TestLoaderOfSeveralStreamsInACluster(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: it stops and starts servers of a cluster for half a minute")
+		t.Skip("SKIPPED, NOT PASSED: -short leaves out half a minute of servers that stop and start")
 	}
 	want := spreadOut(t, open(t, &single, Config{Partitions: 12, LogStreams: 2}), 24, 20)
 	c := startOwnCluster(t)

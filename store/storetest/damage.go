@@ -24,7 +24,7 @@ var damageCases = []testCase{
 func forge(t *testing.T, s Store, id string, dataFor func(w *writer) []byte) (*writer, error) {
 	t.Helper()
 	if s.Forge == nil {
-		t.Skip("nothing can be forged in this store")
+		t.Skip("SKIPPED, NOT PASSED: nothing can be forged in this store")
 	}
 	w := newWriter(s.Log, account(id))
 	w.add(t, 1, 2)
@@ -96,7 +96,7 @@ func damageOtherStream(t *testing.T, s Store) {
 
 func damageFlip(t *testing.T, s Store) {
 	if s.Flip == nil {
-		t.Skip("no bit can be flipped in this store")
+		t.Skip("SKIPPED, NOT PASSED: no bit can be flipped in this store")
 	}
 	var writers []*writer
 	for i := range 3 {
@@ -113,7 +113,7 @@ func damageFlip(t *testing.T, s Store) {
 
 func damageRemoved(t *testing.T, s Store) {
 	if s.Remove == nil {
-		t.Skip("no commit can be taken out of this store")
+		t.Skip("SKIPPED, NOT PASSED: no commit can be taken out of this store")
 	}
 	w := newWriter(s.Log, account("1"))
 	w.add(t, 1, 2, 1)
@@ -125,7 +125,7 @@ func damageRemoved(t *testing.T, s Store) {
 
 func damageLostEnd(t *testing.T, s Store) {
 	if s.Remove == nil {
-		t.Skip("no commit can be taken out of this store")
+		t.Skip("SKIPPED, NOT PASSED: no commit can be taken out of this store")
 	}
 	w := newWriter(s.Log, account("1"))
 	w.add(t, 1, 2, 1)

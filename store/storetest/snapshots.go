@@ -34,7 +34,7 @@ var snapshotCases = []testCase{
 func needSnapshots(t *testing.T, s Store) store.Snapshots {
 	t.Helper()
 	if s.Snapshots == nil {
-		t.Skip("this store keeps no snapshots")
+		t.Skip("SKIPPED, NOT PASSED: this store keeps no snapshots")
 	}
 	return s.Snapshots
 }
@@ -133,7 +133,7 @@ func snapshotDeleted(t *testing.T, s Store) {
 func snapshotDamaged(t *testing.T, s Store) {
 	kept := needSnapshots(t, s)
 	if s.ForgeSnapshot == nil {
-		t.Skip("no snapshot can be forged in this store")
+		t.Skip("SKIPPED, NOT PASSED: no snapshot can be forged in this store")
 	}
 	good, err := store.EncodeSnapshot(snapshotOf(account("1"), 1))
 	if err != nil {
@@ -161,7 +161,7 @@ func snapshotDamaged(t *testing.T, s Store) {
 func snapshotOfOther(t *testing.T, s Store) {
 	kept := needSnapshots(t, s)
 	if s.ForgeSnapshot == nil {
-		t.Skip("no snapshot can be forged in this store")
+		t.Skip("SKIPPED, NOT PASSED: no snapshot can be forged in this store")
 	}
 	data, err := store.EncodeSnapshot(snapshotOf(account("2"), 1))
 	if err != nil {

@@ -27,7 +27,7 @@ var truncateCases = []testCase{
 func needShelf(t *testing.T, s Store) {
 	t.Helper()
 	if s.Shelf == nil || s.Truncate == nil {
-		t.Skip("this log cannot be truncated")
+		t.Skip("SKIPPED, NOT PASSED: this log cannot be truncated")
 	}
 }
 
@@ -347,7 +347,7 @@ func truncateAway(t *testing.T, s Store) {
 func truncateBare(t *testing.T, s Store) {
 	needShelf(t, s)
 	if s.Bare == nil {
-		t.Skip("this log cannot be opened without its archive")
+		t.Skip("SKIPPED, NOT PASSED: this log cannot be opened without its archive")
 	}
 	w := newWriter(s.Log, account("1"))
 	w.add(t, 1, 2, 1, 1)

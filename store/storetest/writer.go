@@ -46,7 +46,7 @@ func (s Store) rival(t *testing.T) store.Log {
 func needFaults(t *testing.T, s Store) Faults {
 	t.Helper()
 	if s.Faults == nil {
-		t.Skip("this store cannot disturb its appends")
+		t.Skip("SKIPPED, NOT PASSED: this store cannot disturb its appends")
 	}
 	t.Cleanup(s.Faults.Heal)
 	return s.Faults

@@ -42,6 +42,10 @@ var rules = []rule{
 		find: findSilentSkip, path: "store/x_test.go", breaks: `package x; func TestX(t *T) { t.SkipNow() }`,
 	},
 	{
+		name: "a skip is no success", why: "a reader of a run that is all \"ok\" searches for these words",
+		find: findQuietSkip, path: "store/x_test.go", breaks: `package x; func TestX(t *T) { t.Skip("no server") }`,
+	},
+	{
 		name: "no context in a struct", why: "it is the first parameter, so that a call ends when its caller says",
 		find: findStoredContext, path: "store/x.go", breaks: `package x; import "context"; type T struct { ctx context.Context }`,
 	},
@@ -193,6 +197,24 @@ func findSilentSkip(f *file) []string {
 		sel, ok := call.Fun.(*ast.SelectorExpr)
 		if ok && len(call.Args) == 0 && (sel.Sel.Name == "SkipNow" || sel.Sel.Name == "Skip" && f.checks()) {
 			found = append(found, f.at(call)+": skipped without a reason")
+		}
+		return true
+	})
+	return found
+}
+
+// findQuietSkip looks at what is written out; a message from elsewhere is nobody's here.
+func findQuietSkip(f *file) []string {
+	var found []string
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		call, ok := n.(*ast.CallExpr)
+		if !ok || len(call.Args) == 0 {
+			return true
+		}
+		sel, ok := call.Fun.(*ast.SelectorExpr)
+		text, isText := call.Args[0].(*ast.BasicLit)
+		if ok && isText && (sel.Sel.Name == "Skip" || sel.Sel.Name == "Skipf") && !strings.HasPrefix(text.Value, `"SKIPPED, NOT PASSED: `) {
+			found = append(found, f.at(call)+": a skip begins with \"SKIPPED, NOT PASSED: \"")
 		}
 		return true
 	})

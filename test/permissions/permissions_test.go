@@ -146,7 +146,7 @@ func TestEndpointWithoutCellsIsFound(t *testing.T) {
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: it builds the example")
+		t.Skip("SKIPPED, NOT PASSED: -short does not build the example")
 	}
 	var out, tell bytes.Buffer
 	if err := run(t.Context(), []string{"--matrix"}, &out, &tell); err != nil {
@@ -158,7 +158,7 @@ func TestMatrix(t *testing.T) {
 func TestPlantedGrantFailsTheRun(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: it builds the example")
+		t.Skip("SKIPPED, NOT PASSED: -short does not build the example")
 	}
 	err := run(t.Context(), []string{"--matrix", "--plant", "2"}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "cells are not as expected") {

@@ -35,7 +35,7 @@ type stage struct {
 func TestWorkersOnThreeNodes(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: it starts three servers and three nodes")
+		t.Skip("SKIPPED, NOT PASSED: -short leaves out three servers and three nodes")
 	}
 	ctx := t.Context() // without a deadline, which would be that of each question to a server
 	s := newStage(ctx, t)
