@@ -13,17 +13,17 @@ import (
 func newSubjectExport(s *Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export ID",
-		Short: "Write everything that is held about a person, one JSON object a line",
+		Short: "Write what is held about a person, one JSON object a line",
 		Long: `Needs the wrapping keys (--kek). The log is read from its beginning to its end. A line
 is written for each event and each kept command that has something about the data
 subject, for each edit of a dead letter that has, and then for each such document of
 the views that nodes serve. What in it is personal to others is "[personal]", and
 others names where; personal names what is the data subject's own.
 
-It does not have: snapshots, which are made from the events; what SQL views keep in
-tables of their own; what a field without a tag says, such as a text that somebody is
-named in, of anybody; what stands in archives, unless --archive names them; audit ls;
-what was given away or logged.`,
+Not in it: snapshots, which are made from the events; what SQL views keep in tables of
+their own; events without a tagged field of the data subject's; audit ls; what was given
+away or logged. Ids, and texts without a tag, stay as they are, also where they speak of
+others. Of a log that is archived in part, --archive says where.`,
 		Example: `{{name}} subject export ID --kek file:kek > ID.jsonl
 {{name}} subject export ID --jq .data`,
 		Args: args(1, 1),
