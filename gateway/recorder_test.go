@@ -75,6 +75,11 @@ func (o *officer) Subject(_ context.Context, subject string) (privacy.Record, er
 	return privacy.Record{Subject: subject, Key: store.KeyID{1}, WrappedBy: "k1", Erased: []privacy.Erasure{{ID: uuid.New(), By: "ann"}}}, nil
 }
 
+// realm is that of the officer's keys.
+var realm = uuid.MustParse("5f3d2c1b-0a99-4887-b665-544332211000")
+
+func (o *officer) Realm() uuid.UUID { return realm }
+
 // Erasures has 250 subjects.
 func (o *officer) Erasures(_ context.Context, after string, limit int) (all []privacy.Record, err error) {
 	for i := range 250 {
@@ -189,12 +194,12 @@ func TestForgettingOverTheWire(t *testing.T) {
 		}
 	}
 	found, err := c.Subject(t.Context(), "c-7")
-	if err != nil || found.Key == "" || found.WrappedBy != "k1" || len(found.Erased) != 1 || found.Erased[0].By != "ann" {
+	if err != nil || found.Key == "" || found.WrappedBy != "k1" || len(found.Erased) != 1 || found.Erased[0].By != "ann" || found.Erased[0].Realm != realm {
 		t.Errorf("%+v, %v", found, err)
 	}
 	count := 0
 	for found, err := range c.Forgotten(t.Context()) {
-		if err != nil || found.Subject != fmt.Sprintf("s%03d", count) {
+		if err != nil || found.Subject != fmt.Sprintf("s%03d", count) || found.Erased[0].Realm != realm {
 			t.Fatalf("%+v, %v", found, err)
 		}
 		count++

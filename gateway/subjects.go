@@ -21,6 +21,8 @@ type Subjects interface {
 	Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error)
 	// Purge drops what this node has in memory of a subject that is being forgotten.
 	Purge(ctx context.Context, subject string) error
+	// Realm names the key space, for receipts.
+	Realm() uuid.UUID
 	// Subject returns what is kept of a subject's keys, without them.
 	Subject(ctx context.Context, subject string) (privacy.Record, error)
 	// Erasures returns the records of subjects that were forgotten at least once, in the
@@ -169,16 +171,16 @@ func (g *Gateway) subjectGet(ctx context.Context, r reading) (any, error) {
 		return nil, err
 	}
 	record, err := g.config.Subjects.Subject(ctx, ask.Subject)
-	return subjectResponse{typeSubject, subjectOf(record)}, err
+	return subjectResponse{typeSubject, subjectOf(g.config.Subjects.Realm(), record)}, err
 }
 
-func subjectOf(r privacy.Record) Subject {
+func subjectOf(realm uuid.UUID, r privacy.Record) Subject {
 	s := Subject{Subject: r.Subject, WrappedBy: r.WrappedBy, Erased: []privacy.Receipt{}}
 	if r.Key != (store.KeyID{}) {
 		s.Key = r.Key.String()
 	}
 	for _, e := range r.Erased {
-		receipt := privacy.Receipt{Subject: r.Subject, ID: e.ID, At: e.At, By: e.By, Why: e.Why, Done: e.Done, Finished: e.Finished, Notice: e.Notice}
+		receipt := privacy.Receipt{Realm: realm, Subject: r.Subject, ID: e.ID, At: e.At, By: e.By, Why: e.Why, Done: e.Done, Finished: e.Finished, Notice: e.Notice}
 		if e.Key != (store.KeyID{}) {
 			receipt.Key = e.Key.String()
 		}
@@ -213,7 +215,7 @@ func (g *Gateway) erasures(records []privacy.Record, more bool) (any, error) {
 	const frame = 512
 	answer, room := erasuresResponse{Type: typeErasures, Subjects: []Subject{}}, g.maxReplyBytes()-frame
 	for i, record := range records {
-		s := subjectOf(record)
+		s := subjectOf(g.config.Subjects.Realm(), record)
 		size, err := sizeInJSON(s)
 		if err != nil {
 			return nil, err

@@ -17,18 +17,33 @@ import (
 // What operators put in the place of an event's data is kept beside the letter, so what
 // is personal in it is kept sealed, as it is in the event.
 
-// personal returns edited data, encoded anew by the type that they are read with, and
-// what in them is personal. It refuses them if something may be that the type does not say.
+// edited returns edited data, encoded anew by the type that they are read with, and what
+// in them is personal.
+func (w *wire[E]) edited(e store.Recorded[[]byte], data json.RawMessage) (json.RawMessage, []store.Personal, error) {
+	value, err := w.types.AsStored(store.JSON, e.Type, w.editedSchema(e), data, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	return spansIn(value)
+}
+
+func spansIn(value any) (json.RawMessage, []store.Personal, error) {
+	data, err := store.JSON.Marshal(value)
+	if err != nil {
+		return nil, nil, err
+	}
+	personal, err := store.PersonalSpans(store.JSON, value, data)
+	return data, personal, err
+}
+
+// personal is edited for data that are to be kept. It refuses them if something may be
+// personal that the type does not say.
 func (w *wire[E]) personal(e store.Recorded[[]byte], data json.RawMessage) (json.RawMessage, []store.Personal, error) {
 	value, err := w.types.AsStored(store.JSON, e.Type, w.editedSchema(e), data, false)
 	if err != nil {
 		return nil, nil, err
 	}
-	again, err := store.JSON.Marshal(value)
-	if err != nil {
-		return nil, nil, err
-	}
-	personal, err := store.PersonalSpans(store.JSON, value, again)
+	again, personal, err := spansIn(value)
 	if err == nil {
 		err = covers(value, e.Personal, store.ShreddedIn(w.codec, e.Data))
 	}

@@ -176,5 +176,6 @@ type shower interface {
 	show(e store.Recorded[[]byte]) (json.RawMessage, error)
 	accept(e store.Recorded[[]byte], data json.RawMessage) error
 	check(e store.Recorded[[]byte]) error
+	edited(e store.Recorded[[]byte], data json.RawMessage) (json.RawMessage, []store.Personal, error)
 	personal(e store.Recorded[[]byte], data json.RawMessage) (json.RawMessage, []store.Personal, error)
 }

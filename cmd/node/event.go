@@ -33,7 +33,8 @@ func newEventTail(s *Session) *cobra.Command {
 		Short: "Show the last events, and follow",
 		Long: `The last events, oldest first; with --from, all events from a position on; with
 -f, also those that come. It reads the log itself and leaves nothing on the
-server.`,
+server. Personal data need --kek; without it "[personal]" stands for them, and
+"[forgotten]" for those of who was forgotten.`,
 		Example: `{{name}} event tail
 {{name}} event tail -f --type TYPE
 {{name}} event tail --from 0 --json

@@ -6,6 +6,7 @@ import (
 
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // eventLine is an event as the commands that list events print it.
@@ -19,7 +20,7 @@ type eventLine struct {
 // that it works on any namespace.
 func (s *Session) eventPrinter(codec store.Codec) func(store.Recorded[[]byte]) error {
 	return func(e store.Recorded[[]byte]) error {
-		data, err := readable(codec, e.Data)
+		data, err := eventData(codec, e)
 		if err != nil {
 			return fmt.Errorf("decode event %s of %s at position %d: %w", e.Type, e.Stream, e.Position, err)
 		}
@@ -36,6 +37,16 @@ func (s *Session) eventPrinter(codec store.Codec) func(store.Recorded[[]byte]) e
 			Shredded: store.ShreddedIn(codec, e.Data), Data: data,
 		}})
 	}
+}
+
+// eventData is the data of an event in JSON: those of a notice, whose type is known, as it writes them.
+func eventData(codec store.Codec, e store.Recorded[[]byte]) (json.RawMessage, error) {
+	if privacy.IsNotice(&e) {
+		if n, err := privacy.ReadNotice(codec, e.Data); err == nil {
+			return marshal(n)
+		}
+	}
+	return readable(codec, e.Data)
 }
 
 func (s *Session) printEvent(e store.Recorded[[]byte], data json.RawMessage) error {

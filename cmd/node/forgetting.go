@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/annals-go/annals/cluster"
@@ -49,6 +50,9 @@ func (f *forgetting) Subject(ctx context.Context, subject string) (privacy.Recor
 	record, err := f.keys.Load(ctx, subject)
 	return record.Bare(), err
 }
+
+// Realm implements [gateway.Subjects].
+func (f *forgetting) Realm() uuid.UUID { return f.keys.Realm() }
 
 // Erasures implements [gateway.Subjects]. It reads all records, and holds few.
 func (f *forgetting) Erasures(ctx context.Context, after string, limit int) ([]privacy.Record, error) {

@@ -75,8 +75,11 @@ func (f *forgetting) lookOut(ctx context.Context, open chan<- unfinished) {
 			}
 		})
 		if err != nil && ctx.Err() == nil {
-			f.logger.Warn("forgettings that were not finished cannot be looked for", "err", err)
 			looked = false // what changed meanwhile was missed
+			if errors.Is(err, privacy.ErrMoved) {
+				continue
+			}
+			f.logger.Warn("forgettings that were not finished cannot be looked for", "err", err)
 			pauseFor(ctx, resumeEvery)
 		}
 	}

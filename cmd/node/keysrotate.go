@@ -116,7 +116,8 @@ func (s *Session) rotate(ctx context.Context, keys *jetstream.Keys, wrapper priv
 	moved, err := keys.RotateKeys(ctx, again, func(r jetstream.KeysRotated) {
 		progress.show("%s  %d of %d records", bar(float64(r.Records)/float64(max(1, r.Total))), r.Records, r.Total)
 	})
-	return keysChanged{Epoch: moved.Epoch, Records: moved.Records, Rewrapped: done.Rewrapped + moved.Rewrapped}, err
+	persons := max(0, moved.Records-1) // one record is that of the wrapping key
+	return keysChanged{Epoch: moved.Epoch, Records: persons, Rewrapped: done.Rewrapped + moved.Rewrapped}, err
 }
 
 func (s *Session) printKeysChanged(k keysChanged) error {

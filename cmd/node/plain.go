@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"iter"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
@@ -22,8 +21,9 @@ type reading struct {
 type veil string
 
 const (
-	// shown puts a text in their place, for people.
+	// shown puts a text in their place, for people, and gone where the person was forgotten.
 	shown veil = "[personal]"
+	gone  veil = "[forgotten]"
 	// leftOut leaves them out as forgotten ones, for types to decode.
 	leftOut veil = ""
 )
@@ -39,7 +39,11 @@ func (s *Session) openPlain(ctx context.Context, v veil) (*reading, error) {
 	if err != nil || r.keyring != nil {
 		return r, err
 	}
-	r.Log, err = newVeiled(raw, v)
+	if v == leftOut {
+		r.Log = veiled{Log: raw}
+		return r, nil
+	}
+	r.Log, err = newShown(raw)
 	return r, err
 }
 
@@ -93,81 +97,4 @@ func (r *reading) snapshots() store.Snapshots {
 	default:
 		return privacy.NewSnapshots(kept, r.keyring)
 	}
-}
-
-// veiled is a log whose sealed values are something else.
-type veiled struct {
-	store.Log
-	value []byte // encoded, or nil
-}
-
-func newVeiled(log store.Log, v veil) (veiled, error) {
-	if v == leftOut {
-		return veiled{Log: log}, nil
-	}
-	value, err := log.Codec().Marshal(string(v))
-	return veiled{Log: log, value: value}, err
-}
-
-// Read implements [store.Log].
-func (l veiled) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
-	return func(yield func(*store.Commit, error) bool) {
-		for c, err := range l.Log.Read(ctx, id, after) {
-			if err == nil {
-				err = l.cover(c)
-			}
-			if !yield(c, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// Follow implements [store.Log].
-func (l veiled) Follow(ctx context.Context, f store.Follow) (store.Feed, error) {
-	feed, err := l.Log.Follow(ctx, f)
-	if err != nil {
-		return nil, err
-	}
-	return veiledFeed{feed, l}, nil
-}
-
-type veiledFeed struct {
-	store.Feed
-	log veiled
-}
-
-// Next implements [store.Feed].
-func (f veiledFeed) Next(ctx context.Context, limit int) ([]*store.Commit, error) {
-	commits, err := f.Feed.Next(ctx, limit)
-	for _, c := range commits {
-		if err := f.log.cover(c); err != nil {
-			return nil, err
-		}
-	}
-	return commits, err
-}
-
-func (l veiled) cover(c *store.Commit) (err error) {
-	for i := range c.Events {
-		if c.Events[i].Data, err = l.covered(c.Events[i].Data); err != nil {
-			return err
-		}
-	}
-	for i := range c.Commands {
-		if c.Commands[i].Data, err = l.covered(c.Commands[i].Data); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l veiled) covered(data []byte) ([]byte, error) {
-	if !store.MayHoldSealed(l.Codec(), data) {
-		return data, nil
-	}
-	plain, _, _, err := store.OpenSealed(l.Codec(), data, func(string, []byte) ([]byte, store.Personal, error) {
-		return l.value, store.Personal{}, nil
-	})
-	return plain, err
 }

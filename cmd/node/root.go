@@ -104,7 +104,7 @@ func (s *Session) prepare(cmd *cobra.Command) error {
 	if s.flags.timeout <= 0 {
 		return Usage("--timeout is %v; it must be more than 0", s.flags.timeout)
 	}
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readableDuration}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: readableAttr}
 	if isTerminal(s.Err()) {
 		s.logger = slog.New(slog.NewTextHandler(s.Err(), options))
 	} else {

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		"broken":    func() { node.Main(brokenBank) },
 		"vault":     func() { node.Main(vault) },
 		"people":    func() { node.Main(people) },
+		"homes":     func() { node.Main(homes) },
 		"annals":    func() { node.Main(node.App{Name: "annals"}) },
 	})
 }

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -14,11 +13,17 @@ import (
 func newSubjectExport(s *Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "export ID",
-		Short: "Write everything that is held about a person, one JSON object a line",
-		Long: `The log is read from its beginning to its end, and every event that has something
-about the data subject comes whole, as does every command that was kept, and after
-these every document of a view that a node serves. It needs the wrapping keys
-(--kek).`,
+		Short: "Write what is held about a person, one JSON object a line",
+		Long: `Needs the wrapping keys (--kek). The log is read from its beginning to its end. A line
+is written for each event and each kept command that has something about the data
+subject, for each edit of a dead letter that has, and then for each such document of
+the views that nodes serve. What in it is personal to others is "[personal]", and
+others names where; personal names what is the data subject's own.
+
+Not in it: snapshots, which are made from the events; what SQL views keep in tables of
+their own; events without a tagged field of the data subject's; audit ls; what was given
+away or logged. Ids, and texts without a tag, stay as they are, also where they speak of
+others. Of a log that is archived in part, --archive says where.`,
 		Example: `{{name}} subject export ID --kek file:kek > ID.jsonl
 {{name}} subject export ID --jq .data`,
 		Args: args(1, 1),
@@ -30,7 +35,7 @@ these every document of a view that a node serves. It needs the wrapping keys
 
 // held is a line about a data subject.
 type held struct {
-	Kind     string         `json:"kind"` // event or command
+	Kind     string         `json:"kind"` // event, command or edit
 	Stream   string         `json:"stream"`
 	Version  uint64         `json:"version,omitempty"`
 	Position store.Position `json:"position"`
@@ -38,9 +43,8 @@ type held struct {
 	Type     string         `json:"type"`
 	Schema   int            `json:"schema"`
 	Time     time.Time      `json:"time"`
-	// Personal names what in the data is about the subject.
-	Personal []string        `json:"personal"`
-	Data     json.RawMessage `json:"data"`
+	View     string         `json:"view,omitempty"` // of an edit
+	extract
 }
 
 func (s *Session) exportSubject(ctx context.Context, subject string) error {
@@ -59,16 +63,26 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 	}
 	e := subjectExport{session: s, log: log, subject: subject, progress: s.progress()}
 	err = s.acting(ctx, "subject.export", subject, func() error {
+		client, err := s.Client(ctx)
+		if err != nil {
+			return err
+		}
+		if err := e.letters(ctx, client); err != nil {
+			return err
+		}
 		if err := e.run(ctx); err != nil {
 			return err
 		}
-		return e.views(ctx)
+		return e.views(ctx, client)
 	})
 	e.progress.end()
 	if err != nil {
 		return err
 	}
-	s.Logger().Info("exported", "events", e.events, "commands", e.commands, "streams", len(e.streams), "documents", e.documents)
+	if n := len(e.edits); n > 0 {
+		s.Logger().Warn("edits of dead letters are left out: the log does not have their events", "events", n)
+	}
+	s.Logger().Info("exported", "events", e.events, "commands", e.commands, "streams", len(e.streams), "edits", e.edited, "documents", e.documents)
 	return nil
 }
 
@@ -79,8 +93,9 @@ type subjectExport struct {
 	subject  string
 	progress *progress
 
-	events, commands, documents int
-	streams                     map[store.StreamID]bool
+	events, commands, documents, edited int
+	streams                             map[store.StreamID]bool
+	edits                               map[store.Position][]edit // whose events were not met yet
 }
 
 func (e *subjectExport) run(ctx context.Context) error {
@@ -113,47 +128,35 @@ func (e *subjectExport) run(ctx context.Context) error {
 func (e *subjectExport) commit(c *store.Commit) error {
 	for i := range c.Commands {
 		m := &c.Commands[i]
-		paths := e.about(c.Stream, m.Personal)
-		if paths == nil {
-			continue
-		}
-		e.commands++
-		line := held{Kind: "command", Position: c.Last(), ID: m.ID, Type: m.Name, Schema: m.Schema, Personal: paths}
-		if err := e.print(c, line, m.Data); err != nil {
+		line := held{Kind: "command", Position: c.Last(), ID: m.ID, Type: m.Name, Schema: m.Schema}
+		if about, err := e.print(c, line, m.Data, m.Personal); err != nil {
 			return err
+		} else if about {
+			e.commands++
 		}
 	}
 	for r := range c.Recorded() {
-		paths := e.about(c.Stream, r.Personal)
-		if paths == nil {
-			continue
+		line := held{Kind: "event", Version: r.Version, Position: r.Position, ID: r.ID.String(), Type: r.Type, Schema: r.Schema}
+		if about, err := e.print(c, line, r.Data, r.Personal); err != nil {
+			return err
+		} else if about {
+			e.events++
 		}
-		e.events++
-		line := held{Kind: "event", Version: r.Version, Position: r.Position, ID: r.ID.String(), Type: r.Type, Schema: r.Schema, Personal: paths}
-		if err := e.print(c, line, r.Data); err != nil {
+		if err := e.editsOf(c, r, line); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// about returns where data are about the subject.
-func (e *subjectExport) about(stream store.StreamID, spans []store.Personal) (paths []string) {
-	for _, p := range spans {
-		if p.Subject == e.subject || p.Subject == "" && stream.ID == e.subject {
-			paths = append(paths, p.Path)
-		}
-	}
-	return paths
-}
-
-func (e *subjectExport) print(c *store.Commit, line held, data []byte) (err error) {
-	e.streams[c.Stream] = true
+// print writes a line, if the data are about the subject.
+func (e *subjectExport) print(c *store.Commit, line held, data []byte, spans []store.Personal) (about bool, err error) {
 	line.Stream, line.Time = c.Stream.String(), c.Time
-	if line.Data, err = readable(e.log.Codec(), data); err != nil {
-		return err
+	if line.extract, err = extractOf(e.log.Codec(), data, spans, c.Stream.ID, e.subject); err != nil || line.Personal == nil {
+		return false, err
 	}
-	return e.write(line)
+	e.streams[c.Stream] = true
+	return true, e.write(line)
 }
 
 // write writes a line: it is JSON, whatever was asked for.

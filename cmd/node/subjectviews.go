@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 
 	"github.com/nats-io/nats.go"
@@ -14,21 +13,16 @@ import (
 
 // heldDocument is a line about a data subject in a view.
 type heldDocument struct {
-	Kind     string          `json:"kind"` // document
-	View     string          `json:"view"`
-	Key      string          `json:"key"`
-	Position store.Position  `json:"position"`
-	Personal []string        `json:"personal"`
-	Data     json.RawMessage `json:"data"`
+	Kind     string         `json:"kind"` // document
+	View     string         `json:"view"`
+	Key      string         `json:"key"`
+	Position store.Position `json:"position"`
+	extract
 }
 
 // views goes through all documents that may be about the subject, as the nodes serve them. Without
 // a node they are passed over: what is in them comes from the events.
-func (e *subjectExport) views(ctx context.Context) error {
-	client, err := e.session.Client(ctx)
-	if err != nil {
-		return err
-	}
+func (e *subjectExport) views(ctx context.Context, client *gateway.Client) error {
 	seen := map[string]bool{}
 	for _, d := range e.session.app.Projections {
 		name := d.Describe().Name
@@ -38,8 +32,8 @@ func (e *subjectExport) views(ctx context.Context) error {
 		seen[name] = true
 		err := e.view(ctx, client, d, name)
 		if errors.Is(err, nats.ErrNoResponders) {
-			e.session.Logger().Warn("documents of views are left out: no node serves them")
-			return nil
+			e.session.Logger().Warn("documents of a view are left out: no node serves them", "view", name)
+			continue
 		}
 		if err != nil {
 			return err
@@ -53,15 +47,19 @@ func (e *subjectExport) view(ctx context.Context, client *gateway.Client, d proj
 		if err != nil {
 			return err
 		}
-		paths, err := projector.AboutSubject(d, doc.Key, doc.Document, e.subject)
+		data, spans, err := projector.PersonalInDocument(d, doc.Key, doc.Document)
 		if err != nil {
 			return err
 		}
-		if paths == nil {
+		about, err := extractOf(store.JSON, data, spans, doc.Key, e.subject)
+		if err != nil {
+			return err
+		}
+		if about.Personal == nil {
 			continue
 		}
 		e.documents++
-		if err := e.write(heldDocument{"document", name, doc.Key, doc.Position, paths, doc.Document}); err != nil {
+		if err := e.write(heldDocument{"document", name, doc.Key, doc.Position, about}); err != nil {
 			return err
 		}
 		e.progress.show("%d documents, at %s of view %s", e.documents, printable(doc.Key), name)

@@ -1,7 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,13 +33,14 @@ type madeToken struct {
 
 func newTokenNew(s *Session) *cobra.Command {
 	var roles []string
-	var principal string
+	var principal, file string
 	cmd := &cobra.Command{
 		Use:   "new",
 		Short: "Make a token, and its line for the file that --http-tokens names",
 		Long: `The token goes to whoever is to have it, and is printed this once. The line goes
-into the file; it holds a hash, which does not tell the token. A token ends when
-its line is taken out, within seconds.
+into the file; it holds a hash, which does not tell the token. With --add it is
+put there, and only the token is printed; otherwise it is printed behind that. A
+token ends when its line is taken out, within seconds.
 
   client           sends commands and queries views
   viewer           sees everything and changes nothing
@@ -44,6 +48,7 @@ its line is taken out, within seconds.
   privacy-officer  sees everything, forgets and exports persons
   admin            all of it`,
 		Example: `{{name}} token new --role viewer --principal ann
+{{name}} token new --role viewer --principal ann --add tokens
 {{name}} token new --role operator,privacy-officer --principal "Bob B." --json
 curl -H "Authorization: Bearer $TOKEN" https://bank.example:4280/v1/info`,
 		Args: args(0, 0),
@@ -52,14 +57,40 @@ curl -H "Authorization: Bearer $TOKEN" https://bank.example:4280/v1/info`,
 			if err != nil {
 				return Usage("%v", err)
 			}
+			if file != "" {
+				if err := addLine(file, line); err != nil {
+					return fmt.Errorf("add the line of a token: %w", err)
+				}
+			}
 			if s.JSON() {
 				return s.Print(madeToken{Token: token, Line: line})
 			}
-			_, err = fmt.Fprintf(s.Out(), "%s\n%s\n", token, line)
+			if file == "" {
+				token += "\n" + line
+			}
+			_, err = fmt.Fprintln(s.Out(), token)
 			return err
 		},
 	}
 	cmd.Flags().StringSliceVar(&roles, "role", nil, "`ROLE` of the token, or several, separated by commas: "+strings.Join(gateway.Roles(), ", "))
 	cmd.Flags().StringVar(&principal, "principal", "", "`NAME` of whoever has it, as it will be stored with commands")
+	cmd.Flags().StringVar(&file, "add", "", "add the line to this `FILE`, which is made if it is not there")
+	perCall(cmd, "add")
 	return cmd
+}
+
+// addLine appends a line to a file, in one write: a node may read it at any time.
+func addLine(name, line string) error {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	text, err := io.ReadAll(f)
+	if err == nil && len(text) > 0 && text[len(text)-1] != '\n' {
+		line = "\n" + line
+	}
+	if err == nil {
+		_, err = f.WriteString(line + "\n")
+	}
+	return errors.Join(err, f.Close())
 }

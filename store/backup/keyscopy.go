@@ -176,9 +176,11 @@ func (c *keysCopying) add(w *segment.ValueWriter, r privacy.Record) error {
 	if err != nil {
 		return err
 	}
-	c.manifest.Records++
-	if r.Key != (store.KeyID{}) {
-		c.manifest.Keys++
+	if !r.IsWrapping() {
+		c.manifest.Records++
+		if r.Key != (store.KeyID{}) {
+			c.manifest.Keys++
+		}
 	}
 	for _, e := range r.Erased {
 		c.manifest.Erased++

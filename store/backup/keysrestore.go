@@ -40,7 +40,9 @@ func (c *KeysCopy) Restore(ctx context.Context, keys privacy.Keys, end store.Pos
 	}
 	for r, err := range c.Records(ctx) {
 		if err == nil {
-			done.Records++
+			if !r.IsWrapping() {
+				done.Records++
+			}
 			err = restoreRecord(ctx, keys, r, end, &done)
 		}
 		if err != nil {

@@ -46,6 +46,9 @@ func (b *Backup) VerifyKeys(ctx context.Context, v segment.Vault) (*KeysManifest
 		if err != nil {
 			return c.manifest, found, err
 		}
+		if r.IsWrapping() {
+			continue
+		}
 		records++
 		if r.Key != (store.KeyID{}) {
 			keys++

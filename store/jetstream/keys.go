@@ -175,7 +175,7 @@ func (k *Keys) confirmNone(ctx context.Context, e *keysEpoch, subject string) (*
 	}
 	m, err := k.fetch(ctx, e, lastOn(subject))
 	if errors.Is(err, errNone) {
-		err = fmt.Errorf("%w: the server counts records on %s and delivers none", store.ErrDamaged, subject)
+		err = fmt.Errorf("%w: the server counts records of a data subject and delivers none", store.ErrDamaged)
 	}
 	return m, err
 }
@@ -188,7 +188,7 @@ func (e *keysEpoch) decode(m *message) (privacy.Record, error) {
 		err = json.Unmarshal(m.data, &r)
 	}
 	if err == nil && r.Subject != subject {
-		err = fmt.Errorf("it is of %q", r.Subject)
+		err = errors.New("it is of another data subject")
 	}
 	if err == nil {
 		err = r.Validate()

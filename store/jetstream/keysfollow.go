@@ -18,7 +18,7 @@ const keysBehind = 10 * time.Second
 
 // Follow implements [privacy.Keys]. Every two seconds the stream's leader is asked what
 // was changed last, for what delivers may be behind it. After a rotation it returns an
-// error: whoever follows begins anew, in the next epoch.
+// error that matches [privacy.ErrMoved]: whoever follows begins anew, in the next epoch.
 func (k *Keys) Follow(ctx context.Context, each func(privacy.Record), alive func()) error {
 	f := &keysFollowing{keys: k, each: each, alive: alive}
 	err := k.firmly(ctx, f.begin)
@@ -29,7 +29,31 @@ func (k *Keys) Follow(ctx context.Context, each func(privacy.Record), alive func
 	if ctx.Err() != nil {
 		return nil
 	}
+	if f.movedOn(ctx) {
+		return fmt.Errorf("follow keys: %w: %w", privacy.ErrMoved, unavailable(err))
+	}
 	return fmt.Errorf("follow keys: %w", unavailable(err))
+}
+
+// movedOn reports whether the keys are in a later epoch than the one that was followed.
+// Servers that have not heard of that yet are asked again for a moment.
+func (f *keysFollowing) movedOn(ctx context.Context) bool {
+	if f.reader == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestWait)
+	defer cancel()
+	for try := range aheadTries {
+		f.keys.leave(f.reader.epoch)
+		e, err := f.keys.current(ctx)
+		if err == nil && e.number > f.reader.epoch.number {
+			return true
+		}
+		if err != nil || pause(ctx, try) != nil {
+			return false
+		}
+	}
+	return false
 }
 
 type keysFollowing struct {

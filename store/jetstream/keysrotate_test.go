@@ -364,7 +364,7 @@ func TestFollowEndsWithTheEpoch(t *testing.T) {
 	}
 	select {
 	case err := <-ended:
-		if !errors.Is(err, store.ErrUnavailable) {
+		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, privacy.ErrMoved) {
 			t.Errorf("%v", err)
 		}
 	case <-time.After(patience):

@@ -27,7 +27,7 @@ func (l *Ledger) Forget(ctx context.Context, subject string, e privacy.Erasure) 
 	defer leave()
 	at, err := l.append(ctx, t, a)
 	if err != nil {
-		return 0, fmt.Errorf("note that %q was forgotten: %w", subject, err)
+		return 0, fmt.Errorf("note that somebody was forgotten: %w", err)
 	}
 	return at, nil
 }

@@ -59,6 +59,17 @@ func parseEnvelope(data []byte, last string) (envelope, error) {
 	return e, nil
 }
 
+// KeyOf names the key that a value is sealed under, as the envelope that [store.OpenSealed]
+// gives says it: whoever made that could say anything. It needs no key. The error matches
+// [store.ErrDamaged].
+func KeyOf(envelope []byte) (store.KeyRef, error) {
+	e, err := parseEnvelope(envelope, "")
+	if err != nil {
+		return store.KeyRef{}, &SealError{Reason: err.Error()}
+	}
+	return e.ref, nil
+}
+
 // validateSubject reports whether a text may be a data subject's id: what may be the
 // id of a stream, for each subject has one that tells of its erasures.
 func validateSubject(subject string) error {

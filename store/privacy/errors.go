@@ -1,14 +1,19 @@
 package privacy
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/annals-go/annals/store"
 )
 
+// ErrMoved says that a key store cannot be followed any further because its keys were
+// moved, as by a rotation: nothing is wrong, and whoever follows begins anew.
+var ErrMoved = errors.New("keys were moved")
+
 // KeyLostError says that there are data under a key that is neither kept nor erased:
 // the key store lost it, or is not the one that belongs to the log. Such data are
-// never taken for forgotten.
+// never taken for forgotten. The text does not say whose it is, for texts are logged.
 type KeyLostError struct {
 	// Subject is the data subject's id.
 	Subject string
@@ -17,7 +22,7 @@ type KeyLostError struct {
 }
 
 func (e *KeyLostError) Error() string {
-	return fmt.Sprintf("key %s of data subject %q is lost: the key store neither has it nor knows that it was erased", e.Key, e.Subject)
+	return fmt.Sprintf("key %s of a data subject is lost: the key store neither has it nor knows that it was erased", e.Key)
 }
 
 // Unwrap makes the error match [store.ErrDamaged].

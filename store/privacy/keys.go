@@ -71,7 +71,7 @@ type Keys interface {
 	// wrapped key, and alive whenever it is certain that none was missed until a
 	// moment ago, for the first time when it has begun. Of several changes of one record
 	// it may pass over all but the last. It returns nil when ctx ends, and an error when
-	// it cannot go on without a gap.
+	// it cannot go on without a gap, which matches [ErrMoved] if that is as it should be.
 	Follow(ctx context.Context, each func(Record), alive func()) error
 }
 

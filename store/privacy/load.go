@@ -50,7 +50,7 @@ func (k *Keyring) get(ctx context.Context, subject string, after uint64, wanted 
 		select {
 		case <-other.done:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("load key of %q: %w: %w", subject, store.ErrUnavailable, context.Cause(ctx))
+			return nil, fmt.Errorf("load key: %w: %w", store.ErrUnavailable, context.Cause(ctx))
 		}
 	}
 }
@@ -89,13 +89,13 @@ func (k *Keyring) load(ctx context.Context, subject string, l *loading, round ui
 	case k.slots <- struct{}{}:
 		defer func() { <-k.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("load key of %q: %w: %w", subject, store.ErrUnavailable, context.Cause(ctx))
+		return nil, fmt.Errorf("load key: %w: %w", store.ErrUnavailable, context.Cause(ctx))
 	}
 	for range loadTries {
 		asked := time.Now()
 		r, err := k.config.Keys.Load(ctx, subject)
 		if err != nil {
-			return nil, fmt.Errorf("load key of %q: %w", subject, err)
+			return nil, fmt.Errorf("load key: %w", err)
 		}
 		if r.Key == (store.KeyID{}) && wanted {
 			if err := k.issue(ctx, r); err != nil {
@@ -111,14 +111,14 @@ func (k *Keyring) load(ctx context.Context, subject string, l *loading, round ui
 			return h, nil
 		}
 	}
-	return nil, fmt.Errorf("load key of %q: %w: it changes all the time", subject, store.ErrUnavailable)
+	return nil, fmt.Errorf("load key: %w: it changes all the time", store.ErrUnavailable)
 }
 
 // take makes of a record what is held of it. What it says of erasures is learnt even if
 // its key cannot be unwrapped now.
 func (k *Keyring) take(ctx context.Context, r Record, asked time.Time, round uint64) (*holding, error) {
 	if r.Key != (store.KeyID{}) && r.WasErased(r.Key) {
-		return nil, fmt.Errorf("%w: the key record of %q has a key that was erased", store.ErrDamaged, r.Subject)
+		return nil, fmt.Errorf("%w: a key record has key %s, which was erased", store.ErrDamaged, r.Key)
 	}
 	h := &holding{subject: r.Subject, revision: r.Revision, asked: asked, round: round}
 	for _, e := range r.Erased {
@@ -143,7 +143,7 @@ func (k *Keyring) take(ctx context.Context, r Record, asked time.Time, round uin
 }
 
 func unwrapError(ref store.KeyRef, by string, err error) error {
-	doing := fmt.Sprintf("unwrap key %s of %q by %q", ref.ID, ref.Subject, by)
+	doing := fmt.Sprintf("unwrap key %s by %q", ref.ID, by)
 	if errors.Is(err, store.ErrDamaged) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
@@ -166,7 +166,7 @@ func (k *Keyring) accept(h *holding) bool {
 // Load then returns is used. Who was forgotten as often as a record can say gets none.
 func (k *Keyring) issue(ctx context.Context, r Record) error {
 	if len(r.Erased) >= maxErasures {
-		return fmt.Errorf("make a key of %q: %w", r.Subject, &store.TooLargeError{What: "count of its erasures", Size: len(r.Erased) + 1, Limit: maxErasures})
+		return fmt.Errorf("make a key: %w", &store.TooLargeError{What: "count of its erasures", Size: len(r.Erased) + 1, Limit: maxErasures})
 	}
 	by, err := k.wrapBy(ctx)
 	if err != nil {

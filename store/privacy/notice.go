@@ -45,7 +45,7 @@ func (n Notice) Stream() store.StreamID { return store.StreamID{Type: SubjectAgg
 func (n Notice) Event(codec store.Codec, command int) (store.Event, error) {
 	data, err := codec.Marshal(n)
 	if err != nil {
-		return store.Event{}, fmt.Errorf("encode notice of %q: %w", n.Subject, err)
+		return store.Event{}, fmt.Errorf("encode notice: %w", err)
 	}
 	return store.Event{Type: ForgottenEvent, Schema: 1, Command: command, Data: data}, nil
 }

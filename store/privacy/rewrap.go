@@ -152,7 +152,7 @@ func RewrapRecord(ctx context.Context, wrapper Wrapper, realm uuid.UUID, r Recor
 	defer clear(key)
 	wrapped, err := wrapper.Wrap(ctx, by, key, bound)
 	if err != nil {
-		return r, false, unavailable(fmt.Sprintf("wrap key %s of %q by %q", ref.ID, ref.Subject, by), err)
+		return r, false, unavailable(fmt.Sprintf("wrap key %s by %q", ref.ID, by), err)
 	}
 	r.Wrapped, r.WrappedBy = wrapped, by
 	return r, true, nil

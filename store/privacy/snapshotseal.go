@@ -207,7 +207,7 @@ func (k *Keyring) appendRaw(ctx context.Context, b []byte, ref store.KeyRef) ([]
 			return b, err
 		}
 	}
-	return b, fmt.Errorf("%w: the key of %q is dropped all the time", store.ErrUnavailable, ref.Subject)
+	return b, fmt.Errorf("%w: key %s is dropped all the time", store.ErrUnavailable, ref.ID)
 }
 
 // appendHeld is appendRaw without asking anybody; known says whether that sufficed. A

@@ -66,7 +66,7 @@ func (k *Keyring) missing(refs []store.KeyRef) []string {
 }
 
 func erasedError(ref store.KeyRef) error {
-	return fmt.Errorf("key %s of %q: %w", ref.ID, ref.Subject, store.ErrErased)
+	return fmt.Errorf("key %s: %w", ref.ID, store.ErrErased)
 }
 
 // enter begins an append that rests on keys, which were confirmed when there had been so

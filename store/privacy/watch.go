@@ -2,7 +2,9 @@ package privacy
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -31,13 +33,21 @@ func (k *Keyring) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			break
 		}
-		k.config.Logger.Warn("key store cannot be followed", "err", err)
+		k.config.Logger.Log(ctx, gapLevel(err), "key store cannot be followed", "err", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(followAgain):
 		}
 	}
 	return nil
+}
+
+// gapLevel is how loud a gap is.
+func gapLevel(err error) slog.Level {
+	if errors.Is(err, ErrMoved) {
+		return slog.LevelDebug
+	}
+	return slog.LevelWarn
 }
 
 // doubt makes holders of personal data look again as long as nothing is heard.
@@ -122,7 +132,7 @@ func (k *Keyring) Purge(ctx context.Context, subject string) error {
 	k.mu.Unlock()
 	r, err := k.config.Keys.Load(ctx, subject)
 	if err != nil {
-		return fmt.Errorf("purge key of %q: %w", subject, err)
+		return fmt.Errorf("purge key: %w", err)
 	}
 	k.changed(r)
 	return k.settle(ctx, r.Erased)

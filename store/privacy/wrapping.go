@@ -198,7 +198,7 @@ func storeKey(ctx context.Context, keys Keys, wrapper Wrapper, by string, r Reco
 	ref := store.KeyRef{Subject: r.Subject, ID: r.Key}
 	var err error
 	if r.Wrapped, err = wrapper.Wrap(ctx, by, key, keyBinding(keys.Realm(), ref)); err != nil {
-		return unavailable(fmt.Sprintf("wrap a key of %q by %q", r.Subject, by), err)
+		return unavailable(fmt.Sprintf("wrap a key by %q", by), err)
 	}
 	_, err = keys.Store(ctx, r)
 	switch {
@@ -207,7 +207,7 @@ func storeKey(ctx context.Context, keys Keys, wrapper Wrapper, by string, r Reco
 	case errors.Is(err, store.ErrUnknown) && ctx.Err() == nil:
 		return nil
 	case errors.Is(err, store.ErrUnknown):
-		return unavailable(fmt.Sprintf("store a key of %q", r.Subject), err)
+		return unavailable("store a key", err)
 	}
-	return fmt.Errorf("store a key of %q: %w", r.Subject, err)
+	return fmt.Errorf("store a key: %w", err)
 }
