@@ -36,6 +36,20 @@ func (c devConfig) checkLayout() error {
 	return f
 }
 
+// makeDir makes the directory before anything is looked for in it.
+func (c devConfig) makeDir() error {
+	if c.dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return &Failure{
+			Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("data cannot be kept in %s", c.dir), Why: err.Error(),
+			Fix: "name a directory that this user may make and write to: --data DIR", Err: err,
+		}
+	}
+	return nil
+}
+
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
