@@ -57,12 +57,24 @@ func (s *Session) archiveIn(ctx context.Context, c jetstream.Config, vault segme
 func vaultAt(ctx context.Context, conn *nats.Conn, place string, replicas int) (segment.Vault, error) {
 	bucket, is := strings.CutPrefix(place, inBucket)
 	if !is {
-		return segment.Dir(place)
+		return vaultIn(place)
 	}
 	if bucket == "" {
 		return nil, &store.InvalidError{What: "place of files", Value: place, Reason: "name the bucket, as in nats:BUCKET"}
 	}
 	return jetstream.OpenVault(ctx, conn, bucket, max(replicas, 1))
+}
+
+// vaultIn is a vault in a directory; one that cannot be made is a mistake, and not a system that is down.
+func vaultIn(dir string) (segment.Vault, error) {
+	vault, err := segment.Dir(dir)
+	if err != nil {
+		return nil, &Failure{
+			Code: codeUsage, Exit: exitUsage, What: "files cannot be kept in " + dir, Why: err.Error(),
+			Fix: "name a directory that this user may make and write to, or nats:BUCKET", Err: err,
+		}
+	}
+	return vault, nil
 }
 
 // addArchive gives the configuration of a log the archive at a place, if one is

@@ -349,12 +349,12 @@ var kinds = []kind{
 		advice: "name users and a certificate, or listen on 127.0.0.1: {{name}} dev --help",
 	},
 	{
-		code: codeStranger, exit: exitUnavailable, errs: []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired},
+		code: codeStranger, exit: exitForbidden, errs: []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired},
 		meaning: "the NATS server does not admit this user",
 		advice:  "give credentials with --creds or --nkey, or a NATS context that has them with --context",
 	},
 	{
-		code: codeNoPermit, exit: exitUnavailable, errs: []error{nats.ErrPermissionViolation},
+		code: codeNoPermit, exit: exitForbidden, errs: []error{nats.ErrPermissionViolation},
 		meaning: "the NATS server admits this user, and permits what was tried to others only",
 		advice:  "come as a user who may: {{name}} generate permissions says who may do what; inboxes are part of it, see --inbox-prefix",
 	},

@@ -81,7 +81,7 @@ func (s *Session) connectFailure(err error) *Failure {
 	f.What = fmt.Sprintf("cannot connect to NATS at %s", s.target())
 	switch {
 	case isStranger(err):
-		f.Code = codeStranger
+		f.Code, f.Exit = codeStranger, exitForbidden
 		f.Fix = "give credentials with --creds or --nkey, or a NATS context that has them with --context"
 	case isUncertified(err):
 		f.Code = codeUncertified

@@ -174,7 +174,10 @@ func runDev(ctx context.Context, s *Session, config devConfig) error {
 	if err := config.checkLayout(); err != nil {
 		return err
 	}
-	var err error
+	err := config.makeDir()
+	if err != nil {
+		return err
+	}
 	config.wrapper, err = s.wrapperToRun(ctx, func() (privacy.Wrapper, error) { return s.devWrapper(config.dir) })
 	if err != nil {
 		return err

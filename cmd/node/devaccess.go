@@ -76,3 +76,19 @@ func (a devAccess) String() string {
 	}
 	return who
 }
+
+// shown is a line for the stock client with what its user has to add here, in capitals what is the user's own.
+func (a devAccess) shown(line, namespace string) string {
+	var flags string
+	if a.tls.CertFile != "" {
+		flags += "--tlsca FILE "
+	}
+	if a.tls.ClientCAFile != "" {
+		flags += "--tlscert FILE --tlskey FILE "
+	}
+	if a.users != "" {
+		flags += "--nkey FILE --inbox-prefix _INBOX_NAME "
+		line = strings.Replace(line, " "+namespace+".cmd.", " "+namespace+".as.NAME.cmd.", 1)
+	}
+	return strings.Replace(line, " req ", " "+flags+"req ", 1)
+}

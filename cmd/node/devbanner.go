@@ -80,7 +80,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 	}
 	b.application(s.app)
 	b.tail = append(b.tail, row("Ready", fmt.Sprintf("in %d ms", info.ReadyMS), ""))
-	if try := s.try(first); try != "" {
+	if try := c.access.shown(s.try(first), s.Namespace()); try != "" {
 		b.tail = append(b.tail, "", row("Try", try, ""))
 	}
 	return &b

@@ -36,6 +36,31 @@ func (c devConfig) checkLayout() error {
 	return f
 }
 
+// makeDir makes the directory, and tries to write to it, before anything is looked for in it.
+func (c devConfig) makeDir() error {
+	if c.dir == "" {
+		return nil
+	}
+	if err := writable(c.dir); err != nil {
+		return &Failure{
+			Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("data cannot be kept in %s", c.dir), Why: err.Error(),
+			Fix: "name a directory that this user may make and write to: --data DIR", Err: err,
+		}
+	}
+	return nil
+}
+
+func writable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	trial, err := os.CreateTemp(dir, ".trial-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(trial.Close(), os.Remove(trial.Name()))
+}
+
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()

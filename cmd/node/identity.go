@@ -149,12 +149,12 @@ func (s *Session) notPermitted(err error) *Failure {
 	if refused == nil || !silent {
 		return nil
 	}
-	code := codeNoPermit
+	code, exit := codeNoPermit, exitForbidden
 	if errors.Is(err, store.ErrUnknown) { // something was sent
-		code = gateway.CodeUnknownOutcome
+		code, exit = gateway.CodeUnknownOutcome, exitUnavailable
 	}
 	return &Failure{
-		Code: code, Exit: exitUnavailable, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
+		Code: code, Exit: exit, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
 		Fix: "come as a user who may; and where inboxes are one user's own, name yours: --inbox-prefix _INBOX_NAME", Err: err,
 	}
 }

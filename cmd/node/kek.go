@@ -27,7 +27,11 @@ func (s *Session) openWrapper(ctx context.Context) (privacy.Wrapper, error) {
 		return nil, nil
 	case where == "":
 	case kind == "file":
-		return opened(privacy.OpenFile(where))
+		w, err := opened(privacy.OpenFile(where))
+		if f, is := errors.AsType[*Failure](err); is && errors.Is(err, fs.ErrNotExist) {
+			f.Fix += fmt.Sprintf("; where nothing was ever stored, make one with: %s keys generate %s", s.app.Name, where)
+		}
+		return w, err
 	case kind == "env":
 		return opened(privacy.OpenEnv(where))
 	case kind == "exec":

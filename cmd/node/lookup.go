@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/gateway"
 )
 
 func newErrors(s *Session) *cobra.Command {
@@ -57,7 +59,7 @@ func (s *Session) lookup(args []string) error {
 	switch {
 	case count == 0:
 		f := Usage("no error code %q", args[0])
-		f.Exit = exitNotFound
+		f.Code, f.Exit, f.Fix = gateway.CodeNotFound, exitNotFound, "list them: "+s.app.Name+" errors lookup"
 		if near := nearest(strings.ToUpper(args[0]), codes()); near != "" {
 			f.Fix = fmt.Sprintf("did you mean: %s", near)
 		}

@@ -52,7 +52,7 @@ func (s *Session) openMigratedKeys(ctx context.Context) (*migratedKeys, error) {
 	if k.erasures, err = erasuresOf(ctx, k.old); err != nil {
 		return nil, err
 	}
-	k.opening, err = privacy.NewKeyring(privacy.KeyringConfig{Keys: k.old, Wrapper: k.wrapper, Logger: s.Logger()})
+	k.opening, err = s.keyring(ctx, k.old, k.wrapper)
 	return k, err
 }
 

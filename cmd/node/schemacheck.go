@@ -73,6 +73,9 @@ func (s *Session) checker(ctx context.Context, command string, states int, snaps
 	}
 	if snapshots {
 		config.Snapshots = log.snapshots()
+		if config.Snapshots == nil {
+			s.Logger().Warn("snapshots are not compared, and personal data are read as forgotten", "fix", "--"+kekFlag)
+		}
 	}
 	c, err = trial.New(config)
 	return c, p.end, err
