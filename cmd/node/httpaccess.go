@@ -95,7 +95,7 @@ func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
 
 // listeners reads what is said about addresses and their connections.
 func (f *httpFlags) listeners(a *httpAccess) error {
-	if a.most = f.perClient; a.most < 1 || a.most > maxConnections {
+	if a.most = f.perClient; a.most < 0 || a.most > maxConnections { // 0: there is no such flag
 		return Usage("--http-per-client is %d; want 1 to %d", a.most, maxConnections)
 	}
 	if f.probes == "" {

@@ -225,7 +225,7 @@ func TestHTTPForOtherMachines(t *testing.T) {
 		"no certificate":                {[]string{"--http", "0.0.0.0:0", "--http-tokens", tokens}, "not be encrypted"},
 		"probes for others":             {[]string{"--http", "127.0.0.1:0", "--probes", "0.0.0.0:0"}, "--probes 0.0.0.0:0: others than this machine reach it"},
 		"probes nowhere":                {[]string{"--probes", "nowhere"}, "--probes \"nowhere\""},
-		"no connections":                {[]string{"--http-per-client", "0"}, "want 1 to 1024"},
+		"no connections":                {[]string{"--http-per-client=-1"}, "want 1 to 1024"},
 		"too many connections":          {[]string{"--http-per-client", "1025"}, "want 1 to 1024"},
 		"no key":                        {[]string{"--http-cert", cert}, "both a certificate and its key"},
 		"a certificate that is none":    {[]string{"--http-cert", broken, "--http-key", key}, "--http-cert"},
