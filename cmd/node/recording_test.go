@@ -21,16 +21,16 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 	stopped, stop := context.WithCancel(t.Context())
 	stop()
 	for what, c := range map[string]struct {
-		ctx       context.Context
+		stopped   bool
 		write, do error
 		recorded  []string
 		warns     bool
 	}{
-		"it is made":            {t.Context(), nil, nil, []string{"begun", "done"}, false},
-		"it fails":              {t.Context(), nil, lost, []string{"begun", "failed: UNAVAILABLE"}, false},
-		"nothing is recorded":   {t.Context(), noRoom, nil, nil, true},
-		"neither one nor other": {t.Context(), noRoom, lost, nil, true},
-		"it is interrupted":     {stopped, noRoom, context.Canceled, nil, false},
+		"it is made":            {false, nil, nil, []string{"begun", "done"}, false},
+		"it fails":              {false, nil, lost, []string{"begun", "failed: UNAVAILABLE"}, false},
+		"nothing is recorded":   {false, noRoom, nil, nil, true},
+		"neither one nor other": {false, noRoom, lost, nil, true},
+		"it is interrupted":     {true, noRoom, context.Canceled, nil, false},
 	} {
 		s, _, _ := testSession(nil)
 		talk := &strings.Builder{}
@@ -46,12 +46,15 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 			recorded = append(recorded, a.Outcome)
 			return nil
 		}
-		done := 0
+		ctx, done := t.Context(), 0
+		if c.stopped {
+			ctx = stopped
+		}
 		do := func() error {
 			done++
 			return c.do
 		}
-		if err := s.copied(c.ctx, write, "backup.create", "to x", do); !errors.Is(err, c.do) || done != 1 {
+		if err := s.copied(ctx, write, "backup.create", "to x", do); !errors.Is(err, c.do) || done != 1 {
 			t.Errorf("%s: made %d times, %v", what, done, err)
 		}
 		if diff := cmp.Diff(c.recorded, recorded); diff != "" {
@@ -61,7 +64,7 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 			t.Errorf("%s: it says %q", what, talk)
 		}
 		if done = 0; c.write != nil {
-			if err := s.recorded(c.ctx, write, "archive.run", "x", "", do); err == nil || done != 0 {
+			if err := s.recorded(ctx, write, "archive.run", "x", "", do); err == nil || done != 0 {
 				t.Errorf("%s: an act was done %d times, %v", what, done, err)
 			}
 		}
