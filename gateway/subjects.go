@@ -262,7 +262,7 @@ type recordedResponse struct {
 
 // recordable are the actions that tools have recorded; all others are recorded by who carries them out.
 var recordable = map[string]Kind{
-	"archive.run": KindOperate, "event.import": KindOperate,
+	"archive.run": KindOperate, "backup.create": KindOperate, "event.import": KindOperate,
 	"cluster.drain": KindOperate, "cluster.uncordon": KindOperate, "cluster.move": KindOperate, "cluster.rebalance": KindOperate,
 	"keys.rewrap": KindOperate, "keys.rotate": KindOperate,
 	"subject.export": KindPersonal,

@@ -18,7 +18,7 @@ import (
 // reads are the commands that change nothing of a running system.
 var reads = []string{
 	"aggregate diff", "aggregate get", "aggregate history", "aggregate types",
-	"archive ls", "archive verify", "audit ls", "backup create", "backup ls", "backup verify",
+	"archive ls", "archive verify", "audit ls", "backup ls", "backup verify",
 	"cluster nodes", "cluster partitions", "dlq export", "dlq get", "dlq ls", "dlq skipped", "errors lookup", "event export", "event tail",
 	"generate alerts", "generate mappings", "generate permissions", "keys copy", "keys ls", "projection info", "projection lag", "projection ls", "projection verify",
 	"schema check", "schema ls", "schema show", "subject ls", "subject show", "version", "view get", "view ls", "view wait", "view watch", "whatif run",
@@ -37,6 +37,7 @@ var apart = map[string]string{
 // acts are all commands that do something to a system, and the actions that each is recorded as.
 var acts = map[string][]string{
 	"archive run":         {"archive.run"},
+	"backup create":       {"backup.create"},
 	"backup restore":      {"backup.restore"},
 	"cluster drain":       {"cluster.drain"},
 	"cluster move":        {"cluster.move"},

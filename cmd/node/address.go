@@ -46,16 +46,16 @@ func (a address) public() bool {
 func (a address) free() address { return address{host: a.host, chosen: a.chosen} }
 
 // listen listens at a, or at a free port if a is taken and nobody chose it.
-func (a address) listen() (net.Listener, error) {
+func (a address) listen(flag string) (net.Listener, error) {
 	l, err := net.Listen("tcp", a.String())
 	if errors.Is(err, syscall.EADDRINUSE) && !a.chosen {
 		l, err = net.Listen("tcp", a.free().String())
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, portTaken("http", a, err)
+		return nil, portTaken(flag, a, err)
 	}
 	if err != nil {
-		return nil, &Failure{Code: codeFailure, Exit: exitFailure, What: fmt.Sprintf("cannot listen on %s for HTTP", a), Why: err.Error(), Fix: "name another address with --http", Err: err}
+		return nil, &Failure{Code: codeFailure, Exit: exitFailure, What: fmt.Sprintf("cannot listen on %s for HTTP", a), Why: err.Error(), Fix: "name another address with --" + flag, Err: err}
 	}
 	return l, nil
 }

@@ -56,6 +56,9 @@ wrapped as they are: not WHERE, and none of which older copies are kept. There i
 one, of the last time, so that it does not have the keys of those who were
 forgotten; keys copy makes it anew between backups.
 
+That a backup is made is in the audit log, and so in the backup, which ends before it
+is over. Where nothing can be written it is made all the same, and says so.
+
 ` + backupPlace,
 		Example: `{{name}} backup create ./backups
 {{name}} backup create ./backups --full
@@ -105,15 +108,27 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	if keys != nil {
 		source.Keys, source.KeysTo = keys, keysTo
 	}
-	m, err := backup.Create(ctx, vault, s.Namespace(), source, o)
-	line.end()
+	write, err := s.scribeOf(ctx, at, log)
+	if err != nil {
+		return err
+	}
+	var m *backup.Manifest
+	err = s.copied(ctx, write, "backup.create", place.told(where, source.Keys != nil), func() (err error) {
+		m, err = backup.Create(ctx, vault, s.Namespace(), source, o)
+		line.end()
+		return err
+	})
 	if err != nil {
 		return s.adviseFull(ctx, err, where, data)
 	}
+	return s.printBackup(m)
+}
+
+func (s *Session) printBackup(m *backup.Manifest) error {
 	if s.JSON() {
 		return s.Print(describeBackup(m))
 	}
-	_, err = fmt.Fprintf(s.Out(), "backup %s: %s commits, %s, up to position %d%s\n",
+	_, err := fmt.Fprintf(s.Out(), "backup %s: %s commits, %s, up to position %d%s\n",
 		m.ID, humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
 	return err
 }

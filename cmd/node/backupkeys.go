@@ -42,6 +42,17 @@ func (k *keysPlace) check(flag, data string) error {
 	return nil
 }
 
+// told says where a backup goes to, for the audit log.
+func (k *keysPlace) told(where string, keys bool) string {
+	switch {
+	case keys && k.where != "":
+		return "to " + where + ", keys to " + k.where
+	case keys:
+		return "to " + where + ", without keys"
+	}
+	return "to " + where
+}
+
 // sourceKeys opens the key store for a backup, nil if there is none, and the place for its copy, nil if it is to
 // be left out.
 func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Config) (*jetstream.Keys, segment.Vault, error) {

@@ -40,6 +40,13 @@ func (b *banner) application(app App) {
 	}
 }
 
+// probes adds where probes and metrics are, if that is an address of their own.
+func (b *banner) probes(url string) {
+	if url != "" {
+		b.head = append(b.head, row("Probes", url+httpPaths(false, true), ""))
+	}
+}
+
 // row is a line of the banner; the note stands in parentheses.
 func row(name, value, note string) string {
 	if note != "" {

@@ -12,6 +12,7 @@ import (
 type devInfo struct {
 	NATS       string   `json:"nats"`
 	HTTP       string   `json:"http"`
+	Probes     string   `json:"probes,omitempty"` // if they are elsewhere
 	Namespace  string   `json:"namespace"`
 	Nodes      []string `json:"nodes,omitempty"` // if there are several
 	Data       string   `json:"data"`            // directory; empty: in memory
@@ -21,9 +22,9 @@ type devInfo struct {
 	ReadyMS    int64    `json:"ready_ms"`
 }
 
-func (c devConfig) info(s *Session, nats, http string, took time.Duration) devInfo {
+func (c devConfig) info(s *Session, nats string, w *web, took time.Duration) devInfo {
 	return devInfo{
-		NATS: nats, HTTP: http, Namespace: s.Namespace(), Nodes: c.nodeNames(),
+		NATS: nats, HTTP: w.url(), Probes: w.probesURL(), Namespace: s.Namespace(), Nodes: c.nodeNames(),
 		Data: c.dir, Durability: c.durability(), ReadyMS: took.Milliseconds(),
 		Aggregates: s.app.typeNames(), Views: s.app.viewNames(),
 	}
@@ -49,7 +50,11 @@ func (c devConfig) announce(s *Session, info devInfo) error {
 	case s.JSON():
 		return s.Print(info)
 	case c.headless:
-		_, err := fmt.Fprintf(s.Out(), "NATS %s\nHTTP %s\n", info.NATS, info.HTTP)
+		probes := ""
+		if info.Probes != "" {
+			probes = "PROBES " + info.Probes + "\n"
+		}
+		_, err := fmt.Fprintf(s.Out(), "NATS %s\nHTTP %s\n%s", info.NATS, info.HTTP, probes)
 		return err
 	default:
 		return c.banner(s, info).print(s.Out())
@@ -66,7 +71,8 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 	}
 	b.head = append(b.head,
 		row("NATS", info.NATS, gaveWay(c.nats, first)),
-		row("HTTP", info.HTTP+httpPaths(true), gaveWay(c.http, info.HTTP)))
+		row("HTTP", info.HTTP+httpPaths(true, info.Probes == ""), gaveWay(c.http, info.HTTP)))
+	b.probes(info.Probes)
 	if info.Data == "" {
 		b.head = append(b.head, row("Data", "in memory: "+info.Durability, "keep it: --data DIR"))
 	} else {

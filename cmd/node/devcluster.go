@@ -131,7 +131,7 @@ func (d *devCluster) closeServers() error {
 }
 
 func (d *devCluster) announce(took time.Duration) error {
-	return d.config.announce(d.session, d.config.info(d.session, d.servers.URL(), d.web.url(), took))
+	return d.config.announce(d.session, d.config.info(d.session, d.servers.URL(), d.web, took))
 }
 
 func (d *devCluster) probe() []check {

@@ -92,5 +92,5 @@ func (n *devNode) closeServer() error {
 }
 
 func (n *devNode) announce(took time.Duration) error {
-	return n.config.announce(n.session, n.config.info(n.session, n.server.URL(), n.web.url(), took))
+	return n.config.announce(n.session, n.config.info(n.session, n.server.URL(), n.web, took))
 }

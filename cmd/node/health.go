@@ -3,16 +3,9 @@ package node
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/annals-go/annals/gateway"
 )
 
 // health answers whether the node lives and whether it is ready to serve.
@@ -115,24 +108,4 @@ func writeChecks(w io.Writer, checks []check) {
 func live(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	fmt.Fprintln(w, "alive")
-}
-
-// newHTTPServer serves the probes, the metrics and, below /v1/, the API. Its limits keep slow and
-// endless requests from holding on to anything.
-func newHTTPServer(h *health, metrics prometheus.Gatherer, api http.Handler, access httpAccess, logger *slog.Logger) *http.Server {
-	h.access = access
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", live)
-	mux.HandleFunc("GET /readyz", h.ready)
-	mux.Handle("GET /metrics", access.local(access.admitting(gateway.KindInspect, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))))
-	mux.Handle("/v1/", access.local(api))
-	return &http.Server{
-		Handler:           http.MaxBytesHandler(access.protect(mux), 1<<20),
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug), // what clients do wrong
-	}
 }

@@ -6,20 +6,20 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	var held bool
-	h := &health{probe: func() []check {
+	web := newWeb(&Session{logger: quiet()}, address{}, httpAccess{})
+	h, server := &web.health, web.handler(true, true)
+	h.probe = func() []check {
 		if held {
 			return []check{{name: "nats"}, {name: "view a", reason: "failed: damaged", bearable: true}}
 		}
 		return []check{{name: "nats", reason: "not connected: RECONNECTING"}}
-	}}
+	}
 	h.expect([]part{{name: "log"}, {name: "gateway"}})
-	server := newHTTPServer(h, prometheus.NewRegistry(), &door{}, httpAccess{}, quiet())
 	for _, step := range []struct {
 		name   string
 		do     func()
@@ -38,7 +38,7 @@ func TestReadiness(t *testing.T) {
 	} {
 		step.do()
 		w := httptest.NewRecorder()
-		server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, step.path, nil))
+		server.ServeHTTP(w, httptest.NewRequest(http.MethodGet, step.path, nil))
 		if w.Code != step.status {
 			t.Errorf("%s: status %d, want %d", step.name, w.Code, step.status)
 		}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -25,6 +26,8 @@ type httpFlags struct {
 	required         bool
 	named            []string
 	quotas           []string
+	probes           string
+	perClient        int
 }
 
 func (f *httpFlags) add(flags *pflag.FlagSet) {
@@ -35,6 +38,8 @@ func (f *httpFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.audience, "http-audience", "", "`NAME` that the claim aud of such a token must have")
 	flags.StringVar(&f.issuer, "http-issuer", "", "`NAME` that its claim iss must have (default: any)")
 	flags.StringVar(&f.rolesClaim, "http-roles-claim", "roles", "the `CLAIM` with its roles; a dot leads into an object")
+	flags.StringVar(&f.probes, "probes", "", "`HOST:PORT` for /livez, /readyz and /metrics alone (default: they are at --http)")
+	flags.IntVar(&f.perClient, "http-per-client", maxPerClient, "the most `CONNECTIONS` over HTTP of one IPv4 address or IPv6 network (/64), 1 to 1024; more are closed at once")
 	flags.StringArrayVar(&f.quotas, "quota", nil, quotaHelp)
 	flags.StringArrayVar(&f.named, "named", nil, namedHelp)
 	flags.BoolVar(&f.required, "require-identity", false, "refuse requests over NATS too that neither a subject as.PRINCIPAL nor a token gives a name")
@@ -48,7 +53,12 @@ type httpAccess struct {
 	named    map[string][]string // nil: the permissions of the servers decide alone
 	quotas   gateway.Quotas
 	tls      *tls.Config // nil: without
+	probes   *address    // nil: where the API is
+	most     int         // connections of a client; 0: maxPerClient
 }
+
+// connections is how many a client may have.
+func (a httpAccess) connections() int { return cmp.Or(a.most, maxPerClient) }
 
 // access checks the flags, for what listens at an address.
 func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
@@ -57,6 +67,9 @@ func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
 		return a, err
 	}
 	if a.named, err = parseNamed(f.named); err != nil {
+		return a, err
+	}
+	if err = f.listeners(&a); err != nil {
 		return a, err
 	}
 	if f.tokens != "" || f.jwks != "" {
@@ -74,12 +87,33 @@ func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
 		}
 		a.tls = &tls.Config{MinVersion: tls.VersionTLS13, GetCertificate: pair.get, NextProtos: []string{"h2", "http/1.1"}}
 	}
-	if at.public() && (a.tokens == nil || a.tls == nil) {
-		u := Usage("--http %s: others than this machine reach it, and it would %s", at, a.lacks())
-		u.Fix = "give --http-cert and --http-key, and --http-tokens or --http-jwks; or listen on 127.0.0.1"
-		return a, u
+	if err := a.closedTo("http", at); err != nil || a.probes == nil {
+		return a, err
 	}
-	return a, nil
+	return a, a.closedTo("probes", *a.probes)
+}
+
+// listeners reads what is said about addresses and their connections.
+func (f *httpFlags) listeners(a *httpAccess) error {
+	if a.most = f.perClient; a.most < 0 || a.most > maxConnections { // 0: there is no such flag
+		return Usage("--http-per-client is %d; want 1 to %d", a.most, maxConnections)
+	}
+	if f.probes == "" {
+		return nil
+	}
+	probes, err := parseAddress("probes", f.probes, true)
+	a.probes = &probes
+	return err
+}
+
+// closedTo refuses an address that others reach without being asked who they are.
+func (a httpAccess) closedTo(flag string, at address) error {
+	if !at.public() || a.tokens != nil && a.tls != nil {
+		return nil
+	}
+	u := Usage("--%s %s: others than this machine reach it, and it would %s", flag, at, a.lacks())
+	u.Fix = "give --http-cert and --http-key, and --http-tokens or --http-jwks; or listen on 127.0.0.1"
+	return u
 }
 
 func (a httpAccess) lacks() string {

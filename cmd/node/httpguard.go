@@ -11,9 +11,6 @@ import (
 	"github.com/annals-go/annals/gateway/httpapi"
 )
 
-// maxConnections is how many connections HTTP has at once; more wait to be taken.
-const maxConnections = 1024
-
 // protect wraps what a process serves: with TLS browsers are told to come back
 // with it only.
 func (a httpAccess) protect(next http.Handler) http.Handler {

@@ -1,15 +1,12 @@
 package node
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"math/big"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -69,50 +66,5 @@ func replace(t *testing.T, name string, data []byte) {
 	t.Helper()
 	if err := os.WriteFile(name, data, 0o600); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// Beyond the most connections others wait, and are served when one ends.
-func TestConnectionsAreBounded(t *testing.T) {
-	t.Parallel()
-	w := newWeb(&Session{logger: quiet()}, address{host: "127.0.0.1"}, httpAccess{})
-	if err := w.open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- w.run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	var held []net.Conn
-	for range maxConnections {
-		conn, err := net.Dial("tcp", w.listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		held = append(held, conn)
-	}
-	served := make(chan error, 1)
-	go func() {
-		answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Get(w.url() + "/livez")
-		if err == nil {
-			err = answer.Body.Close()
-		}
-		served <- err
-	}()
-	select {
-	case err := <-served:
-		t.Errorf("one more was served: %v", err)
-	case <-time.After(200 * time.Millisecond):
-	}
-	for _, conn := range held {
-		_ = conn.Close()
-	}
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }

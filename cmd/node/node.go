@@ -54,10 +54,13 @@ A node refuses to start where it cannot keep what --durability promises:
   none             nothing is kept: in the servers' memory
 
 A node refuses to listen for other machines over HTTP, too, unless it asks who
-they are and encrypts: --http-cert, --http-key, and --http-tokens or --http-jwks.`,
+they are and encrypts: --http-cert, --http-key, and --http-tokens or --http-jwks.
+Where strangers reach --http, give probes and metrics an address of their own that
+only those who look after the node reach: --probes. The same holds for that one.`,
 		Example: `{{name}} node --name a -s nats://n1:4222,nats://n2:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
 {{name}} node --name b --zone west --weight 2 --http :4280
 {{name}} node --name c --roles projectors,gateway
+{{name}} node --api --http 10.0.0.7:4280 --probes 127.0.0.1:4281 --http-tokens tokens --http-cert cert.pem --http-key key.pem
 {{name}} node --views postgres://app@db/app --durability replicated --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {

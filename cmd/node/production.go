@@ -86,6 +86,7 @@ type nodeInfo struct {
 	Node       string   `json:"node"`
 	Ready      bool     `json:"ready"`
 	HTTP       string   `json:"http"`
+	Probes     string   `json:"probes,omitempty"` // if they are elsewhere
 	NATS       string   `json:"nats"`
 	Namespace  string   `json:"namespace"`
 	Roles      []string `json:"roles"`
@@ -101,7 +102,7 @@ type nodeInfo struct {
 func (p *production) info(took time.Duration) nodeInfo {
 	app := p.session.app
 	return nodeInfo{
-		Node: p.config.node.Name, Ready: true, HTTP: p.web.url(), NATS: p.member.conn.ConnectedUrlRedacted(),
+		Node: p.config.node.Name, Ready: true, HTTP: p.web.url(), Probes: p.web.probesURL(), NATS: p.member.conn.ConnectedUrlRedacted(),
 		Namespace: p.session.Namespace(), Roles: roleNames(p.config.node.Roles),
 		Partitions: p.member.events.Partitions(), Replicas: p.copies,
 		Durability: string(p.config.promise), Loss: p.config.promise.loss(p.copies),
@@ -119,7 +120,9 @@ func (p *production) announce(took time.Duration) error {
 	b.title(s, "node "+info.Node+": "+strings.Join(info.Roles, ", "))
 	b.head = append(b.head,
 		row("NATS", info.NATS, ""),
-		row("HTTP", info.HTTP+httpPaths(p.config.api), gaveWay(p.config.http, info.HTTP)),
+		row("HTTP", info.HTTP+httpPaths(p.config.api, info.Probes == ""), gaveWay(p.config.http, info.HTTP)))
+	b.probes(info.Probes)
+	b.head = append(b.head,
 		row("Log", fmt.Sprintf("%s, %d partitions", info.Namespace, info.Partitions), ""),
 		row("Durability", info.Durability+": "+info.Loss, ""))
 	if p.config.views.kind != viewsKV {

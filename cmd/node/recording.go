@@ -47,6 +47,31 @@ func (s *Session) acting(ctx context.Context, action, what string, do func() err
 	return s.recorded(ctx, write, action, what, "", do)
 }
 
+// scribeOf writes as acting does, and in the log itself where its server runs in this process.
+func (s *Session) scribeOf(ctx context.Context, at *site, log store.Log) (scribe, error) {
+	if at.server != nil {
+		return directly(ledger.New(log)), nil
+	}
+	return s.throughNode(ctx)
+}
+
+// copied records that a copy is made, and has it made also if that cannot be written down: what can be read is
+// saved when the log takes nothing any more, and whoever may read it needs no command for that.
+func (s *Session) copied(ctx context.Context, write scribe, action, what string, do func() error) error {
+	began := false
+	err := s.recorded(ctx, write, action, what, "", func() error {
+		began = true
+		return do()
+	})
+	if began {
+		return err
+	}
+	if ctx.Err() == nil {
+		s.Logger().Warn("this is not in the audit log", "action", action, "what", what, "err", err)
+	}
+	return do()
+}
+
 // acted records, in a log that was filled, that it was and since when: before it was whole it took no
 // entry. A log that could not be filled is served by nobody, and has none.
 func (s *Session) acted(ctx context.Context, log store.Log, action, what string, began time.Time) error {

@@ -2,13 +2,9 @@ package node
 
 import (
 	"context"
-	"errors"
-	"net"
-	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/net/netutil"
+	"golang.org/x/sync/errgroup"
 )
 
 // web is what a process serves over HTTP: probes, metrics, and the API where it
@@ -20,29 +16,54 @@ type web struct {
 	health  health
 	door    door
 	metrics *prometheus.Registry
+	crowded prometheus.Counter
 
-	listener net.Listener
-	server   *http.Server
+	main   *webServer
+	probes *webServer // nil: main has them, too
 }
 
 func newWeb(s *Session, wanted address, access httpAccess) *web {
-	return &web{session: s, wanted: wanted, access: access, metrics: newMetrics(s.app)}
+	w := &web{session: s, wanted: wanted, access: access, metrics: newMetrics(s.app), crowded: newCrowded()}
+	w.health.access = access
+	w.metrics.MustRegister(w.crowded)
+	return w
 }
 
 // part is the first to start and the last to stop, so that probes are answered
 // throughout.
 func (w *web) part() part { return part{name: "http", open: w.open, run: w.run} }
 
-// URL is where it is reached once it is open.
-func (w *web) url() string { return w.access.scheme() + w.listener.Addr().String() }
+// url is where it is reached once it is open.
+func (w *web) url() string { return w.main.url() }
+
+// probesURL is where probes and metrics are reached then, if that is an address of their own.
+func (w *web) probesURL() string {
+	if w.probes == nil {
+		return ""
+	}
+	return w.probes.url()
+}
 
 func (w *web) open(context.Context) (err error) {
-	if w.listener, err = w.wanted.listen(); err != nil {
+	apart := w.access.probes != nil
+	if w.main, err = w.serverAt("http", w.wanted, !apart, true); err != nil || !apart {
 		return err
 	}
-	w.listener = netutil.LimitListener(w.listener, maxConnections)
-	w.server = newHTTPServer(&w.health, w.metrics, &w.door, w.access, w.session.logger)
-	return nil
+	if w.probes, err = w.serverAt("probes", *w.access.probes, true, false); err != nil {
+		_ = w.main.listener.Close() // the error that counts is at hand
+	}
+	return err
+}
+
+// serverAt listens for what one address has.
+func (w *web) serverAt(flag string, at address, probes, api bool) (*webServer, error) {
+	l, err := at.listen(flag)
+	if err != nil {
+		return nil, err
+	}
+	server := newHTTPServer(w.handler(probes, api), w.session.logger)
+	server.TLSConfig = w.access.tls
+	return &webServer{listener: bounded(l, w.access.connections(), w.crowded), server: server, scheme: w.access.scheme()}, nil
 }
 
 // run also keeps the tokens up to date, until ctx ends.
@@ -52,35 +73,22 @@ func (w *web) run(ctx context.Context) error {
 	if w.access.tokens != nil {
 		go func() { _ = w.access.tokens.Run(known) }() // it returns nil
 	}
-	return w.serve(ctx)
-}
-
-func (w *web) serve(ctx context.Context) error {
-	stopped := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() {
-		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		stopped <- errors.Join(w.server.Shutdown(limited), w.server.Close())
-	})
-	err := w.listen()
-	if stop() {
-		return err // it ended by itself
+	all, ctx := errgroup.WithContext(ctx)
+	for _, s := range []*webServer{w.main, w.probes} {
+		if s != nil {
+			all.Go(func() error { return s.run(ctx) })
+		}
 	}
-	<-stopped // a request that hangs on is cut off, which is no failure
-	return nil
+	return all.Wait()
 }
 
-func (w *web) listen() error {
-	if w.server.TLSConfig = w.access.tls; w.access.tls == nil {
-		return w.server.Serve(w.listener)
-	}
-	return w.server.ServeTLS(w.listener, "", "")
-}
-
-// httpPaths names what there is below the address, for banners.
-func httpPaths(api bool) string {
+// httpPaths names what there is below an address, for banners.
+func httpPaths(api, probes bool) (paths string) {
 	if api {
-		return " /v1 /livez /readyz /metrics"
+		paths = " /v1"
 	}
-	return " /livez /readyz /metrics"
+	if probes {
+		paths += " /livez /readyz /metrics"
+	}
+	return paths
 }

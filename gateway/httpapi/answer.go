@@ -23,6 +23,7 @@ type route struct {
 	handle     handler
 	kind       gateway.Kind
 	parameters []string
+	slow       bool // it has MaxTimeout, unless the request names a time
 }
 
 // answer is the body of a success, and the position that it speaks of: 0 if of
@@ -40,7 +41,7 @@ func (a *api) answering(route route) http.Handler {
 			return
 		}
 		defer a.requests.give()
-		timeout, err := a.timeout(r)
+		timeout, err := a.timeout(r, route.slow)
 		if err == nil {
 			err = checkParameters(r, route.parameters...)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // Client is whom the API asks: [*gateway.Client], whose methods of these names
@@ -42,6 +43,10 @@ type Client interface {
 	Watch(ctx context.Context, view string, w projector.Watch) iter.Seq2[projector.Document, error]
 	// Projections returns how the views are doing.
 	Projections(ctx context.Context) ([]projector.Status, error)
+	// Forget has a person forgotten.
+	Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error)
+	// Subject returns whether a person has a key, and when it was forgotten.
+	Subject(ctx context.Context, subject string) (gateway.Subject, error)
 	// Info returns what the system serves.
 	Info(ctx context.Context) (gateway.Info, error)
 }
@@ -141,16 +146,18 @@ type admitted struct {
 func (a *api) routes() map[string]admitted {
 	all := map[string]admitted{"GET /v1/watch/{view}": {gateway.KindQuery, http.HandlerFunc(a.watch)}}
 	for pattern, r := range map[string]route{
-		"POST /v1/commands/{aggregate}/{id}/{command}": {a.command, gateway.KindCommand, []string{"wait_for"}},
-		"POST /v1/wait":                               {a.wait, gateway.KindQuery, nil},
-		"GET /v1/aggregates/{aggregate}/{id}":         {a.state, gateway.KindInspect, []string{"at_version", "at_time", "consistency"}},
-		"GET /v1/aggregates/{aggregate}/{id}/history": {pageOf("history", a.Client.HistoryPage), gateway.KindInspect, []string{"after"}},
-		"GET /v1/aggregates/{aggregate}/{id}/changes": {pageOf("changes", a.Client.ChangesPage), gateway.KindInspect, []string{"after"}},
-		"GET /v1/aggregates/{aggregate}/{id}/diff":    {a.diff, gateway.KindInspect, []string{"from_version", "from_time", "to_version", "to_time"}},
-		"GET /v1/views/{view}/{key}":                  {a.document, gateway.KindQuery, []string{"min_position", "at_position", "at_time"}},
-		"GET /v1/views/{view}":                        {a.page, gateway.KindQuery, []string{"cursor", "limit", "min_position"}},
-		"GET /v1/projections":                         {a.projections, gateway.KindInspect, nil},
-		"GET /v1/info":                                {a.info, gateway.KindQuery, nil},
+		"POST /v1/commands/{aggregate}/{id}/{command}": {handle: a.command, kind: gateway.KindCommand, parameters: []string{"wait_for"}},
+		"POST /v1/wait":                               {handle: a.wait, kind: gateway.KindQuery},
+		"GET /v1/aggregates/{aggregate}/{id}":         {handle: a.state, kind: gateway.KindInspect, parameters: []string{"at_version", "at_time", "consistency"}},
+		"GET /v1/aggregates/{aggregate}/{id}/history": {handle: pageOf("history", a.Client.HistoryPage), kind: gateway.KindInspect, parameters: []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/changes": {handle: pageOf("changes", a.Client.ChangesPage), kind: gateway.KindInspect, parameters: []string{"after"}},
+		"GET /v1/aggregates/{aggregate}/{id}/diff":    {handle: a.diff, kind: gateway.KindInspect, parameters: []string{"from_version", "from_time", "to_version", "to_time"}},
+		"GET /v1/views/{view}/{key}":                  {handle: a.document, kind: gateway.KindQuery, parameters: []string{"min_position", "at_position", "at_time"}},
+		"GET /v1/views/{view}":                        {handle: a.page, kind: gateway.KindQuery, parameters: []string{"cursor", "limit", "min_position"}},
+		"POST /v1/subjects/{id}/forget":               {handle: a.byName(a.forget), kind: gateway.KindPersonal, slow: true},
+		"GET /v1/subjects/{id}":                       {handle: a.byName(a.subject), kind: gateway.KindPersonal},
+		"GET /v1/projections":                         {handle: a.projections, kind: gateway.KindInspect},
+		"GET /v1/info":                                {handle: a.info, kind: gateway.KindQuery},
 	} {
 		all[pattern] = admitted{r.kind, a.answering(r)}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/annals-go/annals/gateway/httpapi"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // fake answers as it is told, and notes what it was asked, in words.
@@ -120,6 +121,15 @@ func (f *fake) Watch(ctx context.Context, view string, w projector.Watch) iter.S
 
 func (f *fake) Projections(ctx context.Context) ([]projector.Status, error) {
 	return []projector.Status{{Name: "totals"}}, f.note(ctx, "projections")
+}
+
+func (f *fake) Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error) {
+	err := f.note(ctx, "forget %s %q %q %s", r.Subject, r.Why, r.By, r.ID)
+	return privacy.Receipt{Subject: r.Subject, ID: r.ID, By: "p", Why: r.Why, Done: true, Notice: 2048}, err
+}
+
+func (f *fake) Subject(ctx context.Context, subject string) (gateway.Subject, error) {
+	return gateway.Subject{Subject: subject, Key: "k1", Erased: []privacy.Receipt{}}, f.note(ctx, "subject %s", subject)
 }
 
 func (f *fake) Info(ctx context.Context) (gateway.Info, error) {

@@ -29,6 +29,14 @@ func (roles) Verify(token string) (gateway.Identity, error) {
 	return gateway.Identity{Principal: "p", Roles: strings.Split(token, ",")}, nil
 }
 
+// bodyFor is one that a path takes.
+func bodyFor(path string) string {
+	if strings.HasSuffix(path, "/forget") {
+		return `{"why":"asked for it"}`
+	}
+	return `{"position":1,"views":["totals"]}`
+}
+
 // Each path wants a token, of a role that it is for; without, nobody is asked.
 func TestWhoMayAskWhat(t *testing.T) {
 	t.Parallel()
@@ -48,6 +56,8 @@ func TestWhoMayAskWhat(t *testing.T) {
 		"GET /v1/aggregates/account/1/history": "viewer operator privacy-officer admin",
 		"GET /v1/aggregates/account/1/changes": "viewer operator privacy-officer admin",
 		"GET /v1/aggregates/account/1/diff":    "viewer operator privacy-officer admin",
+		"GET /v1/subjects/c-1":                 "privacy-officer admin",
+		"POST /v1/subjects/c-1/forget":         "privacy-officer admin",
 		"GET /v1/projections":                  "viewer operator privacy-officer admin",
 	}
 	for place, may := range paths {
@@ -61,7 +71,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 				want = http.StatusUnauthorized
 			}
 			headers := append([]string{"Authorization", "Bearer " + role}, inJSON...)
-			status, header, body := ask(t, method, url+path, `{"position":1,"views":["totals"]}`, headers...)
+			status, header, body := ask(t, method, url+path, bodyFor(path), headers...)
 			if status != want || (header.Get("WWW-Authenticate") != "") != (want == http.StatusUnauthorized) {
 				t.Errorf("%s as %q: %d, want %d: %s", place, role, status, want, body)
 			}

@@ -24,12 +24,15 @@ const headerPosition = "Annals-Position"
 
 // timeout is how long the asker waits: the parameter timeout or the header
 // Annals-Deadline, such as 500ms.
-func (a *api) timeout(r *http.Request) (time.Duration, error) {
+func (a *api) timeout(r *http.Request, slow bool) (time.Duration, error) {
 	what, text := "parameter timeout", r.URL.Query().Get("timeout")
 	if text == "" {
 		what, text = "header "+gateway.HeaderDeadline, r.Header.Get(gateway.HeaderDeadline)
 	}
-	if text == "" {
+	switch {
+	case text == "" && slow:
+		return a.MaxTimeout, nil
+	case text == "":
 		return a.Timeout, nil
 	}
 	timeout, err := time.ParseDuration(text)

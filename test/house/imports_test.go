@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	"cluster/embedded": {},
 
 	"gateway":         {"actor", "projector", "cluster", "store", "store/ledger", "store/privacy"},
-	"gateway/httpapi": {"actor", "gateway", "projector", "store"},
+	"gateway/httpapi": {"actor", "gateway", "projector", "store", "store/privacy"}, // requests to forget, and receipts
 	"gateway/access":  {"gateway", "store"},
 
 	"cmd/node":              {"actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},

@@ -169,7 +169,7 @@ var plain = []row{
 	{publishes, "loans.ctl.wait", "ann bob n1 olga petra"},
 	{publishes, "loans.ctl.projection.rebuild", "olga"},
 	{publishes, "loans.ctl.dlq.skip", "olga"},
-	{publishes, "loans.ctl.subject.forget", "petra"},
+	{publishes, "loans.ctl.subject.forget", "n1 petra"},
 	{publishes, "loans.ctl.audit.record", "olga petra archie pat"},
 	{publishes, "loans.as.ann.cmd.application.1.submit", "ann"},
 	{publishes, "loans.as.ann.ctl.subject.forget", ""},

@@ -45,6 +45,19 @@ func (p program) text(ctx context.Context, args ...string) (string, error) {
 	return out.String(), nil
 }
 
+// token makes a token of a privacy officer, otto, and the file that nodes know it by.
+func (p program) token(ctx context.Context, file string) (string, error) {
+	text, err := p.text(ctx, "token", "new", "--role", "privacy-officer", "--principal", "otto", "--json")
+	if err != nil {
+		return "", err
+	}
+	var made struct{ Token, Line string }
+	if err := json.Unmarshal([]byte(text), &made); err != nil {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	return made.Token, os.WriteFile(file, []byte(made.Line+"\n"), 0o600)
+}
+
 // node is a running "loans node".
 type node struct {
 	cmd  *exec.Cmd
@@ -94,21 +107,23 @@ func (p program) start(log string, args ...string) (*node, error) {
 	return n, nil
 }
 
-// get asks the node over HTTP.
-func (n *node) get(ctx context.Context, path string) error {
+// ask asks the node over HTTP, with a token.
+func (n *node) ask(ctx context.Context, token, method, path, body string) error {
 	ctx, cancel := context.WithTimeout(ctx, callPatience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.http+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, n.http+path, strings.NewReader(body))
 	if err != nil {
 		return err
 	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	request.Header.Set("Content-Type", "application/json")
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err
 	}
 	_ = response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("GET %s: %s", path, response.Status)
+		return fmt.Errorf("%s %s: %s", method, path, response.Status)
 	}
 	return nil
 }

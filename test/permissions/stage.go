@@ -32,6 +32,7 @@ type stage struct {
 	dir     string // of this stage
 	keys    string // where the users' seeds are
 	users   string // the file
+	token   string // of a privacy officer, over HTTP
 	server  servers
 	ear     *ear
 }
@@ -75,6 +76,9 @@ func prepare(ctx context.Context, p program, dir string, plain bool, wrong *plan
 }
 
 // kek is the file of the wrapping keys of personal data.
+// tokens is the file with the hash of the token.
+func (s *stage) tokens() string { return filepath.Join(s.dir, "tokens") }
+
 func (s *stage) kek() string { return filepath.Join(s.dir, "kek") }
 
 func (s *stage) seed(user string) string { return filepath.Join(s.keys, user+".nk") }

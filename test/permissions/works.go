@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -46,11 +47,15 @@ func (r *report) start(ctx context.Context, s *stage, durability string, tell io
 		_, err := s.program.text(ctx, "keys", "generate", s.kek())
 		return err
 	})
+	r.do(tell, "a token of a privacy officer", func() (err error) {
+		s.token, err = s.program.token(ctx, s.tokens())
+		return err
+	})
 	r.command(ctx, s, operation{user: "pat", args: []string{"provision", "--durability", durability, "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}}, tell)
 	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
 		r.do(tell, "node of "+n.user, func() error {
 			one, err := s.program.start(filepath.Join(s.dir, n.user+".log"), s.as(n.user, "node", "--name", n.user, "--roles", n.roles,
-				"--durability", durability, "--archive", "nats:"+archiveBucket, "--kek", "file:"+s.kek(), "--http", "127.0.0.1:0", "--api", "--json")...)
+				"--durability", durability, "--archive", "nats:"+archiveBucket, "--kek", "file:"+s.kek(), "--http", "127.0.0.1:0", "--http-tokens", s.tokens(), "--api", "--json")...)
 			if err == nil {
 				nodes = append(nodes, one)
 			}
@@ -79,8 +84,13 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 			r.command(ctx, s, c, tell)
 		}
 		for _, path := range []string{"/v1/info", "/v1/aggregates/application/1", "/v1/aggregates/application/1/history", "/v1/views/outcomes/open", "/v1/projections"} {
-			do("HTTP of the node: "+path, func() error { return nodes[0].get(ctx, path) })
+			do("HTTP of the node: "+path, func() error { return nodes[0].ask(ctx, s.token, http.MethodGet, path, "") })
 		}
+		do("HTTP of the node: a person is forgotten", func() error {
+			return nodes[0].ask(ctx, s.token, http.MethodPost, "/v1/subjects/c-11/forget", `{"why": "asked for it"}`)
+		})
+		do("HTTP of the node: a person is looked at", func() error { return nodes[0].ask(ctx, s.token, http.MethodGet, "/v1/subjects/c-11", "") })
+		r.command(ctx, s, operation{user: "audra", args: []string{"audit", "ls", "--by", "otto", "--json"}, says: `"action":"subject.forgotten","what":"c-11","by":"otto"`}, tell)
 		do("client after the archive", func() error { return r.commands(ctx, s, 2) })
 		do("the matrix tries every endpoint", func() error { return s.endpoints() })
 	}
@@ -144,6 +154,7 @@ func operations(backups, export, kek string) []operation {
 		by("audra", "audit", "ls"),
 		{user: "audra", args: []string{"audit", "ls", "--by", "olga", "--json"}, says: `"action":"projection.pause","what":"workload","by":"olga"`},
 		{user: "audra", args: []string{"audit", "ls", "--by", "archie", "--json"}, says: `"action":"archive.run"`},
+		{user: "audra", args: []string{"audit", "ls", "--by", "archie", "--action", "backup.create", "--json"}, says: `"what":"to nats:` + backupBucket + `, keys to ` + backups + `.keys","by":"archie","outcome":"done"`},
 	}
 }
 
