@@ -88,6 +88,9 @@ var errNoKeys = errors.New("no keys")
 
 // append tries once.
 func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
+	if err := l.keys.still(ctx, c.Rests); err != nil { // before anybody gets a key for nothing
+		return l.notSealed(ctx, c, err)
+	}
 	sealed, used, err := l.seal(ctx, c)
 	if err != nil {
 		return l.notSealed(ctx, c, err)
