@@ -189,8 +189,12 @@ func TestForgettingOverTheWire(t *testing.T) {
 	}
 	for step, want := range map[privacy.Step]error{privacy.StepFence: store.ErrUnavailable, privacy.StepPurge: gateway.ErrForgetUnfinished} {
 		s.err = &privacy.StepError{Subject: "c-7", Step: step, Err: fmt.Errorf("%w: away", store.ErrUnavailable)}
-		if _, err := c.Forget(t.Context(), privacy.Request{Subject: "c-7", Why: "asked"}); !errors.Is(err, want) {
+		begun, err := c.Forget(t.Context(), privacy.Request{Subject: "c-7", Why: "asked"})
+		if !errors.Is(err, want) {
 			t.Errorf("stopped at %s: %v", step, err)
+		}
+		if asked := s.asked[len(s.asked)-1]; asked.ID == uuid.Nil || begun.ID != asked.ID {
+			t.Errorf("stopped at %s: asked for erasure %s, told %s", step, asked.ID, begun.ID)
 		}
 	}
 	found, err := c.Subject(t.Context(), "c-7")

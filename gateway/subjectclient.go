@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/store/ledger"
@@ -14,15 +15,23 @@ import (
 // Forget has a data subject forgotten, on all nodes, and returns the receipt: what is sealed for the subject
 // can then be read by nobody, ever. It may be asked for again at any time. The error matches
 // [ErrForgetUnfinished] if the key is given up but not every step after that was taken, and
-// [store.ErrUnknown] if it got no answer: ask again.
+// [store.ErrUnknown] if it got no answer: ask again. A request without an ID gets one before it is sent, which is
+// in the receipt also if there is an error: with it, asking again is the same erasure whatever was sealed for
+// the subject meanwhile.
 func (c *Client) Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error) {
 	var answer receiptResponse
+	if r.ID == uuid.Nil {
+		r.ID = uuid.New()
+	}
 	ask := forgetRequest{subjectRequest{r.Subject}, r.By, r.Why, r.ID}
 	err := c.ask(ctx, c.subjects.control("subject.forget"), nats.Header{}, ask, &answer)
 	if e, ok := errors.AsType[*Error](err); ok && e.Inferred && !errors.Is(err, nats.ErrNoResponders) {
-		return privacy.Receipt{}, inferred(CodeUnknownOutcome, e.cause, "whether %q was forgotten is not known", r.Subject)
+		err = inferred(CodeUnknownOutcome, e.cause, "whether %q was forgotten is not known", r.Subject)
 	}
-	return answer.Receipt, err
+	if err != nil {
+		return privacy.Receipt{Subject: r.Subject, ID: r.ID}, err
+	}
+	return answer.Receipt, nil
 }
 
 // Subject returns what is kept of a data subject's keys, without them.

@@ -70,10 +70,12 @@ func forgetRequest(subject, why, by, id string) (r privacy.Request, err error) {
 	if strings.TrimSpace(why) == "" {
 		return r, Usage("--why is needed: the receipt and the audit log keep the reason")
 	}
-	if id != "" {
-		if r.ID, err = uuid.Parse(id); err != nil {
-			return r, Usage("--id %q: want a UUID", id)
-		}
+	if id == "" {
+		r.ID = uuid.New() // before the first try, so that each is of the same erasure
+		return r, nil
+	}
+	if r.ID, err = uuid.Parse(id); err != nil {
+		return r, Usage("--id %q: want a UUID", id)
 	}
 	return r, nil
 }
@@ -140,7 +142,7 @@ func (s *Session) forgetFailure(r privacy.Request, err error) error {
 		return err
 	}
 	f := &Failure{Code: gateway.CodeForgetUnfinished, Exit: exitUnavailable, What: r.Subject + " is not forgotten everywhere yet", Why: err.Error(), Err: err}
-	f.Fix = "the nodes go on with it; the same command waits for that and has the receipt"
+	f.Fix = "the nodes go on with it; the same command with --id " + r.ID.String() + " waits for that and has the receipt"
 	if errors.Is(err, store.ErrUnknown) {
 		f.Code = gateway.CodeUnknownOutcome
 	}

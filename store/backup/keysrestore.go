@@ -112,15 +112,12 @@ func (m *merging) run() error {
 	return m.key()
 }
 
-// erasures joins what was erased, oldest first.
+// erasures joins what was erased, oldest first, and has a key go that was.
 func (m *merging) erasures() {
-	all := slices.Clone(m.has.Erased)
-	for _, e := range m.kept.Erased {
-		if !slices.ContainsFunc(all, func(other privacy.Erasure) bool { return other.ID == e.ID }) {
-			all = append(all, e)
-			m.changed = true
-		}
-	}
+	had := m.has.Key
+	m.changed = m.merged.Join(m.kept.Erased)
+	m.dropped = m.merged.Key != had
+	all := slices.Clone(m.merged.Erased)
 	for i := range all {
 		if e := &all[i]; e.Done && m.end > 0 && e.Notice > m.end {
 			e.Done, e.Finished, e.Notice = false, time.Time{}, 0
@@ -128,18 +125,13 @@ func (m *merging) erasures() {
 			m.reopened++
 		}
 	}
-	slices.SortStableFunc(all, func(a, b privacy.Erasure) int { return a.At.Compare(b.At) })
 	m.merged.Erased = all
 }
 
-// key chooses the key: none that was erased, and never one of two.
+// key takes the copy's key if it was not erased: never one of two.
 func (m *merging) key() error {
 	none := store.KeyID{}
 	r, kept := &m.merged, &m.kept
-	if r.Key != none && r.WasErased(r.Key) {
-		r.Key, r.Wrapped, r.WrappedBy, r.Made = none, nil, "", time.Time{}
-		m.changed, m.dropped = true, true
-	}
 	switch {
 	case kept.Key == none || kept.Key == r.Key:
 	case r.WasErased(kept.Key):

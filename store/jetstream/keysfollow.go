@@ -116,7 +116,10 @@ func (f *keysFollowing) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if last <= f.reader.sequence {
+	switch {
+	case last < f.due: // the server has an older copy of its files, or is led by who was cut off
+		return fmt.Errorf("the last change was at sequence %d, and is at %d now", f.due, last)
+	case last <= f.reader.sequence:
 		f.alive()
 	}
 	f.due, f.since = last, time.Now()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -68,7 +67,7 @@ func (r *Record) takeErasures(from []Erasure) (taken int) {
 		last := r.Erased[len(r.Erased)-1]
 		last.ID, last.Key = uuid.NewSHA1(last.ID, r.Key[:]), r.Key
 		r.Erased = append(r.Erased, last)
-		r.Key, r.Wrapped, r.WrappedBy, r.Made = store.KeyID{}, nil, "", time.Time{}
+		r.giveUp()
 	}
 	slices.SortStableFunc(r.Erased, func(a, b Erasure) int { return a.At.Compare(b.At) })
 	return taken

@@ -35,9 +35,9 @@ func (e *erasures) add(key store.KeyID) bool {
 	return true
 }
 
-// learn takes note of what a record says about erasures. It is called with the lock.
-func (k *Keyring) learn(r *Record) {
-	for _, e := range r.Erased {
+// learn takes note of erasures. It is called with the lock.
+func (k *Keyring) learn(erased []Erasure) {
+	for _, e := range erased {
 		if k.erasures.add(e.Key) {
 			k.generation.Add(1)
 		}

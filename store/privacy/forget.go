@@ -128,7 +128,7 @@ func (f *Forgetter) fence(ctx context.Context, r Request) (Record, Erasure, erro
 		default:
 			nth = len(record.Erased)
 			record.Erased = append(record.Erased, Erasure{Key: record.Key, ID: id, At: time.Now().UTC(), By: r.By, Why: r.Why})
-			record.Key, record.Wrapped, record.WrappedBy, record.Made = store.KeyID{}, nil, "", time.Time{}
+			record.giveUp()
 		}
 		revision, err := f.config.Keys.Store(ctx, record)
 		switch {

@@ -71,6 +71,8 @@ type Keyring struct {
 	generation atomic.Uint64
 	scratches  sync.Pool // of *scratch
 	wrapping   wrapping
+	below      atomic.Pointer[below]
+	putBack    sync.Once // said that a key was
 
 	mu       sync.Mutex
 	held     map[string]*list.Element // of *holding, by subject

@@ -91,32 +91,18 @@ func (k *Keyring) load(ctx context.Context, subject string, l *loading, round ui
 	case <-ctx.Done():
 		return nil, fmt.Errorf("load key: %w: %w", store.ErrUnavailable, context.Cause(ctx))
 	}
+	i := &intake{keyring: k, subject: subject, round: round, wanted: wanted}
 	for range loadTries {
-		asked := time.Now()
-		r, err := k.config.Keys.Load(ctx, subject)
-		if err != nil {
-			return nil, fmt.Errorf("load key: %w", err)
-		}
-		if r.Key == (store.KeyID{}) && wanted {
-			if err := k.issue(ctx, r); err != nil {
-				return nil, err
-			}
-			continue // whoever made it: the record in the store is the truth
-		}
-		h, err := k.take(ctx, r, asked, round)
-		if err != nil {
-			return nil, err
-		}
-		if k.accept(h) {
-			return h, nil
+		if h, err := i.try(ctx); h != nil || err != nil {
+			return h, err
 		}
 	}
 	return nil, fmt.Errorf("load key: %w: it changes all the time", store.ErrUnavailable)
 }
 
-// take makes of a record what is held of it. What it says of erasures is learnt even if
-// its key cannot be unwrapped now.
-func (k *Keyring) take(ctx context.Context, r Record, asked time.Time, round uint64) (*holding, error) {
+// take makes of a record what is held of it, and of what the log has told. What they say of
+// erasures is learnt even if the key cannot be unwrapped now.
+func (k *Keyring) take(ctx context.Context, r Record, told []Erasure, asked time.Time, round uint64) (*holding, error) {
 	if r.Key != (store.KeyID{}) && r.WasErased(r.Key) {
 		return nil, fmt.Errorf("%w: a key record has key %s, which was erased", store.ErrDamaged, r.Key)
 	}
@@ -124,8 +110,12 @@ func (k *Keyring) take(ctx context.Context, r Record, asked time.Time, round uin
 	for _, e := range r.Erased {
 		h.erased = append(h.erased, e.Key)
 	}
+	for _, e := range told {
+		h.erased = append(h.erased, e.Key)
+	}
 	k.mu.Lock()
-	k.learn(&r)
+	k.learn(r.Erased)
+	k.learn(told)
 	k.mu.Unlock()
 	if r.Key == (store.KeyID{}) {
 		return h, nil

@@ -24,8 +24,13 @@ type Loader struct {
 	log *Log
 }
 
-// NewLoader returns a loader that stands before another one. log is that of the other.
-func NewLoader(below Placer, log *Log) *Loader { return &Loader{Placer: below, log: log} }
+// NewLoader returns a loader that stands before another one. log is that of the other. What is
+// filled is not compared with the key store by this keyring any more: its keys are made here,
+// and its notices speak of others.
+func NewLoader(below Placer, log *Log) *Loader {
+	log.keys.compare(nil)
+	return &Loader{Placer: below, log: log}
+}
 
 // Place implements [Placer]. The keys that personal data were read under elsewhere say
 // nothing here. Errors are those of [Keyring.Seal] and of the loader below.

@@ -23,8 +23,13 @@ var (
 	_ store.Truncater = (*Log)(nil)
 )
 
-// NewLog returns a log that stands before another one.
-func NewLog(log store.Log, keys *Keyring) *Log { return &Log{log: log, keys: keys} }
+// NewLog returns a log that stands before another one. From now on the keyring compares what
+// the key store says with the notices ([Notice]) that are in the log below, or in that of the
+// last call, if there are several.
+func NewLog(log store.Log, keys *Keyring) *Log {
+	keys.compare(log)
+	return &Log{log: log, keys: keys}
+}
 
 // Unwrap returns the log below, in which personal data are sealed.
 func (l *Log) Unwrap() store.Log { return l.log }
@@ -83,6 +88,9 @@ var errNoKeys = errors.New("no keys")
 
 // append tries once.
 func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
+	if err := l.keys.still(ctx, c.Rests); err != nil { // before anybody gets a key for nothing
+		return l.notSealed(ctx, c, err)
+	}
 	sealed, used, err := l.seal(ctx, c)
 	if err != nil {
 		return l.notSealed(ctx, c, err)

@@ -422,3 +422,22 @@ func TestWritersAndForgettersRace(t *testing.T) {
 		}
 	}
 }
+
+// An append that rests on what is erased is refused before anybody gets a key for it.
+func TestARefusedAppendMakesNoKey(t *testing.T) {
+	t.Parallel()
+	m, keys, w := store.NewMemory(store.MemoryConfig{}), privacy.NewMemory(), wrapper(t)
+	k := ringOf(t, keys, w)
+	c := commitOf(t, store.MsgPack, application, store.Head{}, field{"email", "ann@example.org", "ann"})
+	head := mustAppend(t, privacy.NewLog(m, k), c)
+	mustForget(t, forgetter(t, keys), "ann") // no node was told
+	late := commitOf(t, store.MsgPack, application, head, field{"email", "ann@example.net", "ann"}, field{"name", "Bob", "bob"})
+	late.Rests = []store.KeyRef{{Subject: "ann", ID: c.Events[0].Personal[0].Key}}
+	_, err := privacy.NewLog(m, ringOf(t, keys, w)).Append(t.Context(), late)
+	wantError(t, "append", err, store.ErrErased)
+	for _, subject := range []string{"ann", "bob"} {
+		if r := mustLoad(t, keys, subject); r.Key != (store.KeyID{}) {
+			t.Errorf("%s got a key for nothing", subject)
+		}
+	}
+}

@@ -10,13 +10,16 @@ import (
 	"github.com/annals-go/annals/store/privacy"
 )
 
-// unread is a log that cannot be read, for one reason or another.
+// unread is a log in which the data cannot be read, for one reason or another; notices can.
 type unread struct {
 	store.Log
 	why error
 }
 
-func (u unread) Read(context.Context, store.StreamID, store.Head) iter.Seq2[*store.Commit, error] {
+func (u unread) Read(ctx context.Context, id store.StreamID, after store.Head) iter.Seq2[*store.Commit, error] {
+	if id.Type == privacy.SubjectAggregate {
+		return u.Log.Read(ctx, id, after)
+	}
 	return func(yield func(*store.Commit, error) bool) { yield(nil, u.why) }
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/annals-go/annals/store"
 )
@@ -75,6 +76,30 @@ func jsonLength(text string) int {
 // WasErased reports whether the key is one of those that the subject had before.
 func (r *Record) WasErased(key store.KeyID) bool {
 	return slices.ContainsFunc(r.Erased, func(e Erasure) bool { return e.Key == key })
+}
+
+// Join adds the erasures that r does not have, by their ids, oldest first; a key that is erased by
+// one of all these goes. It reports whether that changed r.
+func (r *Record) Join(erased []Erasure) (changed bool) {
+	all := slices.Clone(r.Erased)
+	for _, e := range erased {
+		if !slices.ContainsFunc(all, func(has Erasure) bool { return has.ID == e.ID }) {
+			all = append(all, e)
+			changed = true
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Erasure) int { return a.At.Compare(b.At) })
+	r.Erased = all
+	if r.Key != (store.KeyID{}) && r.WasErased(r.Key) {
+		r.giveUp()
+		changed = true
+	}
+	return changed
+}
+
+// giveUp leaves the record without a key.
+func (r *Record) giveUp() {
+	r.Key, r.Wrapped, r.WrappedBy, r.Made = store.KeyID{}, nil, "", time.Time{}
 }
 
 // Bare returns r without its wrapped key.

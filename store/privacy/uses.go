@@ -96,6 +96,30 @@ func (k *Keyring) enter(refs []store.KeyRef, gaps uint64) (again bool, err error
 func (k *Keyring) enterHeld(refs []store.KeyRef) (entered bool, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	known, err := k.vouched(refs)
+	if known && err == nil {
+		k.count(refs)
+	}
+	return known && err == nil, err
+}
+
+// still is confirm for whoever does not enter yet.
+func (k *Keyring) still(ctx context.Context, refs []store.KeyRef) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	k.mu.Lock()
+	known, err := k.vouched(refs)
+	k.mu.Unlock()
+	if err == nil && !known {
+		_, err = k.confirm(ctx, refs)
+	}
+	return err
+}
+
+// vouched reports whether all keys are known to hold, without asking anybody. It is called with the
+// lock.
+func (k *Keyring) vouched(refs []store.KeyRef) (known bool, err error) {
 	for _, ref := range refs {
 		switch s, known := k.lookup(ref); {
 		case !known:
@@ -104,7 +128,6 @@ func (k *Keyring) enterHeld(refs []store.KeyRef) (entered bool, err error) {
 			return false, erasedError(ref)
 		}
 	}
-	k.count(refs)
 	return true, nil
 }
 

@@ -92,7 +92,7 @@ func (k *Keyring) lost() {
 func (k *Keyring) changed(r Record) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.learn(&r)
+	k.learn(r.Erased)
 	if r.IsWrapping() {
 		k.wrapping.asked = time.Time{}
 	}
