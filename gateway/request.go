@@ -64,6 +64,10 @@ func (g *Gateway) inspect(r *request, principal, subject string) error {
 	if err := g.config.checkHeaderSize(r.msg.Header); err != nil {
 		return err
 	}
+	if err := checkOrigin(r.msg); err != nil {
+		g.metrics.republished.Inc()
+		return err
+	}
 	codec, err := contentType(r.msg)
 	if err != nil {
 		return err
