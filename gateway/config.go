@@ -77,6 +77,9 @@ type Config struct {
 	Operators Operators
 	// Subjects forgets data subjects. Nil: this node has no personal data.
 	Subjects Subjects
+	// Maker makes what keeps a new model of a view, for nodes that may make nothing.
+	// Nil: this node makes nothing for others.
+	Maker Maker
 	// Recorder writes down what operators do, before and after they do it. What cannot be written down is
 	// not done: [CodeUnavailable]. Nil: nothing is recorded.
 	Recorder Recorder
