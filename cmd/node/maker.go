@@ -34,11 +34,13 @@ func (m maker) Make(ctx context.Context, model projector.Model) error {
 
 // maker is what this node does for others; nil: nothing.
 func (m *member) maker() gateway.Maker {
-	if m.alone || m.store.kind != viewsKV || !m.trusted() {
+	if !m.makesForOthers() {
 		return nil
 	}
 	return maker{kv.New(m.kv()), m.session.app.Projections}
 }
+
+func (m *member) makesForOthers() bool { return !m.alone && m.store.kind == viewsKV && m.trusted() }
 
 // trusted reports whether this node appends to the log, which whoever makes streams could do, too.
 func (m *member) trusted() bool { return slices.Contains(m.node.Roles, cluster.RoleActors) }
