@@ -62,10 +62,6 @@ func TestAWatchEndsWhenItsTokenIsTakenBack(t *testing.T) {
 		c.Authentication.Tokens, c.WatchBeat = known, 20*time.Millisecond
 	})
 	s.put("k/1", "old")
-	passed, err := connect(t, s.server).SubscribeSync("bank.node.>")
-	if err != nil {
-		t.Fatal(err)
-	}
 	nc := newClient(t, connect(t, s.server))
 	begun, ended := make(chan string, 64), make(chan error, 64)
 	watch := func(token string) {
@@ -109,18 +105,6 @@ func TestAWatchEndsWhenItsTokenIsTakenBack(t *testing.T) {
 			t.Errorf("%s goes on", token)
 		}
 	}
-	for n, _, err := passed.Pending(); n > 0; n, _, err = passed.Pending() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		for name, values := range next(t, passed).Header {
-			for token := range known.known {
-				if name == gateway.HeaderAuthorization || strings.Contains(strings.Join(values, " "), token) {
-					t.Errorf("nodes tell each other %s: %q", name, values)
-				}
-			}
-		}
-	}
 }
 
 // A token is none of what nodes tell each other, and one that cannot be taken back has no proof.
@@ -153,8 +137,16 @@ func TestTokensStayAtTheNodeThatTookThemIn(t *testing.T) {
 			if got, err = passed.NextMsg(100 * time.Millisecond); errors.Is(err, nats.ErrTimeout) {
 				continue
 			}
-			if err != nil || got.Header.Get(gateway.HeaderProof) != want {
-				t.Errorf("%s: proof %q, want %q: %v", token, got.Header.Get(gateway.HeaderProof), want, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Header.Get(gateway.HeaderProof) != want {
+				t.Errorf("%s: proof %q, want %q", token, got.Header.Get(gateway.HeaderProof), want)
+			}
+			for name, values := range got.Header {
+				if strings.EqualFold(name, gateway.HeaderAuthorization) || strings.Contains(strings.Join(values, " "), token) {
+					t.Errorf("%s: nodes tell each other %s: %q", token, name, values)
+				}
 			}
 		}
 	}
