@@ -165,6 +165,7 @@ func TestBadHeaders(t *testing.T) {
 		{"5,000 headers", many(5000), 400},
 		{"17 KB of headers", "X: " + strings.Repeat("y", 17<<10) + "\r\n", 400},
 		{"60 KB of headers", "X: " + strings.Repeat("y", 60<<10) + "\r\n", 400},
+		{"a line without a name", ":empty name\r\n", 403},
 	} {
 		code, m := raw.request(t, "bank.cmd.account.a.open", block+c.header+"\r\n", `{"owner":"Ann"}`)
 		if code != c.want || m.Header.Get("Annals-Error") == "" {
@@ -185,7 +186,7 @@ func TestHeadersThatChangeNothing(t *testing.T) {
 		"", "Nats-Rollup: all\r\n", "Nats-Rollup: sub\r\n", "Nats-Expected-Last-Sequence: 0\r\n", "Nats-Expected-Stream: X\r\n",
 		"Nats-Expected-Last-Subject-Sequence: 9\r\n", "Nats-Batch-Id: b\r\nNats-Batch-Sequence: 1\r\n", "Nats-TTL: 1s\r\n",
 		"Nats-Schedule: @at 2030-01-01T00:00:00Z\r\n", "Nats-Request-Info: {\"acc\":\"SYS\"}\r\n", "Nats-Msg-Id: m\r\n",
-		"Nats-Service-Error: x\r\nNats-Service-Error-Code: 500\r\n", ":empty name\r\n", "X-A:b:c\r\n", "traceparent: garbage\r\n",
+		"Nats-Service-Error: x\r\nNats-Service-Error-Code: 500\r\n", "X-A:b:c\r\n", "traceparent: garbage\r\n",
 		"traceparent: 00-00000000000000000000000000000000-0000000000000000-00\r\n", "Reply-To: $JS.API\r\n",
 	} {
 		code, m := raw.request(t, fmt.Sprintf("bank.cmd.account.a%d.open", i), block+header+"\r\n", `{"owner":"Ann"}`)

@@ -77,6 +77,9 @@ type Config struct {
 	Operators Operators
 	// Subjects forgets data subjects. Nil: this node has no personal data.
 	Subjects Subjects
+	// Maker makes what keeps a new model of a view, for nodes that may make nothing.
+	// Nil: this node makes nothing for others.
+	Maker Maker
 	// Recorder writes down what operators do, before and after they do it. What cannot be written down is
 	// not done: [CodeUnavailable]. Nil: nothing is recorded.
 	Recorder Recorder
@@ -149,8 +152,8 @@ type Config struct {
 	// most 1,000.
 	MaxHistoryPage int
 	// MaxHeaders and MaxHeaderBytes bound the headers of a request, names and values,
-	// whosever they are. Defaults 64 and 16 KiB: a token has room, and reading them
-	// costs no more than the rest.
+	// whosever they are. Defaults 48, which is also the most, and 16 KiB: a token has
+	// room, and reading them costs no more than the rest.
 	MaxHeaders, MaxHeaderBytes int
 	// MaxWatches is how many watches of views may be under way, each with two
 	// goroutines. Default 4,096.
@@ -212,7 +215,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxOperations, 64)
 	setDefault(&c.MaxPage, projector.MaxPage)
 	setDefault(&c.MaxHistoryPage, maxHistoryPage)
-	setDefault(&c.MaxHeaders, 64)
+	setDefault(&c.MaxHeaders, maxHeaders)
 	setDefault(&c.MaxHeaderBytes, 16<<10)
 	setDefault(&c.Quotas.MaxPrincipals, 10_000)
 	if c.Logger == nil {
@@ -256,6 +259,8 @@ func (c Config) validate() error {
 		return errors.New("gateway config: a duration is negative")
 	case c.MaxInFlight < 1 || c.MaxReads < 1 || c.MaxComparisons < 1 || c.MaxWatches < 1 || c.MaxOperations < 1 || c.MaxHeaders < 1 || c.MaxHeaderBytes < 1:
 		return errors.New("gateway config: MaxInFlight, MaxReads, MaxComparisons, MaxWatches, MaxOperations, MaxHeaders or MaxHeaderBytes is below 1")
+	case c.MaxHeaders > maxHeaders:
+		return errors.New("gateway config: MaxHeaders is above 48")
 	case c.MaxPage < 1 || c.MaxPage > projector.MaxPage || c.MaxHistoryPage < 1 || c.MaxHistoryPage > maxHistoryPage:
 		return errors.New("gateway config: MaxPage or MaxHistoryPage is out of [1, 1000]")
 	case c.WatchBeat > 5*time.Second:

@@ -147,6 +147,9 @@ func (g *Gateway) controls(base context.Context) map[string]handler {
 	if g.config.Subjects != nil {
 		all[pathControl+verbPurge] = g.operator(base, purgeOperation) // for other nodes only
 	}
+	if g.config.Maker != nil {
+		all[pathControl+makeOperation.verb] = g.operator(base, makeOperation) // likewise
+	}
 	return all
 }
 

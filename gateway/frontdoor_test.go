@@ -99,7 +99,7 @@ func TestWhatNodesDoNotAskEachOtherFor(t *testing.T) {
 	}
 }
 
-// With roles for those whom subjects name, a name alone is a client's.
+// With roles for those whom subjects name, a name alone is a client's, and so is none.
 func TestNamedAskersMayDoWhatTheirRolesAllow(t *testing.T) {
 	t.Parallel()
 	named := map[string][]string{"olga": {gateway.RoleOperator}, "petra": {gateway.RolePrivacyOfficer}, "nick": {}}
@@ -119,6 +119,9 @@ func TestNamedAskersMayDoWhatTheirRolesAllow(t *testing.T) {
 			if refused := status(t, m) == 403; refused == strings.Contains(c.may, " "+who+" ") {
 				t.Errorf("%s by %s: %s", c.verb, who, m.Data)
 			}
+		}
+		if m := request(t, b.conn, "bank.ctl."+c.verb, c.body); (status(t, m) == 403) == (c.verb == "info") {
+			t.Errorf("%s by nobody: %s", c.verb, m.Data)
 		}
 	}
 	m := request(t, b.conn, "bank.as.ann.ctl.projection.pause", `{"view":"totals"}`, "Annals-Authorization", "Bearer t-operator")

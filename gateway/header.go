@@ -50,6 +50,8 @@ const (
 	// refused.
 	HeaderPrincipal = "Annals-Principal"
 	HeaderUntil     = "Annals-Until"
+	// HeaderProof is by what a node knows the token of a watch that another passed on: see [Prover].
+	HeaderProof = "Annals-Proof"
 	// HeaderMinPosition is the position that a view must have reached.
 	HeaderMinPosition = "Annals-Min-Position"
 	// HeaderWaitViews names views, separated by commas, that the answer to a
@@ -118,8 +120,7 @@ var (
 		"annals-reply":     readBefore,
 		"annals-principal": readBefore,
 		"annals-until":     readBefore,
-
-		"annals-authorization": readBefore, // of a watch
+		"annals-proof":     readBefore, // of a watch
 	}
 )
 

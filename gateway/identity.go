@@ -46,8 +46,9 @@ type Authentication struct {
 	// Required refuses requests of nobody known.
 	Required bool
 	// Named are the roles of askers whom a subject names and no token, and they bind
-	// as those of a token do. Who is not in it has [RoleClient]. It is a second lock
-	// behind the permissions of the NATS server. Nil: these alone decide.
+	// as those of a token do. Who is not in it, and who gives no name, has [RoleClient]: to
+	// leave the name out opens nothing. It is a second lock behind the permissions of
+	// the NATS server. Nil: these alone decide.
 	Named map[string][]string
 }
 
@@ -85,7 +86,7 @@ func (g *Gateway) identify(r *request, principal string) (Identity, error) {
 // named is whom a subject names, "" if it names nobody.
 func (a Authentication) named(principal string) Identity {
 	who := Identity{Principal: principal}
-	if a.Named == nil || principal == "" {
+	if a.Named == nil {
 		return who
 	}
 	who.binding = true

@@ -51,7 +51,7 @@ func TestLimitsAreSettings(t *testing.T) {
 	}
 	for _, bad := range []func(*gateway.Config){
 		func(c *gateway.Config) { c.MaxPage = 1001 }, func(c *gateway.Config) { c.MaxHistoryPage = -1 },
-		func(c *gateway.Config) { c.MaxHeaders = -1 }, func(c *gateway.Config) { c.MaxOperations = -1 },
+		func(c *gateway.Config) { c.MaxHeaders = -1 }, func(c *gateway.Config) { c.MaxHeaders = 49 }, func(c *gateway.Config) { c.MaxOperations = -1 },
 	} {
 		c := gateway.Config{Conn: b.conn, Namespace: "bank", Actors: &fakeActors{}}
 		bad(&c)

@@ -31,6 +31,8 @@ type metrics struct {
 	parked    prometheus.Gauge
 	parkedFor prometheus.Histogram
 	moved     prometheus.Counter
+
+	republished prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -68,6 +70,10 @@ func newMetrics() *metrics {
 			Name: "annals_gateway_moved_total",
 			Help: "Commands and gets that the actors gave back because their partition went elsewhere.",
 		}),
+		republished: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "annals_gateway_republished_total",
+			Help: "Requests refused because a server had taken them out of a stream: somebody who may make streams tries to ask as another.",
+		}),
 	}
 	m.forwarded.command = m.passed.WithLabelValues("command")
 	m.forwarded.get = m.passed.WithLabelValues("get")
@@ -89,7 +95,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 	if r == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{m.commands, m.duration, m.inFlight, m.passed, m.parked, m.parkedFor, m.moved} {
+	for _, c := range []prometheus.Collector{m.commands, m.duration, m.inFlight, m.passed, m.parked, m.parkedFor, m.moved, m.republished} {
 		if err := r.Register(c); err != nil {
 			return err
 		}

@@ -26,7 +26,8 @@ type request struct {
 	reply    string // the asker's; empty if no answer is wanted
 	path     string // of the subject
 	who      Identity
-	token    string      // that says so; of what was passed on only a watch has it
+	token    string      // that says so; of what was passed on none
+	proof    string      // of the token of a watch that was passed on
 	charged  []*account  // until it ends
 	codec    store.Codec // of the answer, and of the body unless it is empty
 	began    time.Time
@@ -62,6 +63,10 @@ func (g *Gateway) inspect(r *request, principal, subject string) error {
 		return &store.InvalidError{What: "headers", Reason: "a line is no header"}
 	}
 	if err := g.config.checkHeaderSize(r.msg.Header); err != nil {
+		return err
+	}
+	if err := checkOrigin(r.msg); err != nil {
+		g.metrics.republished.Inc()
 		return err
 	}
 	codec, err := contentType(r.msg)
@@ -200,12 +205,12 @@ func (r *request) fail(err error) Code {
 
 // passTo is the request as it is passed on: its headers as far as they were
 // read, who asks, the time that is left, and the asker's reply subject. A token
-// stays here, but that of a watch.
+// stays here.
 func (r *request) passTo(subject string, hops int, deadline time.Time) *nats.Msg {
 	h := make(nats.Header, len(r.msg.Header)+4)
 	for name, values := range r.msg.Header {
 		switch lower := strings.ToLower(name); lower {
-		case "annals-deadline", "annals-hops", "annals-reply", "annals-authorization", "annals-principal", "annals-until":
+		case "annals-deadline", "annals-hops", "annals-reply", "annals-authorization", "annals-principal", "annals-until", "annals-proof":
 		default:
 			if strings.HasPrefix(lower, "annals-") || name == HeaderTraceparent {
 				h[name] = values

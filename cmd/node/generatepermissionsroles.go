@@ -122,6 +122,7 @@ func (g *grounds) node() []rule {
 			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls", "ctl.subject.forget", "ctl.subject.get"),
 			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
 		},
+		rule{Why: "make the builds of views that a projector asks for", Publish: asks(g.views, "STREAM.INFO", "STREAM.CREATE")},
 		rule{Why: "make, use and erase keys of personal data", Publish: append(append(g.readKeys(), asks(g.keys, "STREAM.MSG.DELETE")...), g.in("key.>")...)},
 	)
 	if len(g.logs) > 1 {
@@ -134,8 +135,8 @@ func (g *grounds) projector() []rule {
 	all := append(g.member(),
 		rule{Why: "follow the log", Publish: consumers(g.order)},
 		rule{
-			Why:     "keep the views in KV, make and drop their builds",
-			Publish: append(asks(g.views, also(toRead, "STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE")...), values(g.views...)...),
+			Why:     "keep the views in KV, and drop their builds; nodes make them, for whoever makes a stream can have it publish anything",
+			Publish: append(asks(g.views, also(toRead, "STREAM.DELETE", "STREAM.PURGE")...), values(g.views...)...),
 		},
 		rule{
 			Why:       "take what nodes pass on, and pass it on to who runs the view",

@@ -216,7 +216,7 @@ func (m *member) openGateway(context.Context) (err error) {
 		Authentication: m.access.authentication(), Authorize: m.session.app.Authorize, Quotas: m.access.quotas,
 		Logger: m.logger, Registerer: m.metrics,
 	}
-	config.Recorder = m.ledger
+	config.Recorder, config.Maker = m.ledger, m.maker()
 	if m.keyring != nil {
 		if m.forgetting, err = newForgetting(m); err != nil {
 			return err

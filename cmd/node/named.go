@@ -8,7 +8,7 @@ import (
 	"github.com/annals-go/annals/store"
 )
 
-const namedHelp = "`NAME=ROLE` of an asker that a subject as.NAME names; may come often. Whoever is not named is a client then (default: what the NATS servers permit)"
+const namedHelp = "`NAME=ROLE` of an asker that a subject as.NAME names; may come often. Whoever is not named, or gives no name, is a client then (default: what the NATS servers permit)"
 
 // parseNamed reads what --named says: the roles of askers by name, nil if it says nothing.
 func parseNamed(given []string) (map[string][]string, error) {

@@ -131,7 +131,11 @@ func (m *member) openStore() (projector.Store, func() error, error) {
 		}
 		return s, s.Close, nil
 	}
-	return kv.New(m.kv()), func() error { return nil }, nil
+	config := m.kv()
+	if !m.alone && !m.trusted() {
+		config.Make = m.askMake
+	}
+	return kv.New(config), func() error { return nil }, nil
 }
 
 // viewStoreFailure is why a store can never be used as it was named. One that

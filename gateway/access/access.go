@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -82,7 +83,7 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Access knows tokens: it is a [gateway.Verifier]. It may be used from many
+// Access knows tokens: it is a [gateway.Verifier], and a [gateway.Prover]. It may be used from many
 // goroutines.
 type Access struct {
 	config Config
@@ -168,10 +169,32 @@ func (a *Access) tell(what string, err error) {
 	}
 }
 
+// Proof implements [gateway.Prover]: the hash of a random token, as it stands in the file. What an issuer
+// signed holds until its end.
+func (a *Access) Proof(token string) string {
+	if !isRandom(token) {
+		return ""
+	}
+	sum := digestOf(token)
+	return hex.EncodeToString(sum[:])
+}
+
+// Proven implements [gateway.Prover].
+func (a *Access) Proven(proof string) (gateway.Identity, error) {
+	var sum digest
+	if len(proof) != hex.EncodedLen(len(sum)) {
+		return gateway.Identity{}, fmt.Errorf("%w: no proof of a token", gateway.ErrUnauthenticated)
+	}
+	if _, err := hex.Decode(sum[:], []byte(proof)); err != nil {
+		return gateway.Identity{}, fmt.Errorf("%w: no proof of a token", gateway.ErrUnauthenticated)
+	}
+	return find(*a.tokens.Load(), sum)
+}
+
 // Verify implements [gateway.Verifier].
 func (a *Access) Verify(token string) (gateway.Identity, error) {
 	if isRandom(token) {
-		return find(*a.tokens.Load(), token)
+		return find(*a.tokens.Load(), digestOf(token))
 	}
 	if a.config.JWKS == "" {
 		return gateway.Identity{}, fmt.Errorf("%w: the token is none of those that are known here", gateway.ErrUnauthenticated)

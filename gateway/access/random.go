@@ -97,8 +97,8 @@ type entry struct {
 
 // find compares with all entries, however early one fits: the time that it takes
 // tells nothing.
-func find(all []entry, token string) (who gateway.Identity, err error) {
-	sum, found := digestOf(token), false
+func find(all []entry, sum digest) (who gateway.Identity, err error) {
+	found := false
 	for i := range all {
 		if subtle.ConstantTimeCompare(sum[:], all[i].sum[:]) == 1 {
 			who, found = all[i].who, true

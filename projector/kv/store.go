@@ -30,6 +30,10 @@ type Config struct {
 	// which is true of replicated buckets and of servers that sync each write.
 	// Buckets in memory do not wait for it.
 	Barrier func(context.Context) error
+	// Make makes the bucket of a model that has none, where the user of Conn may make
+	// no streams: it asks somebody whose [Store.Make] does. Default nil: the store
+	// makes it. The registry's bucket is made by the registry in any case.
+	Make func(context.Context, projector.Model) error
 }
 
 func (c Config) withDefaults() Config {
@@ -79,11 +83,60 @@ func (s *Store) Open(ctx context.Context, layout projector.Layout) (projector.Vi
 		return nil, noTables(name)
 	}
 	n := namesOf(s.buckets.cfg.Namespace, layout.Model)
+	if err := s.made(ctx, n); err != nil {
+		return nil, err
+	}
 	b, err := s.buckets.open(ctx, "view "+name, n.places, n.describe)
 	if err != nil {
 		return nil, err
 	}
 	return &view{bucket: b, name: name, names: n}, nil
+}
+
+// made has another make the bucket, if it is not there.
+func (s *Store) made(ctx context.Context, n names) error {
+	if s.buckets.cfg.Make == nil {
+		return nil
+	}
+	js, err := jetstream.New(s.buckets.cfg.Conn)
+	if err != nil {
+		return unavailable("look for bucket "+n.bucket, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, createWait)
+	defer cancel()
+	err = repeated(ctx, func(ctx context.Context) error {
+		_, err := js.Stream(ctx, n.stream)
+		return err
+	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		err = s.buckets.cfg.Make(ctx, n.model)
+	}
+	if err != nil {
+		return unavailable("have bucket "+n.bucket+" made", err)
+	}
+	return nil
+}
+
+// Make returns when the bucket of a model is there, made empty if it was not. Errors are those of Open.
+func (s *Store) Make(ctx context.Context, model projector.Model) error {
+	if err := s.buckets.cfg.validate(model.View); err != nil {
+		return err
+	}
+	if model.Version < 1 || model.Version > 9999 || model.Build < 0 {
+		return &store.InvalidError{What: "model", Value: model.String(), Reason: "no model has such a number"}
+	}
+	n := namesOf(s.buckets.cfg.Namespace, model)
+	js, err := jetstream.New(s.buckets.cfg.Conn)
+	if err != nil {
+		return unavailable("make bucket "+n.bucket, err)
+	}
+	settings := s.buckets.settings(n.places)
+	n.describe(&settings)
+	ctx, cancel := context.WithTimeout(ctx, createWait)
+	defer cancel()
+	b := bucket{title: "view " + model.View, at: n.places, conn: s.buckets.cfg.Conn, js: js}
+	_, err = b.ensure(ctx, settings)
+	return err
 }
 
 // describe says in the stream's settings what the bucket is for.

@@ -165,3 +165,28 @@ func TestPlantedGrantFailsTheRun(t *testing.T) {
 		t.Errorf("error %v, want that of wrong cells", err)
 	}
 }
+
+// Who may make a stream is anybody: the special rows about that see it.
+func TestRepublishingIsSeen(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("SKIPPED, NOT PASSED: it builds the example")
+	}
+	dir := t.TempDir()
+	p, err := build(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []*plant{nil, {user: "p1", way: publishes, subject: buildMade}} {
+		s, err := raise(t.Context(), p, filepath.Join(dir, strconv.FormatBool(wrong != nil)), false, wrong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.server.Shutdown()
+		for what, try := range map[string]func() (bool, error){"as another": s.asksAsAnother, "into the log": s.writesIntoLog} {
+			if may, err := try(); err != nil || may != (wrong != nil) {
+				t.Errorf("%s, with the grant %v: %v, %v", what, wrong != nil, may, err)
+			}
+		}
+	}
+}

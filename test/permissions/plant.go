@@ -39,6 +39,7 @@ var plants = []plant{
 	{user: "p1", way: publishes, subject: "loans.evt.*.annals-audit.*"},
 	{user: "p1", way: publishes, subject: "loans.node.*.ctl.>"},
 	{user: "p1", way: publishes, subject: "loans.key.>"},
+	{user: "p1", way: publishes, subject: buildMade},
 	{user: "archie", way: publishes, subject: "loans.key.>"},
 	{user: "archie", way: publishes, subject: "loans.as.archie.ctl.dlq.*"},
 	{user: "audra", way: publishes, subject: "$JS.API.CONSUMER.CREATE.>"},

@@ -28,6 +28,8 @@ var specials = []special{
 	{"a node answers outside of inboxes because a client says so", false, func(s *stage) (bool, error) { return s.misled("orders.new") }},
 	{"a node answers to the servers because a client says so", false, func(s *stage) (bool, error) { return s.misled("$JS.API.STREAM.DELETE.ANNALS_loans_events") }},
 	{"a client hears what another is answered", false, (*stage).overheard},
+	{"a projector asks under another's name, by a stream of its own", false, (*stage).asksAsAnother},
+	{"a projector writes into the log, by a stream of its own", false, (*stage).writesIntoLog},
 }
 
 // trySpecials tries each.

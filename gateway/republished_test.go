@@ -1,0 +1,113 @@
+package gateway_test
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/gateway"
+)
+
+// startJetStream runs a server that keeps streams in memory.
+func startJetStream(t testing.TB) *server.Server {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(soon) {
+		t.Fatal("the server does not start")
+	}
+	return s
+}
+
+// Whoever may make a stream can have the server publish under any subject. Nobody is asked anything so: no
+// command, query or operation under another's name, and nothing that only nodes may ask of each other.
+func TestWhatAStreamRepublishesIsRefused(t *testing.T) {
+	t.Parallel()
+	s := startJetStream(t)
+	a := &fakeActors{submit: func(_ context.Context, _ actor.Command, reply func(actor.Result, error)) { reply(actor.Result{}, nil) }}
+	n := startNode(t, s, newRoster("n1"), "n1", a)
+	nc := connect(t, s)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard, err := nc.SubscribeSync("bank.>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	send := []struct{ what, header string }{
+		{"without headers", ""},
+		{"with a header", "NATS/1.0\r\nAnnals-Command-Id: c\r\n\r\n"},
+		{"behind an empty line", "NATS/1.0\r\nAnnals-Command-Id: c\r\n\r\n\r\n"},
+		{"behind as many short lines as may be", "NATS/1.0\n" + strings.Repeat("x:\n", 48) + "\n\r\n"},
+		{"behind a status", "NATS/1.0 503 D\n" + strings.Repeat("x:\n", 46) + "\n\r\n"},
+		{"behind a line without a name", "NATS/1.0\r\n:name\r\n\r\n\r\n"},
+		{"in a line without a name", "NATS/1.0\r\n:\r\n"},
+	}
+	refused := 0.0
+	for i, dest := range []string{
+		"bank.cmd.account.42.open", "bank.as.petra.cmd.account.42.open", "bank.as.petra.ctl.info",
+		"bank.as.petra.ctl.subject.forget", "bank.node.n1.ctl.subject.purge", "bank.node.n1.cmd.account.42.open",
+	} {
+		name := "S" + string(rune('a'+i))
+		_, err := js.CreateStream(t.Context(), jetstream.StreamConfig{
+			Name: name, Subjects: []string{"in." + name}, Storage: jetstream.MemoryStorage,
+			RePublish: &jetstream.RePublish{Source: "in." + name, Destination: dest},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range send {
+			raw := dialRaw(t, s)
+			raw.publish(t, "in."+name, "", c.header, `{"owner":"Ann"}`)
+			m := next(t, heard)
+			if m.Subject != dest {
+				t.Fatalf("%s %s: heard %s", dest, c.what, m.Subject)
+			}
+			if dest != "bank.as.petra.ctl.subject.forget" { // this gateway has no subjects, and so no such endpoint
+				refused++
+			}
+		}
+		eventually(t, "all are refused: "+dest, func() bool { return n.metric(t, "annals_gateway_republished_total", "") == refused })
+	}
+	if a.count.Load() != 0 {
+		t.Errorf("%d commands were taken in", a.count.Load())
+	}
+}
+
+// Who passes such headers on by mistake is told, and the rest of what clients write is taken.
+func TestHeadersOfAServerAreRefused(t *testing.T) {
+	t.Parallel()
+	b := startBank(t)
+	for _, name := range []string{"Nats-Stream", "Nats-Subject", "nats-sequence", "Nats-Last-Sequence", "NATS-TIME-STAMP", "Nats-Stream-Source"} {
+		m := request(t, b.conn, "bank.cmd.account.42.open", `{"owner":"Ann"}`, name, "x")
+		if m.Header.Get(gateway.HeaderError) != string(gateway.CodeForbidden) || !strings.Contains(string(m.Data), "republished") {
+			t.Errorf("%s: %s", name, m.Data)
+		}
+	}
+	many := []string{"Nats-Msg-Id", "7", "Nats-Expected-Stream", "x", "Description", "of mine"}
+	for i := range 40 {
+		many = append(many, "X-"+strconv.Itoa(i%20), " y ")
+	}
+	if m := request(t, b.conn, "bank.cmd.account.42.open", `{"owner":"Ann"}`, many...); status(t, m) != 200 {
+		t.Errorf("a request with many headers: %s", m.Data)
+	}
+	raw := dialRaw(t, b.server)
+	for i, header := range []string{"NATS/1.0\r\nX:y\r\n\r\n", "NATS/1.0\nX:y\n\n", "NATS/1.0\r\nX: \r\n\r\n", "NATS/1.0\r\n\r\n"} {
+		if got, m := raw.request(t, "bank.cmd.account.r"+strconv.Itoa(i)+".open", header, `{"owner":"Ann"}`); got != 200 {
+			t.Errorf("%q: %s", header, m.Data)
+		}
+	}
+}
