@@ -101,8 +101,13 @@ func TestAWatchEndsWhenItsTokenIsTakenBack(t *testing.T) {
 	}
 	s.put("k/2", "new")
 	for range each {
-		if token := <-begun; token != "stays" {
-			t.Errorf("%s goes on", token)
+		select {
+		case token := <-begun:
+			if token != "stays" {
+				t.Errorf("%s goes on", token)
+			}
+		case err := <-ended:
+			t.Fatal("another ended:", err)
 		}
 	}
 }
