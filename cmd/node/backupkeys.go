@@ -98,10 +98,11 @@ func noKeysCopy(namespace, where string, err error) error {
 	}
 }
 
-// targetKeys opens the key store of a namespace that is restored, in the realm of the backup.
+// targetKeys opens the key store of a namespace that is restored, in the realm of the backup. One that it makes
+// is nobody else's before it is finished: a node would make new keys beside those that are still missing.
 func targetKeys(ctx context.Context, c jetstream.Config, realm uuid.UUID) (*jetstream.Keys, error) {
 	config := keysConfigOf(c)
-	config.Create, config.Realm = true, realm
+	config.Fill, config.Realm = true, realm
 	return jetstream.OpenKeys(ctx, config)
 }
 
