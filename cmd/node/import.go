@@ -157,7 +157,7 @@ func (s *Session) sealImport(ctx context.Context, i *importing, log store.Log) (
 		guard, err := newIntake(log.Codec(), s.app, keys, false)
 		return log, guard, err
 	}
-	keyring, err := privacy.NewKeyring(privacy.KeyringConfig{Keys: keys, Wrapper: wrapper, Logger: s.Logger()})
+	keyring, err := s.checkedKeyring(ctx, keys, wrapper)
 	if err != nil {
 		return nil, nil, err
 	}
