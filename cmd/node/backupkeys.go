@@ -28,18 +28,31 @@ func (k *keysPlace) flags(cmd *cobra.Command, name, verb, none string) {
 	perCall(cmd, name, "no-keys")
 }
 
-// check refuses what contradicts itself: a copy that lies with the data is as old as the
-// oldest copy of these, and has the keys of all who were forgotten since.
-func (k *keysPlace) check(flag, data string) error {
-	switch {
-	case k.none && k.where != "":
+// check refuses what contradicts itself.
+func (k *keysPlace) check(flag string) error {
+	if k.none && k.where != "" {
 		return Usage("--no-keys does not go with --%s", flag)
-	case k.where != "" && k.where == data:
-		f := Usage("--%s %s: the keys are kept apart from the data", flag, k.where)
-		f.Fix = "name another place, of which older copies are deleted: who was forgotten since could be read with them"
-		return f
 	}
 	return nil
+}
+
+// apart refuses to keep the copy where the data are kept: it would be as old as the oldest copy of these,
+// and have the keys of all who were forgotten since.
+func (k *keysPlace) apart(data string) error {
+	if k.where == "" {
+		return nil
+	}
+	is, err := together(k.where, data)
+	if err != nil || !is {
+		return err
+	}
+	return notApart("--keys-to "+k.where, data)
+}
+
+func notApart(keys, data string) *Failure {
+	f := Usage("%s: the keys are kept apart from the data in %s", keys, data)
+	f.Fix = "name another place, not in it nor around it, of which older copies are deleted: who was forgotten since could be read with them"
+	return f
 }
 
 // sourceKeys opens the key store for a backup, nil if there is none, and the place for its copy, nil if it is to

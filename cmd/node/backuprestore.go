@@ -62,7 +62,7 @@ directory.
 	dataFlag(cmd, &f.data)
 	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := f.keys.check("keys-from", args[0]); err != nil {
+		if err := f.keys.check("keys-from"); err != nil {
 			return err
 		}
 		until, err := f.until(cmd.Flags().Changed)

@@ -31,6 +31,13 @@ any more. Keys stay wrapped as they are.`,
 }
 
 func (s *Session) copyKeys(ctx context.Context, place string) error {
+	around, err := backupsAround(place, s.Namespace())
+	if err != nil {
+		return err
+	}
+	if around != "" {
+		return notApart("keys copy "+place, around)
+	}
 	keys, err := s.keyStore(ctx)
 	if err != nil {
 		return err
