@@ -300,7 +300,7 @@ func TestRestoreKeysGoesOn(t *testing.T) {
 	}
 	strange := map[string]bool{"30": true, "40": true}
 	for subject := range strange {
-		at.keyStore.put(t, subject, newKey)
+		at.put(t, subject, newKey)
 	}
 	at.left = 50
 	done, err := mustOpenKeys(t, v).Restore(t.Context(), at, 0)
