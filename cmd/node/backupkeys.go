@@ -71,7 +71,7 @@ func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Conf
 			Fix: "name a place apart from the data: --keys-to PLACE; or say that the keys are copied otherwise: --no-keys",
 		}
 	}
-	vault, err := vaultAt(ctx, c.Conn, k.where, c.Replicas)
+	vault, err := keysVaultAt(ctx, c.Conn, k.where, c.Replicas)
 	return keys, vault, err
 }
 

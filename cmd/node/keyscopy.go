@@ -46,7 +46,7 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if err != nil {
 		return err
 	}
-	vault, err := vaultAt(ctx, config.Conn, place, config.Replicas)
+	vault, err := keysVaultAt(ctx, config.Conn, place, config.Replicas)
 	if err != nil {
 		return err
 	}
