@@ -162,7 +162,7 @@ func (s *Session) sealImport(ctx context.Context, i *importing, log store.Log) (
 		return nil, nil, err
 	}
 	guard, err := newIntake(log.Codec(), s.app, keys, true)
-	return privacy.NewLog(log, keyring), guard, err
+	return privacy.NewImportLog(log, keyring), guard, err
 }
 
 // importKeys opens the key store, nil if there is none and none is needed.

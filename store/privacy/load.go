@@ -123,6 +123,9 @@ func (k *Keyring) take(ctx context.Context, r Record, asked time.Time, round uin
 	h := &holding{subject: r.Subject, revision: r.Revision, asked: asked, round: round}
 	for _, e := range r.Erased {
 		h.erased = append(h.erased, e.Key)
+		if e.At.After(h.since) {
+			h.since = e.At
+		}
 	}
 	k.mu.Lock()
 	k.learn(&r)
