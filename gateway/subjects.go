@@ -264,8 +264,15 @@ type recordedResponse struct {
 var recordable = map[string]Kind{
 	"archive.run": KindOperate, "backup.create": KindOperate, "event.import": KindOperate,
 	"cluster.drain": KindOperate, "cluster.uncordon": KindOperate, "cluster.move": KindOperate, "cluster.rebalance": KindOperate,
-	"keys.rewrap": KindOperate, "keys.rotate": KindOperate,
+	"keys.rewrap": KindOperate, "keys.rotate": KindOperate, "keys.restore": KindOperate,
 	"subject.export": KindPersonal,
+}
+
+// Recordable reports whether a node writes down that a tool carries out an action. A tool that
+// asks for another is refused, and may then not do it.
+func Recordable(action string) bool {
+	_, is := recordable[action]
+	return is
 }
 
 // recordedID begins the ids of what tools have recorded: none is that of an act of a node.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store/ledger"
 )
 
@@ -105,6 +106,28 @@ func TestEveryCommandReadsOrIsRecorded(t *testing.T) {
 				t.Errorf("%s: no script finds %s in the audit log", path, action)
 			}
 		}
+	}
+}
+
+// filled are recorded in a log that they have filled, before any node serves it.
+var filled = []string{"backup.restore", "schema.migrate"}
+
+// What a command carries out itself a node has to take, or nothing can be done while one serves.
+func TestNodesRecordWhatCommandsDo(t *testing.T) {
+	t.Parallel()
+	var verbs []string
+	for _, v := range gateway.ControlVerbs() {
+		verbs = append(verbs, v.Verb)
+	}
+	for path, actions := range acts {
+		by := slices.Contains(filled, actions[0]) || slices.Contains(verbs, actions[0]) // a node carries it out
+		if is := gateway.Recordable(actions[0]); is == by {
+			t.Errorf("%s: a node carries %s out, or it fills a log: %v; nodes record it: %v", path, actions[0], by, is)
+		}
+	}
+	s, _, _ := testSession(nil)
+	if err := s.acting(t.Context(), "keys.unheard", "", func() error { t.Error("it was done"); return nil }); err == nil {
+		t.Error("an action that no node records is carried out")
 	}
 }
 

@@ -77,6 +77,15 @@ func vaultIn(dir string) (segment.Vault, error) {
 	return vault, nil
 }
 
+// keysVaultAt is vaultAt for a copy of keys: what is removed there must be in no file of the server's.
+func keysVaultAt(ctx context.Context, conn *nats.Conn, place string, replicas int) (segment.Vault, error) {
+	bucket, is := strings.CutPrefix(place, inBucket)
+	if !is || bucket == "" {
+		return vaultAt(ctx, conn, place, replicas)
+	}
+	return jetstream.OpenErasingVault(ctx, conn, bucket, max(replicas, 1))
+}
+
 // addArchive gives the configuration of a log the archive at a place, if one is
 // named, to read in. The session closes it.
 func (s *Session) addArchive(ctx context.Context, c *jetstream.Config, place string) (err error) {

@@ -71,7 +71,10 @@ is over. Where nothing can be written it is made all the same, and says so.
 	dataFlag(cmd, &data)
 	perCall(cmd, "full", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := keys.check("keys-to", args[0]); err != nil {
+		if err := keys.check("keys-to"); err != nil {
+			return err
+		}
+		if err := keys.apart(args[0]); err != nil {
 			return err
 		}
 		err := s.createBackup(cmd.Context(), args[0], data, o, &keys)

@@ -28,16 +28,10 @@ func (k *keysPlace) flags(cmd *cobra.Command, name, verb, none string) {
 	perCall(cmd, name, "no-keys")
 }
 
-// check refuses what contradicts itself: a copy that lies with the data is as old as the
-// oldest copy of these, and has the keys of all who were forgotten since.
-func (k *keysPlace) check(flag, data string) error {
-	switch {
-	case k.none && k.where != "":
+// check refuses what contradicts itself.
+func (k *keysPlace) check(flag string) error {
+	if k.none && k.where != "" {
 		return Usage("--no-keys does not go with --%s", flag)
-	case k.where != "" && k.where == data:
-		f := Usage("--%s %s: the keys are kept apart from the data", flag, k.where)
-		f.Fix = "name another place, of which older copies are deleted: who was forgotten since could be read with them"
-		return f
 	}
 	return nil
 }
@@ -51,6 +45,25 @@ func (k *keysPlace) told(where string, keys bool) string {
 		return "to " + where + ", without keys"
 	}
 	return "to " + where
+}
+
+// apart refuses to keep the copy where the data are kept: it would be as old as the oldest copy of these,
+// and have the keys of all who were forgotten since.
+func (k *keysPlace) apart(data string) error {
+	if k.where == "" {
+		return nil
+	}
+	is, err := together(k.where, data)
+	if err != nil || !is {
+		return err
+	}
+	return notApart("--keys-to "+k.where, data)
+}
+
+func notApart(keys, data string) *Failure {
+	f := Usage("%s: the keys are kept apart from the data in %s", keys, data)
+	f.Fix = "name another place, not in it nor around it, of which older copies are deleted: who was forgotten since could be read with them"
+	return f
 }
 
 // sourceKeys opens the key store for a backup, nil if there is none, and the place for its copy, nil if it is to
@@ -69,7 +82,7 @@ func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Conf
 			Fix: "name a place apart from the data: --keys-to PLACE; or say that the keys are copied otherwise: --no-keys",
 		}
 	}
-	vault, err := vaultAt(ctx, c.Conn, k.where, c.Replicas)
+	vault, err := keysVaultAt(ctx, c.Conn, k.where, c.Replicas)
 	return keys, vault, err
 }
 
@@ -109,10 +122,11 @@ func noKeysCopy(namespace, where string, err error) error {
 	}
 }
 
-// targetKeys opens the key store of a namespace that is restored, in the realm of the backup.
+// targetKeys opens the key store of a namespace that is restored, in the realm of the backup. One that it makes
+// is nobody else's before it is finished: a node would make new keys beside those that are still missing.
 func targetKeys(ctx context.Context, c jetstream.Config, realm uuid.UUID) (*jetstream.Keys, error) {
 	config := keysConfigOf(c)
-	config.Create, config.Realm = true, realm
+	config.Fill, config.Realm = true, realm
 	return jetstream.OpenKeys(ctx, config)
 }
 

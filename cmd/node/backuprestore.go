@@ -62,7 +62,7 @@ directory.
 	dataFlag(cmd, &f.data)
 	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := f.keys.check("keys-from", args[0]); err != nil {
+		if err := f.keys.check("keys-from"); err != nil {
 			return err
 		}
 		until, err := f.until(cmd.Flags().Changed)
@@ -219,11 +219,12 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 	line := s.progress()
 	until.Progress = line.commits("restored")
 	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
+	var keys *jetstream.Keys
 	if keysFrom != nil {
-		if target.Keys, err = targetKeys(ctx, config, b.Manifest().Realm); err != nil {
+		if keys, err = targetKeys(ctx, config, b.Manifest().Realm); err != nil {
 			return r, err
 		}
-		target.KeysFrom = keysFrom
+		target.Keys, target.KeysFrom = keys, keysFrom
 	}
 	r, err = b.Restore(ctx, target, until)
 	line.end()
@@ -233,6 +234,11 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 	// The epochs in the commits are of the nodes that wrote them.
 	if err := cluster.Forget(ctx, config.Conn, config.Namespace); err != nil {
 		return r, err
+	}
+	if keys != nil {
+		if err := keys.Finish(ctx); err != nil {
+			return r, err
+		}
 	}
 	return r, log.Finish(ctx)
 }

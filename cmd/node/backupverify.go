@@ -52,7 +52,7 @@ exit code is 1 then.
 		if v.live && v.keys.where != "" {
 			return Usage("--keys-from does not go with --live: the copy of the keys belongs to a backup")
 		}
-		if err := v.keys.check("keys-from", argument(args, 0)); err != nil {
+		if err := v.keys.check("keys-from"); err != nil {
 			return err
 		}
 		v.line, v.where, v.id = s.progress(), argument(args, 0), argument(args, 1)

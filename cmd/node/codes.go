@@ -110,6 +110,11 @@ var kinds = []kind{
 		advice:  "a command: send it again under the same --id, it takes effect once; another change: look first, then repeat it",
 	},
 	{
+		code: codeKeysGone, exit: exitFailure, errs: []error{jetstream.ErrKeysUnfinished},
+		meaning: "the log has personal data, and their keys are not there, or not all of them; new ones could not read them",
+		advice:  "restore the keys from their copy, to the end: {{name}} keys restore PLACE",
+	},
+	{
 		code: gateway.CodeUnauthenticated, exit: exitForbidden, errs: []error{gateway.ErrUnauthenticated},
 		meaning: "the system wants to know who asks, or does not know the token",
 		advice:  "come as a user who is known: --creds, --nkey or --context; over HTTP with a token: {{name}} token new --help",
@@ -443,10 +448,6 @@ var kinds = []kind{
 	{
 		code: codeKeysPlace, exit: exitUsage, meaning: "a backup of personal data needs a place for their keys, apart from the data",
 		advice: "name it with --keys-to, or --keys-from for a restore; --no-keys knowingly leaves them out",
-	},
-	{
-		code: codeKeysGone, exit: exitFailure, meaning: "the log has personal data, and their keys are not there; new ones could not read them",
-		advice: "restore the keys from their copy: {{name}} keys restore PLACE",
 	},
 	{
 		code: codeNoAudit, exit: exitUnavailable, meaning: "the audit log cannot be written; what it is written before was not done",

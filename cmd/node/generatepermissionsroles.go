@@ -203,8 +203,8 @@ func (g *grounds) archivist(name string) []rule {
 	}
 	if len(g.objects) > 0 {
 		all = append(all, rule{
-			Why:     "keep archives and backups in object stores",
-			Publish: slices.Concat(g.readObjects(), asks(g.objects, "STREAM.PURGE"), chunks(g.objects...)),
+			Why:     "keep archives, backups and copies of keys in object stores, and have old copies overwritten",
+			Publish: slices.Concat(g.readObjects(), asks(g.objects, "STREAM.PURGE", "STREAM.MSG.DELETE"), chunks(g.objects...)),
 		})
 	}
 	return all

@@ -157,12 +157,12 @@ func (s *Session) sealImport(ctx context.Context, i *importing, log store.Log) (
 		guard, err := newIntake(log.Codec(), s.app, keys, false)
 		return log, guard, err
 	}
-	keyring, err := s.keyring(ctx, keys, wrapper)
+	keyring, err := s.checkedKeyring(ctx, keys, wrapper)
 	if err != nil {
 		return nil, nil, err
 	}
 	guard, err := newIntake(log.Codec(), s.app, keys, true)
-	return privacy.NewLog(log, keyring), guard, err
+	return privacy.NewImportLog(log, keyring), guard, err
 }
 
 // importKeys opens the key store, nil if there is none and none is needed.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
+	"github.com/annals-go/annals/store/jetstream"
 )
 
 func newKeysCopy(s *Session) *cobra.Command {
@@ -30,6 +31,13 @@ any more. Keys stay wrapped as they are.`,
 }
 
 func (s *Session) copyKeys(ctx context.Context, place string) error {
+	around, err := backupsAround(place, s.Namespace())
+	if err != nil {
+		return err
+	}
+	if around != "" {
+		return notApart("keys copy "+place, around)
+	}
 	keys, err := s.keyStore(ctx)
 	if err != nil {
 		return err
@@ -38,7 +46,7 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if err != nil {
 		return err
 	}
-	vault, err := vaultAt(ctx, config.Conn, place, config.Replicas)
+	vault, err := keysVaultAt(ctx, config.Conn, place, config.Replicas)
 	if err != nil {
 		return err
 	}
@@ -60,7 +68,8 @@ func newKeysRestore(s *Session) *cobra.Command {
 		Short: "Give a namespace the keys and erasures that a copy of them has",
 		Long: `For a namespace that has lost its keys, or was restored without them. Its log must be the
 one that the keys are for, or a copy of it. A key that the copy or the namespace knows to be
-erased is erased afterwards, whatever the other has.`,
+erased is erased afterwards, whatever the other has. Where there are no keys, no node starts
+before all are there: a restore that was interrupted goes on when the same command is given again.`,
 		Example: `{{name}} keys restore ./keys
 {{name}} keys restore ./keys --ns copy --from-ns {{name}}`,
 		Args: args(1, 1),
@@ -97,12 +106,8 @@ func (s *Session) restoreKeys(ctx context.Context, agreed *consent, place, from 
 		return err
 	}
 	var done backup.KeysRestored
-	err = s.acting(ctx, "keys.restore", from+" from "+place, func() error {
-		keys, err := targetKeys(ctx, config, m.Realm)
-		if err != nil {
-			return err
-		}
-		done, err = kept.Restore(ctx, keys, tip)
+	err = s.acting(ctx, "keys.restore", from+" from "+place, func() (err error) {
+		done, err = s.fillKeys(ctx, config, kept, tip)
 		return err
 	})
 	if err != nil {
@@ -113,6 +118,38 @@ func (s *Session) restoreKeys(ctx context.Context, agreed *consent, place, from 
 	}
 	_, err = fmt.Fprintln(s.Out(), keysRestored(&done))
 	return err
+}
+
+// fillKeys joins the copy with the key store, or fills one with it. One that is filled is ready when it has
+// all that the copy has, but for keys that are not those of another copy that it was begun with: it cannot
+// have both.
+func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *backup.KeysCopy, tip store.Position) (done backup.KeysRestored, err error) {
+	keys, err := targetKeys(ctx, config, kept.Manifest().Realm)
+	if err != nil {
+		return done, err
+	}
+	filling, err := keys.Filling(ctx)
+	if err != nil {
+		return done, err
+	}
+	done, err = kept.Restore(ctx, keys, tip)
+	conflicts, both := errors.AsType[*backup.KeyConflicts](err)
+	if both {
+		for _, c := range conflicts.First {
+			s.Logger().Error("a data subject has two keys", "subject", c.Subject, "key", c.Has, "copied", c.Copy)
+		}
+	}
+	if err == nil || both {
+		err = errors.Join(err, keys.Finish(ctx))
+	}
+	if err == nil || both || !errors.Is(context.Cause(ctx), errInterrupted) {
+		return done, err
+	}
+	note := "interrupted: give the same command again, so that the erasures of the copy hold"
+	if filling {
+		note = "interrupted: the keys are not all there, and no node starts without them; give the same command again"
+	}
+	return done, s.onInterrupt(ctx, fmt.Errorf("%w: %w", errInterrupted, err), note)
 }
 
 // keysIn opens the copy of a namespace's keys.

@@ -55,6 +55,16 @@ func (m *member) openKeys(ctx context.Context) error {
 	return strangersKek(m.keyring.Check(ctx))
 }
 
+// checkedKeyring returns a keyring for a command that seals. Without a namespace's own wrapping keys it would
+// wait for them for ever, as a node does.
+func (s *Session) checkedKeyring(ctx context.Context, keys privacy.Keys, wrapper privacy.Wrapper) (*privacy.Keyring, error) {
+	keyring, err := privacy.NewKeyring(privacy.KeyringConfig{Keys: keys, Wrapper: wrapper, Logger: s.Logger()})
+	if err != nil {
+		return nil, err
+	}
+	return keyring, strangersKek(keyring.Check(ctx))
+}
+
 // strangersKek says what to do about a wrapping key that is not the namespace's.
 func strangersKek(err error) error {
 	wrong, is := errors.AsType[*privacy.WrappingError](err)

@@ -52,7 +52,7 @@ func (s *Session) openMigratedKeys(ctx context.Context) (*migratedKeys, error) {
 	if k.erasures, err = erasuresOf(ctx, k.old); err != nil {
 		return nil, err
 	}
-	k.opening, err = s.keyring(ctx, k.old, k.wrapper)
+	k.opening, err = s.checkedKeyring(ctx, k.old, k.wrapper)
 	return k, err
 }
 
@@ -95,7 +95,7 @@ func (k *migratedKeys) openNew(ctx context.Context, s *Session, m *migrating, to
 			return err
 		}
 	}
-	sealing, err := privacy.NewKeyring(privacy.KeyringConfig{Keys: k.new, Wrapper: k.wrapper, Logger: s.Logger()})
+	sealing, err := s.checkedKeyring(ctx, k.new, k.wrapper)
 	if err != nil {
 		return err
 	}

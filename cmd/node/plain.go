@@ -72,18 +72,8 @@ func (r *reading) openKeys(ctx context.Context, s *Session) error {
 	if err != nil || wrapper == nil {
 		return err
 	}
-	r.keyring, err = s.keyring(ctx, r.keys, wrapper)
+	r.keyring, err = s.checkedKeyring(ctx, r.keys, wrapper)
 	return err
-}
-
-// keyring is one of a command, on wrapping keys that are those of the namespace: with others of the same
-// name, which dev gives to all it makes, every value would look damaged.
-func (s *Session) keyring(ctx context.Context, keys privacy.Keys, wrapper privacy.Wrapper) (*privacy.Keyring, error) {
-	k, err := privacy.NewKeyring(privacy.KeyringConfig{Keys: keys, Wrapper: wrapper, Logger: s.Logger()})
-	if err != nil {
-		return nil, err
-	}
-	return k, strangersKek(k.Check(ctx))
 }
 
 // openKeys opens the key store of the namespace. The error matches [store.ErrNotFound] if it has none.

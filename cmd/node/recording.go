@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -38,8 +39,12 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what, why 
 	return err
 }
 
-// acting is recorded through a node, or without one in the log itself.
+// acting is recorded through a node, or without one in the log itself. An action that no node would write
+// down is a mistake of the command's, which must not wait for a node to be found.
 func (s *Session) acting(ctx context.Context, action, what string, do func() error) error {
+	if !gateway.Recordable(action) {
+		return fmt.Errorf("action %q is not one that nodes record", action)
+	}
 	write, err := s.throughNode(ctx)
 	if err != nil {
 		return err

@@ -37,6 +37,8 @@ type Options struct {
 //     end, or the vault has backups of another history. Nothing is written.
 //   - [store.ErrDamaged]: the log is not what was written, or not what is in
 //     the last backup.
+//   - [store.ErrInvalid]: the vault has the copy of the namespace's keys, or that for the keys
+//     has backups.
 //   - [store.ErrUnavailable]: log or vault could not be asked; or ctx's error.
 //
 // It is a [*ParentError] too if a full backup, or another vault, would do.
@@ -130,6 +132,14 @@ func (c *creation) run(ctx context.Context) (err error) {
 // begin finds the backup to go on from.
 func (c *creation) begin(ctx context.Context) error {
 	m := c.manifest
+	if err := refuseKeys(ctx, c.vault, m.Namespace); err != nil {
+		return err
+	}
+	if c.source.KeysTo != nil {
+		if err := refuseBackups(ctx, c.source.KeysTo, m.Namespace); err != nil {
+			return err
+		}
+	}
 	complete, left, err := ids(ctx, c.vault, m.Namespace)
 	if err != nil {
 		return err

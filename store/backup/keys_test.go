@@ -271,6 +271,56 @@ func TestRestoreKeys(t *testing.T) {
 	}
 }
 
+// interrupted is a key store that cannot be written to any more after some records.
+type interrupted struct {
+	*keyStore
+	left int
+}
+
+func (k *interrupted) Store(ctx context.Context, r privacy.Record) (uint64, error) {
+	if k.left--; k.left < 0 {
+		return 0, store.ErrUnavailable
+	}
+	return k.keyStore.Store(ctx, r)
+}
+
+// A restore that ends in the middle is ended by the next one. One subject with two keys
+// does not keep the others from theirs, and all of them are named.
+func TestRestoreKeysGoesOn(t *testing.T) {
+	t.Parallel()
+	source := newKeyStore(uuid.New())
+	for i := range 50 {
+		source.put(t, fmt.Sprint(i), newKey)
+	}
+	v, _ := vaultIn(t)
+	mustCopy(t, v, source)
+	at := &interrupted{keyStore: newKeyStore(source.realm), left: 20}
+	if done, err := mustOpenKeys(t, v).Restore(t.Context(), at, 0); !errors.Is(err, store.ErrUnavailable) || done.Stored != 20 {
+		t.Fatalf("interrupted: %+v, %v", done, err)
+	}
+	strange := map[string]bool{"30": true, "40": true}
+	for subject := range strange {
+		at.put(t, subject, newKey)
+	}
+	at.left = 50
+	done, err := mustOpenKeys(t, v).Restore(t.Context(), at, 0)
+	var both *backup.KeyConflicts
+	if !errors.As(err, &both) || !errors.Is(err, store.ErrConflict) || both.Count != 2 || done.Records != 50 || done.Stored != 28 || done.Conflicts != 2 {
+		t.Fatalf("again: %+v, %v", done, err)
+	}
+	for _, c := range both.First {
+		if !strange[c.Subject] || c.Has != at.get(t, c.Subject).Key || c.Copy != source.get(t, c.Subject).Key {
+			t.Errorf("conflict %+v", c)
+		}
+	}
+	for i := range 50 {
+		subject := fmt.Sprint(i)
+		if same := at.get(t, subject).Key == source.get(t, subject).Key; same == strange[subject] {
+			t.Errorf("subject %s has the copy's key: %v", subject, same)
+		}
+	}
+}
+
 // An erasure whose notice is beyond what was restored is to be done again.
 func TestRestoreKeysReopensErasures(t *testing.T) {
 	t.Parallel()
@@ -321,6 +371,29 @@ func TestCopyKeysRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustCopy(t, v, back)
+}
+
+// A place has backups of a namespace or its keys, never both, whichever came first.
+func TestKeysAndBackupsAreApart(t *testing.T) {
+	t.Parallel()
+	s, keys := newSite(t), newKeyStore(uuid.New())
+	s.grow(t, 3)
+	keys.put(t, "ann", newKey)
+	if _, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: s.log, Keys: keys, KeysTo: s.vault}, backup.Options{}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("both at once: %v", err)
+	}
+	s.create(t, backup.Source{}, backup.Options{})
+	if _, err := backup.CopyKeys(t.Context(), s.vault, namespace, keys, ""); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("keys among backups: %v", err)
+	}
+	if _, err := backup.CopyKeys(t.Context(), s.vault, "another", keys, ""); err != nil {
+		t.Errorf("keys of another namespace: %v", err)
+	}
+	v, dir := vaultIn(t)
+	mustCopy(t, v, keys)
+	if _, err := backup.Create(t.Context(), v, namespace, backup.Source{Log: s.log}, backup.Options{}); !errors.Is(err, store.ErrInvalid) || len(filesOf(t, dir)) != 2 {
+		t.Errorf("backups among keys: %v, %v", err, filesOf(t, dir))
+	}
 }
 
 // A copy that is interrupted leaves the one before; the next removes what is left.

@@ -31,7 +31,8 @@ const (
 // are now, wrapped, and removes the one before. Create does it for each backup; it may be
 // called at any other time, such as after somebody was forgotten. backup is the backup
 // that it is made for, or empty. Errors:
-//   - [store.ErrInvalid]: the vault has the keys of another realm. They stay.
+//   - [store.ErrInvalid]: the vault has the keys of another realm, which stay, or backups of
+//     the namespace.
 //   - [store.ErrAhead]: the vault knows of erasures that the key store does not: it was
 //     set back. The copy stays; restoring it gives the erasures back.
 //   - [store.ErrDamaged]: a record, or the copy that is there, is not what was written.
@@ -39,6 +40,9 @@ const (
 func CopyKeys(ctx context.Context, v segment.Vault, namespace string, keys privacy.Keys, backup string) (*KeysManifest, error) {
 	if err := store.ValidateName("namespace", namespace); err != nil {
 		return nil, err
+	}
+	if err := refuseBackups(ctx, v, namespace); err != nil {
+		return nil, fmt.Errorf("copy the keys of %s: %w", namespace, err)
 	}
 	for failures := 0; ; {
 		c := &keysCopying{vault: v, keys: keys, erased: map[uuid.UUID]bool{}, manifest: &KeysManifest{

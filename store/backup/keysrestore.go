@@ -23,6 +23,9 @@ type KeysRestored struct {
 	// Reopened is how many erasures are not done any more because their notice is beyond
 	// the log's end: forgetting these subjects again takes the steps that are missing.
 	Reopened uint64 `json:"reopened"`
+	// Conflicts is how many subjects have two keys: the key store keeps its own, and the
+	// data under the copy's cannot be read.
+	Conflicts uint64 `json:"conflicts,omitempty"`
 }
 
 // restoreTries is how often a record is stored again that changed meanwhile.
@@ -31,25 +34,28 @@ const restoreTries = 8
 // Restore gives a key store what the copy has, record by record: a key that it has no
 // other for, and every erasure. A key that one of the two knows to be erased is erased
 // afterwards, whatever the other has. end is the last position of the log that the keys
-// are for; 0: as far as the erasures say. It may be called again. Errors:
-// [store.ErrInvalid] if the key store is of another realm, [store.ErrConflict] if it has
-// another key for a subject that was not erased, and those of the key store and the copy.
+// are for; 0: as far as the erasures say. It may be called again, and must be if it was
+// interrupted: a key that is not there yet would be made anew. Errors: [store.ErrInvalid]
+// if the key store is of another realm, a [*KeyConflicts] at the end if it has other keys
+// of subjects that were not erased, and those of the key store and the copy.
 func (c *KeysCopy) Restore(ctx context.Context, keys privacy.Keys, end store.Position) (done KeysRestored, err error) {
 	if err := c.fits(keys); err != nil {
 		return done, fmt.Errorf("restore keys: %w", err)
 	}
+	conflicts := &KeyConflicts{}
 	for r, err := range c.Records(ctx) {
 		if err == nil {
 			if !r.IsWrapping() {
 				done.Records++
 			}
-			err = restoreRecord(ctx, keys, r, end, &done)
+			err = restoreRecord(ctx, keys, r, end, &done, conflicts)
 		}
 		if err != nil {
 			return done, fmt.Errorf("restore keys: %w", err)
 		}
 	}
-	return done, nil
+	done.Conflicts = conflicts.Count
+	return done, conflicts.or()
 }
 
 func (c *KeysCopy) fits(keys privacy.Keys) error {
@@ -59,16 +65,16 @@ func (c *KeysCopy) fits(keys privacy.Keys) error {
 	return &store.InvalidError{What: "realm of the key store", Value: keys.Realm().String(), Reason: "the copy is of realm " + c.manifest.Realm.String()}
 }
 
-func restoreRecord(ctx context.Context, keys privacy.Keys, kept privacy.Record, end store.Position, done *KeysRestored) error {
+// restoreRecord joins one record. Also of two keys, of which the copy's is left out, the
+// erasures are joined.
+func restoreRecord(ctx context.Context, keys privacy.Keys, kept privacy.Record, end store.Position, done *KeysRestored, conflicts *KeyConflicts) error {
 	for try := 1; ; try++ {
 		has, err := keys.Load(ctx, kept.Subject)
 		if err != nil {
 			return err
 		}
 		m := merging{has: has, kept: kept, end: end}
-		if err := m.run(); err != nil {
-			return err
-		}
+		m.run()
 		revision := has.Revision
 		if m.changed {
 			revision, err = keys.Store(ctx, m.merged)
@@ -76,6 +82,9 @@ func restoreRecord(ctx context.Context, keys privacy.Keys, kept privacy.Record, 
 		switch {
 		case err == nil:
 			m.count(done)
+			if m.conflict {
+				conflicts.add(KeyConflict{Subject: kept.Subject, Has: m.merged.Key, Copy: kept.Key})
+			}
 			return keys.Erase(ctx, kept.Subject, revision)
 		case try == restoreTries, ctx.Err() != nil:
 			return err
@@ -93,6 +102,7 @@ type merging struct {
 	merged   privacy.Record
 	changed  bool // from has
 	dropped  bool // a key that one of the two has
+	conflict bool // both have a key that was not erased
 	reopened uint64
 }
 
@@ -106,10 +116,10 @@ func (m *merging) count(done *KeysRestored) {
 	done.Reopened += m.reopened
 }
 
-func (m *merging) run() error {
+func (m *merging) run() {
 	m.merged = m.has
 	m.erasures()
-	return m.key()
+	m.key()
 }
 
 // erasures joins what was erased, oldest first, and has a key go that was.
@@ -129,7 +139,7 @@ func (m *merging) erasures() {
 }
 
 // key takes the copy's key if it was not erased: never one of two.
-func (m *merging) key() error {
+func (m *merging) key() {
 	none := store.KeyID{}
 	r, kept := &m.merged, &m.kept
 	switch {
@@ -140,7 +150,6 @@ func (m *merging) key() error {
 		r.Key, r.Wrapped, r.WrappedBy, r.Made = kept.Key, kept.Wrapped, kept.WrappedBy, kept.Made
 		m.changed = true
 	default:
-		return fmt.Errorf("%w: the key store has key %s for %q, the copy %s, and neither was erased", store.ErrConflict, r.Key, r.Subject, kept.Key)
+		m.conflict = true
 	}
-	return nil
 }

@@ -26,6 +26,11 @@ type KeysConfig struct {
 	// there is an error, for a node that made a new one beside a log that has another's
 	// data would find all of these lost.
 	Create bool
+	// Fill is for whoever restores the keys: a key store that is not there is made as one
+	// that is being filled, and one that is being filled is opened. Nobody else opens it
+	// before [Keys.Finish]: a node would make new keys beside the missing ones. One that is
+	// ready is opened as it is. Default false.
+	Fill bool
 	// Realm is what the key space must be, and is called if it is created: that of a
 	// backup, for a restore. Default: whatever it is, and a new one.
 	Realm uuid.UUID
@@ -91,9 +96,9 @@ var _ privacy.Keys = (*Keys)(nil)
 const keysPatience = readPatience
 
 // OpenKeys opens the key store of a namespace. The error matches [store.ErrNotFound] if
-// it is not there, unless it is to be created, [store.ErrInvalid] if it is kept
-// otherwise than it must be, or of another realm, and [store.ErrUnavailable] if the
-// server could not be asked for 30 seconds.
+// it is not there, unless it is to be created, [ErrKeysUnfinished] if it is being filled,
+// [store.ErrInvalid] if it is kept otherwise than it must be, or of another realm, and
+// [store.ErrUnavailable] if the server could not be asked for 30 seconds.
 func OpenKeys(ctx context.Context, cfg KeysConfig) (*Keys, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -114,14 +119,14 @@ func (k *Keys) open(ctx context.Context) error {
 		_, err := k.current(once)
 		stop()
 		if errors.Is(err, errNoKeys) {
-			if !k.cfg.Create {
+			if !k.cfg.Create && !k.cfg.Fill {
 				return fmt.Errorf("%w: %w", store.ErrNotFound, err)
 			}
 			err = k.create(ctx)
 			if err == nil {
 				err = errNoKeys // until it is seen
 			}
-		} else if err == nil || final(err) {
+		} else if err == nil || final(err) || errors.Is(err, ErrKeysUnfinished) {
 			return err
 		}
 		if pause(ctx, try) != nil {

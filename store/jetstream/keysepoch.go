@@ -82,7 +82,14 @@ func (k *Keys) find(ctx context.Context) (*keysEpoch, uuid.UUID, error) {
 		if err != nil {
 			return nil, uuid.Nil, err
 		}
-		if info.Config.Metadata[metaState] == stateReady {
+		switch info.Config.Metadata[metaState] {
+		case stateRestoring:
+			e.replicas, err = info.Config.Replicas, nil
+			if !k.cfg.Fill {
+				err = unfinishedKeys(e)
+			}
+			return e, realm, err
+		case stateReady:
 			e.replicas = info.Config.Replicas
 			return e, realm, k.isFirst(ctx, e, info, numbers[i+1:])
 		}
@@ -164,7 +171,7 @@ func (k *Keys) create(ctx context.Context) error {
 	if realm == uuid.Nil {
 		realm = uuid.New()
 	}
-	err := k.make(ctx, keysConfig(k.cfg, newKeysEpoch(k.cfg.Namespace, 1), realm, stateReady))
+	err := k.make(ctx, keysConfig(k.cfg, newKeysEpoch(k.cfg.Namespace, 1), realm, k.cfg.state()))
 	if errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
 		return nil
 	}

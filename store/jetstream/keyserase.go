@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/annals-go/annals/store"
 )
 
@@ -44,7 +46,7 @@ func (k *Keys) erase(ctx context.Context, e *keysEpoch, subject string, below ui
 			return fmt.Errorf("revision %d is there still", before)
 		}
 		before = oldest.sequence
-		if err := k.overwrite(ctx, e, before); err != nil {
+		if err := overwrite(ctx, k.cfg.Conn, e.delete, before); err != nil {
 			return err
 		}
 	}
@@ -54,9 +56,9 @@ func (k *Keys) erase(ctx context.Context, e *keysEpoch, subject string, below ui
 	return k.cfg.Barrier(ctx) // also where there was nothing to do: an earlier call may have ended before
 }
 
-// overwrite has one message overwritten. That it is gone already is no error.
-func (k *Keys) overwrite(ctx context.Context, e *keysEpoch, sequence uint64) error {
-	answer, err := k.cfg.Conn.RequestWithContext(ctx, e.delete, fmt.Appendf(nil, `{"seq":%d,"no_erase":false}`, sequence))
+// overwrite has one message overwritten, by a request to delete of its stream. That it is gone already is no error.
+func overwrite(ctx context.Context, conn *nats.Conn, request string, sequence uint64) error {
+	answer, err := conn.RequestWithContext(ctx, request, fmt.Appendf(nil, `{"seq":%d,"no_erase":false}`, sequence))
 	if err != nil {
 		return err
 	}

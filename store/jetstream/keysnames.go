@@ -24,6 +24,9 @@ const (
 	// records, and counts when there is none before it.
 	stateFilling = "filling"
 	stateReady   = "ready"
+	// One that is being restored has a part of the records, and there is no other: only
+	// who restores it may use it.
+	stateRestoring = "restoring"
 )
 
 const (

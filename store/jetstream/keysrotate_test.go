@@ -425,7 +425,7 @@ func TestRotationCompares(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		return k.overwrite(t.Context(), to, last.sequence)
+		return overwrite(t.Context(), k.cfg.Conn, to.delete, last.sequence)
 	}
 	if _, err := k.RotateKeys(t.Context(), nil, nil); !errors.Is(err, store.ErrDamaged) {
 		t.Fatalf("%v", err)

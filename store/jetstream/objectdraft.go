@@ -140,7 +140,7 @@ func (v *vault) replace(ctx context.Context, info *natsjs.ObjectInfo) error {
 		return err
 	}
 	if old != nil {
-		v.purge(ctx, old.NUID)
+		return v.takeAway(ctx, old.NUID)
 	}
 	return nil
 }
@@ -165,5 +165,5 @@ func (d *objectDraft) discard(ctx context.Context) {
 			break
 		}
 	}
-	d.vault.purge(ctx, d.info.NUID)
+	_ = d.vault.takeAway(ctx, d.info.NUID) // what is left is swept later
 }

@@ -28,6 +28,8 @@ type vault struct {
 	bucket string
 	conn   *nats.Conn
 	stream kept
+	delete string
+	erases bool // what is removed is overwritten
 }
 
 // OpenVault returns the vault in an object store of the server, which it makes
@@ -37,7 +39,17 @@ type vault struct {
 // into a temporary file. The error matches [store.ErrUnavailable] if the server
 // cannot be asked, [store.ErrInvalid] if it takes no such name or keeps fewer
 // replicas than that: what is moved there may be the only copy.
+//
+// What is removed stays in blocks of the server's files for a while: [OpenErasingVault].
 func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int) (segment.Vault, error) {
+	v, err := openVault(ctx, conn, bucket, replicas)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func openVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int) (*vault, error) {
 	js, err := natsjs.New(conn)
 	if err != nil {
 		return nil, fmt.Errorf("open object store %s: %w", bucket, unavailable(err))
@@ -69,7 +81,7 @@ func OpenVault(ctx context.Context, conn *nats.Conn, bucket string, replicas int
 }
 
 func newVault(conn *nats.Conn, bucket string) *vault {
-	return &vault{bucket: bucket, conn: conn, stream: keptIn("OBJ_" + bucket)}
+	return &vault{bucket: bucket, conn: conn, stream: keptIn("OBJ_" + bucket), delete: "$JS.API.STREAM.MSG.DELETE.OBJ_" + bucket}
 }
 
 // String names the object store.
@@ -125,16 +137,28 @@ func (v *vault) Remove(ctx context.Context, name string) error {
 		return nil
 	}
 	if err == nil {
-		parts := info.NUID
-		info.Deleted, info.Size, info.Chunks, info.Digest = true, 0, 0, ""
-		if err = v.name(ctx, info); err == nil {
-			v.purge(ctx, parts)
-		}
+		err = v.remove(ctx, info)
 	}
 	if err != nil {
 		return v.failed("remove", name, err)
 	}
 	return nil
+}
+
+// remove keeps the name of what is to be erased until it is: whoever repeats it must find it.
+func (v *vault) remove(ctx context.Context, info *natsjs.ObjectInfo) error {
+	parts := info.NUID
+	info.Deleted, info.Size, info.Chunks, info.Digest = true, 0, 0, ""
+	if v.erases {
+		if err := v.takeAway(ctx, parts); err != nil {
+			return err
+		}
+	}
+	err := v.name(ctx, info)
+	if err == nil && !v.erases {
+		err = v.takeAway(ctx, parts)
+	}
+	return err
 }
 
 // metas is what the subjects begin with that say what objects there are.

@@ -89,6 +89,7 @@ type holding struct {
 	revision uint64
 	secret   *secret       // nil if the subject has no key
 	erased   []store.KeyID // that it had before
+	since    time.Time     // when the last of these was given up
 	asked    time.Time     // when the key store was asked for it
 	round    uint64        // which load that was
 }

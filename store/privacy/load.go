@@ -109,6 +109,9 @@ func (k *Keyring) take(ctx context.Context, r Record, told []Erasure, asked time
 	h := &holding{subject: r.Subject, revision: r.Revision, asked: asked, round: round}
 	for _, e := range r.Erased {
 		h.erased = append(h.erased, e.Key)
+		if e.At.After(h.since) {
+			h.since = e.At
+		}
 	}
 	for _, e := range told {
 		h.erased = append(h.erased, e.Key)

@@ -14,8 +14,9 @@ import (
 // follows. All else it passes on to the log below. What is read from the log below directly,
 // for a backup or an archive, is sealed.
 type Log struct {
-	log  store.Log
-	keys *Keyring
+	log   store.Log
+	keys  *Keyring
+	older bool // what is appended may be older than erasures
 }
 
 var (
@@ -96,6 +97,9 @@ func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
 		return l.notSealed(ctx, c, err)
 	}
 	if err := l.keys.notErased(ctx, cameUnder(c)); err != nil {
+		return l.notSealed(ctx, c, err)
+	}
+	if err := l.notOlder(c, used); err != nil {
 		return l.notSealed(ctx, c, err)
 	}
 	rests := append(used, c.Rests...)

@@ -131,6 +131,7 @@ var kept = []row{
 	{publishes, "$O.ARCHIVE.C.x", "archie"},
 	{publishes, "$JS.API.STREAM.MSG.GET.OBJ_ARCHIVE", "n1 p1 olga petra archie"},
 	{publishes, "$JS.API.STREAM.PURGE.OBJ_ARCHIVE", "archie"},
+	{publishes, "$JS.API.STREAM.MSG.DELETE.OBJ_ARCHIVE", "archie"},
 	{publishes, "$JS.API.STREAM.DELETE.OBJ_ARCHIVE", ""},
 	{publishes, "$O.OTHER.C.x", ""},
 }

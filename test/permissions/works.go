@@ -145,6 +145,8 @@ func operations(backups, export, kek string) []operation {
 		by("archie", "backup", "verify", backups, "--live"),
 		by("archie", "backup", "create", "nats:"+backupBucket, "--keys-to", backups+".keys"),
 		by("archie", "backup", "ls", "nats:"+backupBucket),
+		by("archie", "keys", "copy", "nats:"+archiveBucket),
+		by("archie", "keys", "copy", "nats:"+archiveBucket), // in the place of the first, which is overwritten
 		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--kek", "file:" + kek, "--yes"}, says: "archived "},
 		by("archie", "archive", "verify", "--archive", "nats:"+archiveBucket),
 		by("audra", "aggregate", "get", "application", "1"),
