@@ -263,7 +263,8 @@ var recordable = map[string]Kind{
 	"archive.run": KindOperate, "event.import": KindOperate,
 	"cluster.drain": KindOperate, "cluster.uncordon": KindOperate, "cluster.move": KindOperate, "cluster.rebalance": KindOperate,
 	"keys.rewrap": KindOperate, "keys.rotate": KindOperate,
-	"subject.export": KindPersonal,
+	"keys.copy":      KindOperate,
+	"subject.export": KindPersonal, "event.export": KindPersonal,
 }
 
 // recordedID begins the ids of what tools have recorded: none is that of an act of a node.
