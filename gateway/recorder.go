@@ -100,11 +100,21 @@ func (g *Gateway) end(ctx context.Context, a ledger.Act, err error) {
 	defer cancel()
 	a.Outcome, a.At = ledger.Done, time.Now()
 	if err != nil {
-		a.Outcome = ledger.Failed + string(answerTo(err).Code)
+		a.Outcome = Outcome(answerTo(err).Code)
 	}
 	if err := g.config.Recorder.Record(ctx, a); err != nil {
 		g.config.Logger.Error("end of an act not recorded", "action", a.Action, "id", a.ID, "outcome", a.Outcome, "err", err)
 	}
+}
+
+// Outcome is what the audit log has of an act that ended with an error: that it failed, if it had
+// certainly no effect, and otherwise that this is not known.
+func Outcome(code Code) string {
+	switch code {
+	case CodeUnknownOutcome, CodeForgetUnfinished:
+		return ledger.Unknown + string(code)
+	}
+	return ledger.Failed + string(code)
 }
 
 // The acts of operations on views.

@@ -160,6 +160,19 @@ func TestTheOutcomeIsRecorded(t *testing.T) {
 	o.asked()
 }
 
+// What may have taken effect is not counted among what failed.
+func TestUnknownOutcomesAreNoFailures(t *testing.T) {
+	t.Parallel()
+	for code, want := range map[gateway.Code]string{
+		gateway.CodeUnknownOutcome: "unknown: UNKNOWN_OUTCOME", gateway.CodeForgetUnfinished: "unknown: FORGET_UNFINISHED",
+		gateway.CodeConflict: "failed: CONFLICT", gateway.CodeUnavailable: "failed: UNAVAILABLE",
+	} {
+		if got := gateway.Outcome(code); got != want {
+			t.Errorf("%s is recorded as %q, want %q", code, got, want)
+		}
+	}
+}
+
 func TestWhatCannotBeRecordedIsNotDone(t *testing.T) {
 	t.Parallel()
 	b, o, n, s := office(t)

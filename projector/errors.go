@@ -47,6 +47,9 @@ var (
 	// ErrUnfinished: a retry of another stream was interrupted after documents of it
 	// were stored, and has to be finished first.
 	ErrUnfinished = errors.New("another stream's retry is not finished")
+	// ErrRemains: the store did what it can to clean its files, and it is for others to do
+	// the rest, see [Scrubber].
+	ErrRemains = errors.New("what was deleted remains in part")
 	// ErrNoDocuments: the view keeps none that could be asked for so.
 	ErrNoDocuments = fmt.Errorf("%w: view has no documents", store.ErrInvalid)
 )

@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -368,6 +370,78 @@ func TestAViewThatIsBuiltAgainMakesNoKeys(t *testing.T) {
 		letters, err := g.DeadLetters(soon(t), "greetings")
 		if err != nil || len(letters) != 1 || letters[0].Stream.ID != "chess" {
 			t.Errorf("dead letters: %+v, %v", letters, err)
+		}
+	})
+}
+
+// grubby is a store whose views answer a request to be cleaned with one error after the other.
+type grubby struct {
+	projector.Store
+	answers []error
+	asked   []string // by when and how it was asked
+	began   time.Time
+}
+
+func (g *grubby) Open(ctx context.Context, layout projector.Layout) (projector.View, error) {
+	v, err := g.Store.Open(ctx, layout)
+	return &grubbyView{View: v, store: g}, err
+}
+
+type grubbyView struct {
+	projector.View
+	store *grubby
+}
+
+func (v *grubbyView) Scrub(_ context.Context, goesOn bool) error {
+	g := v.store
+	g.asked = append(g.asked, fmt.Sprint(time.Since(g.began).Round(time.Second), " ", goesOn))
+	if len(g.answers) == 0 {
+		return nil
+	}
+	err := g.answers[0]
+	g.answers = g.answers[1:]
+	if err != nil {
+		time.Sleep(3 * time.Second) // it takes a while, and that is waited for ten times as long
+	}
+	return err
+}
+
+// A store that cannot be cleaned is asked again after a while, to go on; one that did all it can is
+// not. Either is told once, and stands in the status until it is over.
+func TestStoreThatCannotBeCleaned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, out := newWorld(t), &logged{}
+		busy := fmt.Errorf("%w: a transaction is open", store.ErrUnavailable)
+		g := &grubby{Store: &projector.Memory{}, began: time.Now(), answers: []error{busy, busy, projector.ErrRemains, nil}}
+		group := w.group(t, projector.Config{
+			Store: g, Logger: out.logger(), Projections: []projector.Definition{told("told")},
+		})
+		running(t, group)
+		wants := func(uncleaned string, asked ...string) {
+			t.Helper()
+			if diff := cmp.Diff(asked, g.asked); diff != "" {
+				t.Errorf("asked (-want +got):\n%s", diff)
+			}
+			if got := statusOf(t, group, "told").Uncleaned; got != uncleaned {
+				t.Errorf("not cleaned: %q, want %q", got, uncleaned)
+			}
+		}
+		time.Sleep(30 * time.Second)
+		wants(busy.Error(), "0s false")
+		time.Sleep(time.Hour)
+		wants(projector.ErrRemains.Error(), "0s false", "33s true", "1m6s true")
+		w.append("golf", joined{Owner: "ann", Name: "Ann"})
+		last := w.forget("ann")
+		if err := group.WaitAll(soon(t), last, "told"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		wants("", "0s false", "33s true", "1m6s true", "1h0m30s false")
+		for text, times := range map[string]int{"a transaction is open": 1, "remains in part": 1} {
+			if n := strings.Count(out.String(), text); n != times {
+				t.Errorf("%q is logged %d times, want %d:\n%s", text, n, times, out)
+			}
 		}
 	})
 }

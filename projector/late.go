@@ -173,7 +173,9 @@ func (r *run) foldLate(ctx context.Context, l *letter, next []queued) (int, erro
 		if err := r.folder.stage(a); err != nil {
 			return 0, err
 		}
-		r.scrubs = r.scrubs || r.w.p.desc.notices(&q.event)
+		if r.w.p.desc.notices(&q.event) {
+			r.scrub.want()
+		}
 	}
 	if err := r.fetch(ctx); err != nil {
 		return 0, err

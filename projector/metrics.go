@@ -31,6 +31,7 @@ type metrics struct {
 	running    *prometheus.Desc
 	letters    *prometheus.Desc
 	stalled    *prometheus.Desc
+	uncleaned  *prometheus.Desc
 	lastEvent  *prometheus.Desc
 	progress   *prometheus.Desc
 	modelLag   *prometheus.Desc
@@ -59,6 +60,7 @@ func newMetrics(families []*family) *metrics {
 		running:    prometheus.NewDesc("annals_projection_running", "1 where the view runs, 0 where it is assigned to another process.", labels, nil),
 		letters:    prometheus.NewDesc("annals_dlq_messages", "Streams that are parked: dead letters that wait for an operator.", labels, nil),
 		stalled:    prometheus.NewDesc("annals_projection_stalled", "1 if a model of the view is behind and has not moved for half a minute.", labels, nil),
+		uncleaned:  prometheus.NewDesc("annals_projection_uncleaned", "1 if the store's files may still hold what a model of the view had of people who were forgotten; projection info says why.", labels, nil),
 		lastEvent:  prometheus.NewDesc("annals_projection_last_event_timestamp_seconds", "When the last event in the view was decided.", labels, nil),
 		progress:   prometheus.NewDesc("annals_projection_rebuild_progress_ratio", "Part of the events that is in the model that is being built; absent if none is.", labels, nil),
 		modelLag:   prometheus.NewDesc("annals_projection_model_lag_events", "Events that are not in a model of the view, by version and role.", append(labels, "version", "role"), nil),
@@ -101,6 +103,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	ch <- m.running
 	ch <- m.letters
 	ch <- m.stalled
+	ch <- m.uncleaned
 	ch <- m.lastEvent
 	ch <- m.progress
 	ch <- m.modelLag
@@ -132,7 +135,7 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 		return
 	}
 	gauge(m.running, 1)
-	stalled, letters := false, 0
+	stalled, uncleaned, letters := false, false, 0
 	for _, k := range f.entry.models() {
 		p := f.models[k.Model]
 		if p == nil {
@@ -141,7 +144,7 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 		role := f.entry.role(k.Model)
 		g := p.gauges()
 		letters += g.letters
-		stalled = stalled || g.stalled
+		stalled, uncleaned = stalled || g.stalled, uncleaned || g.uncleaned
 		gauge(m.modelLag, g.lagEvents, strconv.Itoa(k.Version), role)
 		if role == RoleLive {
 			gauge(m.lagEvents, g.lagEvents)
@@ -157,12 +160,13 @@ func (m *metrics) collect(f *family, gauge func(desc *prometheus.Desc, v float64
 	}
 	gauge(m.letters, float64(letters))
 	gauge(m.stalled, float64(map[bool]int{true: 1}[stalled]))
+	gauge(m.uncleaned, float64(map[bool]int{true: 1}[uncleaned]))
 }
 
 // gauges is how a model stands, for Prometheus.
 type gauges struct {
 	lagEvents, lagSeconds, position, lastEvent, progress float64
-	stalled                                              bool
+	stalled, uncleaned                                   bool
 	letters                                              int
 }
 
@@ -174,7 +178,7 @@ func (p *projection) gauges() gauges {
 	g := gauges{
 		lagEvents: float64(events), lagSeconds: seconds, position: float64(least.Position),
 		progress: progressOf(least.Events, events), stalled: p.stalled(now),
-		letters: p.parked(),
+		letters: p.parked(), uncleaned: p.uncleaned() != "",
 	}
 	if !least.Time.IsZero() {
 		g.lastEvent = float64(least.Time.UnixNano()) / 1e9

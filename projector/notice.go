@@ -3,7 +3,6 @@ package projector
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -76,7 +75,7 @@ func (r *run) tell(ctx context.Context, a arrival, ahead func(context.Context, [
 	if err != nil {
 		return r.w.p.desc.fault().decode(eventOf(a.Recorded), err)
 	}
-	r.scrubs = true
+	r.scrub.want()
 	for cursor := ""; ; {
 		if err := r.forgotten(); err != nil {
 			return err
@@ -141,36 +140,4 @@ func (r *run) writePage(ctx context.Context, a arrival, ahead func(context.Conte
 	}
 	r.folder.clean()
 	return nil
-}
-
-// How long the store's files are cleaned at most, and how much of the time, so that one
-// time does for many notices; a store that could not is asked again after a while.
-const (
-	scrubTimeout = 10 * time.Minute
-	scrubShare   = 10
-	scrubAgain   = 10 * time.Second
-)
-
-// scrub has the store clean its files after notices, once the view is live. It is done at
-// the beginning, too, for nobody knows what an earlier attempt was interrupted at. What
-// goes wrong does not hold up the view.
-func (r *run) scrub(ctx context.Context) {
-	if !r.mayScrub() || time.Now().Before(r.scrubAt) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, scrubTimeout)
-	defer cancel()
-	began := time.Now()
-	err := r.view.(Scrubber).Scrub(ctx)
-	now := time.Now()
-	r.scrubs, r.scrubAt = err != nil, now.Add(scrubShare*now.Sub(began))
-	if err != nil && ctx.Err() == nil {
-		r.scrubAt = now.Add(scrubAgain)
-		r.w.logger.Warn("store could not be cleaned after a notice", "err", err, "retry_in", scrubAgain)
-	}
-}
-
-func (r *run) mayScrub() bool {
-	_, able := r.view.(Scrubber)
-	return able && r.scrubs && r.live && !r.isAhead()
 }

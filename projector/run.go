@@ -51,8 +51,7 @@ type run struct {
 	holds   *holder         // speaks for all that is in memory
 	fetched []*store.Commit // from the feed, and not staged
 	late    *queue          // of events that come late; nil while there are none
-	scrubs  bool            // the store's files are to be cleaned
-	scrubAt time.Time       // not before
+	scrub   scrubbing
 
 	// Counts of the feed's commits: those that the log held, those of which every
 	// event is staged or folded, those that are written.
@@ -75,7 +74,7 @@ var errTold = errors.New("told to stop")
 // follow begins at the checkpoint and applies what the log delivers, until
 // something fails or ctx ends; then it writes what is folded, and no more.
 func (w *worker) follow(ctx context.Context, again *retry) error {
-	r := &run{w: w, again: again, holds: w.p.cfg.holders.enter(w.p.cfg.Keyring), scrubs: w.p.desc.told}
+	r := &run{w: w, again: again, holds: w.p.cfg.holders.enter(w.p.cfg.Keyring), scrub: scrubbing{wanted: w.p.desc.told}}
 	defer r.holds.leave()
 	r.renew()
 	head, err := r.load(ctx)
@@ -140,7 +139,7 @@ func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 		if err := r.obey(ctx); err != nil {
 			return nil, err
 		}
-		r.scrub(ctx)
+		r.clean(ctx)
 		commits, err := r.poll(ctx)
 		due := !r.flushAt.IsZero() && !time.Now().Before(r.flushAt)
 		switch {
@@ -156,7 +155,7 @@ func (r *run) next(ctx context.Context) ([]*store.Commit, error) {
 			if err := r.lookAgain(ctx); err != nil {
 				return nil, err
 			}
-		case r.mayScrub() && !time.Now().Before(r.scrubAt):
+		case r.mayClean() && !time.Now().Before(r.w.cleanAt):
 		case !errors.Is(err, context.Canceled):
 			return nil, err
 		}
@@ -179,8 +178,8 @@ func (r *run) poll(ctx context.Context) ([]*store.Commit, error) {
 		r.w.wakeWith(cancel)
 		defer r.w.wakeWith(nil)
 	}
-	if r.mayScrub() && !r.scrubAt.IsZero() {
-		ctx, cancel = context.WithDeadline(ctx, r.scrubAt)
+	if r.mayClean() && !r.w.cleanAt.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, r.w.cleanAt)
 		defer cancel()
 	}
 	r.holds.wakeWith(cancel)
@@ -257,7 +256,9 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 			return err
 		}
 	}
-	r.scrubs = r.scrubs || desc.notices(&e)
+	if desc.notices(&e) {
+		r.scrub.want()
+	}
 	r.staged = append(r.staged, m)
 	switch {
 	case len(r.notes) >= maxNotes:

@@ -65,9 +65,9 @@ func (v *sealedTables) Query(ctx context.Context, read func(tx *sql.Tx) error, s
 }
 
 // Scrub implements [Scrubber] where the view below does.
-func (v *sealedView) Scrub(ctx context.Context) error {
+func (v *sealedView) Scrub(ctx context.Context, goesOn bool) error {
 	if s, able := v.View.(Scrubber); able {
-		return s.Scrub(ctx)
+		return s.Scrub(ctx, goesOn)
 	}
 	return nil
 }

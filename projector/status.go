@@ -64,6 +64,9 @@ type Status struct {
 	// Error is why the projection is failed, or was a moment ago and has not got
 	// further since.
 	Error string `json:"error,omitempty"`
+	// Uncleaned is why the store's files may still hold what the view had of people who
+	// were forgotten since this process has it, and what to do if that does not end by itself.
+	Uncleaned string `json:"uncleaned,omitempty"`
 }
 
 // status returns how the models stand, the live one first.
@@ -169,6 +172,7 @@ func (p *projection) status(ctx context.Context) Status {
 	if err := p.err(); err != nil {
 		s.Error = err.Error()
 	}
+	s.Uncleaned = p.uncleaned()
 	return s
 }
 

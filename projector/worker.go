@@ -19,27 +19,29 @@ import (
 //
 // standing is guarded by the projection's lock; the loop alone changes it.
 type worker struct {
-	p      *projection
-	nth    int
-	name   string // of its checkpoint and its notes
-	logger *slog.Logger
-	skips  map[eventAt]string // events to leave out, and why
-	orders []*order           // that the loop has not begun
-	wake   context.CancelFunc // ends what the loop waits for; nil while it does not
+	p       *projection
+	nth     int
+	name    string // of its checkpoint and its notes
+	logger  *slog.Logger
+	skips   map[eventAt]string // events to leave out, and why
+	orders  []*order           // that the loop has not begun
+	wake    context.CancelFunc // ends what the loop waits for; nil while it does not
+	cleanAt time.Time          // the store's files are not cleaned again before; the loop's own
 	standing
 }
 
 // standing is what is known of a worker that runs here, since it came.
 type standing struct {
-	view     View // nil until opened
-	state    string
-	err      error      // why it is failed, or was when it began again
-	unserved error      // set while the view must not be read at all
-	stored   Checkpoint // as last committed
-	covered  store.Position
-	head     store.Position // last known tip of the followed types
-	doubted  bool           // the last write may be stored or not: so may what is remembered
-	progress progress
+	view      View // nil until opened
+	state     string
+	err       error      // why it is failed, or was when it began again
+	unserved  error      // set while the view must not be read at all
+	stored    Checkpoint // as last committed
+	covered   store.Position
+	head      store.Position // last known tip of the followed types
+	uncleaned string         // why the store's files are not clean; empty if nothing is known against it
+	doubted   bool           // the last write may be stored or not: so may what is remembered
+	progress  progress
 	remembered
 	observed
 }

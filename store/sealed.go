@@ -97,18 +97,20 @@ func MayHoldSealed(codec Codec, data []byte) bool {
 // ReplaceSpans returns data, in plain, with other bytes in the places of spans: what
 // replace makes of the value of each, by its index, and what it may use again as soon as
 // it is called for the next. The spans must be in the order
-// of their places and apart; the error is otherwise an [*InvalidError]. A value of
+// of their places and apart, and each exactly a value; the error is otherwise an
+// [*InvalidError], and nothing is replaced. Of JSON it is not looked at whether they are
+// values, which costs more than all else: what half of one leaves is no JSON, and no log
+// takes it. A value of
 // which replace makes nil is left out like one that was forgotten: see [OpenSealed].
 // Spans that were taken of data say nothing about what is returned.
 func ReplaceSpans(codec Codec, data []byte, spans []Personal, replace func(i int, value []byte) ([]byte, error)) ([]byte, error) {
+	if err := fitSpans(codec, data, spans); err != nil {
+		return nil, err
+	}
 	var replaced []byte
 	last, forgotten := 0, false
 	for i := range spans {
 		span := &spans[i]
-		if span.Start < last || span.End <= span.Start || span.End > len(data) {
-			reason := fmt.Sprintf("its place %d to %d is not in the data, or not after the one before", span.Start, span.End)
-			return nil, &InvalidError{What: "personal data", Value: span.Path, Reason: reason}
-		}
 		value, err := replace(i, data[span.Start:span.End])
 		if err != nil {
 			return nil, err
@@ -130,6 +132,56 @@ func ReplaceSpans(codec Codec, data []byte, spans []Personal, replace func(i int
 		return replaced, nil
 	}
 	return leaveOutEmpty(codec, replaced)
+}
+
+// fitSpans refuses spans that are no values of data. What would be put in the place of half
+// a value, or of more than one, would leave something that nobody can read.
+func fitSpans(codec Codec, data []byte, spans []Personal) error {
+	last := 0
+	for i := range spans {
+		span := &spans[i]
+		if span.Start < last || span.End <= span.Start || span.End > len(data) {
+			return misplaced(span, "not in the data, or not after the one before")
+		}
+		last = span.End
+	}
+	if len(spans) == 0 || codec == JSON {
+		return nil
+	}
+	c, err := newCursor(codec, data)
+	if err != nil {
+		return err
+	}
+	if left := c.passesSpans(spans); len(left) > 0 {
+		return misplaced(&left[0], "no value of the data")
+	}
+	return nil
+}
+
+func misplaced(span *Personal, reason string) error {
+	return &InvalidError{What: "personal data", Value: span.Path, Reason: fmt.Sprintf("its place %d to %d is %s", span.Start, span.End, reason)}
+}
+
+// passesSpans goes past a value, and returns the spans that are none of the values in it,
+// the first of which is one that no later value can be.
+func (c *cursor) passesSpans(spans []Personal) []Personal {
+	start := c.at()
+	if len(spans) == 0 || spans[0].Start <= start {
+		c.skip()
+		if len(spans) > 0 && spans[0].Start == start && spans[0].End == c.past() {
+			return spans[1:]
+		}
+		return spans
+	}
+	if kind := c.kind(); kind != kindList && kind != kindMap {
+		c.skip()
+		return spans
+	}
+	var e item
+	for b := c.enter(); c.next(&b, &e); {
+		spans = c.passesSpans(spans)
+	}
+	return spans
 }
 
 // usualForm is how long most sealed values are at most.

@@ -186,6 +186,36 @@ func TestReplaceSpansRefuses(t *testing.T) {
 	}
 }
 
+// In msgpack the place of a value says nothing to who reads: what stands in the place of half a
+// value, or of two, would be read as something else.
+func TestReplaceSpansTakesValuesOnly(t *testing.T) {
+	t.Parallel()
+	data, err := store.MsgPack.Marshal(map[string]any{"list": []any{"one", "two", map[string]any{"deep": "three"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	place := func(text string) store.Personal { // a short text has one byte before it
+		at := bytes.Index(data, []byte(text))
+		return store.Personal{Path: text, Start: at - 1, End: at + len(text)}
+	}
+	one, two, three := place("one"), place("two"), place("three")
+	whole := store.Personal{Start: 0, End: len(data)}
+	seal := func(int, []byte) ([]byte, error) { return store.SealedForm(store.MsgPack, []byte{1, 2, 3}), nil }
+	for _, spans := range [][]store.Personal{{one}, {two, three}, {one, two, three}, {whole}} {
+		sealed, err := store.ReplaceSpans(store.MsgPack, data, spans, seal)
+		if err != nil || !store.HoldsSealed(store.MsgPack, sealed) {
+			t.Errorf("%v: %x, %v", spans, sealed, err)
+		}
+	}
+	both, half, name, late := one, two, place("deep"), whole
+	both.End, half.Start, late.Start = two.End, two.Start+1, len(data)-1
+	for _, spans := range [][]store.Personal{{both}, {half}, {name}, {late}, {one, half}, {half, three}, {both, three}} {
+		if got, err := store.ReplaceSpans(store.MsgPack, data, spans, seal); !errors.Is(err, store.ErrInvalid) {
+			t.Errorf("%v: %x, %v, want them invalid", spans, got, err)
+		}
+	}
+}
+
 // A value that is sealed again may be gone by then.
 func TestReplaceSpansLeavesOut(t *testing.T) {
 	t.Parallel()

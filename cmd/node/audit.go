@@ -37,7 +37,8 @@ func newAuditList(s *Session) *cobra.Command {
 		Short: "List what operators did, oldest first",
 		Long: `Each act is there when it begins and when it is over; one that has a beginning
 alone is still being done, or whoever did it could not say any more what came of
-it. A restore, a migration and an import into a namespace that they make are there
+it. What ended with an error has "failed: CODE", and where it may have taken effect
+all the same, in part perhaps, "unknown: CODE". A restore, a migration and an import into a namespace that they make are there
 once that is whole. It reads the log itself, and needs no node.
 
 By whom an act was is what the NATS server's permissions or a token say: see --as.
@@ -45,7 +46,8 @@ Where nothing does, it is what was said, behind "unverified:". --by finds both.`
 		Example: `{{name}} audit ls
 {{name}} audit ls --since 2006-01-02 --until 2006-02-01 --by ann
 {{name}} audit ls --action 'dlq.*' --what accounts/17
-{{name}} audit ls --jq 'select(.outcome | startswith("failed"))'`,
+{{name}} audit ls --jq 'select(.outcome | startswith("failed"))'
+{{name}} audit ls --jq 'select(.outcome | startswith("unknown"))'`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.listActs(cmd.Context(), f)

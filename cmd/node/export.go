@@ -38,7 +38,8 @@ back.
 
 Personal data need --kek, and are in plain then: FILE is for its owner alone, and
 whoever is forgotten later is still in it. With --without-personal a text stands in
-their place, the lines say so, and no import takes them. What was forgotten is
+their place, the lines say so, and no import takes them. An export in plain is in
+the audit log. What was forgotten is
 left out either way.`,
 		Example: `{{name}} event export events.jsonl
 {{name}} event export --type TYPE | jq -c .data
@@ -108,7 +109,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 			progress.show("%s events, position %d of %d", humanize.Comma(int64(c.Events)), c.Position, tip)
 		}
 	}
-	count, err := s.exportTo(ctx, config, path)
+	count, err := s.recordedExport(ctx, config, path)
 	progress.end()
 	if errors.Is(err, exchange.ErrSealed) {
 		return &Failure{
@@ -140,6 +141,20 @@ func (s *Session) openToExport(ctx context.Context, e *exporting) (store.Log, er
 		return r.raw, err
 	}
 	return privacy.NewLog(r.raw, r.keyring), nil
+}
+
+// recordedExport writes down that personal data leave the system, if they do.
+func (s *Session) recordedExport(ctx context.Context, config exchange.ExportConfig, path string) (count exchange.Count, err error) {
+	do := func() (err error) {
+		count, err = s.exportTo(ctx, config, path)
+		return err
+	}
+	if _, opens := config.Log.(*privacy.Log); opens {
+		err = s.acting(ctx, "event.export", path, do)
+		return count, err
+	}
+	err = do()
+	return count, err
 }
 
 // exportTo writes to a file that has its name once it is whole, or to standard

@@ -8,6 +8,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
 )
 
 // Exit codes.
@@ -80,7 +81,9 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	if f, ok := errors.AsType[*Failure](err); ok {
 		return f
 	}
-	ended := errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)
+	// What waits for a server says as well that the server did not answer; an outcome that is not known is told.
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted) ||
+		errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrUnknown)
 	if ended && errors.Is(context.Cause(ctx), errInterrupted) {
 		return &Failure{Code: codeInterrupted, Exit: exitInterrupted, What: "interrupted", Err: err}
 	}

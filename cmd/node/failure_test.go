@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/migrate"
 )
 
@@ -43,6 +45,29 @@ func TestMovedFailure(t *testing.T) {
 		"  fix: stop its nodes and give the command again: what is copied stays copied\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Who interrupts a command is not told that the system is down, which it was not.
+func TestInterruptedWhileItWaits(t *testing.T) {
+	t.Parallel()
+	s, _, talk := testSession(nil)
+	s.prepared = true
+	away := fmt.Errorf("store key of \"c7\": %w: context canceled", store.ErrUnavailable)
+	unknown := &store.UnknownError{Stream: store.StreamID{Type: "a", ID: "1"}, Reason: errors.New("no answer")}
+	if f := explain(t.Context(), s, away); f.Exit != exitUnavailable {
+		t.Errorf("nobody interrupted it: %+v", f)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errInterrupted)
+	if err := s.onInterrupt(ctx, away, "the same command goes on"); !errors.Is(err, away) || talk.String() != "the same command goes on\n" {
+		t.Errorf("%v; it is told %q", err, talk)
+	}
+	if f := explain(ctx, s, away); f.Exit != exitInterrupted || strings.Contains(f.What, "c7") {
+		t.Errorf("it is told %+v", f)
+	}
+	if f := explain(ctx, s, unknown); f.Exit == exitInterrupted {
+		t.Errorf("of an unknown outcome it is told %+v", f)
 	}
 }
 

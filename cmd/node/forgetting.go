@@ -130,7 +130,7 @@ func (f *forgetting) purgeAll(ctx context.Context, subject string) error {
 	nodes[f.node.Name] = "" // whatever the directory says
 	var all errgroup.Group
 	all.SetLimit(purgeAtOnce)
-	all.Go(func() error { return outlive(ctx, f.seen.lastOfOthers(nodes), "a node that is gone") })
+	all.Go(func() error { return outlive(ctx, f.seen.lastOfOthers(nodes, time.Now()), "a node that is gone") })
 	for node, session := range nodes {
 		all.Go(func() error { return f.purgeOn(ctx, node, session, subject) })
 	}
@@ -174,39 +174,52 @@ func (f *forgetting) purgeOn(ctx context.Context, node, session, subject string)
 
 // seen remembers when nodes were seen last, by session.
 type seen struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-	name map[string]string
+	mu       sync.Mutex
+	sessions map[string]sighting
+}
+
+// sighting is what is known of a session.
+type sighting struct {
+	node string
+	gone time.Time // when it was missed first; zero: it was there when it was looked last
 }
 
 // note takes down who is there, and drops who has not been for long.
 func (s *seen) note(nodes map[string]string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last == nil {
-		s.last, s.name = map[string]time.Time{}, map[string]string{}
+	if s.sessions == nil {
+		s.sessions = map[string]sighting{}
+	}
+	for session, is := range s.sessions {
+		switch {
+		case nodes[is.node] == session:
+		case is.gone.IsZero():
+			s.sessions[session] = sighting{is.node, now}
+		case now.Sub(is.gone) > 2*keyAge:
+			delete(s.sessions, session)
+		}
 	}
 	for node, session := range nodes {
-		s.last[session], s.name[session] = now, node
-	}
-	for session, at := range s.last {
-		if now.Sub(at) > 2*keyAge {
-			delete(s.last, session)
-			delete(s.name, session)
-		}
+		s.sessions[session] = sighting{node: node}
 	}
 }
 
-// lastOfOthers is when the last of those was seen that are not among the nodes; zero if there is none.
-// It may have been there until it was looked again.
-func (s *seen) lastOfOthers(nodes map[string]string) (last time.Time) {
+// lastOfOthers is until when the last of those may have been there that are not among the nodes, which
+// are those of now; zero if there is none. Whoever was there when it was looked last may have
+// been until now, however long ago that is.
+func (s *seen) lastOfOthers(nodes map[string]string, now time.Time) (last time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for session, at := range s.last {
-		if nodes[s.name[session]] == session {
+	for session, is := range s.sessions {
+		if nodes[is.node] == session {
 			continue
 		}
-		if at = at.Add(resumeEvery); at.After(last) {
+		at := is.gone
+		if at.IsZero() {
+			at = now
+		}
+		if at.After(last) {
 			last = at
 		}
 	}

@@ -45,6 +45,10 @@ func (f *forgetting) run(ctx context.Context) error {
 		f.lookOut(ctx, open)
 		return nil
 	})
+	follow.Go(func() error {
+		f.lookRounds(ctx)
+		return nil
+	})
 	f.resume(ctx, open)
 	return follow.Wait()
 }
@@ -109,7 +113,6 @@ func (f *forgetting) resume(ctx context.Context, open <-chan unfinished) {
 				known[subject] = u
 			}
 		case <-tick.C:
-			f.lookRound(ctx)
 			if f.resumes() {
 				f.finishAll(ctx, known)
 			}
@@ -117,8 +120,15 @@ func (f *forgetting) resume(ctx context.Context, open <-chan unfinished) {
 	}
 }
 
-// lookRound notes which nodes there are: those that are gone when somebody is forgotten may not be so
-// for long.
+// lookRounds notes which nodes there are, whatever is being finished meanwhile: those that are gone
+// when somebody is forgotten may not be so for long.
+func (f *forgetting) lookRounds(ctx context.Context) {
+	for ctx.Err() == nil {
+		f.lookRound(ctx)
+		pauseFor(ctx, resumeEvery)
+	}
+}
+
 func (f *forgetting) lookRound(ctx context.Context) {
 	if f.alone {
 		return

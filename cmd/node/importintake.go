@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -89,29 +88,6 @@ func (in *intake) mark(c *store.Commit) (found bool, err error) {
 		k.Personal, found = spans, found || len(spans) > 0
 	}
 	return found, nil
-}
-
-// remark sets what is personal in what a transformation has made: by the types, and where these find
-// nothing, as it was read.
-func (in *intake) remark(c *store.Commit) error {
-	m := in.models[c.Stream.Type]
-	if m == nil {
-		return nil
-	}
-	for i := range c.Events {
-		e := &c.Events[i]
-		spans, err := m.EventSpans(*e)
-		if errors.Is(err, store.ErrUnknownType) || err != nil && len(e.Personal) > 0 {
-			continue // the transformation knows better, or it is sealed as it was
-		}
-		if err != nil {
-			return fmt.Errorf("look for personal data in %s v%d of %s: %w", e.Type, e.Schema, c.Stream, err)
-		}
-		if len(spans) > 0 {
-			e.Personal = spans
-		}
-	}
-	return nil
 }
 
 // unknown refuses what this build has no types of, if it may be about a person.

@@ -50,7 +50,11 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if err != nil {
 		return err
 	}
-	m, err := backup.CopyKeys(ctx, vault, s.Namespace(), keys, "")
+	var m *backup.KeysManifest
+	err = s.acting(ctx, "keys.copy", place, func() (err error) {
+		m, err = backup.CopyKeys(ctx, vault, s.Namespace(), keys, "")
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -55,8 +55,9 @@ func (m *member) openKeys(ctx context.Context) error {
 	return strangersKek(m.keyring.Check(ctx))
 }
 
-// checkedKeyring returns a keyring for a command that seals. Without a namespace's own wrapping keys it would
-// wait for them for ever, as a node does.
+// checkedKeyring returns a keyring of a command, on wrapping keys that are those of the namespace: with others
+// of the same name, which dev gives to all it makes, every value would look damaged, and with others a command
+// that seals would wait for them for ever, as a node does.
 func (s *Session) checkedKeyring(ctx context.Context, keys privacy.Keys, wrapper privacy.Wrapper) (*privacy.Keyring, error) {
 	keyring, err := privacy.NewKeyring(privacy.KeyringConfig{Keys: keys, Wrapper: wrapper, Logger: s.Logger()})
 	if err != nil {

@@ -116,13 +116,3 @@ func (k *migratedKeys) unmoved(ctx context.Context, from string) error {
 	}
 	return movedFailure(from, fmt.Errorf("%d data subjects were forgotten in it", now-k.erasures))
 }
-
-// marked says of what a transformation has made what of it is personal, by the types of this build.
-func marked(transform migrate.Transform, types *intake) migrate.Transform {
-	return func(codec store.Codec, c *store.Commit) error {
-		if err := transform(codec, c); err != nil {
-			return err
-		}
-		return types.remark(c)
-	}
-}

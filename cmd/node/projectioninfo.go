@@ -79,6 +79,9 @@ func (s *Session) printInfo(p gateway.Projection) error {
 		if m.Error != "" {
 			line("error", "%s", m.Error)
 		}
+		if m.Uncleaned != "" {
+			line("not cleaned", "%s", m.Uncleaned)
+		}
 	}
 	_, err := fmt.Fprint(s.Out(), b.String())
 	return err

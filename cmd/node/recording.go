@@ -31,12 +31,20 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what, why 
 	err := do()
 	a.Outcome, a.At = ledger.Done, time.Now()
 	if err != nil {
-		a.Outcome = ledger.Failed + string(explain(ctx, s, err).Code)
+		a.Outcome = outcomeOf(explain(ctx, s, err).Code)
 	}
 	if unsaid := s.record(context.WithoutCancel(ctx), write, a); unsaid != nil {
 		s.Logger().Warn("the outcome is not in the audit log", "action", action, "outcome", a.Outcome, "err", unsaid)
 	}
 	return err
+}
+
+// outcomeOf is that of what a command does in many steps, some of which may have been done.
+func outcomeOf(code gateway.Code) string {
+	if code == codeInterrupted {
+		return ledger.Unknown + string(code)
+	}
+	return gateway.Outcome(code)
 }
 
 // acting is recorded through a node, or without one in the log itself. An action that no node would write

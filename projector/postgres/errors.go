@@ -85,7 +85,7 @@ func known(err error) bool {
 		return true
 	}
 	return slices.ContainsFunc([]error{
-		projector.ErrFenced, store.ErrUnavailable, store.ErrUnknown, store.ErrInvalid, store.ErrTooLarge, store.ErrDamaged, store.ErrNotFound,
+		projector.ErrFenced, projector.ErrRemains, store.ErrUnavailable, store.ErrUnknown, store.ErrInvalid, store.ErrTooLarge, store.ErrDamaged, store.ErrNotFound,
 	}, func(target error) bool { return errors.Is(err, target) })
 }
 

@@ -64,7 +64,7 @@ func TestScrubWritesTablesAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	scrub := v.(projector.Scrubber).Scrub
-	if err := scrub(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+	if err := scrub(t.Context(), false); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("with a reader that may still see the rows: %v", err)
 	}
 	if err := reader.Rollback(t.Context()); err != nil {
@@ -72,7 +72,7 @@ func TestScrubWritesTablesAnew(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for err := scrub(ctx); err != nil; err = scrub(ctx) { // others have transactions, too
+	for err := scrub(ctx, false); err != nil; err = scrub(ctx, true) { // others have transactions, too
 		if !errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil {
 			t.Fatal(err)
 		}
@@ -84,4 +84,85 @@ func TestScrubWritesTablesAnew(t *testing.T) {
 		t.Errorf("the statistics have the marker %d times, want at most once, for the row that stays", n)
 	}
 	change(c, `INSERT INTO "odd name" VALUES ('more')`)
+}
+
+// scrubs is a view with a table, and how often that was written anew.
+type scrubs struct {
+	projector.Scrubber
+	last  func() int
+	table string
+}
+
+func scrubsOf(t *testing.T, url string) *scrubs {
+	t.Helper()
+	cfg := namespace()
+	v := viewOf(t, openWith(t, postgres.Config{URL: url, Namespace: cfg}), projector.Layout{Model: totals, Tables: []string{`CREATE TABLE people (who text)`}})
+	s := &scrubs{Scrubber: v.(projector.Scrubber), table: cfg + "_totals_v2.people"}
+	conn := connect(t, url)
+	s.last = func() (file int) {
+		t.Helper()
+		if err := conn.QueryRow(t.Context(), `SELECT pg_relation_filenode($1)::int8`, s.table).Scan(&file); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return s
+}
+
+// wants scrubs and says whether the table is to be written anew by that.
+func (s *scrubs) wants(t *testing.T, goesOn bool, want error, anew bool) {
+	t.Helper()
+	before := s.last()
+	err := s.Scrub(t.Context(), goesOn)
+	if !errors.Is(err, want) || (s.last() != before) != anew {
+		t.Errorf("scrub, goes on %t: %v, want %v; written anew: %t, want %t", goesOn, err, want, s.last() != before, anew)
+	}
+}
+
+// Who does not own the database is told so, and that it need not be tried again; nothing
+// is written anew while somebody may still see what was deleted.
+func TestScrubWithoutTheDatabase(t *testing.T) {
+	t.Parallel()
+	url := server.Own(t, "autovacuum=off").URL() // where nobody else has transactions
+	owner := connect(t, url)
+	mustExec(t, owner, `CREATE ROLE guest LOGIN`)
+	mustExec(t, owner, `GRANT CREATE ON DATABASE postgres TO guest`)
+	others := url + "&user=guest"
+	s := scrubsOf(t, others)
+	held := begin(t, others, pgx.RepeatableRead, "SELECT count(*) FROM pg_class")
+	mustExec(t, owner, "INSERT INTO "+s.table+" VALUES (0); DELETE FROM "+s.table)
+	s.wants(t, false, store.ErrUnavailable, false)
+	if err := held.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(t, true, projector.ErrRemains, true)
+	s.wants(t, true, projector.ErrRemains, false)
+	s.wants(t, false, projector.ErrRemains, true)
+}
+
+// Where it is the statistics that have to wait, the tables are not written anew again.
+func TestScrubGoesOnWithStatistics(t *testing.T) {
+	t.Parallel()
+	url := server.Own(t, "autovacuum=off").URL()
+	s := scrubsOf(t, url)
+	reader := begin(t, url, pgx.ReadCommitted, "LOCK TABLE pg_statistic IN ACCESS SHARE MODE")
+	s.wants(t, false, store.ErrUnavailable, true)
+	s.wants(t, true, store.ErrUnavailable, false)
+	if err := reader.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(t, true, nil, false)
+}
+
+// begin returns a transaction that has done something.
+func begin(t *testing.T, url string, level pgx.TxIsoLevel, statement string) pgx.Tx {
+	t.Helper()
+	tx, err := connect(t, url).BeginTx(t.Context(), pgx.TxOptions{IsoLevel: level})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+	return tx
 }

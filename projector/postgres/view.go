@@ -21,6 +21,8 @@ type view struct {
 	db      *sql.DB
 	timeout time.Duration
 	sql     texts
+
+	scrubbed scrubbed // for Scrub alone
 }
 
 func newView(s *Store, db *sql.DB, model projector.Model) *view {

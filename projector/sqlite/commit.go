@@ -269,7 +269,7 @@ func (v *view) empty(ctx context.Context) error {
 // Scrub implements [projector.Scrubber]: what was deleted or replaced is overwritten with
 // zeros where it stood (secure_delete), and the log of changes, which has it until then,
 // is emptied. Other programs that read the file may hold that up.
-func (v *view) Scrub(ctx context.Context) error {
+func (v *view) Scrub(ctx context.Context, _ bool) error {
 	if err := v.current(); err != nil {
 		return v.failed("scrub", err)
 	}

@@ -23,6 +23,8 @@ const (
 	Done = "done"
 	// Failed begins the outcome of what failed; the error's text follows.
 	Failed = "failed: "
+	// Unknown begins that of what may have taken effect, in whole or in part.
+	Unknown = "unknown: "
 )
 
 // Unverified begins the name of somebody whose word is all that there is for it. It stands in
@@ -50,7 +52,7 @@ type Act struct {
 	// is the reason, if one was given.
 	By  string `json:"by,omitempty"`
 	Why string `json:"why,omitempty"`
-	// Outcome is one of the constants, or [Failed] and a text.
+	// Outcome is one of the constants, the last two with a text.
 	Outcome string `json:"outcome"`
 	// At is when, in UTC; Node is where.
 	At   time.Time `json:"at"`

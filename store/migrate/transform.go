@@ -10,7 +10,8 @@ import (
 // is known of its commands. It may drop events, and all of them, and then the
 // commit is left out; and put several in the place of one. The commit is the
 // transformation's to change; what it sets of Sequence, Local, Hash and After is
-// replaced.
+// replaced. Personal of an event names places in its Data: who changes these sets it anew, or
+// has another transformation do so that knows the types, as the command schema migrate does.
 //
 // It is pure: no clock, no I/O, no randomness. An interrupted migration runs it
 // again and compares.
