@@ -241,6 +241,9 @@ func (m *member) probe() []check {
 	if status := m.conn.Status(); status != nats.CONNECTED {
 		checks[0].reason = "not connected: " + status.String()
 	}
+	if m.keyring != nil {
+		checks = append(checks, m.wrappingCheck())
+	}
 	if !m.alone {
 		checks = append(checks, m.leaseCheck())
 	}

@@ -55,6 +55,16 @@ func (m *member) openKeys(ctx context.Context) error {
 	return strangersKek(m.keyring.Check(ctx))
 }
 
+// wrappingCheck says whether the node has the namespace's current wrapping key. One that has not still
+// serves whatever needs no key from it, and what it lacks all nodes may lack: it stays ready.
+func (m *member) wrappingCheck() check {
+	c := check{name: "wrapping key", bearable: true}
+	if wrong := m.keyring.Lacking(); wrong != nil {
+		c.reason = wrong.Error()
+	}
+	return c
+}
+
 // strangersKek says what to do about a wrapping key that is not the namespace's.
 func strangersKek(err error) error {
 	wrong, is := errors.AsType[*privacy.WrappingError](err)

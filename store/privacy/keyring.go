@@ -71,6 +71,7 @@ type Keyring struct {
 	generation atomic.Uint64
 	scratches  sync.Pool // of *scratch
 	wrapping   wrapping
+	lacking    lacking
 
 	mu       sync.Mutex
 	held     map[string]*list.Element // of *holding, by subject
@@ -106,6 +107,7 @@ func NewKeyring(config KeyringConfig) (*Keyring, error) {
 		erasures: newErasures(),
 		uses:     map[store.KeyID]use{},
 		wrapping: wrapping{turn: make(chan struct{}, 1)},
+		lacking:  lacking{look: make(chan struct{}, 1)},
 	}, nil
 }
 
