@@ -150,6 +150,6 @@ func (s *Session) printKeysChanged(k keysChanged) error {
 	if k.Epoch > 0 {
 		where = fmt.Sprintf(", in epoch %d; the epoch before is deleted", k.Epoch)
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s records, %s keys wrapped anew by %s in %.1f s%s\n", comma(uint64(k.Records)), comma(uint64(k.Rewrapped)), printable(k.Current), k.Seconds, where)
+	_, err := fmt.Fprintf(s.Out(), "%s, %s wrapped anew by %s in %.1f s%s\n", plural(k.Records, "record"), plural(k.Rewrapped, "key"), printable(k.Current), k.Seconds, where)
 	return err
 }

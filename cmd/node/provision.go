@@ -98,7 +98,7 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 	if s.JSON() {
 		return s.Print(done)
 	}
-	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %d partitions, %s; a node may start on it\n", done.Namespace, done.Partitions, plural(max(done.Replicas, 1), "copy of the data"))
+	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %s, %s of the data; a node may start on it\n", done.Namespace, plural(done.Partitions, "partition"), copies(max(done.Replicas, 1)))
 	return err
 }
 
