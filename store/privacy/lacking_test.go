@@ -75,6 +75,7 @@ func TestNodeLacksTheWrappingKey(t *testing.T) {
 			t.Errorf("read: %v", err)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if n := strings.Count(logged.String(), "current wrapping key is lacking"); n != 1 {
 			t.Errorf("logged %d times: %s", n, logged.String())
 		}
@@ -87,6 +88,7 @@ func TestNodeLacksTheWrappingKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		if wrong := k.Lacking(); wrong != nil {
 			t.Errorf("with the key: %v", wrong)
 		}
