@@ -120,8 +120,8 @@ func (s *Session) printFindings(f archive.Findings) error {
 	for _, fault := range f.Faults {
 		fmt.Fprintln(s.Out(), printable(fault))
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s events of %s streams in %s files: %s\n",
-		humanize.Comma(int64(f.Events)), humanize.Comma(int64(f.Streams)), humanize.Comma(int64(f.Files)), plural(f.FaultCount, "fault"))
+	_, err := fmt.Fprintf(s.Out(), "%s of %s in %s: %s\n",
+		plural(f.Events, "event"), plural(f.Streams, "stream"), plural(f.Files, "file"), plural(f.FaultCount, "fault"))
 	if err == nil && f.Unlisted > 0 {
 		_, err = fmt.Fprintf(s.Out(), "besides, %s of runs that did not end, or have not yet\n", plural(f.Unlisted, "file"))
 	}
@@ -136,11 +136,4 @@ func faulty(s *Session, f archive.Findings) error {
 		Code: codeArchiveFaulty, Exit: exitFailure, What: fmt.Sprintf("the archive %s is not what was written: %s", s.archive, plural(f.FaultCount, "fault")),
 		Fix: "restore its files from a copy; the log alone does not have these events any more",
 	}
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return humanize.Comma(int64(n)) + " " + what + "s"
 }

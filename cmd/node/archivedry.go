@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
@@ -39,8 +37,8 @@ func (a *archiving) rehearse(ctx context.Context, s *Session) error {
 		return s.Print(wouldArchive{wouldDo{DryRun: true, Would: a.change(s)}, report})
 	}
 	s.printLeft(report)
-	_, err = fmt.Fprintf(s.Out(), "would %s\nthat is %s events of %s; %s looked at\n", printable(a.change(s)),
-		humanize.Comma(int64(report.Planned.Events)), plural(report.Planned.Streams, "stream"), plural(report.Looked, "stream"))
+	_, err = fmt.Fprintf(s.Out(), "would %s\nthat is %s of %s; %s looked at\n", printable(a.change(s)),
+		plural(report.Planned.Events, "event"), plural(report.Planned.Streams, "stream"), plural(report.Looked, "stream"))
 	return err
 }
 

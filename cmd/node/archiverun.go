@@ -235,8 +235,8 @@ func (s *Session) printArchived(r archive.Report) error {
 		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of the archived events of %s\n", plural(r.Looked, "stream"), plural(r.Truncated, "stream"))
 		return err
 	}
-	_, err := fmt.Fprintf(s.Out(), "archived %s events of %s in %s; the log is relieved of them\n",
-		humanize.Comma(int64(r.Run.Events)), plural(r.Run.Streams, "stream"), humanize.IBytes(uint64(r.Run.Size)))
+	_, err := fmt.Fprintf(s.Out(), "archived %s of %s in %s; the log is relieved of them\n",
+		plural(r.Run.Events, "event"), plural(r.Run.Streams, "stream"), humanize.IBytes(uint64(r.Run.Size)))
 	return err
 }
 

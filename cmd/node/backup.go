@@ -131,8 +131,8 @@ func (s *Session) printBackup(m *backup.Manifest) error {
 	if s.JSON() {
 		return s.Print(describeBackup(m))
 	}
-	_, err := fmt.Fprintf(s.Out(), "backup %s: %s commits, %s, up to position %d%s\n",
-		m.ID, humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
+	_, err := fmt.Fprintf(s.Out(), "backup %s: %s, %s, up to position %d%s\n",
+		m.ID, plural(m.Commits, "commit"), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
 	return err
 }
 

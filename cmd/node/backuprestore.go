@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
@@ -168,8 +167,8 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	if s.JSON() {
 		return s.Print(restored)
 	}
-	_, err = fmt.Fprintf(s.Out(), "restored %s: %s commits in %s streams, %s snapshots, up to position %d\n", printable(s.Namespace()),
-		humanize.Comma(int64(restored.Commits)), humanize.Comma(int64(restored.Streams)), humanize.Comma(int64(restored.Snapshots)), restored.Position)
+	_, err = fmt.Fprintf(s.Out(), "restored %s: %s in %s, %s, up to position %d\n", printable(s.Namespace()),
+		plural(restored.Commits, "commit"), plural(restored.Streams, "stream"), plural(restored.Snapshots, "snapshot"), restored.Position)
 	if err == nil && restored.Keys != nil {
 		_, err = fmt.Fprintln(s.Out(), keysRestored(restored.Keys))
 	}

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/gateway"
@@ -157,8 +156,8 @@ func (v *verification) show(r backup.Report) error {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(s.Out(), "%s commits, %s events, %s streams, up to position %d; running hash %s\n", humanize.Comma(int64(r.Commits)),
-		humanize.Comma(int64(r.Events)), humanize.Comma(int64(r.Streams)), r.Position, r.Chain); err != nil {
+	if _, err := fmt.Fprintf(s.Out(), "%s, %s, %s, up to position %d; running hash %s\n", plural(r.Commits, "commit"),
+		plural(r.Events, "event"), plural(r.Streams, "stream"), r.Position, r.Chain); err != nil {
 		return err
 	}
 	return v.verdict(r)

@@ -89,9 +89,9 @@ func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) 
 func holdings(n cluster.NodeStatus) string {
 	views, workers := dutiesOf(n)
 	if workers == 0 {
-		return counted(n.Partitions, "partition") + " and " + counted(views, "view")
+		return plural(n.Partitions, "partition") + " and " + plural(views, "view")
 	}
-	return counted(n.Partitions, "partition") + ", " + counted(views, "view") + " and " + counted(workers, "worker")
+	return plural(n.Partitions, "partition") + ", " + plural(views, "view") + " and " + plural(workers, "worker")
 }
 
 // dutiesOf counts the views that a node is the home of, and the workers of views that
@@ -105,14 +105,6 @@ func dutiesOf(n cluster.NodeStatus) (views, workers int) {
 		}
 	}
 	return views, workers
-}
-
-// counted is a number of things, such as "1 view".
-func counted(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // checkHeirs refuses to drain the last node that could serve: nobody would take

@@ -178,13 +178,22 @@ func runDev(ctx context.Context, s *Session, config devConfig) error {
 	if err != nil {
 		return err
 	}
-	config.wrapper, err = s.wrapperToRun(ctx, func() (privacy.Wrapper, error) { return s.devWrapper(config.dir) })
+	made := ""
+	config.wrapper, err = s.wrapperToRun(ctx, func() (w privacy.Wrapper, err error) {
+		w, made, err = s.devWrapper(config.dir)
+		return w, err
+	})
 	if err != nil {
 		return err
 	}
 	config.warn(s)
 	if config.nodes > 1 {
-		return newDevCluster(s, config).process().run(ctx)
+		err = newDevCluster(s, config).process().run(ctx)
+	} else {
+		err = newDevNode(s, config).process().run(ctx)
 	}
-	return newDevNode(s, config).process().run(ctx)
+	if made != "" {
+		err = removeUselessKek(made, err)
+	}
+	return err
 }

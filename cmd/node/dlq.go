@@ -200,7 +200,7 @@ func (s *Session) printLetter(l letter) error {
 	line("event", "%s version %d, position %d", l.Event, l.At, l.Position)
 	line("error", "%s (%s)", l.Error, l.Kind)
 	line("tried", "%d times, last %s", l.Attempts, s.when(l.Tried))
-	line("parked", "%s; %s behind it", s.when(l.Parked), counted(int(l.Queued), "event"))
+	line("parked", "%s; %s behind it", s.when(l.Parked), plural(int(l.Queued), "event"))
 	if l.Edited != nil {
 		line("edited", "by %s, to be tried: %s", l.By, l.Edited)
 	}

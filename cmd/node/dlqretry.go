@@ -128,7 +128,7 @@ func (r *retrying) outcome() error {
 	}
 	s := r.session
 	return &Failure{
-		Code: codeStillParked, Exit: exitConflict, What: counted(r.still, "stream") + " still parked",
+		Code: codeStillParked, Exit: exitConflict, What: plural(r.still, "stream") + " still parked",
 		Why: "an event of it failed again", Fix: fmt.Sprintf("look: %[1]s dlq get ID; then edit or skip the event: %[1]s dlq --help", s.app.Name),
 	}
 }

@@ -122,7 +122,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 	}
 	s.Logger().Debug("events exported", "events", count.Events, "commits", count.Commits)
 	if path != "-" && !s.flags.quiet {
-		fmt.Fprintf(s.Err(), "%s events in %s commits, up to position %d: %s\n", comma(count.Events), comma(count.Commits), count.Position, printable(path))
+		fmt.Fprintf(s.Err(), "%s in %s, up to position %d: %s\n", plural(count.Events, "event"), plural(count.Commits, "commit"), count.Position, printable(path))
 	}
 	return nil
 }

@@ -74,8 +74,8 @@ func (i *importing) interrupted() string {
 	if i.dryRun {
 		return "interrupted: nothing was stored"
 	}
-	return fmt.Sprintf("interrupted: %s events in %s commits are stored, or were there already; the same import goes on",
-		humanize.Comma(int64(i.count.Events)), humanize.Comma(int64(i.count.Commits)))
+	return fmt.Sprintf("interrupted: %s in %s are stored, or were there already; the same import goes on",
+		plural(i.count.Events, "event"), plural(i.count.Commits, "commit"))
 }
 
 func (s *Session) importEvents(ctx context.Context, i *importing, path string) error {
@@ -251,8 +251,8 @@ func (s *Session) printImport(i *importing) error {
 	if i.dryRun {
 		verb = "as they should be; nothing was stored"
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s events in %s commits of %s streams: %s\n",
-		humanize.Comma(int64(count.Events)), humanize.Comma(int64(count.Commits)), humanize.Comma(int64(count.Streams)), verb)
+	_, err := fmt.Fprintf(s.Out(), "%s in %s of %s: %s\n",
+		plural(count.Events, "event"), plural(count.Commits, "commit"), plural(count.Streams, "stream"), verb)
 	return err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
 )
 
@@ -115,19 +116,53 @@ func (s *Session) wrapperToRun(ctx context.Context, spare func() (privacy.Wrappe
 const devKekName = "kek"
 
 // devWrapper is that of dev where nobody names one: in memory as the data are, or beside them.
-func (s *Session) devWrapper(dir string) (privacy.Wrapper, error) {
+// made is the file that was made for it, if there was none.
+func (s *Session) devWrapper(dir string) (w privacy.Wrapper, made string, err error) {
 	if dir == "" {
 		s.logger.Info("personal data are sealed under a key in memory, which is gone when this process ends")
-		return privacy.NewTransient(), nil
+		return privacy.NewTransient(), "", nil
 	}
 	path := filepath.Join(dir, devKekName)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if err := makeKek(dir, path); err != nil {
-			return nil, err
+		if err := s.refuseSpareKek(dir, path); err != nil {
+			return nil, "", err
 		}
+		if err := makeKek(dir, path); err != nil {
+			return nil, "", err
+		}
+		made = path
 	}
 	s.logger.Warn("the key of personal data lies beside them: whoever takes the directory has both", "file", path, "fix", "--kek")
-	return opened(privacy.OpenFile(path))
+	w, err = opened(privacy.OpenFile(path))
+	return w, made, err
+}
+
+// refuseSpareKek refuses to make a wrapping key beside a key store of the namespace: that was used with another.
+func (s *Session) refuseSpareKek(dir, path string) error {
+	streams := "jetstream/*/streams/" + jetstream.KeysPrefix(s.Namespace()) + "*"
+	for _, pattern := range []string{streams, "*/" + streams} { // of one server, and of several
+		found, err := fs.Glob(os.DirFS(dir), pattern)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			return &Failure{
+				Code: codeNoKek, Exit: exitUsage, What: "the directory has a key store of personal data, and no wrapping key was named",
+				Why: "the key store was used with a wrapping key that is not in " + path,
+				Fix: "name it with --" + kekFlag + " file:PATH",
+			}
+		}
+	}
+	return nil
+}
+
+// removeUselessKek takes away a wrapping key that was made for a run which was then refused for sealed data whose
+// keys are not there: it has wrapped nothing.
+func removeUselessKek(path string, err error) error {
+	if f, is := errors.AsType[*Failure](err); is && f.Code == codeKeysGone {
+		return errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func makeKek(dir, path string) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/store"
@@ -46,7 +47,7 @@ with it, they can be read.`,
 {{name}} keys generate kek --name spring`,
 		Args: args(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			key := cmp.Or(name, "k"+time.Now().UTC().Format("20060102t150405"))
+			key := cmp.Or(name, newKekName(time.Now()))
 			if err := privacy.GenerateFile(args[0], key); err != nil {
 				return &Failure{Code: codeKek, Exit: exitFailure, What: "no key was made", Why: err.Error(), Err: err}
 			}
@@ -57,9 +58,15 @@ with it, they can be read.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the key (default: made of the time)")
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the key (default: made of the time and chance)")
 	perCall(cmd, "name")
 	return cmd
+}
+
+// newKekName is one that no other key has: files that were made in the same second are given
+// to the nodes of one namespace, where a name is one key.
+func newKekName(at time.Time) string {
+	return fmt.Sprintf("k%s-%x", at.UTC().Format("20060102t150405"), uuid.New().NodeID()[:3])
 }
 
 // keyCount is how many subjects' keys are wrapped by one key.

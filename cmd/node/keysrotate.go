@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -78,6 +79,9 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 	if err != nil {
 		return err
 	}
+	if err := s.refuseNoKeys(ctx, keys); err != nil {
+		return err
+	}
 	if ok, err := s.agree(ctx, agreed, "", "%s, wrapped by %s", would, wrapper.Current()); !ok {
 		return err
 	}
@@ -92,6 +96,24 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 	}
 	done.Current, done.Seconds = wrapper.Current(), time.Since(began).Round(time.Millisecond).Seconds()
 	return s.printKeysChanged(done)
+}
+
+// refuseNoKeys refuses where no key was ever made: it would do nothing but bind the nodes to a wrapping key that
+// none of them may have.
+func (s *Session) refuseNoKeys(ctx context.Context, keys privacy.Keys) error {
+	r, err := keys.Load(ctx, privacy.WrappingSubject)
+	if err != nil || r.Key != (store.KeyID{}) {
+		return err
+	}
+	for r, err := range keys.All(ctx) {
+		if err != nil || r.Key != (store.KeyID{}) {
+			return err
+		}
+	}
+	return &Failure{
+		Code: codeNoKeys, Exit: exitNotFound, What: "namespace " + s.Namespace() + " has no keys yet", Why: "there is nothing to wrap anew",
+		Fix: "to begin with this wrapping key, have it be the last one in what --" + kekFlag + " of the nodes names: the first key that they make is wrapped by it",
+	}
 }
 
 func (s *Session) rewrap(ctx context.Context, keys *jetstream.Keys, wrapper privacy.Wrapper) (keysChanged, error) {
@@ -128,6 +150,6 @@ func (s *Session) printKeysChanged(k keysChanged) error {
 	if k.Epoch > 0 {
 		where = fmt.Sprintf(", in epoch %d; the epoch before is deleted", k.Epoch)
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s records, %s keys wrapped anew by %s in %.1f s%s\n", comma(uint64(k.Records)), comma(uint64(k.Rewrapped)), printable(k.Current), k.Seconds, where)
+	_, err := fmt.Fprintf(s.Out(), "%s, %s wrapped anew by %s in %.1f s%s\n", plural(k.Records, "record"), plural(k.Rewrapped, "key"), printable(k.Current), k.Seconds, where)
 	return err
 }

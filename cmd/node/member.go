@@ -45,6 +45,7 @@ type member struct {
 	// access says whose tokens are good, over NATS as over HTTP.
 	access httpAccess
 
+	absent   bool // the servers said that the namespace is not there yet
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
 	events   *jetstream.Log
@@ -130,7 +131,7 @@ func (m *member) openLog(ctx context.Context) (err error) {
 		m.log.Archive = m.archive
 	}
 	if m.events, err = jetstream.Open(ctx, m.log); err != nil {
-		return err
+		return m.unprovisioned(err)
 	}
 	m.ledger = ledger.New(m.events)
 	if m.alone {
@@ -240,6 +241,9 @@ func (m *member) probe() []check {
 	checks := []check{{name: "nats"}}
 	if status := m.conn.Status(); status != nats.CONNECTED {
 		checks[0].reason = "not connected: " + status.String()
+	}
+	if m.keyring != nil {
+		checks = append(checks, m.wrappingCheck())
 	}
 	if !m.alone {
 		checks = append(checks, m.leaseCheck())

@@ -66,6 +66,16 @@ func (s *Session) checkedKeyring(ctx context.Context, keys privacy.Keys, wrapper
 	return keyring, strangersKek(keyring.Check(ctx))
 }
 
+// wrappingCheck says whether the node has the namespace's current wrapping key. One that has not still
+// serves whatever needs no key from it, and what it lacks all nodes may lack: it stays ready.
+func (m *member) wrappingCheck() check {
+	c := check{name: "wrapping key", bearable: true}
+	if wrong := m.keyring.Lacking(); wrong != nil {
+		c.reason = wrong.Error()
+	}
+	return c
+}
+
 // strangersKek says what to do about a wrapping key that is not the namespace's.
 func strangersKek(err error) error {
 	wrong, is := errors.AsType[*privacy.WrappingError](err)

@@ -78,6 +78,7 @@ func (p *production) check(ctx context.Context, conn *nats.Conn) error {
 		log.Codec = has.Codec
 		p.copies = has.Replicas
 	}
+	p.member.absent = has == nil && err == nil
 	return err
 }
 

@@ -213,7 +213,7 @@ func (f *following) end(m projector.Status, failure *Failure) error {
 		parity = "; " + parityText(*r.Parity)
 	}
 	view := f.model.View
-	text := fmt.Sprintf("%s events in %.1f s%s", humanize.Comma(int64(r.Events)), r.Seconds, parity)
+	text := fmt.Sprintf("%s in %.1f s%s", plural(r.Events, "event"), r.Seconds, parity)
 	switch {
 	case m.Role == projector.RoleCandidate:
 		text = fmt.Sprintf("%s has caught up: %s; serve it: %[3]s projection promote %[4]s; or drop it: %[3]s projection cancel %[4]s", r.Model, text, s.app.Name, view)

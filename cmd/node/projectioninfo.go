@@ -68,10 +68,10 @@ func (s *Session) printInfo(p gateway.Projection) error {
 			line("left", "%s", left)
 		}
 		if m.Parked > 0 {
-			line("parked", "%s; see: %s dlq ls %s", counted(m.Parked, "stream"), s.app.Name, p.View)
+			line("parked", "%s; see: %s dlq ls %s", plural(m.Parked, "stream"), s.app.Name, p.View)
 		}
 		if m.Skipped > 0 {
-			line("skipped", "%s; see: %s dlq skipped %s", counted(m.Skipped, "event"), s.app.Name, p.View)
+			line("skipped", "%s; see: %s dlq skipped %s", plural(m.Skipped, "event"), s.app.Name, p.View)
 		}
 		if m.Parity != nil {
 			line("parity", "%s", parityText(*m.Parity))

@@ -2,14 +2,18 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 )
 
@@ -94,8 +98,21 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 	if s.JSON() {
 		return s.Print(done)
 	}
-	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %d partitions, %s; a node may start on it\n", done.Namespace, done.Partitions, plural(max(done.Replicas, 1), "copy of the data"))
+	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %s, %s of the data; a node may start on it\n", done.Namespace, plural(done.Partitions, "partition"), copies(max(done.Replicas, 1)))
 	return err
+}
+
+// unprovisioned says what to do if a namespace that was not there could not be made: the servers leave what a user
+// may not do without an answer.
+func (m *member) unprovisioned(err error) error {
+	if !m.absent || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, nats.ErrPermissionViolation) {
+		return err
+	}
+	name, ns := m.session.app.Name, m.session.Namespace()
+	return &Failure{
+		Code: gateway.CodeUnavailable, Exit: exitUnavailable, What: "namespace " + ns + " is not there, and could not be made", Why: err.Error(),
+		Fix: fmt.Sprintf("if this user may not make streams, have one who may do it: %s provision --ns %s; else see whether the servers are up", name, ns), Err: err,
+	}
 }
 
 // provisionKeys makes the key store, if there are personal data to be sealed. No key is made.

@@ -139,8 +139,8 @@ func (s *Session) showReport(r trial.Report) error {
 	if err := s.showFailed(r.Failed); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s of %s streams, up to position %d: %s failures\n",
-		events(r.Events), humanize.Comma(int64(r.Streams)), r.Position, humanize.Comma(int64(r.Failures)))
+	_, err := fmt.Fprintf(s.Out(), "%s of %s, up to position %d: %s\n",
+		events(r.Events), plural(r.Streams, "stream"), r.Position, plural(r.Failures, "failure"))
 	return err
 }
 
@@ -155,9 +155,4 @@ func (s *Session) showFailed(failed []trial.Failed) error {
 	return g.render("")
 }
 
-func events(n uint64) string {
-	if n == 1 {
-		return "1 event"
-	}
-	return humanize.Comma(int64(n)) + " events"
-}
+func events(n uint64) string { return plural(n, "event") }

@@ -245,9 +245,9 @@ func (s *Session) printMigrated(m migrated) error {
 	if m.DryRun {
 		what, compared = "would be copied", "nothing was stored"
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s events of %s streams %s from %s, %s events to %s; %s commits changed, %s without events left out, %s there already; %s\n",
-		comma(m.Report.From.Events), humanize.Comma(int64(m.Streams)), what, m.From, comma(m.Report.To.Events), m.To,
-		comma(m.Changed), comma(m.Dropped), comma(m.Found), compared)
+	_, err := fmt.Fprintf(s.Out(), "%s of %s %s from %s, %s to %s; %s changed, %s without events left out, %s there already; %s\n",
+		plural(m.Report.From.Events, "event"), plural(m.Streams, "stream"), what, m.From, plural(m.Report.To.Events, "event"), m.To,
+		plural(m.Changed, "commit"), comma(m.Dropped), comma(m.Found), compared)
 	return err
 }
 

@@ -51,7 +51,7 @@ func checkMark(ctx context.Context, js natsjs.JetStream, cfg Config, n *names) e
 	case has != "":
 		return &store.InvalidError{What: "namespace to fill", Value: cfg.Namespace, Reason: "it is being filled from " + has}
 	case info.State.LastSeq > 0:
-		return &store.InvalidError{What: "namespace to fill", Value: cfg.Namespace, Reason: "it has events of its own"}
+		return &store.InvalidError{What: "namespace to fill", Value: cfg.Namespace, Reason: "it has events of its own, to which nothing is added: name a namespace without any, or, if these are left over from an earlier filling, delete its streams first"}
 	}
 	return setMark(ctx, js, info.Config, cfg.FilledFrom)
 }

@@ -51,15 +51,15 @@ type keysEpoch struct {
 
 func newKeysEpoch(namespace string, number uint64) *keysEpoch {
 	rotation := namespace + ".key." + strconv.FormatUint(number, 10)
-	stream := keptIn(keysPrefix(namespace) + strconv.FormatUint(number, 10))
+	stream := keptIn(KeysPrefix(namespace) + strconv.FormatUint(number, 10))
 	return &keysEpoch{
 		number: number, stream: stream, records: rotation + ".", rotation: rotation,
 		delete: "$JS.API.STREAM.MSG.DELETE." + stream.name,
 	}
 }
 
-// keysPrefix is what the names of all streams of keys of a namespace begin with.
-func keysPrefix(namespace string) string { return "ANNALS_" + namespace + "_keys_" }
+// KeysPrefix is what the names of all streams of keys of a namespace begin with, and so those of their directories.
+func KeysPrefix(namespace string) string { return "ANNALS_" + namespace + "_keys_" }
 
 // allRecords matches the records of the epoch.
 func (e *keysEpoch) allRecords() string { return e.records + "*" }
@@ -69,7 +69,7 @@ func (e *keysEpoch) first() uint64 { return e.number<<epochShift + 1 }
 
 // epochIn reads the epoch in the name of a stream.
 func epochIn(namespace, stream string) (uint64, bool) {
-	text, is := strings.CutPrefix(stream, keysPrefix(namespace))
+	text, is := strings.CutPrefix(stream, KeysPrefix(namespace))
 	number, err := strconv.ParseUint(text, 10, 64)
 	return number, is && err == nil && number > 0 && number < maxEpoch && text == strconv.FormatUint(number, 10)
 }

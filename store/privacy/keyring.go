@@ -73,6 +73,7 @@ type Keyring struct {
 	wrapping   wrapping
 	below      atomic.Pointer[below]
 	putBack    sync.Once // said that a key was
+	lacking    lacking
 
 	mu       sync.Mutex
 	held     map[string]*list.Element // of *holding, by subject
@@ -109,6 +110,7 @@ func NewKeyring(config KeyringConfig) (*Keyring, error) {
 		erasures: newErasures(),
 		uses:     map[store.KeyID]use{},
 		wrapping: wrapping{turn: make(chan struct{}, 1)},
+		lacking:  lacking{look: make(chan struct{}, 1)},
 	}, nil
 }
 

@@ -197,6 +197,7 @@ func TestErasureIsHeardOf(t *testing.T) {
 					synctest.Wait()
 				}
 				sealed, ref := sealFor(t, k, "ann")
+				synctest.Wait() // it has heard which wrapping key is current
 				loads, generation := keys.loads.Load(), k.Generation()
 				if follows {
 					time.Sleep(time.Hour)

@@ -137,8 +137,11 @@ func (k *Keyring) take(ctx context.Context, r Record, told []Erasure, asked time
 
 func unwrapError(ref store.KeyRef, by string, err error) error {
 	doing := fmt.Sprintf("unwrap key %s by %q", ref.ID, by)
-	if errors.Is(err, store.ErrDamaged) {
+	switch {
+	case errors.Is(err, store.ErrDamaged):
 		return fmt.Errorf("%s: %w", doing, err)
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%s: %w", doing, &WrappingError{Name: by})
 	}
 	return unavailable(doing, err)
 }

@@ -57,7 +57,8 @@ func (l *Log) Truncate(ctx context.Context, id store.StreamID, below store.Head)
 }
 
 // Append implements [store.Log]. While keys cannot be had it waits, as it does for the
-// log, until ctx ends; then the outcome is unknown. A commit with data of more subjects than
+// log, until ctx ends; then the outcome is unknown. A node that lacks a wrapping key does
+// not wait for an operator: the commit is refused for that reason, a [*WrappingError]. A commit with data of more subjects than
 // [KeyringConfig.Subjects] is refused as too large, and nobody gets a key.
 func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if !personal(c) || !sealable(c) {
@@ -138,9 +139,12 @@ func (l *Log) enter(ctx context.Context, refs []store.KeyRef) error {
 // notSealed says what it means for an append that its data were not sealed.
 func (l *Log) notSealed(ctx context.Context, c *store.Commit, err error) (store.Head, error) {
 	refused := &store.RefusedError{Stream: c.Stream, Reason: err}
+	_, lacks := errors.AsType[*WrappingError](err)
 	switch {
 	case errors.Is(err, store.ErrErased):
 		return l.orOwn(ctx, c, fmt.Errorf("append %s: %w", c.Stream, err)) // an earlier try may have come before the erasure
+	case lacks:
+		return l.orOwn(ctx, c, refused) // and one before the wrapping key changed
 	case errors.Is(err, store.ErrUnavailable):
 		return store.Head{}, fmt.Errorf("%w: %w", errNoKeys, err)
 	case errors.Is(err, store.ErrInvalid): // as each try of it is

@@ -27,6 +27,7 @@ func (k *Keyring) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { k.doubt(ctx) })
+	wg.Go(func() { k.attend(ctx) })
 	for ctx.Err() == nil {
 		err := k.config.Keys.Follow(ctx, k.changed, k.isAlive)
 		k.lost()
@@ -74,6 +75,7 @@ func (k *Keyring) isAlive() {
 	defer k.mu.Unlock()
 	if !k.watch.following {
 		k.watch.following, k.watch.since = true, k.watch.rounds
+		k.lookSoon()
 		if k.watch.rounds > 0 { // what was asked for before may have changed unheard
 			k.missed()
 		}
@@ -95,6 +97,7 @@ func (k *Keyring) changed(r Record) {
 	k.learn(r.Erased)
 	if r.IsWrapping() {
 		k.wrapping.asked = time.Time{}
+		k.lookSoon()
 	}
 	h := k.peek(r.Subject)
 	switch {

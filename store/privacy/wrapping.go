@@ -66,7 +66,9 @@ type wrapping struct {
 // store, with the right bytes: a node calls it before it does anything. The error is a
 // [*WrappingError], or the key store's or the wrapper's. Where no key was ever made there is nothing
 // to compare with.
-func (k *Keyring) Check(ctx context.Context) error {
+func (k *Keyring) Check(ctx context.Context) error { return k.check(ctx, k.prove) }
+
+func (k *Keyring) check(ctx context.Context, prove func(context.Context, Record) error) error {
 	select {
 	case k.wrapping.turn <- struct{}{}:
 		defer func() { <-k.wrapping.turn }()
@@ -77,7 +79,7 @@ func (k *Keyring) Check(ctx context.Context) error {
 	if err == nil && r.Key == (store.KeyID{}) {
 		err = proveAny(ctx, k.config.Keys, k.config.Wrapper)
 	} else if err == nil {
-		err = k.prove(ctx, r)
+		err = prove(ctx, r)
 	}
 	if err != nil {
 		return fmt.Errorf("check wrapping key: %w", err)
@@ -124,7 +126,7 @@ func (k *Keyring) wrappingChanged() {
 func (k *Keyring) askWrapping(ctx context.Context) error {
 	r, err := currentWrapping(ctx, k.config.Keys, k.config.Wrapper)
 	if err == nil && (r.Revision != k.wrapping.seen || r.WrappedBy != k.wrapping.name) {
-		err = k.prove(ctx, r)
+		err = k.proveAndNote(ctx, r)
 	}
 	return err
 }

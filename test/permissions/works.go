@@ -167,7 +167,7 @@ func private(kek string) []operation {
 		{user: "petra", args: []string{"subject", "show", "c-10"}, says: "c-10   key "},
 		{user: "petra", args: []string{"subject", "export", "c-10", "--kek", "file:" + kek, "--archive", "nats:" + archiveBucket}, says: "Ada"},
 		{user: "petra", args: []string{"keys", "ls"}, says: "SUBJECTS"},
-		{user: "pat", args: []string{"keys", "rewrap", "--kek", "file:" + kek}, says: "1 records"},
+		{user: "pat", args: []string{"keys", "rewrap", "--kek", "file:" + kek}, says: "1 record,"},
 		{user: "pat", args: []string{"keys", "rotate", "--kek", "file:" + kek}, says: "in epoch 2"},
 		{user: "petra", args: []string{"subject", "forget", "c-10", "--why", "asked for it", "--yes"}, says: "by petra: asked for it"},
 		{user: "petra", args: []string{"subject", "ls", "--forgotten"}, says: "c-10"},

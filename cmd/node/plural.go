@@ -1,0 +1,19 @@
+package node
+
+import "github.com/dustin/go-humanize"
+
+// plural is a number of things that take an s, such as "1 view" and "2,000 events".
+func plural[N int | int64 | uint64](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return humanize.Comma(int64(n)) + " " + thing + "s"
+}
+
+// copies is a number of copies.
+func copies(n int) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return humanize.Comma(int64(n)) + " copies"
+}
