@@ -71,13 +71,17 @@ func TestForeignHeadersDoNothing(t *testing.T) {
 	all = append(all,
 		"Nats-Rollup: all\r\n", "Nats-Rollup: sub\r\n", "Nats-Expected-Stream: X\r\n", "Nats-Expected-Last-Sequence: 0\r\n", "Nats-Expected-Last-Subject-Sequence: 7\r\n",
 		"Nats-Expected-Last-Msg-Id: x\r\n", "Nats-Msg-Id: same\r\n", "Nats-Msg-Id: same\r\n", "Nats-TTL: 1s\r\n", "Nats-Schedule: @every 1s\r\nNats-Schedule-Target: bank.evt.x\r\n", "Nats-Marker-Reason: Purge\r\n",
-		"KV-Operation: PURGE\r\n", "Nats-Request-Info: {\"acc\":\"root\",\"user\":\"root\"}\r\n", "Status: 503\r\n", "traceparent: garbage\r\n", "traceparent: 00-"+strings.Repeat("0", 32)+"-"+strings.Repeat("0", 16)+"-00\r\n",
+		"KV-Operation: PURGE\r\n", "Nats-Request-Info: {\"acc\":\"root\",\"user\":\"root\"}\r\n", "traceparent: garbage\r\n", "traceparent: 00-"+strings.Repeat("0", 32)+"-"+strings.Repeat("0", 16)+"-00\r\n",
 		"Annals-Deadline: 9999-12-31T23:59:59Z\r\n", "Principal: root\r\nX-Forwarded-User: root\r\nAuthorization: Bearer x\r\n",
 	)
 	for i, lines := range all {
 		if status, m := enemy.ask(t, openID(fmt.Sprintf("f%d", i)), headed(lines), `{"owner":"Ann"}`); status != 200 {
 			t.Errorf("%q: %d %s", lines, status, m.Data)
 		}
+	}
+	// What only a server says is no request.
+	if status, m := enemy.ask(t, openID("status"), headed("Status: 503\r\n"), `{"owner":"Ann"}`); status != http.StatusForbidden {
+		t.Errorf("a status among the headers: %d %s", status, m.Data)
 	}
 	kept := stored(t, nc, "bank")
 	if len(kept) != len(all) {
