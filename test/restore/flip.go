@@ -4,9 +4,7 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -109,16 +107,4 @@ func flipAnywhere(random *rand.Rand, path string) (undo func() error, err error)
 		return nil, err
 	}
 	return flip(path, random.IntN(int(info.Size())), random.IntN(8))
-}
-
-// copyTree copies a directory.
-func copyTree(from, to string) error {
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
-		return err
-	}
-	err := os.Chmod(filepath.Join(to, "kek"), 0o600) // which others may not read, or it is refused
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }

@@ -277,7 +277,7 @@ func describe(c *store.Commit) string {
 func (s *stage) damageStopped(ctx context.Context) error {
 	for i := range s.options.flips {
 		data := s.path(fmt.Sprintf("stopped-%d", i))
-		if err := copyTree(s.path("data"), data); err != nil {
+		if err := os.CopyFS(data, os.DirFS(s.path("data"))); err != nil {
 			return err
 		}
 		c := s.log[s.random.IntN(len(s.log))]
@@ -354,7 +354,7 @@ func (s *stage) damageRunning(ctx context.Context) error {
 }
 
 func (s *stage) damageOneRunning(ctx context.Context, data string) error {
-	if err := copyTree(s.path("data"), data); err != nil {
+	if err := os.CopyFS(data, os.DirFS(s.path("data"))); err != nil {
 		return err
 	}
 	system, err := s.loans.start(ctx, data, namespace)

@@ -22,7 +22,8 @@ import (
 // program is the loans example, built.
 type program struct {
 	path   string
-	starts int // for the names of files
+	kek    string // what --kek says: it is kept apart from the data, which are lost
+	starts int    // for the names of files
 }
 
 func build(ctx context.Context, dir string) (program, error) {
@@ -31,7 +32,8 @@ func build(ctx context.Context, dir string) (program, error) {
 	if err != nil {
 		return p, fmt.Errorf("build loans: %w\n%s", err, out)
 	}
-	return p, nil
+	p.kek, err = harness.Kek(dir)
+	return p, err
 }
 
 // call runs one command to its end and reads the JSON that it prints into
@@ -78,7 +80,7 @@ const startPatience = time.Minute
 func (p *program) start(ctx context.Context, data, namespace string) (*system, error) {
 	p.starts++
 	said := fmt.Sprintf("%s.%d", data, p.starts)
-	process, err := harness.StartApart(said+".log", said+".out", p.path, "dev", "--data", data, "--ns", namespace, "--sync", "none", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0", "--headless", "--json")
+	process, err := harness.StartApart(said+".log", said+".out", p.path, "dev", "--data", data, "--kek", p.kek, "--ns", namespace, "--sync", "none", "--nats", "127.0.0.1:0", "--http", "127.0.0.1:0", "--headless", "--json")
 	if err != nil {
 		return nil, err
 	}
