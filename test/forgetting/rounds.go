@@ -18,7 +18,7 @@ import (
 
 const (
 	// trapLimit bounds how long it may take until a step is met.
-	trapLimit = 20 * time.Second
+	trapLimit = 45 * time.Second
 	// atAnyMoment is how long after the first request a node is killed at the latest.
 	atAnyMoment = 150 * time.Millisecond
 	// onceLimit bounds one request to forget, receiptLimit all of them for one person:
