@@ -94,6 +94,9 @@ func (s *stage) round(ctx context.Context, n int, r round, p *person) (open bool
 	defer stop()
 	answered := s.ask(asking, r, p, order[:r.asked])
 	killed, err := s.kill(ctx, r, t, order, delay)
+	if r.left {
+		stop() // nobody asks again
+	}
 	s.traps.arm(nil)
 	if err != nil {
 		return false, err
@@ -115,9 +118,6 @@ func (s *stage) round(ctx context.Context, n int, r round, p *person) (open bool
 		if err := errors.Join(harness.Pause(ctx, after), restart()); err != nil {
 			return false, err
 		}
-	}
-	if r.left {
-		stop() // whatever is answered: nobody asks again
 	}
 	err = <-answered
 	switch {
@@ -187,7 +187,7 @@ func (s *stage) ask(ctx context.Context, r round, p *person, nodes []int) <-chan
 			request.ID = uuid.New()
 		case noIDs, idKinds:
 		}
-		group.Go(func() { errs[i] = s.insist(ctx, n, request, r.left) })
+		group.Go(func() { errs[i] = s.insist(ctx, n, request) })
 	}
 	done := make(chan error, 1)
 	go func() {
@@ -197,14 +197,10 @@ func (s *stage) ask(ctx context.Context, r round, p *person, nodes []int) <-chan
 	return done
 }
 
-// insist asks a node, or who answers for it, until there is a receipt; once if the rest is left to
-// the nodes.
-func (s *stage) insist(ctx context.Context, node int, request privacy.Request, once bool) error {
+// insist asks a node, or who answers for it, until there is a receipt.
+func (s *stage) insist(ctx context.Context, node int, request privacy.Request) error {
 	times := 0
 	err := harness.Until(ctx, receiptLimit, "receipt of "+request.Subject, func() error {
-		if once && times > 0 {
-			return nil
-		}
 		times++
 		s.count(func(r *report) { r.Asked++ })
 		waiting, cancel := context.WithTimeout(ctx, onceLimit)
