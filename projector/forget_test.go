@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -377,6 +378,7 @@ func TestAViewThatIsBuiltAgainMakesNoKeys(t *testing.T) {
 // grubby is a store whose views answer a request to be cleaned with one error after the other.
 type grubby struct {
 	projector.Store
+	mu      sync.Mutex
 	answers []error
 	asked   []string // by when and how it was asked
 	began   time.Time
@@ -393,16 +395,22 @@ type grubbyView struct {
 }
 
 func (v *grubbyView) Scrub(_ context.Context, goesOn bool) error {
-	g := v.store
+	err := v.store.answer(goesOn)
+	if err != nil {
+		time.Sleep(3 * time.Second) // it takes a while, and that is waited for ten times as long
+	}
+	return err
+}
+
+func (g *grubby) answer(goesOn bool) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	g.asked = append(g.asked, fmt.Sprint(time.Since(g.began).Round(time.Second), " ", goesOn))
 	if len(g.answers) == 0 {
 		return nil
 	}
 	err := g.answers[0]
 	g.answers = g.answers[1:]
-	if err != nil {
-		time.Sleep(3 * time.Second) // it takes a while, and that is waited for ten times as long
-	}
 	return err
 }
 
@@ -420,6 +428,8 @@ func TestStoreThatCannotBeCleaned(t *testing.T) {
 		running(t, group)
 		wants := func(uncleaned string, asked ...string) {
 			t.Helper()
+			g.mu.Lock()
+			defer g.mu.Unlock()
 			if diff := cmp.Diff(asked, g.asked); diff != "" {
 				t.Errorf("asked (-want +got):\n%s", diff)
 			}

@@ -2,10 +2,12 @@ package jetstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
 
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
 
@@ -49,7 +51,11 @@ func TestAllKeysWhileRecordsChange(t *testing.T) {
 // So it is while several writers change records all the time.
 func TestAllKeysUnderLoad(t *testing.T) {
 	t.Parallel()
-	const subjects, writers, listings = 1600, 4, 40
+	const writers = 4
+	subjects, listings := 1600, 40
+	if testing.Short() {
+		subjects, listings = 400, 8
+	}
 	k := openKeys(t, &single, KeysConfig{})
 	records := make([]privacy.Record, subjects)
 	for i := range records {
@@ -64,6 +70,13 @@ func TestAllKeysUnderLoad(t *testing.T) {
 				if err == nil {
 					records[i].Revision = revision
 					err = k.Erase(ctx, records[i].Subject, revision)
+				}
+				if errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUnknown) {
+					// The server is busy, and it is the lists that are tried.
+					if now, err := k.Load(ctx, records[i].Subject); err == nil {
+						records[i] = now
+					}
+					continue
 				}
 				if err != nil && ctx.Err() == nil {
 					t.Error(err)
