@@ -45,15 +45,15 @@ func AppendSealedForm(b []byte, codec Codec, envelope []byte) []byte {
 	return append(append(b, sealedExtension), envelope...)
 }
 
-// HoldsSealed reports whether there are sealed values in data, whatever they are. Of data
-// that codec cannot decode it says what [MayHoldSealed] does, and of JSON as well, where
-// their name is reserved.
+// HoldsSealed reports whether there are sealed values in data, whatever they are. Data that
+// codec cannot decode hold none that could be opened. Of JSON it says what [MayHoldSealed]
+// does: their name is reserved there.
 func HoldsSealed(codec Codec, data []byte) bool {
 	if may := MayHoldSealed(codec, data); !may || codec == JSON {
 		return may
 	}
 	c, err := newCursor(codec, data)
-	return err != nil || c.passesSealed()
+	return err == nil && c.passesSealed()
 }
 
 // passesSealed goes past a value, or to the first sealed one in it.
