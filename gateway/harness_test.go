@@ -27,7 +27,19 @@ const namespace = "bank"
 // startServer runs a NATS server for one test.
 func startServer(t testing.TB) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true})
+	return startWith(t, &server.Options{})
+}
+
+// startJetStream runs one that keeps streams.
+func startJetStream(t testing.TB) *server.Server {
+	t.Helper()
+	return startWith(t, &server.Options{JetStream: true, StoreDir: t.TempDir()})
+}
+
+func startWith(t testing.TB, o *server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.Port, o.NoLog, o.NoSigs = "127.0.0.1", -1, true, true
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

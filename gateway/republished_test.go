@@ -6,30 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
 )
-
-// startJetStream runs a server that keeps streams in memory.
-func startJetStream(t testing.TB) *server.Server {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() {
-		s.Shutdown()
-		s.WaitForShutdown()
-	})
-	if !s.ReadyForConnections(soon) {
-		t.Fatal("the server does not start")
-	}
-	return s
-}
 
 // Whoever may make a stream can have the server publish under any subject. Nobody is asked anything so: no
 // command, query or operation under another's name, and nothing that only nodes may ask of each other.
