@@ -1,5 +1,7 @@
 package store
 
+import "sync"
+
 // cursor goes through encoded data value by value, in either codec. The data have
 // passed the guard of their codec, which has bounded their depth. It is no interface,
 // so that neither it nor what its callers hand to it has to be on the heap.
@@ -126,12 +128,18 @@ func newCursor(codec Codec, data []byte) (cursor, error) {
 		}
 		return trustedCursor(codec, data), nil
 	}
-	w := msgpackWalk{data: data, most: MaxNodes, sealed: true}
-	if err := w.walk(); err != nil {
+	w := walks.Get().(*msgpackWalk)
+	err := w.again(data)
+	walks.Put(w)
+	if err != nil {
 		return cursor{}, err
 	}
 	return trustedCursor(codec, data), nil
 }
+
+// walks are kept because those who need a cursor often run on goroutines of their own,
+// and a walk in a function's frame would have the stack of each grow.
+var walks = sync.Pool{New: func() any { return &msgpackWalk{most: MaxNodes, sealed: true} }}
 
 // trustedCursor is newCursor for data that a codec has just written.
 func trustedCursor(codec Codec, data []byte) cursor {

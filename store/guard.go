@@ -47,6 +47,14 @@ type msgpackWalk struct {
 	keys   keyStack
 }
 
+// again walks through other data, and keeps nothing of them.
+func (w *msgpackWalk) again(data []byte) error {
+	w.data, w.pos, w.nodes, w.depth = data, 0, 0, 0
+	err := w.walk()
+	w.data, w.keys = nil, keyStack{}
+	return err
+}
+
 func (w *msgpackWalk) walk() error {
 	for {
 		if err := w.value(); err != nil {
