@@ -56,28 +56,47 @@ func (l *Log) Truncate(ctx context.Context, id store.StreamID, below store.Head)
 	return t.Truncate(ctx, id, below)
 }
 
-// Append implements [store.Log]. While keys cannot be had it waits, as it does for the
-// log, until ctx ends; then the outcome is unknown. A node that lacks a wrapping key does
+// Append implements [store.Log]. While keys cannot be had it waits for them, for three
+// seconds or for half of what ctx leaves it, if that is less, and without a deadline as
+// long as it waits for the log. Then the commit is refused as unavailable if it is not in
+// the log, from an earlier try. A node that lacks a wrapping key does
 // not wait for an operator: the commit is refused for that reason, a [*WrappingError]. A commit with data of more subjects than
 // [KeyringConfig.Subjects] is refused as too large, and nobody gets a key.
 func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
 	if !personal(c) || !sealable(c) {
 		return l.log.Append(ctx, c)
 	}
+	waiting, cancel := patience(ctx)
+	defer cancel()
 	pause := firstPause
 	for {
-		head, err := l.append(ctx, c)
+		head, err := l.append(ctx, waiting, c)
 		if err == nil || !errors.Is(err, errNoKeys) {
 			return head, err
 		}
 		select {
 		case <-ctx.Done():
-			return store.Head{}, &store.UnknownError{Stream: c.Stream, Reason: fmt.Errorf("%w: %w", context.Cause(ctx), err)}
+			return store.Head{}, unknown(c, fmt.Errorf("%w: %w", context.Cause(ctx), err))
+		case <-waiting.Done():
+			return l.orOwn(ctx, c, &store.RefusedError{Stream: c.Stream, Reason: err})
 		case <-time.After(pause):
 			pause = min(2*pause, mostPause)
 		}
 	}
 }
+
+// patience bounds how long an append waits for keys, so that time is left for the log to
+// say what became of it.
+func patience(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ends := ctx.Deadline()
+	if !ends {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, min(mostPatience, time.Until(end)/2))
+}
+
+// mostPatience is less than callers usually have: they are told that nothing was stored.
+const mostPatience = 3 * time.Second
 
 // The pauses between tries to get keys.
 const (
@@ -88,23 +107,23 @@ const (
 // errNoKeys says that nothing was tried because keys could not be had.
 var errNoKeys = errors.New("no keys")
 
-// append tries once.
-func (l *Log) append(ctx context.Context, c *store.Commit) (store.Head, error) {
-	if err := l.keys.still(ctx, c.Rests); err != nil { // before anybody gets a key for nothing
+// append tries once, waiting for keys no longer than waiting lasts.
+func (l *Log) append(ctx, waiting context.Context, c *store.Commit) (store.Head, error) {
+	if err := l.keys.still(waiting, c.Rests); err != nil { // before anybody gets a key for nothing
 		return l.notSealed(ctx, c, err)
 	}
-	sealed, used, err := l.seal(ctx, c)
+	sealed, used, err := l.seal(waiting, c)
 	if err != nil {
 		return l.notSealed(ctx, c, err)
 	}
-	if err := l.keys.notErased(ctx, cameUnder(c)); err != nil {
+	if err := l.keys.notErased(waiting, cameUnder(c)); err != nil {
 		return l.notSealed(ctx, c, err)
 	}
 	if err := l.notOlder(c, used); err != nil {
 		return l.notSealed(ctx, c, err)
 	}
 	rests := append(used, c.Rests...)
-	if err := l.enter(ctx, rests); err != nil {
+	if err := l.enter(waiting, rests); err != nil {
 		return l.notSealed(ctx, c, err)
 	}
 	head, err := l.log.Append(ctx, sealed)
