@@ -32,7 +32,7 @@ It is in the audit log, and so in the log that it makes: a namespace that is to 
 filled is not made beforehand, for a restore or a migration makes its own.`,
 		Example: `{{name}} provision -s nats://n1:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
 {{name}} provision --durability single --bucket ARCHIVE
-{{name}} provision --nkey provisioner.nk --inbox-prefix _INBOX_provisioner --json`,
+{{name}} provision --as provisioner --nkey provisioner.nk --inbox-prefix _INBOX_provisioner --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd, s)
