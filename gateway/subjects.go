@@ -265,7 +265,7 @@ var recordable = map[string]Kind{
 	"archive.run": KindOperate, "backup.create": KindOperate, "event.import": KindOperate,
 	"cluster.drain": KindOperate, "cluster.uncordon": KindOperate, "cluster.move": KindOperate, "cluster.rebalance": KindOperate,
 	"keys.rewrap": KindOperate, "keys.rotate": KindOperate, "keys.copy": KindOperate, "keys.restore": KindOperate,
-	"subject.export": KindPersonal, "event.export": KindPersonal,
+	"subject.export": KindPersonal, "event.export": KindPersonal, "provision": KindOperate,
 }
 
 // Recordable reports whether a node writes down that a tool carries out an action. A tool that

@@ -32,7 +32,6 @@ var apart = map[string]string{
 	"node":          "a process",
 	"keys generate": "changes a file, and no system",
 	"token new":     "makes a token of a file, and asks no system",
-	"provision":     "makes the log that an act would be recorded in",
 }
 
 // acts are all commands that do something to a system, and the actions that each is recorded as.
@@ -61,6 +60,7 @@ var acts = map[string][]string{
 	"projection retire":   {"projection.retire"},
 	"projection rewind":   {"projection.rewind"},
 	"projection rollback": {"projection.rollback"},
+	"provision":           {"provision"},
 	"schema migrate":      {"schema.migrate"},
 	"subject export":      {"subject.export"},
 	"subject forget":      {"subject.forget", "subject.forgotten"},

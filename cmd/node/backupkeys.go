@@ -48,13 +48,16 @@ func (k *keysPlace) told(where string, keys bool) string {
 }
 
 // apart refuses to keep the copy where the data are kept: it would be as old as the oldest copy of these,
-// and have the keys of all who were forgotten since.
-func (k *keysPlace) apart(data string) error {
+// and have the keys of all who were forgotten since. Other backups of the namespace are data, too.
+func (k *keysPlace) apart(data, namespace string) error {
 	if k.where == "" {
 		return nil
 	}
 	is, err := together(k.where, data)
-	if err != nil || !is {
+	if err == nil && !is {
+		data, err = backupsNear(k.where, namespace)
+	}
+	if err != nil || data == "" {
 		return err
 	}
 	return notApart("--keys-to "+k.where, data)

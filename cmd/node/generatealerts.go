@@ -10,10 +10,11 @@ import (
 func newGenerateAlerts(s *Session) *cobra.Command {
 	return &cobra.Command{
 		Use:   "alerts",
-		Short: "Print Prometheus rules for the four signals that matter first",
+		Short: "Print Prometheus rules for the five signals that matter first",
 		Long: `A rule file for Prometheus: a projection that lags, dead letters, commands that
-conflict, and snapshots that are not written. Each alert says in its annotation
-"runbook" what it means and which command to type first.
+conflict, snapshots that are not written, and a node without the wrapping key of
+personal data. Each alert says in its annotation "runbook" what it means and which
+command to type first.
 
 The rules use the metrics of dev and node, at /metrics. They need no server.`,
 		Example: `{{name}} generate alerts > annals.rules.yml
@@ -102,6 +103,16 @@ func alertRules(app string) ruleFile {
 			Annotations: alertAnnotation{
 				Summary: "An actor on {{ $labels.instance }} has {{ $value }} events since its last snapshot.",
 				Runbook: "Snapshots are not written, or fail; whoever activates the actor next reads all these events, so that a hand-over or a restart takes longer. Nothing is lost. First: curl -s http://{{ $labels.instance }}/metrics | grep annals_snapshot",
+			},
+		},
+		{
+			Alert:  "AnnalsWrappingKeyLacking",
+			Expr:   "max by (instance, job) (annals_wrapping_key_lacking) > 0",
+			For:    "1m",
+			Labels: alertLabels{"critical"},
+			Annotations: alertAnnotation{
+				Summary: "The node on {{ $labels.instance }} does not have the current wrapping key.",
+				Runbook: "Keys were wrapped anew before the node was given the key: it refuses commands and reads with personal data that need a key from it, until it is. All else is served and nothing is lost. Its log names the key; give it to what --kek names there. First: curl -s 'http://{{ $labels.instance }}/readyz?verbose'",
 			},
 		},
 	}}}}

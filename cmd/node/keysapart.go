@@ -63,8 +63,9 @@ func within(inner, outer string) bool {
 	}
 }
 
-// backupsAround returns the directory with backups of a namespace that a place is in; empty if there is none.
-func backupsAround(place, namespace string) (string, error) {
+// backupsNear returns a directory with backups of a namespace that a place is in, or that is in the place;
+// empty if there is none.
+func backupsNear(place, namespace string) (string, error) {
 	if strings.HasPrefix(place, inBucket) {
 		return "", nil
 	}
@@ -72,15 +73,70 @@ func backupsAround(place, namespace string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for ; ; at = filepath.Dir(at) {
-		found, err := filepath.Glob(filepath.Join(escaped(at), namespace, "*", backupManifest))
-		if err != nil || len(found) > 0 {
+	around, err := backupsAround(at, namespace)
+	if err != nil || around != "" {
+		return around, err
+	}
+	return backupsBelow(at, namespace)
+}
+
+// backupsAround is what backupsNear finds in a resolved directory and those that it is in.
+func backupsAround(at, namespace string) (string, error) {
+	for {
+		if has, err := hasBackups(at, namespace); has || err != nil {
 			return at, err
 		}
 		if at == filepath.Dir(at) {
 			return "", nil
 		}
+		at = filepath.Dir(at)
 	}
+}
+
+// maxBelow is how many directories below a place are looked at, the nearest first: keys are kept where there
+// is little else.
+const maxBelow = 10_000
+
+// backupsBelow is what it finds below. It passes over what may not be read, and links: what is behind these
+// is elsewhere.
+func backupsBelow(at, namespace string) (string, error) {
+	for queue, next := []string{at}, 0; next < len(queue); next++ {
+		if has, err := hasBackups(queue[next], namespace); has || err != nil {
+			return queue[next], err
+		}
+		queue = append(queue, directoriesIn(queue[next], maxBelow-len(queue))...)
+	}
+	return "", nil
+}
+
+// directoriesIn lists so many directories in one.
+func directoriesIn(dir string, most int) (found []string) {
+	if most <= 0 {
+		return nil
+	}
+	opened, err := os.Open(dir)
+	if err != nil {
+		return nil
+	}
+	defer opened.Close()
+	for len(found) < most {
+		entries, err := opened.ReadDir(256)
+		for _, e := range entries {
+			if e.IsDir() && len(found) < most {
+				found = append(found, filepath.Join(dir, e.Name()))
+			}
+		}
+		if err != nil {
+			return found
+		}
+	}
+	return found
+}
+
+// hasBackups reports whether a directory is one that backups of the namespace were made in.
+func hasBackups(dir, namespace string) (bool, error) {
+	found, err := filepath.Glob(filepath.Join(escaped(dir), namespace, "*", backupManifest))
+	return len(found) > 0, err
 }
 
 // backupManifest is the file that makes a folder a backup.

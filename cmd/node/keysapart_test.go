@@ -45,18 +45,91 @@ func TestTogether(t *testing.T) {
 			c.a, c.b = c.b, c.a
 		}
 	}
-	if err := os.MkdirAll(in("data[1]/ns/20260102"), 0o700); err != nil {
+}
+
+// Backups are found around a place and below it, however it is spelt.
+func TestBackupsNear(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(in("data[1]/ns/20260102/manifest.json"), nil, 0o600); err != nil {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for _, d := range []string{"data[1]/ns/20260102", "deep/down/below/backups/ns/20260102", "deep/shut", "other/backups/ns2/20260102", "ns/keys"} {
+		if err := os.MkdirAll(in(d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []string{"data[1]/ns/20260102", "deep/down/below/backups/ns/20260102", "other/backups/ns2/20260102"} {
+		if err := os.WriteFile(filepath.Join(in(d), "manifest.json"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for link, to := range map[string]string{"link": "deep/down", "other/elsewhere": "deep"} {
+		if err := os.Symlink(in(to), in(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chmod(in("deep/shut"), 0); err != nil {
 		t.Fatal(err)
 	}
-	for place, want := range map[string]string{in("data[1]"): in("data[1]"), in("data[1]/ns/keys"): in("data[1]"), in("data"): "", "nats:A": ""} {
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(wd, in("deep"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const deep = "deep/down/below/backups"
+	for place, want := range map[string]string{
+		in("data[1]"):             "data[1]",
+		in("data[1]/ns/keys"):     "data[1]",
+		in("data[1]/new/deeper"):  "data[1]",
+		in("deep"):                deep,
+		in("deep/"):               deep,
+		in("deep/./down/../down"): deep,
+		relative:                  deep,
+		relative + "/down/.":      deep,
+		in("link"):                deep,
+		in("link/below"):          deep,
+		in(deep + "/ns"):          deep,
+		in("other"):               "",
+		in("ns"):                  "",
+		in("ns/keys"):             "",
+		in("new"):                 "",
+		"nats:A":                  "",
+	} {
 		if want != "" {
-			want, _ = filepath.EvalSymlinks(want)
+			want = in(want)
 		}
-		if got, err := backupsAround(place, "ns"); got != want || err != nil {
-			t.Errorf("%s: %q, %v", place, got, err)
+		if got, err := backupsNear(place, "ns"); got != want || err != nil {
+			t.Errorf("%s: %q, %v; want %q", place, got, err, want)
 		}
+	}
+}
+
+// What lies below a place is looked at as far as there is a bound for, and the nearest first.
+func TestBackupsBelow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{"a/b/c/ns/1", "d/ns/1"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, d, "manifest.json"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := backupsBelow(dir, "ns"); got != filepath.Join(dir, "d") || err != nil {
+		t.Errorf("found %q, %v", got, err)
+	}
+	for most, want := range map[int]int{-1: 0, 0: 0, 1: 1, 2: 2, 9: 2} {
+		if got := directoriesIn(dir, most); len(got) != want {
+			t.Errorf("at most %d: %q", most, got)
+		}
+	}
+	if got := directoriesIn(filepath.Join(dir, "none"), 1); len(got) != 0 {
+		t.Errorf("in none: %q", got)
 	}
 }

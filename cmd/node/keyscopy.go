@@ -31,12 +31,12 @@ any more. Keys stay wrapped as they are.`,
 }
 
 func (s *Session) copyKeys(ctx context.Context, place string) error {
-	around, err := backupsAround(place, s.Namespace())
+	near, err := backupsNear(place, s.Namespace())
 	if err != nil {
 		return err
 	}
-	if around != "" {
-		return notApart("keys copy "+place, around)
+	if near != "" {
+		return notApart("keys copy "+place, near)
 	}
 	keys, err := s.keyStore(ctx)
 	if err != nil {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -52,7 +54,26 @@ func (m *member) openKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if m.metrics != nil {
+		if err := m.metrics.Register(lackingGauge(m.keyring)); err != nil {
+			return err
+		}
+	}
 	return strangersKek(m.keyring.Check(ctx))
+}
+
+// lackingGauge says what wrappingCheck says. The key's name is in the log: as a label it would leave a
+// series behind for each that there ever was.
+func lackingGauge(keyring *privacy.Keyring) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "annals_wrapping_key_lacking",
+		Help: "1 if the node does not have the namespace's current wrapping key, and refuses what needs a key from it.",
+	}, func() float64 {
+		if keyring.Lacking() != nil {
+			return 1
+		}
+		return 0
+	})
 }
 
 // checkedKeyring returns a keyring of a command, on wrapping keys that are those of the namespace: with others

@@ -26,10 +26,13 @@ func newProvision(s *Session) *cobra.Command {
 		Long: `The streams and buckets that a node makes at its first start: the log, snapshots,
 the views of this build and their registry, the directory of the cluster. What is
 there stays as it is, and is checked. A node whose NATS user may not make
-streams starts on it: see generate permissions, role provisioner.`,
+streams starts on it: see generate permissions, role provisioner.
+
+It is in the audit log, and so in the log that it makes: a namespace that is to be
+filled is not made beforehand, for a restore or a migration makes its own.`,
 		Example: `{{name}} provision -s nats://n1:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
 {{name}} provision --durability single --bucket ARCHIVE
-{{name}} provision --nkey provisioner.nk --inbox-prefix _INBOX_provisioner --json`,
+{{name}} provision --as provisioner --nkey provisioner.nk --inbox-prefix _INBOX_provisioner --json`,
 		Args: args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd, s)
@@ -65,41 +68,94 @@ type provisioned struct {
 	Views      []string `json:"views"` // models with a bucket
 }
 
+// provisioning is what provision is to make.
+type provisioning struct {
+	session *Session
+	*production
+	buckets []string
+	done    provisioned
+}
+
 // provision does what a node does before it serves, and ends.
 func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []string) error {
-	p := newProduction(s, config)
+	p := &provisioning{session: s, production: newProduction(s, config), buckets: buckets}
+	p.member.alone = true // whatever the node joins comes after the log
+	if err := p.member.openConnection(ctx); err != nil {
+		return err
+	}
+	s.conns = append(s.conns, p.member.conn)
+	if err := p.record(ctx); err != nil {
+		return err
+	}
+	if s.JSON() {
+		return s.Print(p.done)
+	}
+	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %s, %s of the data; a node may start on it\n",
+		p.done.Namespace, plural(p.done.Partitions, "partition"), copies(max(p.done.Replicas, 1)))
+	return err
+}
+
+// record has all made, and the log say so: one that is made now as soon as it is there.
+func (p *provisioning) record(ctx context.Context) error {
+	if !p.member.absent {
+		return p.session.acting(ctx, actionProvision, p.told(), func() error {
+			return p.withLog(ctx, func() error { return p.fill(ctx) })
+		})
+	}
+	return p.withLog(ctx, func() error {
+		err := p.session.recorded(ctx, directly(p.member.ledger), actionProvision, p.told(), func() error { return p.fill(ctx) })
+		if f, is := errors.AsType[*Failure](err); is && f.Code == codeNoAudit {
+			f.What = "the log was made, and nothing else, for it cannot be written into the audit log"
+		}
+		return err
+	})
+}
+
+const actionProvision = "provision"
+
+// told says what is to be there, for the audit log.
+func (p *provisioning) told() string {
+	log := &p.member.log
+	text := p.session.Namespace()
+	if p.member.absent {
+		text += fmt.Sprintf(", new: %s, %s, %s", plural(p.member.events.Partitions(), "partition"), plural(max(log.LogStreams, 1), "log stream"), copies(max(p.copies, 1)))
+	}
+	if log.KeepCommands {
+		text += ", commands kept"
+	}
+	if len(p.buckets) > 0 {
+		text += ", buckets " + strings.Join(p.buckets, ", ")
+	}
+	return text
+}
+
+// withLog has the log there while do is done.
+func (p *provisioning) withLog(ctx context.Context, do func() error) error {
+	if err := p.member.openLog(ctx); err != nil {
+		return err
+	}
+	defer func() { _ = p.member.closeLog() }() // what was appended is acknowledged
+	return do()
+}
+
+// fill makes what stands beside the log.
+func (p *provisioning) fill(ctx context.Context) error {
 	m := p.member
-	m.alone = true // whatever the node joins comes after the log
-	if err := m.openConnection(ctx); err != nil {
-		return err
+	p.done = provisioned{
+		Namespace: p.session.Namespace(), Partitions: m.events.Partitions(), LogStreams: max(m.log.LogStreams, 1), Replicas: p.copies, Views: []string{},
 	}
-	s.conns = append(s.conns, m.conn)
-	if err := m.openLog(ctx); err != nil {
-		return err
-	}
-	defer func() { _ = m.closeLog() }() // nothing was appended
-	done := provisioned{
-		Namespace: s.Namespace(), Partitions: m.events.Partitions(), LogStreams: max(m.log.LogStreams, 1), Replicas: p.copies, Views: []string{},
-	}
-	if err := m.provisionViews(ctx, &done); err != nil {
+	if err := m.provisionViews(ctx, &p.done); err != nil {
 		return err
 	}
 	if err := m.provisionKeys(ctx); err != nil {
 		return err
 	}
-	for _, b := range buckets {
+	for _, b := range p.buckets {
 		if _, err := jetstream.OpenVault(ctx, m.conn, b, max(m.log.Replicas, 1)); err != nil {
 			return err
 		}
 	}
-	if err := cluster.Provision(ctx, m.conn, s.Namespace(), max(m.log.Replicas, 1), m.log.InMemory); err != nil {
-		return err
-	}
-	if s.JSON() {
-		return s.Print(done)
-	}
-	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %s, %s of the data; a node may start on it\n", done.Namespace, plural(done.Partitions, "partition"), copies(max(done.Replicas, 1)))
-	return err
+	return cluster.Provision(ctx, m.conn, p.session.Namespace(), max(m.log.Replicas, 1), m.log.InMemory)
 }
 
 // unprovisioned says what to do if a namespace that was not there could not be made: the servers leave what a user

@@ -20,8 +20,8 @@ type scribe func(ctx context.Context, a ledger.Act) error
 
 // recorded does something between two entries of the audit log. Without the first one nothing is
 // done. If the second one cannot be written, that is said, and what was done stays done.
-func (s *Session) recorded(ctx context.Context, write scribe, action, what, why string, do func() error) error {
-	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, Why: why, By: s.by(""), At: time.Now(), Outcome: ledger.Begun}
+func (s *Session) recorded(ctx context.Context, write scribe, action, what string, do func() error) error {
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), At: time.Now(), Outcome: ledger.Begun}
 	if err := s.record(ctx, write, a); err != nil {
 		return &Failure{
 			Code: codeNoAudit, Exit: exitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
@@ -57,7 +57,7 @@ func (s *Session) acting(ctx context.Context, action, what string, do func() err
 	if err != nil {
 		return err
 	}
-	return s.recorded(ctx, write, action, what, "", do)
+	return s.recorded(ctx, write, action, what, do)
 }
 
 // scribeOf writes as acting does, and in the log itself where its server runs in this process.
@@ -72,7 +72,7 @@ func (s *Session) scribeOf(ctx context.Context, at *site, log store.Log) (scribe
 // saved when the log takes nothing any more, and whoever may read it needs no command for that.
 func (s *Session) copied(ctx context.Context, write scribe, action, what string, do func() error) error {
 	began := false
-	err := s.recorded(ctx, write, action, what, "", func() error {
+	err := s.recorded(ctx, write, action, what, func() error {
 		began = true
 		return do()
 	})

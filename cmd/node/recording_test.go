@@ -64,7 +64,7 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 			t.Errorf("%s: it says %q", what, talk)
 		}
 		if done = 0; c.write != nil {
-			if err := s.recorded(ctx, write, "archive.run", "x", "", do); err == nil || done != 0 {
+			if err := s.recorded(ctx, write, "archive.run", "x", do); err == nil || done != 0 {
 				t.Errorf("%s: an act was done %d times, %v", what, done, err)
 			}
 		}

@@ -39,9 +39,9 @@ func carry(ctx context.Context, kept Record, to Keys) (carried int, err error) {
 		if err != nil {
 			return 0, err
 		}
-		n := r.takeErasures(kept.Erased)
+		n, changed := r.takeErasures(kept.Erased)
 		revision := r.Revision
-		if n > 0 {
+		if changed {
 			revision, err = to.Store(ctx, r)
 		}
 		switch {
@@ -54,21 +54,25 @@ func carry(ctx context.Context, kept Record, to Keys) (carried int, err error) {
 }
 
 // takeErasures adds those that r does not have, and gives its key up with the last of them.
-func (r *Record) takeErasures(from []Erasure) (taken int) {
-	for _, e := range from {
-		if slices.ContainsFunc(r.Erased, func(has Erasure) bool { return has.ID == e.ID }) {
-			continue
-		}
+func (r *Record) takeErasures(from []Erasure) (taken int, changed bool) {
+	carried := slices.Clone(from)
+	var last Erasure
+	for i := range carried {
+		e := &carried[i]
 		e.Notice = 0 // which says a place in the other log
-		r.Erased = append(r.Erased, e)
-		taken++
+		if !r.knows(*e) {
+			last = *e
+			taken++
+		}
 	}
 	if taken > 0 && r.Key != (store.KeyID{}) {
-		last := r.Erased[len(r.Erased)-1]
-		last.ID, last.Key = uuid.NewSHA1(last.ID, r.Key[:]), r.Key
-		r.Erased = append(r.Erased, last)
-		r.giveUp()
+		last.ID, last.Key, last.Also = uuid.NewSHA1(last.ID, r.Key[:]), r.Key, nil
+		carried = append(carried, last)
 	}
-	slices.SortStableFunc(r.Erased, func(a, b Erasure) int { return a.At.Compare(b.At) })
-	return taken
+	return taken, r.Join(carried)
+}
+
+// knows reports whether r has an erasure of the id.
+func (r *Record) knows(e Erasure) bool {
+	return slices.ContainsFunc(r.Erased, func(has Erasure) bool { return has.ID == e.ID })
 }

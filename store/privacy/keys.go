@@ -26,8 +26,9 @@ type Record struct {
 	Erased []Erasure `json:"erased,omitempty"`
 }
 
-// Erasure is one forgetting of a data subject. A record holds 256 of them at most, each with
-// 2,048 bytes of By and Why together, as JSON has them.
+// Erasure is one forgetting of a data subject. A record gets 256 of them at most, each with
+// 2,048 bytes of By and Why together, as JSON has them; where records are joined
+// ([Record.Join]) it may have more, the oldest without texts.
 type Erasure struct {
 	// Key is the key that was erased; zero if there was none.
 	Key store.KeyID `json:"key"`

@@ -89,13 +89,7 @@ func names(told []Erasure, key store.KeyID) bool {
 // be loaded again.
 func (k *Keyring) eraseAgain(ctx context.Context, r Record, told []Erasure) (Record, error) {
 	key := r.Key
-	r.Join(told)
-	if r.Key == key { // the erasure is there, of another key
-		e := told[slices.IndexFunc(told, func(e Erasure) bool { return e.Key == key })]
-		e.ID = uuid.NewSHA1(e.ID, key[:])
-		r.Join([]Erasure{e})
-		r.giveUp()
-	}
+	r.Join(told) // which has that key's, also if the erasure is there and of another key
 	revision, err := k.config.Keys.Store(ctx, r)
 	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
 		return r, err

@@ -13,8 +13,15 @@ import (
 // is in it: 256 erasures of 3 KiB, and the key.
 const (
 	// maxErasures is how often one subject can be forgotten. Who was gets no key any
-	// more, so that whoever has one can be forgotten.
+	// more, so that whoever has one can be forgotten. Joined lists may be longer.
 	maxErasures = 256
+	// maxErased is how many bytes all erasures may have, as JSON: so many of the longest.
+	// Without texts these are more than 2,000.
+	maxErased = maxErasures * maxErasure
+	// maxErasure is what one with the longest texts has at most, bareErasure what it has
+	// without any.
+	maxErasure  = 3 << 10
+	bareErasure = 384
 	// maxErasureText is how long the texts of one erasure may be together, as JSON has
 	// them: where a byte may take six.
 	maxErasureText = 2048
@@ -43,8 +50,8 @@ func (r *Record) Validate() error {
 	if len(r.WrappedBy) > maxWrappedBy {
 		return &store.TooLargeError{What: "name of a wrapping key", Size: len(r.WrappedBy), Limit: maxWrappedBy}
 	}
-	if len(r.Erased) > maxErasures {
-		return &store.TooLargeError{What: "count of erasures of " + r.Subject, Size: len(r.Erased), Limit: maxErasures}
+	if size := sizeOf(r.Erased); size > maxErased {
+		return &store.TooLargeError{What: "erasures of " + r.Subject, Size: size, Limit: maxErased}
 	}
 	for i := range r.Erased {
 		if err := r.Erased[i].validate(); err != nil {
@@ -67,6 +74,19 @@ func (e *Erasure) validate() error {
 	return nil
 }
 
+// size is how many bytes the erasure has as JSON, at most.
+func (e *Erasure) size() int {
+	const id = len(`"",`) + 36
+	return bareErasure + jsonLength(e.By) + jsonLength(e.Why) + id*len(e.Also)
+}
+
+func sizeOf(erased []Erasure) (size int) {
+	for i := range erased {
+		size += erased[i].size()
+	}
+	return size
+}
+
 // jsonLength is how many bytes a text takes as JSON, without the quotes.
 func jsonLength(text string) int {
 	data, _ := json.Marshal(text) // a text never fails
@@ -75,26 +95,11 @@ func jsonLength(text string) int {
 
 // WasErased reports whether the key is one of those that the subject had before.
 func (r *Record) WasErased(key store.KeyID) bool {
-	return slices.ContainsFunc(r.Erased, func(e Erasure) bool { return e.Key == key })
+	return erases(r.Erased, key)
 }
 
-// Join adds the erasures that r does not have, by their ids, oldest first; a key that is erased by
-// one of all these goes. It reports whether that changed r.
-func (r *Record) Join(erased []Erasure) (changed bool) {
-	all := slices.Clone(r.Erased)
-	for _, e := range erased {
-		if !slices.ContainsFunc(all, func(has Erasure) bool { return has.ID == e.ID }) {
-			all = append(all, e)
-			changed = true
-		}
-	}
-	slices.SortStableFunc(all, func(a, b Erasure) int { return a.At.Compare(b.At) })
-	r.Erased = all
-	if r.Key != (store.KeyID{}) && r.WasErased(r.Key) {
-		r.giveUp()
-		changed = true
-	}
-	return changed
+func erases(erased []Erasure, key store.KeyID) bool {
+	return slices.ContainsFunc(erased, func(e Erasure) bool { return e.Key == key })
 }
 
 // giveUp leaves the record without a key.

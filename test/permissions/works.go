@@ -149,6 +149,8 @@ func operations(backups, export, kek string) []operation {
 		by("archie", "keys", "copy", "nats:"+archiveBucket), // in the place of the first, which is overwritten
 		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--kek", "file:" + kek, "--yes"}, says: "archived "},
 		by("archie", "archive", "verify", "--archive", "nats:"+archiveBucket),
+		by("pat", "provision", "--durability", "single", "--bucket", archiveBucket), // again, while nodes serve it
+		{user: "audra", args: []string{"audit", "ls", "--by", "pat", "--json"}, says: `"action":"provision","what":"` + namespace + `, buckets ` + archiveBucket + `","by":"pat","outcome":"done"`},
 		by("audra", "aggregate", "get", "application", "1"),
 		by("audra", "aggregate", "history", "application", "1"),
 		by("audra", "aggregate", "diff", "application", "1", "1"),

@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -103,11 +102,11 @@ func TestViewsEqualTheRealHistory(t *testing.T) {
 	}
 	path := os.Getenv(realHistory)
 	if path == "" {
-		path = filepath.Join("..", "..", "..", "..", "shared", "data", "bpic2012.xes.gz")
+		t.Skipf("SKIPPED, NOT PASSED: the rules and the views were not held to the real history; set %s to the path of bpic2012.xes.gz", realHistory)
 	}
 	compressed, err := os.Open(path)
 	if err != nil {
-		t.Skipf("SKIPPED, NOT PASSED: the rules and the views are not checked against the real history, because there is no file: %v; set %s to the path of bpic2012.xes.gz", err, realHistory)
+		t.Fatal(err)
 	}
 	defer compressed.Close()
 	plain, err := gzip.NewReader(compressed)
