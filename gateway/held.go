@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -19,6 +21,16 @@ type heldRequest struct {
 	subjectRequest
 }
 
+func (r heldRequest) validate() error {
+	if _, err := store.EncodeToken(r.Subject); err != nil {
+		return fmt.Errorf("data subject: %w", err)
+	}
+	if r.Limit < 0 || r.Limit > projector.MaxPage {
+		return &store.InvalidError{What: "limit", Value: strconv.Itoa(r.Limit), Reason: "out of [1, " + strconv.Itoa(projector.MaxPage) + "]"}
+	}
+	return store.ValidateName("view", r.View)
+}
+
 type heldResponse struct {
 	Type string `json:"type"`
 	projector.HeldPage
@@ -31,15 +43,16 @@ func (g *Gateway) projectionHeld(ctx context.Context, r reading) (any, error) {
 	if err := r.body(&ask); err != nil {
 		return nil, err
 	}
-	if err := store.ValidateName("view", ask.View); err != nil {
+	if err := ask.validate(); err != nil {
 		return nil, err
 	}
 	if err := g.permit(r.request, Ask{Kind: KindPersonal, View: ask.View, ID: ask.Subject, Name: r.request.verb()}); err != nil {
 		return nil, err
 	}
-	if ask.Limit <= 0 || ask.Limit > g.config.MaxPage {
-		ask.Limit = min(defaultPage, g.config.MaxPage)
+	if ask.Limit == 0 {
+		ask.Limit = defaultPage
 	}
+	ask.Limit = min(ask.Limit, g.config.MaxPage) // a page may be short
 	return g.whereItRuns(ctx, r, ask.View, func() (any, error) { return g.held(ctx, ask, r.headers.minPosition) })
 }
 
@@ -49,6 +62,7 @@ func (g *Gateway) held(ctx context.Context, ask heldRequest, min store.Position)
 		if err != nil {
 			return nil, err
 		}
+		page.Rows = nonNil(page.Rows)
 		answer := heldResponse{Type: typeHeld, HeldPage: page}
 		size, err := sizeInJSON(answer)
 		switch {
@@ -73,8 +87,8 @@ func withoutData(rows []projector.HeldRow) []projector.HeldRow {
 }
 
 // Held returns a page of the rows that an SQL view holds about a person, once the view has reached min, as
-// [projector.Group.Held] does: cursor "" begins, Next "" ends. limit is in [1, projector.MaxPage], and
-// otherwise 500.
+// [projector.Group.Held] does: cursor "" begins, Next "" ends. limit is in [1, projector.MaxPage];
+// 0 means 500.
 func (c *Client) Held(ctx context.Context, view, subject, cursor string, limit int, min store.Position) (projector.HeldPage, error) {
 	var answer heldResponse
 	ask := heldRequest{pageRequest{viewRequest{View: view}, cursor, limit}, subjectRequest{subject}}

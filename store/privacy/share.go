@@ -1,6 +1,10 @@
 package privacy
 
-import "github.com/annals-go/annals/store"
+import (
+	"cmp"
+
+	"github.com/annals-go/annals/store"
+)
 
 // Veiled stands in the place of what is personal to others.
 const Veiled = "[personal]"
@@ -20,7 +24,7 @@ func ShareOf(codec store.Codec, data []byte, spans []store.Personal, id, subject
 	var s Share
 	own := make([]bool, len(spans))
 	for i, p := range spans {
-		if own[i] = p.Subject == subject || p.Subject == "" && id == subject; own[i] {
+		if own[i] = cmp.Or(p.Subject, id) == subject; own[i] {
 			s.Personal = append(s.Personal, p.Path)
 		} else {
 			s.Others = append(s.Others, p.Path)
