@@ -176,8 +176,7 @@ func (r *heldReader) take(table string, row Row[any]) error {
 	return nil
 }
 
-// ask calls the view's function. What that says of its failing may tell a value. Rows
-// that did not page as they should would be told for ever, or be passed over.
+// ask calls the view's function. What that says of its failing may tell a value.
 func (h Held) ask(ctx context.Context, tx *sql.Tx, q HeldQuery) (rows []Row[any], err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -187,8 +186,14 @@ func (h Held) ask(ctx context.Context, tx *sql.Tx, q HeldQuery) (rows []Row[any]
 	if rows, err = h.find(ctx, tx, q); err != nil {
 		return nil, withhold(err)
 	}
-	wrong := func(reason string) ([]Row[any], error) {
-		return nil, &store.InvalidError{What: "rows", Value: h.table, Reason: reason}
+	return rows, h.check(rows, q)
+}
+
+// check refuses rows that do not page as they should: they would be told for ever, or
+// passed over.
+func (h Held) check(rows []Row[any], q HeldQuery) error {
+	wrong := func(reason string) error {
+		return &store.InvalidError{What: "rows", Value: h.table, Reason: reason}
 	}
 	if len(rows) > q.Limit {
 		return wrong("they are more than were asked for")
@@ -200,5 +205,5 @@ func (h Held) ask(ctx context.Context, tx *sql.Tx, q HeldQuery) (rows []Row[any]
 		}
 		seen[row.Key] = true
 	}
-	return rows, nil
+	return nil
 }

@@ -105,17 +105,16 @@ func rowsHeld(t *testing.T, h Harness) {
 	s := sealingOver(t, h.Open(t))
 	log := privacy.NewLog(store.NewMemory(store.MemoryConfig{}), s.ring)
 	g := s.serving(t, log, visitors)
-	var last store.Position
 	var want []string
 	const visits = 40
 	for i := range visits {
 		who := []string{"ann", "cid", "ann"}[i%3]
-		last = enrol(t, log, uuid.NewString(), enrolled{Who: who, Name: fmt.Sprintf("%s %d", who, i)})
+		enrol(t, log, uuid.NewString(), enrolled{Who: who, Name: fmt.Sprintf("%s %d", who, i)})
 		if who == "ann" {
 			want = append(want, fmt.Sprintf(`guests %d [name] [thank] {"who":"ann","name":"ann %d","host":"bob","thank":"[personal]","nth":%d}`, i+1, i, i+1))
 		}
 	}
-	last = enrol(t, log, uuid.NewString(), enrolled{Who: "bob", Name: "bob"})
+	last := enrol(t, log, uuid.NewString(), enrolled{Who: "bob", Name: "bob"})
 	want = append(want, fmt.Sprintf(`known ann [name] [] {"name":"ann %d"}`, visits-1))
 	for _, limit := range []int{0, 1, 2, 7, projector.MaxPage} {
 		if diff := cmp.Diff(want, heldOf(t, g, "ann", limit, last)); diff != "" {
