@@ -29,7 +29,7 @@ type HeldQuery struct {
 
 // Row is a row of a table as an SQL view tells of it.
 type Row[R any] struct {
-	// Key tells the row from all others of the table; it is not empty.
+	// Key tells the row from all others of the table: text in UTF-8, not empty.
 	Key string
 	// Row is what is in it. Its tags say what is personal, and whose: `personal:"@id"` is the key's.
 	Row R

@@ -42,9 +42,11 @@ func TestViewsThatCannotTellSaySo(t *testing.T) {
 		w := newWorld(t)
 		harmless := guestbook("harmless")
 		harmless.Impersonal = true
+		empty := guestbook("empty")
+		empty.Held = []projector.Held{}
 		unaware := guestbook("unaware")
 		unaware.Only = []string{"cleaned"}
-		defs := []projector.Definition{guestbook("mute"), harmless, unaware, guestbook("tells", projector.RowsOf("words", finding())), cards("cards")}
+		defs := []projector.Definition{guestbook("mute"), empty, harmless, unaware, guestbook("tells", projector.RowsOf("words", finding())), cards("cards")}
 		g := w.group(t, projector.Config{Projections: defs, Store: newTableStore()})
 		running(t, g)
 		last := w.append("golf", joined{Owner: "ann", Name: mark("ann", 1)})
@@ -54,6 +56,7 @@ func TestViewsThatCannotTellSaySo(t *testing.T) {
 			err           error
 		}{
 			{"mute", true, true, nil},
+			{"empty", true, true, nil},
 			{"harmless", false, false, nil},
 			{"unaware", false, false, nil},
 			{"tells", false, true, nil},
@@ -100,6 +103,7 @@ func TestViewsThatTellBadlyAreRefused(t *testing.T) {
 			{"more than asked for", finding("1", "2", "3"), func(err error) bool { return errors.Is(err, store.ErrInvalid) }},
 			{"the same for ever", finding("1", "2"), func(err error) bool { return errors.Is(err, store.ErrInvalid) }},
 			{"one key twice", finding("1", "1"), func(err error) bool { return errors.Is(err, store.ErrInvalid) }},
+			{"no text", finding("\xff"), func(err error) bool { return errors.Is(err, store.ErrInvalid) }},
 			{"no key", finding(""), func(err error) bool { return errors.Is(err, store.ErrInvalid) }},
 			{"a value that is nobody's", nobodys, func(err error) bool { return errors.Is(err, store.ErrInvalid) }},
 			{"an error", failing, func(err error) bool { return errors.Is(err, secret) }},

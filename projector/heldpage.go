@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -76,9 +77,6 @@ func (g *Group) Held(ctx context.Context, view, subject, cursor string, limit in
 }
 
 func (p *projection) holding(ctx context.Context, v View, r heldReader, since []Checkpoint) (HeldPage, error) {
-	if p.desc.kind != ofTables {
-		return HeldPage{}, ErrNoTables
-	}
 	if p.def == nil {
 		return HeldPage{}, fmt.Errorf("%w: the definition, version %d, is not here", store.ErrUnavailable, p.model.Version)
 	}
@@ -89,7 +87,8 @@ func (p *projection) holding(ctx context.Context, v View, r heldReader, since []
 	}
 	page := HeldPage{Model: p.model, Rows: []HeldRow{}}
 	may, tells := tables.holds()
-	if page.Untold = may && tells == nil; tells == nil {
+	if len(tells) == 0 {
+		page.Untold = may
 		return page, nil
 	}
 	err := querier.Query(ctx, func(tx *sql.Tx) (err error) {
@@ -200,8 +199,8 @@ func (h Held) check(rows []Row[any], q HeldQuery) error {
 	}
 	seen := map[string]bool{"": true, q.After: true}
 	for _, row := range rows {
-		if seen[row.Key] {
-			return wrong("a key is empty, or comes again")
+		if seen[row.Key] || !utf8.ValidString(row.Key) {
+			return wrong("a key is empty, is no text, or comes again")
 		}
 		seen[row.Key] = true
 	}
