@@ -64,6 +64,8 @@ var admissions = map[string]admitted{
 	"ctl.subject.forget": {"", `{"subject":"s","why":"x"}`, gateway.KindPersonal},
 	"ctl.subject.get":    {"", `{"subject":"s"}`, gateway.KindPersonal},
 	"ctl.subject.ls":     {"", "", gateway.KindPersonal},
+
+	"ctl.projection.held": {"", `{"view":"totals","subject":"s"}`, gateway.KindPersonal},
 }
 
 // nodesOnly are the endpoints that only nodes may publish to.

@@ -121,7 +121,7 @@ func ControlVerbs() []ControlVerb {
 	for _, o := range slices.Concat(operations, []operation{recordOperation}) {
 		all = append(all, ControlVerb{o.verb, reading{changes: o.changes}.kind()})
 	}
-	for _, o := range subjectOperations {
+	for _, o := range append(slices.Clone(subjectOperations), heldOperation) {
 		all = append(all, ControlVerb{o.verb, KindPersonal})
 	}
 	slices.SortFunc(all, func(a, b ControlVerb) int { return strings.Compare(a.Verb, b.Verb) })

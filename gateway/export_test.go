@@ -192,7 +192,7 @@ func (g *Gateway) PendingLimits() (all [][2]int, err error) {
 // Operations are all that a node may carry out, and whether each changes something.
 func Operations() map[string]bool {
 	all := map[string]bool{}
-	for _, o := range slices.Concat(operations, subjectOperations, []operation{recordOperation}) {
+	for _, o := range slices.Concat(operations, subjectOperations, []operation{recordOperation, heldOperation}) {
 		all[o.verb] = o.changes
 	}
 	return all

@@ -166,7 +166,7 @@ func TestControlVerbsHaveTheirKinds(t *testing.T) {
 		}
 	})
 	bodies := map[string]string{
-		"info": ``, "wait": `{"position":0,"views":["totals"]}`, "projection.ls": ``, "subject.ls": ``, "projection.rewind": `{"view":"totals","position":0}`,
+		"projection.held": `{"view":"totals","subject":"c-7"}`, "info": ``, "wait": `{"position":0,"views":["totals"]}`, "projection.ls": ``, "subject.ls": ``, "projection.rewind": `{"view":"totals","position":0}`,
 		"subject.get": `{"subject":"c-7"}`, "subject.forget": `{"subject":"c-7","why":"asked"}`,
 	}
 	for _, v := range gateway.ControlVerbs() {

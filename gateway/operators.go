@@ -29,6 +29,8 @@ type Operators interface {
 	Skip(ctx context.Context, view, id string, at uint64, reason, by string) (projector.DeadLetter, error)
 	// Skipped returns which events were left out.
 	Skipped(ctx context.Context, view string) ([]projector.Skipped, error)
+	// Held returns a page of the rows that an SQL view holds about a person, once it has reached min.
+	Held(ctx context.Context, view, subject, cursor string, limit int, min store.Position) (projector.HeldPage, error)
 	// Rebuild begins to build a model, and does not wait for it.
 	Rebuild(ctx context.Context, view string, r projector.Rebuild) (projector.Model, error)
 	// Promote serves the candidate; not one that differs or is behind, unless forced.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/annals-go/annals/gateway"
@@ -21,6 +22,7 @@ type fakeOperators struct {
 	letters []projector.DeadLetter
 	events  []projector.LetterEvent
 	skipped []projector.Skipped
+	held    []projector.HeldRow
 	err     error
 	hang    bool   // until ctx ends
 	then    func() // called after something was changed
@@ -113,6 +115,18 @@ func (f *fakeOperators) Skip(ctx context.Context, view, id string, at uint64, re
 
 func (f *fakeOperators) Skipped(ctx context.Context, view string) ([]projector.Skipped, error) {
 	return f.skipped, f.called(ctx, view, "skipped")
+}
+
+func (f *fakeOperators) Held(ctx context.Context, view, subject, cursor string, limit int, min store.Position) (projector.HeldPage, error) {
+	err := f.called(ctx, view, "held %s %q %d %d", subject, cursor, limit, min)
+	begin, _ := strconv.Atoi(cursor)
+	end := len(f.held)
+	page := projector.HeldPage{Model: projector.Model{View: view, Version: 2}}
+	if begin+limit < end {
+		end, page.Next = begin+limit, strconv.Itoa(begin+limit)
+	}
+	page.Rows = f.held[begin:end]
+	return page, err
 }
 
 func (f *fakeOperators) Rebuild(ctx context.Context, view string, r projector.Rebuild) (projector.Model, error) {

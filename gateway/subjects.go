@@ -66,7 +66,7 @@ var recordOperation = operation{"audit.record", `{"id": ID, "action": TEXT, "wha
 func (g *Gateway) operated() []operation {
 	var all []operation
 	if g.config.Operators != nil {
-		all = append(all, operations...)
+		all = append(append(all, operations...), heldOperation)
 	}
 	if g.config.Subjects != nil {
 		all = append(all, subjectOperations...)

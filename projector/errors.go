@@ -52,6 +52,8 @@ var (
 	ErrRemains = errors.New("what was deleted remains in part")
 	// ErrNoDocuments: the view keeps none that could be asked for so.
 	ErrNoDocuments = fmt.Errorf("%w: view has no documents", store.ErrInvalid)
+	// ErrNoTables: the view keeps no tables of its own.
+	ErrNoTables = fmt.Errorf("%w: view has no tables", store.ErrInvalid)
 )
 
 // ElsewhereError says that what was asked of a view is for one of its workers, which

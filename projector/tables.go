@@ -57,6 +57,11 @@ type Tables[E any] struct {
 	// it, needs another Version. It is needed for events that have personal fields,
 	// unless the view is Impersonal.
 	Forgotten func(ctx context.Context, tx *sql.Tx, n privacy.Notice) error
+	// Held says what the tables hold about a person, for those who ask what is held about them
+	// ([Group.Held]): one [RowsOf] for each table that Apply copies personal fields of events to. It is
+	// believed: a table that is not named is told of to nobody. Default none: the view answers
+	// that it holds something and cannot tell. It may be added without another Version.
+	Held []Held
 	// Impersonal says that Apply copies nothing of the personal fields of events.
 	// Whatever is copied all the same is never forgotten.
 	Impersonal bool
@@ -79,6 +84,7 @@ func (v Tables[E]) common() common {
 	case v.Apply == nil:
 		c.missing = "Apply"
 	}
+	c.wrong = badHeld(v.Held, v.Impersonal)
 	return c
 }
 

@@ -212,7 +212,7 @@ func (g *grounds) archivist(name string) []rule {
 
 func (g *grounds) privacyOfficer(name string) []rule {
 	return g.withArchive([]rule{
-		g.named("forget persons, and see who was forgotten", name, also(controls(gateway.KindPersonal), "ctl.info")...),
+		g.named("forget persons, see who was forgotten, and which rows of SQL views hold whom", name, also(controls(gateway.KindPersonal), "ctl.info")...),
 		g.named("export what is held about a person: views, edits of dead letters, and that it was exported", name,
 			also(ofViews, "ctl.dlq.ls", "ctl.dlq.get", "ctl.audit.record")...),
 		g.named("states and histories", name, also(ofAggregates, "ctl.wait", "ctl.projection.ls")...),

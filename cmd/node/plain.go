@@ -22,7 +22,7 @@ type veil string
 
 const (
 	// shown puts a text in their place, for people, and gone where the person was forgotten.
-	shown veil = "[personal]"
+	shown veil = privacy.Veiled
 	gone  veil = "[forgotten]"
 	// leftOut leaves them out as forgotten ones, for types to decode.
 	leftOut veil = ""

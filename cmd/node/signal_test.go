@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"vault":     func() { node.Main(vault) },
 		"people":    func() { node.Main(people) },
 		"homes":     func() { node.Main(homes) },
+		"towns":     func() { node.Main(towns) },
 		"annals":    func() { node.Main(node.App{Name: "annals"}) },
 	})
 }

@@ -177,6 +177,10 @@ func (st *stage) LetterEvents(_ context.Context, _, _ string, limit int) ([]proj
 	return all[:min(limit, len(all))], nil
 }
 
+func (st *stage) Held(_ context.Context, view, _, _ string, _ int, _ store.Position) (projector.HeldPage, error) {
+	return projector.HeldPage{}, fmt.Errorf("held in view %s: %w", view, projector.ErrNoTables)
+}
+
 // released takes the letter away, unless it fails again.
 func (st *stage) released(id string) (projector.DeadLetter, error) {
 	st.mu.Lock()

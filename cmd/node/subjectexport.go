@@ -16,13 +16,14 @@ func newSubjectExport(s *Session) *cobra.Command {
 		Short: "Write what is held about a person, one JSON object a line",
 		Long: `Needs the wrapping keys (--kek). The log is read from its beginning to its end. A line
 is written for each event and each kept command that has something about the data
-subject, for each edit of a dead letter that has, and then for each such document of
-the views that nodes serve. What in it is personal to others is "[personal]", and
-others names where; personal names what is the data subject's own.
+subject, for each edit of a dead letter that has, and then for each such document and
+row of the views that nodes serve. What in it is personal to others is "[personal]", and
+others names where; personal names what is the data subject's own. A line of the kind
+"untold" names a view whose tables may hold more, and that cannot tell.
 
-Not in it: snapshots, which are made from the events; what SQL views keep in tables of
-their own; events without a tagged field of the data subject's; audit ls; what was given
-away or logged. Ids, and texts without a tag, stay as they are, also where they speak of
+Not in it: snapshots, which are made from the events; events without a tagged field of the
+data subject's; models of views that are kept or built beside those served; audit ls; what
+was given away or logged. Ids, and texts without a tag, stay as they are, also where they speak of
 others. Of a log that is archived in part, --archive says where.`,
 		Example: `{{name}} subject export ID --kek file:kek > ID.jsonl
 {{name}} subject export ID --jq .data`,
@@ -73,7 +74,10 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 		if err := e.run(ctx); err != nil {
 			return err
 		}
-		return e.views(ctx, client)
+		if err := e.views(ctx, client); err != nil {
+			return err
+		}
+		return e.rows(ctx, client)
 	})
 	e.progress.end()
 	if err != nil {
@@ -82,7 +86,7 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 	if n := len(e.edits); n > 0 {
 		s.Logger().Warn("edits of dead letters are left out: the log does not have their events", "events", n)
 	}
-	s.Logger().Info("exported", "events", e.events, "commands", e.commands, "streams", len(e.streams), "edits", e.edited, "documents", e.documents)
+	s.Logger().Info("exported", "events", e.events, "commands", e.commands, "streams", len(e.streams), "edits", e.edited, "documents", e.documents, "rows", e.rowsHeld)
 	return nil
 }
 
@@ -93,15 +97,16 @@ type subjectExport struct {
 	subject  string
 	progress *progress
 
-	events, commands, documents, edited int
-	streams                             map[store.StreamID]bool
-	edits                               map[store.Position][]edit // whose events were not met yet
+	tip                                           store.Position // as far as the log was read
+	events, commands, documents, edited, rowsHeld int
+	streams                                       map[store.StreamID]bool
+	edits                                         map[store.Position][]edit // whose events were not met yet
 }
 
 func (e *subjectExport) run(ctx context.Context) error {
 	e.streams = map[store.StreamID]bool{}
 	tip, err := e.log.Tip(ctx)
-	if err != nil || tip == 0 {
+	if e.tip = tip; err != nil || tip == 0 {
 		return err
 	}
 	feed, err := e.log.Follow(ctx, store.Follow{})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // extract is what of some data a data subject may be given.
@@ -17,31 +18,12 @@ type extract struct {
 
 // extractOf puts a text in the place of what is personal to others. id is whose the spans
 // are that name nobody.
-func extractOf(codec store.Codec, data []byte, spans []store.Personal, id, subject string) (x extract, err error) {
-	own := make([]bool, len(spans))
-	for i, p := range spans {
-		if own[i] = p.Subject == subject || p.Subject == "" && id == subject; own[i] {
-			x.Personal = append(x.Personal, p.Path)
-		} else {
-			x.Others = append(x.Others, p.Path)
-		}
-	}
-	if x.Personal == nil {
-		return extract{}, nil
-	}
-	veiled, err := codec.Marshal(string(shown))
-	if err != nil {
+func extractOf(codec store.Codec, data []byte, spans []store.Personal, id, subject string) (extract, error) {
+	share, err := privacy.ShareOf(codec, data, spans, id, subject)
+	if err != nil || share.Personal == nil {
 		return extract{}, err
 	}
-	data, err = store.ReplaceSpans(codec, data, spans, func(i int, value []byte) ([]byte, error) {
-		if own[i] {
-			return value, nil
-		}
-		return veiled, nil
-	})
-	if err != nil {
-		return extract{}, err
-	}
-	x.Data, err = readable(codec, data)
+	x := extract{Personal: share.Personal, Others: share.Others}
+	x.Data, err = readable(codec, share.Data)
 	return x, err
 }

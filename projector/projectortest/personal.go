@@ -27,6 +27,7 @@ var personalCases = []testCase{
 	{"personal data are stored sealed and read in plain", sealedAndOpened},
 	{"what was forgotten is left out, and is not stored again", forgottenLeftOut},
 	{"rows of a forgotten person are gone, also from files", forgottenRows},
+	{"rows that hold a person are told page by page", rowsHeld},
 }
 
 // marker is personal, and must never be seen where it is stored.
@@ -282,6 +283,27 @@ func (enrolled) isMember() {}
 
 var members = store.NewTypes(map[string]member{"enrolled": enrolled{}})
 
+// serving runs a view until the test ends.
+func (s *sealing) serving(t *testing.T, log store.Log, view projector.Definition) *projector.Group {
+	t.Helper()
+	g, err := projector.NewGroup(projector.Config{
+		Log: log, Store: s.below, Keyring: s.ring, Projections: []projector.Definition{view}, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
 func forgottenRows(t *testing.T, h Harness) {
 	if !h.Tables {
 		return
@@ -306,21 +328,7 @@ func forgottenRows(t *testing.T, h Harness) {
 			return err
 		},
 	}
-	g, err := projector.NewGroup(projector.Config{
-		Log: log, Store: s.below, Keyring: s.ring, Projections: []projector.Definition{view}, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- g.Run(ctx) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	g := s.serving(t, log, view)
 	var last store.Position
 	for i := range 200 {
 		who := []string{"ann", "bob"}[i%2]

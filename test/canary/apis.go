@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/annals-go/annals/projector"
@@ -77,6 +78,24 @@ func (t *site) askByCommand(ctx context.Context) error {
 	for _, c := range commands {
 		if _, err := t.run(ctx, c...); err != nil { // which keeps what they print
 			return err
+		}
+	}
+	return t.exportRows(ctx)
+}
+
+// exportRows sees to it that the tables tell of one who is not forgotten, and of no one who is.
+func (t *site) exportRows(ctx context.Context) error {
+	if !t.tables() {
+		return nil
+	}
+	living := slices.IndexFunc(t.stage.persons, func(p *person) bool { return !p.doomed })
+	for _, p := range []*person{t.stage.persons[living], t.stage.doomed()[0]} {
+		out, err := t.run(ctx, "subject", "export", p.id)
+		if err != nil {
+			return err
+		}
+		if bytes.Contains(out, []byte(`"kind":"row","view":"register"`)) == p.doomed || bytes.Contains(out, []byte(`"kind":"untold"`)) {
+			return fmt.Errorf("the export of a person of %s, forgotten: %v, has the wrong rows of tables", t.name, p.doomed)
 		}
 	}
 	return nil

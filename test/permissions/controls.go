@@ -31,6 +31,7 @@ var verbs = []control{
 	{verb: "dlq.skipped", who: "olga", between: "n1 p1"},
 	{verb: "info", who: "ann bob olga petra archie audra pat", between: "n1", without: "n1 pat"},
 	{verb: "projection.cancel", who: "olga", between: "n1 p1"},
+	{verb: "projection.held", who: "petra", between: "n1 p1"},
 	{verb: "projection.info", who: "olga", between: "n1 p1"},
 	{verb: "projection.ls", who: "olga petra audra", between: "n1 p1", without: "n1"},
 	{verb: "projection.pause", who: "olga", between: "n1 p1"},

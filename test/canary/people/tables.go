@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -20,6 +21,7 @@ var Registry = projector.Tables[Event]{
 	},
 	Apply:     applyRow,
 	Forgotten: forgetRow,
+	Held:      []projector.Held{projector.RowsOf("person", heldRow)},
 	Get:       getRow,
 }
 
@@ -45,6 +47,28 @@ func applyRow(ctx context.Context, tx *sql.Tx, e store.Recorded[Event]) error {
 func forgetRow(ctx context.Context, tx *sql.Tx, n privacy.Notice) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM person WHERE id = $1`, n.Subject)
 	return err
+}
+
+// row is what the table has of a person.
+type row struct {
+	Name   string          `json:"name" personal:"@id"`
+	Street string          `json:"street" personal:"@id"`
+	Photo  []byte          `json:"photo,omitempty" personal:"@id"`
+	Number int64           `json:"number" personal:"@id"`
+	Labels json.RawMessage `json:"labels" personal:"@id"`
+}
+
+// heldRow finds the one row that there is.
+func heldRow(ctx context.Context, tx *sql.Tx, q projector.HeldQuery) ([]projector.Row[row], error) {
+	found := projector.Row[row]{Key: q.Subject}
+	var labels string
+	err := tx.QueryRowContext(ctx, `SELECT name, street, photo, number, labels FROM person WHERE id = $1 AND id > $2`, q.Subject, q.After).
+		Scan(&found.Row.Name, &found.Row.Street, &found.Row.Photo, &found.Row.Number, &labels)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	found.Row.Labels = json.RawMessage(labels)
+	return []projector.Row[row]{found}, err
 }
 
 func getRow(ctx context.Context, tx *sql.Tx, key string) (any, error) {
