@@ -438,7 +438,7 @@ var kinds = []kind{
 		advice: "name it with --kek file:PATH; make one with: {{name}} keys generate PATH",
 	},
 	{
-		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked",
+		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked; exit code 2 if there is no such file or program, 5 if the program does not answer",
 		advice: "name those that the namespace was used with, with --kek",
 	},
 	{
