@@ -41,6 +41,7 @@ const (
 
 	codeNameTaken gateway.Code = "NAME_TAKEN"
 	codeUnlike    gateway.Code = "UNLIKE_NODES"
+	codeAlone     gateway.Code = "SERVED_ALONE"
 	codeNoCluster gateway.Code = "NO_CLUSTER"
 	codeNoNode    gateway.Code = "NO_NODE"
 	codeNoHeir    gateway.Code = "NO_HEIR"
@@ -274,6 +275,11 @@ var kinds = []kind{
 		code: codeUnlike, exit: exitFailure, errs: []error{cluster.ErrUnlike},
 		meaning: "nodes that run keep the views elsewhere than this one would",
 		advice:  "start it with the --views of the others; to keep views elsewhere, stop all nodes first",
+	},
+	{
+		code: codeAlone, exit: exitFailure, errs: []error{cluster.ErrAlone},
+		meaning: "dev without --nodes serves the namespace, and no node can join it: both would do the same work",
+		advice:  "stop it first; for several nodes in one process: {{name}} dev --nodes 3; or name another namespace with --ns",
 	},
 	{
 		code: codeNoCluster, exit: exitNotFound, errs: []error{cluster.ErrNoCluster},

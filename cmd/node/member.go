@@ -45,7 +45,7 @@ type member struct {
 	// access says whose tokens are good, over NATS as over HTTP.
 	access httpAccess
 
-	absent   bool // the servers said that the namespace is not there yet
+	absent   bool    // the servers said that the namespace is not there yet
 	denial   *denial // of the connection
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
@@ -111,6 +111,9 @@ func (m *member) openConnection(ctx context.Context) (err error) {
 	}
 	if m.check != nil {
 		err = m.denial.unlessDenied(ctx, func(ctx context.Context) error { return m.check(ctx, m.conn) })
+	}
+	if err == nil && !m.alone {
+		err = cluster.CheckAlone(ctx, m.conn, m.session.Namespace())
 	}
 	if err != nil {
 		m.conn.Close()
