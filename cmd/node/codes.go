@@ -60,6 +60,7 @@ const (
 	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
 	codeMoved       gateway.Code = "STILL_WRITTEN"
 
+	codeFiles         gateway.Code = "FILE_ACCESS"
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 
@@ -430,6 +431,10 @@ var kinds = []kind{
 		code: gateway.CodeSwitched, exit: exitUnavailable, errs: []error{projector.ErrSwitched},
 		meaning: "another model of the view is served now",
 		advice:  "begin again: {{name}} view watch VIEW",
+	},
+	{
+		code: codeFiles, exit: exitFailure, meaning: "the operating system does not let this process use a file or directory, or a directory was meant and it is none",
+		advice: "let the user who runs this read it, and write where something is to be kept; or name another place",
 	},
 	{
 		code: codeArchiveFaulty, exit: exitFailure, meaning: "the files of an archive are not what was written",

@@ -99,6 +99,9 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	if f := s.noNamespaceAnswered(ctx, err); f != nil {
 		return f
 	}
+	if f := noAccess(err); f != nil {
+		return f
+	}
 	for _, k := range kinds {
 		if k.matches(err) {
 			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fix(s), Err: err}
