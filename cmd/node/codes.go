@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/nats-io/nats.go"
@@ -503,3 +504,12 @@ func (k kind) matches(err error) bool {
 
 // fix is the advice with the binary's name in it.
 func (k kind) fix(s *Session) string { return withName(k.advice, s.app.Name) }
+
+// fixOf is the advice about an error: one that time alone does not mend is not to be tried again soon.
+func (k kind) fixOf(s *Session, err error) string {
+	e, is := errors.AsType[*gateway.Error](err)
+	if is && k.code == gateway.CodeUnavailable && e.RetryAfter() > 0 {
+		return fmt.Sprintf("see to what it names; asked again within %v it says the same", e.RetryAfter())
+	}
+	return k.fix(s)
+}

@@ -104,7 +104,7 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	}
 	for _, k := range kinds {
 		if k.matches(err) {
-			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fix(s), Err: err}
+			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fixOf(s, err), Err: err}
 		}
 	}
 	return &Failure{Code: codeFailure, Exit: exitFailure, What: err.Error(), Err: err}
