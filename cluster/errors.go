@@ -8,6 +8,8 @@ var (
 	ErrNameTaken = errors.New("the node name is taken")
 	// ErrUnlike says that a node that runs has other terms: see [UnlikeError].
 	ErrUnlike = errors.New("the nodes were not started alike")
+	// ErrAlone says that a node that joins no cluster serves the namespace: see [AloneError].
+	ErrAlone = errors.New("a node serves it alone")
 	// ErrNoCluster says that the namespace has no directory: no node ever joined.
 	ErrNoCluster = errors.New("no cluster")
 	// ErrNoNode says that no node of that name is there.

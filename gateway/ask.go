@@ -121,7 +121,11 @@ func (c *Client) Read(ctx context.Context, id store.StreamID, linearizable bool)
 	for {
 		state, err := c.readOnce(ctx, wait, subject, header)
 		e, ok := errors.AsType[*Error](err)
-		if !ok || !e.Retryable || !rest(ctx, pause) {
+		if !ok || !e.Retryable {
+			return state, err
+		}
+		var can bool
+		if pause, can = e.pause(ctx, pause); !can || !rest(ctx, pause) {
 			return state, err
 		}
 		wait, pause = 2*wait, min(2*pause, c.config.MaxBackoff)

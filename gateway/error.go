@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/privacy"
 )
 
 // maxDescriptionBytes bounds the text of an error answer: it also travels in a
@@ -94,6 +96,18 @@ func (e *Error) RetryAfter() time.Duration {
 	return time.Duration(min(e.Details[retryAfter], uint64(24*time.Hour/time.Millisecond))) * time.Millisecond
 }
 
+// pause is how long to rest before the same is asked again, of which half is waited at
+// least: usual, or as long as the answer says. False: ctx ends before that.
+func (e *Error) pause(ctx context.Context, usual time.Duration) (pause time.Duration, can bool) {
+	after := e.RetryAfter()
+	deadline, bounded := ctx.Deadline()
+	return max(usual, 2*after), after == 0 || !bounded || time.Until(deadline) > after
+}
+
+// lackingRetry is when to ask again where a node lacks a wrapping key: no sooner than
+// an operator, whom that waits for, can have given it one.
+const lackingRetry = time.Minute
+
 func detailsOf(err error) map[string]uint64 {
 	if c, ok := errors.AsType[*store.ConflictError](err); ok {
 		return map[string]uint64{"expected_version": c.Expected, "actual_version": c.Actual}
@@ -104,6 +118,9 @@ func detailsOf(err error) map[string]uint64 {
 			details[retryAfter] = q.wait()
 		}
 		return details
+	}
+	if _, lacks := errors.AsType[*privacy.WrappingError](err); lacks {
+		return map[string]uint64{retryAfter: uint64(lackingRetry.Milliseconds())}
 	}
 	if t, ok := errors.AsType[*projector.TimeoutError](err); ok {
 		return map[string]uint64{"wanted_position": uint64(t.Want), "reached_position": uint64(t.Has)}

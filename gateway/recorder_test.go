@@ -224,6 +224,13 @@ func TestForgettingOverTheWire(t *testing.T) {
 	if count != 250 {
 		t.Errorf("%d subjects, want 250", count)
 	}
+	page, next, err := c.ForgottenPage(t.Context(), "s247", 1)
+	if err != nil || len(page) != 1 || page[0].Subject != "s248" || next != "s248" {
+		t.Errorf("one after s247: %+v, %q, %v", page, next, err)
+	}
+	if _, _, err := c.ForgottenPage(t.Context(), "", 101); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a page of 101: %v", err)
+	}
 	for body, want := range map[string]gateway.Code{
 		`{"subject":"c-7"}`: gateway.CodeInvalid, `{"why":"x"}`: gateway.CodeInvalid, `{"subject":"a\nb","why":"x"}`: gateway.CodeInvalid,
 		`{"subject":"c-7","why":"x","more":1}`: gateway.CodeInvalid,

@@ -268,11 +268,9 @@ func (s *sending) turn(failure *Error) (atOnce bool) {
 
 // heed has the next pause be as long as an answer says; false: there is no time for
 // that.
-func (s *sending) heed(ctx context.Context, failure *Error) bool {
-	after := failure.RetryAfter()
-	s.pause = max(s.pause, 2*after) // of which half is waited at least
-	deadline, _ := ctx.Deadline()
-	return after == 0 || time.Until(deadline) > after
+func (s *sending) heed(ctx context.Context, failure *Error) (can bool) {
+	s.pause, can = failure.pause(ctx, s.pause)
+	return can
 }
 
 // worthwhile is the least time for an attempt after a definite answer: one that

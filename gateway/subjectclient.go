@@ -44,11 +44,18 @@ func (c *Client) Subject(ctx context.Context, subject string) (Subject, error) {
 // Forgotten yields the data subjects that were forgotten at least once, in the order of their ids. The
 // last pair has the error, if any.
 func (c *Client) Forgotten(ctx context.Context) iter.Seq2[Subject, error] {
-	return pages("", func(cursor string) ([]Subject, string, error) {
-		var answer erasuresResponse
-		err := c.ask(ctx, c.subjects.control("subject.ls"), nats.Header{}, erasuresRequest{cursor, maxSubjects}, &answer)
-		return answer.Subjects, answer.Next, err
-	})
+	return pages("", func(cursor string) ([]Subject, string, error) { return c.ForgottenPage(ctx, cursor, 0) })
+}
+
+// ForgottenPage returns the forgotten data subjects whose ids follow after, at most limit, 1 to 100; 0: 100.
+// next is what to ask for after them; empty: these were the last.
+func (c *Client) ForgottenPage(ctx context.Context, after string, limit int) (subjects []Subject, next string, err error) {
+	if limit == 0 {
+		limit = maxSubjects
+	}
+	var answer erasuresResponse
+	err = c.ask(ctx, c.subjects.control("subject.ls"), nats.Header{}, erasuresRequest{after, limit}, &answer)
+	return answer.Subjects, answer.Next, err
 }
 
 // Record has a node write down what the caller does, once for each a.ID and whether it begins or

@@ -95,8 +95,10 @@ func (p *site) close() {
 // matches [store.ErrNotFound] if it is not there.
 func vaultToRead(ctx context.Context, conn *nats.Conn, place string) (segment.Vault, error) {
 	bucket, is := strings.CutPrefix(place, inBucket)
-	if !is && !isDir(place) {
-		return nil, fmt.Errorf("%w: there is no directory %s", store.ErrNotFound, place)
+	if !is {
+		if err := dirToRead(place); err != nil {
+			return nil, err
+		}
 	}
 	if is && bucket != "" {
 		js, err := natsjs.New(conn)

@@ -2,8 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -41,6 +39,7 @@ const (
 
 	codeNameTaken gateway.Code = "NAME_TAKEN"
 	codeUnlike    gateway.Code = "UNLIKE_NODES"
+	codeAlone     gateway.Code = "SERVED_ALONE"
 	codeNoCluster gateway.Code = "NO_CLUSTER"
 	codeNoNode    gateway.Code = "NO_NODE"
 	codeNoHeir    gateway.Code = "NO_HEIR"
@@ -59,6 +58,7 @@ const (
 	codeDiverged    gateway.Code = "MIGRATION_DIVERGED"
 	codeMoved       gateway.Code = "STILL_WRITTEN"
 
+	codeFiles         gateway.Code = "FILE_ACCESS"
 	codeArchiveFaulty gateway.Code = "ARCHIVE_FAULTY"
 	codeArchiveLeft   gateway.Code = "ARCHIVE_LEFT"
 
@@ -91,15 +91,6 @@ const (
 	codeServersTooFew = 10005
 	codeNotClustered  = 10074
 )
-
-// kind is a kind of failure: which errors are of it, and what to tell people.
-type kind struct {
-	code    gateway.Code
-	exit    int
-	errs    []error // those that match any of them
-	meaning string
-	advice  string // {{name}} is the binary
-}
 
 // kinds are all kinds of failures; the first that matches an error wins, so
 // the particular stand before the general.
@@ -276,6 +267,11 @@ var kinds = []kind{
 		advice:  "start it with the --views of the others; to keep views elsewhere, stop all nodes first",
 	},
 	{
+		code: codeAlone, exit: exitFailure, errs: []error{cluster.ErrAlone},
+		meaning: "dev without --nodes serves the namespace, and no node can join it: both would do the same work",
+		advice:  "stop it first; for several nodes in one process: {{name}} dev --nodes 3; or name another namespace with --ns",
+	},
+	{
 		code: codeNoCluster, exit: exitNotFound, errs: []error{cluster.ErrNoCluster},
 		meaning: "no node has ever joined a cluster in this namespace; dev without --nodes is one node and makes none",
 		advice:  "start one with: {{name}} dev --nodes 3, or {{name}} node; or name the namespace with --ns",
@@ -426,6 +422,10 @@ var kinds = []kind{
 		advice:  "begin again: {{name}} view watch VIEW",
 	},
 	{
+		code: codeFiles, exit: exitFailure, meaning: "the operating system does not let this process use a file or directory, or a directory was meant and it is none",
+		advice: "let the user who runs this read it, and write where something is to be kept; or name another place",
+	},
+	{
 		code: codeArchiveFaulty, exit: exitFailure, meaning: "the files of an archive are not what was written",
 		advice: "restore them from a copy, then: {{name}} archive verify",
 	},
@@ -438,7 +438,7 @@ var kinds = []kind{
 		advice: "name it with --kek file:PATH; make one with: {{name}} keys generate PATH",
 	},
 	{
-		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked",
+		code: codeKek, exit: exitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked; exit code 2 if there is no such file or program, 5 if the program does not answer",
 		advice: "name those that the namespace was used with, with --kek",
 	},
 	{
@@ -485,10 +485,3 @@ var kinds = []kind{
 	{code: codeInterrupted, exit: exitInterrupted, meaning: "a signal ended the command"},
 	{code: codeFailure, exit: exitFailure, meaning: "something else failed; the message says what"},
 }
-
-func (k kind) matches(err error) bool {
-	return slices.ContainsFunc(k.errs, func(target error) bool { return errors.Is(err, target) })
-}
-
-// fix is the advice with the binary's name in it.
-func (k kind) fix(s *Session) string { return withName(k.advice, s.app.Name) }

@@ -16,6 +16,11 @@ const (
 	// maxPerClient is how many of them one client has, unless told otherwise: a proxy in front
 	// is one client.
 	maxPerClient = 256
+	// lastConnections are kept for clients that have fewer than fewConnections, such as an orchestrator that
+	// probes: some clients with their whole share do not fill the address. Where one client may have
+	// all, for it is a proxy, none are kept.
+	lastConnections = 64
+	fewConnections  = 4
 	// firstByte is how long a connection may take to say anything.
 	firstByte = 2 * time.Second
 )
@@ -42,6 +47,7 @@ type shares struct {
 
 	mu   sync.Mutex
 	held map[netip.Prefix]int
+	all  int // of all clients
 }
 
 // Accept returns the next connection whose client has not too many.
@@ -81,16 +87,19 @@ func clientOf(at net.Addr) netip.Prefix {
 func (s *shares) take(from netip.Prefix) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held[from] >= s.most {
+	scarce := s.all >= maxConnections-lastConnections && s.most < maxConnections
+	if has := s.held[from]; has >= s.most || scarce && has >= fewConnections {
 		return false
 	}
 	s.held[from]++
+	s.all++
 	return true
 }
 
 func (s *shares) give(from netip.Prefix) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.all--
 	if s.held[from]--; s.held[from] == 0 {
 		delete(s.held, from)
 	}

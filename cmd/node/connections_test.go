@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -245,6 +247,38 @@ func TestWhoIsOneClient(t *testing.T) {
 	}
 	if got := clientOf(&net.UnixAddr{}); got.IsValid() {
 		t.Errorf("without an address: %s", got)
+	}
+}
+
+// Clients with their whole share leave some for those that have few, unless one client may have all.
+func TestTheLastConnectionsAreForThoseWithFew(t *testing.T) {
+	t.Parallel()
+	client := func(n byte) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n}), 32) }
+	takes := func(s *shares, from netip.Prefix) (n int) {
+		for s.take(from) {
+			n++
+		}
+		return n
+	}
+	s := &shares{most: maxPerClient, held: map[netip.Prefix]int{}}
+	var got []int
+	for n := range byte(6) {
+		got = append(got, takes(s, client(n)))
+	}
+	last := maxConnections - lastConnections - 3*maxPerClient
+	want := []int{maxPerClient, maxPerClient, maxPerClient, last, fewConnections, fewConnections}
+	if !slices.Equal(got, want) {
+		t.Errorf("six clients take %v, want %v", got, want)
+	}
+	const room = 10
+	for range 2*fewConnections + room { // the last two clients have some of it
+		s.give(client(0))
+	}
+	if n := takes(s, client(6)); n != room {
+		t.Errorf("a client takes %d where there is room for %d again", n, room)
+	}
+	if n := takes(&shares{most: maxConnections, held: map[netip.Prefix]int{}}, client(0)); n != maxConnections {
+		t.Errorf("a proxy takes %d, want all", n)
 	}
 }
 

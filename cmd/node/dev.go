@@ -186,6 +186,10 @@ func runDev(ctx context.Context, s *Session, config devConfig) error {
 	if err != nil {
 		return err
 	}
+	var drop func() error
+	if config.views, drop, err = config.views.ofProcess(); err != nil {
+		return err
+	}
 	config.warn(s)
 	if config.nodes > 1 {
 		err = newDevCluster(s, config).process().run(ctx)
@@ -194,6 +198,9 @@ func runDev(ctx context.Context, s *Session, config devConfig) error {
 	}
 	if made != "" {
 		err = removeUselessKek(made, err)
+	}
+	if dropped := drop(); err == nil { // what ended the run is what counts
+		err = dropped
 	}
 	return err
 }

@@ -19,13 +19,14 @@ type devInfo struct {
 	Durability string   `json:"durability"`
 	Aggregates []string `json:"aggregates"`
 	Views      []string `json:"views"`
+	ViewStore  string   `json:"view_store"` // where they are kept
 	ReadyMS    int64    `json:"ready_ms"`
 }
 
 func (c devConfig) info(s *Session, nats string, w *web, took time.Duration) devInfo {
 	return devInfo{
 		NATS: nats, HTTP: w.url(), Probes: w.probesURL(), Namespace: s.Namespace(), Nodes: c.nodeNames(),
-		Data: c.dir, Durability: c.durability(), ReadyMS: took.Milliseconds(),
+		Data: c.dir, ViewStore: c.views.String(), Durability: c.durability(), ReadyMS: took.Milliseconds(),
 		Aggregates: s.app.typeNames(), Views: s.app.viewNames(),
 	}
 }
@@ -82,7 +83,11 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 		b.head = append(b.head, row("Nodes", strings.Join(info.Nodes, ", "), "see: "+s.app.Name+" cluster nodes"))
 	}
 	if c.views.kind != viewsKV {
-		b.head = append(b.head, row("View store", c.views.String(), ""))
+		hint := ""
+		if info.Data == "" {
+			hint = "removed when this process ends"
+		}
+		b.head = append(b.head, row("View store", c.views.String(), hint))
 	}
 	b.application(s.app)
 	b.tail = append(b.tail, row("Ready", fmt.Sprintf("in %d ms", info.ReadyMS), ""))

@@ -31,6 +31,9 @@ func newDevNode(s *Session, config devConfig) *devNode {
 		dial: func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return n.server.Connect(opts...) },
 		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper, access: config.web,
 		look: s.hintAtOthers,
+		check: func(_ context.Context, conn *nats.Conn) error {
+			return cluster.ServeAlone(conn, s.Namespace(), config.name)
+		},
 	}
 	n.web.health.probe = n.member.probe
 	return n

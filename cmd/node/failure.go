@@ -99,9 +99,12 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 	if f := s.noNamespaceAnswered(ctx, err); f != nil {
 		return f
 	}
+	if f := noAccess(err); f != nil {
+		return f
+	}
 	for _, k := range kinds {
 		if k.matches(err) {
-			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fix(s), Err: err}
+			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fixOf(s, err), Err: err}
 		}
 	}
 	return &Failure{Code: codeFailure, Exit: exitFailure, What: err.Error(), Err: err}

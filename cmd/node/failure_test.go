@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/migrate"
 )
@@ -45,6 +48,29 @@ func TestMovedFailure(t *testing.T) {
 		"  fix: stop its nodes and give the command again: what is copied stays copied\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What the operating system refuses is no system that is down, unless something may have been stored.
+func TestFilesOfOthers(t *testing.T) {
+	t.Parallel()
+	s, _, talk := testSession(nil)
+	s.prepared = true
+	refused := &fs.PathError{Op: "open", Path: "arch/bank", Err: fs.ErrPermission}
+	explain(t.Context(), s, fmt.Errorf("list arch: %w: %w", store.ErrUnavailable, refused)).write(s)
+	want := "error: arch/bank cannot be used [FILE_ACCESS]\n  why: open arch/bank: permission denied\n" +
+		"  fix: let the user who runs this read it, and write where something is to be kept; or name another place\n"
+	if diff := cmp.Diff(want, talk.String()); diff != "" {
+		t.Error(diff)
+	}
+	for err, code := range map[error]gateway.Code{
+		fmt.Errorf("append: %w: %w", store.ErrUnknown, refused):                                           gateway.CodeUnknownOutcome,
+		fmt.Errorf("list: %w: %w", store.ErrUnavailable, &fs.PathError{Err: fs.ErrClosed}):                gateway.CodeUnavailable,
+		fmt.Errorf("dial: %w: %w", store.ErrUnavailable, os.NewSyscallError("connect", fs.ErrPermission)): gateway.CodeUnavailable,
+	} {
+		if f := explain(t.Context(), s, err); f.Code != code {
+			t.Errorf("%v is told as %s, want %s", err, f.Code, code)
+		}
 	}
 }
 

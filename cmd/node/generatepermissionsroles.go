@@ -119,7 +119,7 @@ func (g *grounds) node() []rule {
 		rule{Why: "keep snapshots, and remove parts of old ones", Publish: append(values(g.snapshots), asks([]string{g.snapshots}, "STREAM.PURGE")...)},
 		rule{
 			Why:       "take requests, pass them on to their owners, and its own of HTTP",
-			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls", "ctl.subject.forget", "ctl.subject.get"),
+			Publish:   g.in("cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.info", "ctl.wait", "ctl.aggregate.*", "ctl.projection.ls", "ctl.subject.forget", "ctl.subject.get", "ctl.subject.ls"),
 			Subscribe: g.in("as.>", "cmd.>", "qry.>", "watch.>", "prt.>", "node.>", "ctl.>"),
 		},
 		rule{Why: "make the builds of views that a projector asks for", Publish: asks(g.views, "STREAM.INFO", "STREAM.CREATE")},

@@ -35,7 +35,7 @@ func TestForgettingOverHTTP(t *testing.T) {
 	}
 	why := `{"why":"asked for it"}`
 	for role, want := range map[string]int{"": 401, "client": 403, "viewer": 403, "operator": 403} {
-		for path, method := range map[string]string{forget: "POST", "/v1/subjects/m-1": "GET"} {
+		for path, method := range map[string]string{forget: "POST", "/v1/subjects/m-1": "GET", "/v1/subjects": "GET"} {
 			if status, text := ask(role, method, path, why); status != want {
 				t.Errorf("%s %s as %q: %d %s", method, path, role, status, text)
 			}
@@ -64,6 +64,11 @@ func TestForgettingOverHTTP(t *testing.T) {
 	}
 	if status, text := ask("privacy-officer", "GET", "/v1/subjects/m-1", ""); status != 200 || !strings.Contains(text, `"done":true`) || strings.Contains(text, `"wrapped_by"`) {
 		t.Errorf("after: %d %s", status, text)
+	}
+	for path, want := range map[string]string{"/v1/subjects": `"subjects":[{"subject":"m-1","erased":[{`, "/v1/subjects?after=m-1": `"subjects":[],"next":""`} {
+		if status, text := ask("privacy-officer", "GET", path, ""); status != 200 || !strings.Contains(text, want) {
+			t.Errorf("%s: %d %s", path, status, text)
+		}
 	}
 	for _, path := range []string{"/v1/aggregates/member/1", "/v1/aggregates/member/1/history"} {
 		if status, text := ask("privacy-officer", "GET", path, ""); status != 200 || strings.Contains(text, "MARKER") {

@@ -44,19 +44,30 @@ func (s *Session) openWrapper(ctx context.Context) (privacy.Wrapper, error) {
 // opened is a wrapper, or why there is none: never a nil pointer in an interface.
 func opened[W privacy.Wrapper](w W, err error) (privacy.Wrapper, error) {
 	if err != nil {
-		return nil, &Failure{
-			Code: codeKek, Exit: kekExit(err), What: "the wrapping keys cannot be had", Why: err.Error(),
-			Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
-		}
+		return nil, kekFailure(err)
 	}
 	return w, nil
 }
 
-func kekExit(err error) int {
-	if errors.Is(err, store.ErrUnavailable) {
-		return exitUnavailable
+func kekFailure(err error) *Failure {
+	f := &Failure{
+		Code: codeKek, Exit: exitFailure, What: "the wrapping keys cannot be had", Why: err.Error(),
+		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
 	}
-	return exitFailure
+	program, is := errors.AsType[*privacy.CommandError](err)
+	switch {
+	case is && program.Started():
+		f.Exit, f.Why = exitUnavailable, program.Error()
+		f.Fix = fmt.Sprintf(`see what it says, and that it answers {"by":NAME}: echo '{"do":"current"}' | %s`, program.Path)
+	case is:
+		f.Exit, f.Why = exitUsage, program.Error()
+		f.Fix = "name a program that this user may run, with its path and nothing after it: --" + kekFlag + " exec:PROGRAM"
+	case errors.Is(err, store.ErrUnavailable):
+		f.Exit = exitUnavailable
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
+		f.Exit = exitUsage
+	}
+	return f
 }
 
 // personal are the aggregate types of the application that have personal fields.

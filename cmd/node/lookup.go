@@ -54,6 +54,12 @@ func (s *Session) lookup(args []string) error {
 			}
 			continue
 		}
+		if !isTerminal(s.Out()) {
+			if err := s.say(e); err != nil {
+				return err
+			}
+			continue
+		}
 		g.add(e.Code, e.Exit, s.wrapped(e.Meaning), s.wrapped(e.Advice))
 	}
 	switch {
@@ -64,11 +70,22 @@ func (s *Session) lookup(args []string) error {
 			f.Fix = fmt.Sprintf("did you mean: %s", near)
 		}
 		return f
-	case s.JSON():
+	case g.count == 0: // printed one by one
 		return nil
 	default:
 		return g.render("")
 	}
+}
+
+// say prints a kind of failure as failures are told, a sentence a line: columns of sentences are too wide to read
+// where nothing tells how wide a line may be.
+func (s *Session) say(e explained) error {
+	text := fmt.Sprintf("%s, exit code %d\n  what: %s\n", e.Code, e.Exit, e.Meaning)
+	if e.Advice != "" {
+		text += "  fix: " + e.Advice + "\n"
+	}
+	_, err := fmt.Fprint(s.Out(), text)
+	return err
 }
 
 func codes() []string {

@@ -45,7 +45,8 @@ type member struct {
 	// access says whose tokens are good, over NATS as over HTTP.
 	access httpAccess
 
-	absent   bool // the servers said that the namespace is not there yet
+	absent   bool    // the servers said that the namespace is not there yet
+	denial   *denial // of the connection
 	conn     *nats.Conn
 	archive  *archive.Archive // nil: none
 	events   *jetstream.Log
@@ -93,11 +94,13 @@ func (m *member) parts() []part {
 }
 
 func (m *member) openConnection(ctx context.Context) (err error) {
+	m.denial = newDenial()
 	m.conn, err = m.dial(ctx,
 		nats.Name(m.session.app.Name+" node "+m.node.Name),
 		nats.MaxReconnects(-1),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			m.logger.Warn("nats connection", "err", err)
+			m.denial.note(err)
 		}),
 	)
 	if err != nil {
@@ -107,7 +110,10 @@ func (m *member) openConnection(ctx context.Context) (err error) {
 		m.look(ctx, m.conn)
 	}
 	if m.check != nil {
-		err = m.check(ctx, m.conn)
+		err = m.denial.unlessDenied(ctx, func(ctx context.Context) error { return m.check(ctx, m.conn) })
+	}
+	if err == nil && !m.alone {
+		err = cluster.CheckAlone(ctx, m.conn, m.session.Namespace())
 	}
 	if err != nil {
 		m.conn.Close()
@@ -130,7 +136,11 @@ func (m *member) openLog(ctx context.Context) (err error) {
 	if m.archive != nil {
 		m.log.Archive = m.archive
 	}
-	if m.events, err = jetstream.Open(ctx, m.log); err != nil {
+	err = m.denial.unlessDenied(ctx, func(ctx context.Context) (err error) {
+		m.events, err = jetstream.Open(ctx, m.log)
+		return err
+	})
+	if err != nil {
 		return m.unprovisioned(err)
 	}
 	m.ledger = ledger.New(m.events)

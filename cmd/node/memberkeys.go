@@ -41,7 +41,11 @@ func (m *member) openKeyStore(ctx context.Context) (*jetstream.Keys, error) {
 		return nil, err
 	}
 	config.Create = true
-	return jetstream.OpenKeys(ctx, config)
+	err = m.denial.unlessDenied(ctx, func(ctx context.Context) (err error) {
+		keys, err = jetstream.OpenKeys(ctx, config)
+		return err
+	})
+	return keys, m.unprovisioned(err)
 }
 
 func (m *member) openKeys(ctx context.Context) error {

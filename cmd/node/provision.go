@@ -158,17 +158,22 @@ func (p *provisioning) fill(ctx context.Context) error {
 	return cluster.Provision(ctx, m.conn, p.session.Namespace(), max(m.log.Replicas, 1), m.log.InMemory)
 }
 
-// unprovisioned says what to do if a namespace that was not there could not be made: the servers leave what a user
-// may not do without an answer.
+// unprovisioned says what to do if a namespace, or a part of it, was not there and could not be made: because this
+// user may not, which is certain, or because nobody answered.
 func (m *member) unprovisioned(err error) error {
-	if !m.absent || !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, nats.ErrPermissionViolation) {
+	name, ns := m.session.app.Name, m.session.Namespace()
+	f := &Failure{What: "namespace " + ns + " is not there, or not all of it", Err: err}
+	switch {
+	case errors.Is(err, nats.ErrPermissionViolation):
+		f.Code, f.Exit, f.Why = codeNoPermit, exitForbidden, "this user may not make it: "+err.Error()
+		f.Fix = fmt.Sprintf("have a user make it who may: %s provision --ns %s", name, ns)
+	case m.absent && errors.Is(err, store.ErrUnavailable):
+		f.Code, f.Exit, f.Why = gateway.CodeUnavailable, exitUnavailable, "it could not be made: "+err.Error()
+		f.Fix = fmt.Sprintf("see whether the servers are up; to have it made by another user: %s provision --ns %s", name, ns)
+	default:
 		return err
 	}
-	name, ns := m.session.app.Name, m.session.Namespace()
-	return &Failure{
-		Code: gateway.CodeUnavailable, Exit: exitUnavailable, What: "namespace " + ns + " is not there, and could not be made", Why: err.Error(),
-		Fix: fmt.Sprintf("if this user may not make streams, have one who may do it: %s provision --ns %s; else see whether the servers are up", name, ns), Err: err,
-	}
+	return f
 }
 
 // provisionKeys makes the key store, if there are personal data to be sealed. No key is made.

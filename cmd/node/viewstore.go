@@ -106,24 +106,28 @@ func (v viewStore) inDir(dir string) (viewStore, error) {
 	return v, nil
 }
 
+// ofProcess completes a store of dev without data: SQLite files that go with the process. drop removes them; it is
+// never nil.
+func (v viewStore) ofProcess() (c viewStore, drop func() error, err error) {
+	if v.kind != viewsSQLite || v.where != "" {
+		return v, func() error { return nil }, nil
+	}
+	if v.where, err = os.MkdirTemp("", "annals-views-"); err != nil {
+		return v, nil, viewStoreFailure(v, err)
+	}
+	return v, func() error { return os.RemoveAll(v.where) }, nil
+}
+
 // openStore opens what --views says. close releases it; it is never nil.
 func (m *member) openStore() (projector.Store, func() error, error) {
 	namespace, where := m.session.Namespace(), m.store.where
 	switch m.store.kind {
 	case viewsSQLite:
-		drop := func() error { return nil }
-		if where == "" {
-			dir, err := os.MkdirTemp("", "annals-views-")
-			if err != nil {
-				return nil, nil, err
-			}
-			where, drop = dir, func() error { return os.RemoveAll(dir) }
-		}
 		if err := os.MkdirAll(where, 0o700); err != nil {
 			return nil, nil, viewStoreFailure(m.store, err)
 		}
 		s := sqlite.New(sqlite.Config{Dir: where, Namespace: namespace})
-		return s, both(s.Close, drop), nil
+		return s, s.Close, nil
 	case viewsPostgres:
 		s := postgres.New(postgres.Config{URL: where, Namespace: namespace})
 		if err := s.Check(); err != nil {
@@ -152,16 +156,5 @@ func (m *member) kv() kv.Config {
 	return kv.Config{
 		Conn: m.conn, Namespace: m.session.Namespace(),
 		Replicas: m.log.Replicas, InMemory: m.log.InMemory, Barrier: m.log.Barrier,
-	}
-}
-
-// both calls one after the other and returns the first error.
-func both(first, second func() error) func() error {
-	return func() error {
-		err := first()
-		if after := second(); err == nil {
-			err = after
-		}
-		return err
 	}
 }

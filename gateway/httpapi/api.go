@@ -47,6 +47,8 @@ type Client interface {
 	Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error)
 	// Subject returns whether a person has a key, and when it was forgotten.
 	Subject(ctx context.Context, subject string) (gateway.Subject, error)
+	// ForgottenPage returns persons who were forgotten and follow an id.
+	ForgottenPage(ctx context.Context, after string, limit int) (subjects []gateway.Subject, next string, err error)
 	// Info returns what the system serves.
 	Info(ctx context.Context) (gateway.Info, error)
 }
@@ -156,6 +158,7 @@ func (a *api) routes() map[string]admitted {
 		"GET /v1/views/{view}":                        {handle: a.page, kind: gateway.KindQuery, parameters: []string{"cursor", "limit", "min_position"}},
 		"POST /v1/subjects/{id}/forget":               {handle: a.byName(a.forget), kind: gateway.KindPersonal, slow: true},
 		"GET /v1/subjects/{id}":                       {handle: a.byName(a.subject), kind: gateway.KindPersonal},
+		"GET /v1/subjects":                            {handle: a.byName(a.forgotten), kind: gateway.KindPersonal, parameters: []string{"after", "limit"}},
 		"GET /v1/projections":                         {handle: a.projections, kind: gateway.KindInspect},
 		"GET /v1/info":                                {handle: a.info, kind: gateway.KindQuery},
 	} {

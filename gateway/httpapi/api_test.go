@@ -132,6 +132,10 @@ func (f *fake) Subject(ctx context.Context, subject string) (gateway.Subject, er
 	return gateway.Subject{Subject: subject, Key: "k1", Erased: []privacy.Receipt{}}, f.note(ctx, "subject %s", subject)
 }
 
+func (f *fake) ForgottenPage(ctx context.Context, after string, limit int) ([]gateway.Subject, string, error) {
+	return []gateway.Subject{{Subject: "c-9", Erased: []privacy.Receipt{}}}, "c-9", f.note(ctx, "forgotten %q %d", after, limit)
+}
+
 func (f *fake) Info(ctx context.Context) (gateway.Info, error) {
 	return gateway.Info{Namespace: "bank"}, f.note(ctx, "info")
 }

@@ -57,6 +57,7 @@ func TestWhoMayAskWhat(t *testing.T) {
 		"GET /v1/aggregates/account/1/changes": "viewer operator privacy-officer admin",
 		"GET /v1/aggregates/account/1/diff":    "viewer operator privacy-officer admin",
 		"GET /v1/subjects/c-1":                 "privacy-officer admin",
+		"GET /v1/subjects":                     "privacy-officer admin",
 		"POST /v1/subjects/c-1/forget":         "privacy-officer admin",
 		"GET /v1/projections":                  "viewer operator privacy-officer admin",
 	}

@@ -107,6 +107,29 @@ func (a *api) subject(ctx context.Context, r *http.Request) (answer, error) {
 	return answer{body: subjectAnswer{Type: "io.annals.api.v1.subject_get_response", Subject: s}}, nil
 }
 
+type forgottenAnswer struct {
+	Type     string            `json:"type"`
+	Subjects []gateway.Subject `json:"subjects"`
+	Next     string            `json:"next"`
+}
+
+// maxForgotten is more than a page may have; a limit that is out of range stays so, for the gateway to refuse.
+const maxForgotten = 1 << 10
+
+// forgotten answers who was forgotten, in the order of their ids, a page at a time: next is the parameter after of the
+// next question, empty after the last page.
+func (a *api) forgotten(ctx context.Context, r *http.Request) (answer, error) {
+	limit, err := number(r, "limit")
+	if err != nil {
+		return answer{}, err
+	}
+	subjects, next, err := a.Client.ForgottenPage(ctx, r.URL.Query().Get("after"), int(min(limit, maxForgotten)))
+	if err != nil {
+		return answer{}, a.impersonal(ctx, err)
+	}
+	return answer{body: forgottenAnswer{Type: "io.annals.api.v1.subject_ls_response", Subjects: subjects, Next: next}}, nil
+}
+
 // impersonal tells a system without personal data from one that is not there.
 func (a *api) impersonal(ctx context.Context, err error) error {
 	if !errors.Is(err, nats.ErrNoResponders) {

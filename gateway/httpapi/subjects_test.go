@@ -49,7 +49,16 @@ func TestPersonsAreForgottenByRequest(t *testing.T) {
 		"forget by asking":               {method: "GET", path: "/v1/subjects/c/forget", status: 405},
 		"look":                           {method: "GET", path: "/v1/subjects/c-9", asked: "subject c-9", status: 200, says: `{"type":"io.annals.api.v1.subject_get_response","subject":"c-9","key":"k1","erased":[]}`},
 		"look at more":                   {method: "GET", path: "/v1/subjects/c-9?data=true", status: 400},
-		"delete":                         {method: "DELETE", path: "/v1/subjects/c-9", status: 405},
+		"list": {
+			method: "GET", path: "/v1/subjects?after=c%2F1&limit=7", asked: `forgotten "c/1" 7`, status: 200,
+			says: `{"type":"io.annals.api.v1.subject_ls_response","subjects":[{"subject":"c-9","erased":[]}],"next":"c-9"}`,
+		},
+		"list all":          {method: "GET", path: "/v1/subjects", asked: `forgotten "" 0`, status: 200},
+		"list too many":     {method: "GET", path: "/v1/subjects?limit=99999999999", asked: `forgotten "" 1024`, status: 200},
+		"list what is none": {method: "GET", path: "/v1/subjects?limit=x", status: 400},
+		"list with more":    {method: "GET", path: "/v1/subjects?data=true", status: 400},
+		"add to the list":   {method: "POST", path: "/v1/subjects", body: `{}`, status: 405},
+		"delete":            {method: "DELETE", path: "/v1/subjects/c-9", status: 405},
 	} {
 		f := &fake{}
 		url := serve(t, httpapi.Config{Client: f, Tokens: roles{}})
@@ -74,6 +83,7 @@ func TestWhoForgetsIsKnown(t *testing.T) {
 	for place, headers := range map[string][]string{
 		"POST " + open + "/v1/subjects/c/forget":   asOfficer,
 		"GET " + open + "/v1/subjects/c":           asOfficer,
+		"GET " + open + "/v1/subjects":             asOfficer,
 		"POST " + closed + "/v1/subjects/c/forget": append([]string{"Origin", "https://elsewhere.example"}, asOfficer...),
 	} {
 		method, url, _ := strings.Cut(place, " ")
@@ -104,7 +114,7 @@ func TestErrorsOfForgetting(t *testing.T) {
 		{fmt.Errorf("%w: %w", nobody, nats.ErrNoResponders), nobody, 503, gateway.CodeUnavailable, true},
 	} {
 		url := serve(t, httpapi.Config{Client: &silent{fake: &fake{err: c.err}, info: c.info}, Tokens: roles{}})
-		for _, place := range []string{"POST /v1/subjects/c/forget", "GET /v1/subjects/c"} {
+		for _, place := range []string{"POST /v1/subjects/c/forget", "GET /v1/subjects/c", "GET /v1/subjects"} {
 			method, path, _ := strings.Cut(place, " ")
 			status, header, body := ask(t, method, url+path, `{"why":"x"}`, asOfficer...)
 			if status != c.status || header.Get("Annals-Error") != string(c.code) || (header.Get("Retry-After") != "") != c.retry {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"strings"
 	"time"
@@ -60,7 +62,40 @@ type commandAnswer struct {
 	Error string `json:"error"`
 }
 
-// OpenCommand asks the program which wrapping key is current, and keeps to that one.
+// CommandError says that the program was not started, or ended with a status other than 0. It
+// matches [store.ErrUnavailable].
+type CommandError struct {
+	// Path is the program.
+	Path string
+	// Cause is what the system said of it.
+	Cause error
+	// Complaint is the first line of its standard error; may be empty.
+	Complaint string
+}
+
+// Started reports whether there was a program to run, whatever became of it.
+func (e *CommandError) Started() bool {
+	_, unfound := errors.AsType[*exec.Error](e.Cause)
+	_, refused := errors.AsType[*fs.PathError](e.Cause)
+	return !unfound && !refused
+}
+
+func (e *CommandError) Error() string {
+	text := fmt.Sprintf("wrapping command %s cannot be started: %v", e.Path, e.Cause)
+	if e.Started() {
+		text = fmt.Sprintf("wrapping command %s: %v", e.Path, e.Cause)
+	}
+	if e.Complaint != "" {
+		text += ": " + e.Complaint
+	}
+	return text
+}
+
+// Unwrap makes the error match [store.ErrUnavailable], and its cause.
+func (e *CommandError) Unwrap() []error { return []error{store.ErrUnavailable, e.Cause} }
+
+// OpenCommand asks the program which wrapping key is current, and keeps to that one. The error is a
+// [*CommandError] if it does not run to its end.
 func OpenCommand(ctx context.Context, config CommandConfig) (*Command, error) {
 	if config.Path == "" {
 		return nil, fmt.Errorf("open wrapping command: there is no program")
@@ -119,7 +154,7 @@ func (c *Command) ask(ctx context.Context, r commandRequest) (commandAnswer, err
 	case ctx.Err() != nil:
 		return commandAnswer{}, fmt.Errorf("wrapping command: %w: %w", store.ErrUnavailable, context.Cause(ctx))
 	case err != nil:
-		return commandAnswer{}, fmt.Errorf("wrapping command: %w: %s: %s", store.ErrUnavailable, err.Error(), complaint.line())
+		return commandAnswer{}, &CommandError{Path: c.config.Path, Cause: err, Complaint: complaint.line()}
 	case out.over:
 		return commandAnswer{}, fmt.Errorf("wrapping command: %w: it answered more than %d bytes", store.ErrUnavailable, maxCommandOutput)
 	}

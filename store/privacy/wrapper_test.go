@@ -268,8 +268,12 @@ func TestCommandThatFails(t *testing.T) {
 			}
 		})
 	}
-	if _, err := privacy.OpenCommand(t.Context(), privacy.CommandConfig{Path: t.TempDir() + "/none"}); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("a program that is not there: %v", err)
+	for path, runs := range map[string]bool{t.TempDir() + "/none": false, "no-such-program": false, "/bin/false": true} {
+		_, err := privacy.OpenCommand(t.Context(), privacy.CommandConfig{Path: path})
+		wrong, is := errors.AsType[*privacy.CommandError](err)
+		if !is || !errors.Is(err, store.ErrUnavailable) || wrong.Path != path || wrong.Started() != runs || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 	if _, err := privacy.OpenCommand(t.Context(), privacy.CommandConfig{}); err == nil {
 		t.Error("no program was opened")
