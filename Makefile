@@ -47,6 +47,10 @@ lint: $(TOOLS)/golangci-lint ## golangci-lint, with a reason beside each linter 
 race: ## the race detector on what is concurrent
 	go test -race -short -timeout 8m $(RACED)
 
+.PHONY: seeds
+seeds: ## the random schedules of the projector, many more than "make test" has time for
+	go test -count 1 ./projector -seeds 100
+
 # Go's engine sometimes calls it a failure that its own time is up while a worker
 # is busy: then, and if it kept no input that fails, the target has another turn.
 .PHONY: fuzz

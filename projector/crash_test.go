@@ -22,7 +22,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "the one seed to run, 0 for many; ANNALS_SEED does the same")
-	seeds = flag.Uint64("seeds", 60, "how many seeds to run")
+	seeds = flag.Uint64("seeds", 20, "how many seeds to run")
 )
 
 // eachSeed runs a test in a bubble for every seed, and names the seed.

@@ -173,7 +173,7 @@ func linger(ctx context.Context, t time.Duration) {
 // end nothing is stuck and nobody else has lost anything.
 func TestForgettingHoldsWhateverHappens(t *testing.T) {
 	t.Parallel()
-	someSeeds(t, max(1, *seeds/10), playLethe)
+	someSeeds(t, max(1, *seeds/5), playLethe)
 }
 
 func playLethe(t *testing.T, r *rand.Rand) {

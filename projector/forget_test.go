@@ -246,7 +246,7 @@ func TestWhoHasNotHeardOfAnErasureBringsNothingBack(t *testing.T) {
 // each of them, whatever commits are lost or torn meanwhile.
 func TestANoticeForManyDocumentsTakesEffectOnce(t *testing.T) {
 	t.Parallel()
-	someSeeds(t, max(1, *seeds/10), func(t *testing.T, r *rand.Rand) {
+	someSeeds(t, max(1, *seeds/5), func(t *testing.T, r *rand.Rand) {
 		w, luck := newWorld(t), newDice(r)
 		memory := &projector.Memory{}
 		faulty := &faults{Store: memory, memory: memory, dice: luck, onCommit: func(projector.View, projector.Checkpoint, []projector.Document) fault {

@@ -183,7 +183,9 @@ func expectCode(ts *testscript.TestScript, want string, err error) {
 
 func until(ts *testscript.TestScript, neg bool, args []string) {
 	pattern := regexp.MustCompile("(?m)" + args[0])
-	for end := time.Now().Add(patience); ; {
+	pause := time.NewTicker(100 * time.Millisecond) // a process costs more than what it asks
+	defer pause.Stop()
+	for end := time.Now().Add(patience); ; <-pause.C {
 		err := ts.Exec(args[1], args[2:]...)
 		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) != neg {
 			return
@@ -215,7 +217,9 @@ func damage(ts *testscript.TestScript, _ bool, args []string) {
 func probe(ts *testscript.TestScript, _ bool, args []string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for {
+	pause := time.NewTicker(10 * time.Millisecond)
+	defer pause.Stop()
+	for ; ; <-pause.C {
 		status, body := get(ctx, ts, ts.Getenv("HTTP")+args[1])
 		if strconv.Itoa(status) == args[0] {
 			fmt.Fprint(ts.Stdout(), body)

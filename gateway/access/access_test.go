@@ -411,7 +411,8 @@ func TestKeysAreFetched(t *testing.T) {
 	if _, err := a.Verify(old); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("before anything was fetched: %v", err)
 	}
-	a = start(t, Config{JWKS: server.URL, Audience: "bank", MinRefresh: 20 * time.Millisecond})
+	// Reload wakes it, which hears of an unknown key when MinRefresh is over.
+	a = start(t, Config{JWKS: server.URL, Audience: "bank", MinRefresh: 20 * time.Millisecond, Reload: 20 * time.Millisecond})
 	eventually(t, "the key is fetched", func() bool { _, err := a.Verify(old); return err == nil })
 	serve(set(t, jwk("two", after.ed.Public())))
 	next := sign(t, jwt.SigningMethodEdDSA, after.ed, "two", claims())

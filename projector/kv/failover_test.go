@@ -78,11 +78,13 @@ func load(t *testing.T, log store.Log) (stop func()) {
 	told, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
+		pace := time.NewTicker(5 * time.Millisecond) // some processor is left to the others
+		defer pace.Stop()
 		for i := 0; ; i++ {
 			select {
 			case <-told:
 				return
-			default:
+			case <-pace.C:
 			}
 			if err := appendStream(log, fmt.Sprintf("l-%d", i), i, 1+i%3); err != nil {
 				t.Errorf("append: %v", err)
@@ -249,7 +251,10 @@ func TestAZombieAwakes(t *testing.T) {
 func fight(t *testing.T, nodes []*node, most int64, began time.Time) {
 	t.Helper()
 	const least = (25 + 50 + 100 + 200 + 400) * time.Millisecond
+	pace := time.NewTicker(5 * time.Millisecond)
+	defer pace.Stop()
 	for i := 0; nodes[0].log.follows.Load()+nodes[1].log.follows.Load() < most; i++ {
+		<-pace.C
 		if time.Since(began) > time.Minute {
 			t.Fatal("they do not go on")
 		}
@@ -272,9 +277,11 @@ func leaderOf(t *testing.T, cluster *embedded.Cluster, conn *nats.Conn, streams 
 		t.Fatal(err)
 	}
 	leader := ""
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	for _, stream := range streams {
 		leader = ""
-		for leader == "" && ctx.Err() == nil {
+		for ; leader == "" && ctx.Err() == nil; <-again.C {
 			leader = wholeStream(ctx, conn, stream)
 		}
 	}

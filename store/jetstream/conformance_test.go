@@ -24,12 +24,12 @@ func TestConformance(t *testing.T) {
 		{"one server, JSON, in memory", &single, Config{Codec: store.JSON, InMemory: true, Partitions: 7}},
 		{"three servers", &cluster, Config{}},
 		{"one server, four log streams", &single, Config{LogStreams: 4, Partitions: 12}},
-		{"three servers, four log streams", &cluster, Config{LogStreams: 4, Partitions: 12, InMemory: true}},
+		{"three servers, two log streams", &cluster, Config{LogStreams: 2, Partitions: 12, InMemory: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if testing.Short() && c.config.LogStreams > 1 && c.servers == &cluster {
-				t.Skip("SKIPPED, NOT PASSED: -short leaves out four log streams on three servers, whose hundreds of Raft groups the race detector cannot carry on two cores")
+				t.Skip("SKIPPED, NOT PASSED: -short leaves out two log streams on three servers, whose hundreds of Raft groups the race detector cannot carry on two cores")
 			}
 			storetest.Run(t, storetest.Harness{Open: func(t *testing.T) storetest.Store {
 				return openStore(t, c.servers, c.config)

@@ -161,7 +161,7 @@ const patience = 2 * time.Minute
 // waitFor polls until is reports true.
 func waitFor(most time.Duration, is func() bool) error {
 	deadline := time.After(most)
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond) // most ask a server, which has other things to do
 	defer tick.Stop()
 	for !is() {
 		select {

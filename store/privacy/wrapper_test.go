@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -171,6 +172,11 @@ func TestEnv(t *testing.T) {
 func TestMain(m *testing.M) {
 	if mode := os.Getenv("ANNALS_TEST_WRAPPER"); mode != "" {
 		os.Exit(serveWrapper(mode, os.Stdin, os.Stdout))
+	}
+	flag.Parse()
+	// Many cases wait, for what hangs or does not come, not for a processor.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		_ = f.Value.Set("8")
 	}
 	os.Exit(m.Run())
 }

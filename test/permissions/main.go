@@ -31,6 +31,8 @@ type options struct {
 	plant int
 	// matrix leaves out what needs nodes.
 	matrix bool
+	// loans is the example, built already; empty: it is built.
+	loans string
 }
 
 func parse(args []string, tell io.Writer) (options, error) {
@@ -38,6 +40,7 @@ func parse(args []string, tell io.Writer) (options, error) {
 	f := flag.NewFlagSet("permissions", flag.ContinueOnError)
 	f.SetOutput(tell)
 	f.IntVar(&o.plant, "plant", 0, fmt.Sprintf("run with wrong grant number 1 to %d, which has to fail", len(plants)))
+	f.StringVar(&o.loans, "loans", "", "the example, at this `PATH`, instead of building it")
 	f.BoolVar(&o.matrix, "matrix", false, "try the matrix and the wrong grants only, and start no node")
 	if err := f.Parse(args); err != nil {
 		return o, err

@@ -4,12 +4,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/nats-io/nkeys"
@@ -142,6 +144,35 @@ func TestEndpointWithoutCellsIsFound(t *testing.T) {
 	}
 }
 
+// example is what the tests share, built by the first that needs it.
+var example struct {
+	once sync.Once
+	dir  string
+	program
+	err error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if example.dir != "" {
+		_ = os.RemoveAll(example.dir)
+	}
+	os.Exit(code)
+}
+
+func built(t *testing.T) program {
+	t.Helper()
+	example.once.Do(func() {
+		if example.dir, example.err = os.MkdirTemp("", "annals-permissions-"); example.err == nil { //nolint:usetesting // it outlives the test that comes first
+			example.program, example.err = build(context.Background(), example.dir)
+		}
+	})
+	if example.err != nil {
+		t.Fatal(example.err)
+	}
+	return example.program
+}
+
 // The matrix and the wrong grants, on a server, without nodes.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
@@ -149,7 +180,7 @@ func TestMatrix(t *testing.T) {
 		t.Skip("SKIPPED, NOT PASSED: -short does not build the example")
 	}
 	var out, tell bytes.Buffer
-	if err := run(t.Context(), []string{"--matrix"}, &out, &tell); err != nil {
+	if err := run(t.Context(), []string{"--matrix", "--loans", built(t).path}, &out, &tell); err != nil {
 		t.Errorf("%v\n%s%s", err, &tell, &out)
 	}
 }
@@ -160,7 +191,7 @@ func TestPlantedGrantFailsTheRun(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED, NOT PASSED: -short does not build the example")
 	}
-	err := run(t.Context(), []string{"--matrix", "--plant", "2"}, io.Discard, io.Discard)
+	err := run(t.Context(), []string{"--matrix", "--plant", "2", "--loans", built(t).path}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "cells are not as expected") {
 		t.Errorf("error %v, want that of wrong cells", err)
 	}
@@ -173,10 +204,7 @@ func TestRepublishingIsSeen(t *testing.T) {
 		t.Skip("SKIPPED, NOT PASSED: it builds the example")
 	}
 	dir := t.TempDir()
-	p, err := build(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := built(t)
 	for _, wrong := range []*plant{nil, {user: "p1", way: publishes, subject: buildMade}} {
 		s, err := raise(t.Context(), p, filepath.Join(dir, strconv.FormatBool(wrong != nil)), false, wrong)
 		if err != nil {

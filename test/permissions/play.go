@@ -21,9 +21,11 @@ func try(ctx context.Context, o options, tell io.Writer) (r report, err error) {
 		return r, err
 	}
 	defer os.RemoveAll(dir)
-	p, err := build(ctx, dir)
-	if err != nil {
-		return r, err
+	p := program{o.loans}
+	if o.loans == "" {
+		if p, err = build(ctx, dir); err != nil {
+			return r, err
+		}
 	}
 	var wrong *plant
 	if o.plant > 0 {
