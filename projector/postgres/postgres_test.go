@@ -137,26 +137,37 @@ func TestConforms(t *testing.T) {
 // files returns a folder with a copy of what the server has in the files of the store's tables.
 func (s *flakyStore) files(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	mustExec(t, s.reader, "CHECKPOINT")
-	rows, err := s.reader.Query(t.Context(), `SELECT c.oid::regclass::text, pg_read_binary_file(pg_relation_filepath(c.oid))
+	for {
+		mustExec(t, s.reader, "CHECKPOINT")
+		if dir, whole := s.copied(t); whole {
+			return dir
+		}
+	}
+}
+
+// copied is not whole if a table was written anew, to another file, meanwhile.
+func (s *flakyStore) copied(t *testing.T) (dir string, whole bool) {
+	t.Helper()
+	dir, whole = t.TempDir(), true
+	rows, err := s.reader.Query(t.Context(), `SELECT c.oid::text, pg_read_binary_file(pg_relation_filepath(c.oid), 0, 1 << 29, true)
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE starts_with(n.nspname, $1) AND c.relkind = 'r'`, s.namespace+"_")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var name string
+		var table string
 		var file []byte
-		if err := rows.Scan(&name, &file); err != nil {
+		if err = rows.Scan(&table, &file); err == nil {
+			err = os.WriteFile(filepath.Join(dir, table), file, 0o600)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, name), file, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		whole = whole && file != nil
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return dir
+	return dir, whole
 }
