@@ -11,6 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -20,7 +22,8 @@ import (
 // the commit is stored. It writes down in which order that and the cleaning happen.
 type tardy struct {
 	*tableStore
-	ill func() error // what the handler answers; nil: nothing ails it
+	ill  func() error  // what the handler answers; nil: nothing ails it
+	more time.Duration // that each commit takes
 
 	mu        sync.Mutex
 	telling   []string // of whom the handler was told in the commit that is under way
@@ -71,7 +74,7 @@ type tardyView struct {
 }
 
 func (v *tardyView) Commit(ctx context.Context, w projector.Write) (projector.Checkpoint, error) {
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20*time.Millisecond + v.store.more)
 	c, err := v.tableView.Commit(ctx, w)
 	s := v.store
 	s.mu.Lock()
@@ -239,6 +242,35 @@ func retryOnly(t *testing.T, g *projector.Group, fails *int) {
 	if l, err := g.Retry(soon(t), "members", l.ID); err != nil || l.ID != "" {
 		t.Fatalf("retried: %+v, %v", l, err)
 	}
+}
+
+// Where there is not room for all in one write, the notice in the last of them, which is put
+// off again, is cleaned after as well.
+func TestFilesAreCleanedAfterWritesInParts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, s := newWorld(t), &tardy{tableStore: newTableStore(), more: 2 * time.Second}
+		g, _ := s.running(t, w, true)
+		for n := range 6 { // so slow that fewer and fewer are written at once
+			last := w.append("golf", joined{Owner: "ann", Name: mark("ann", n)})
+			if err := g.Wait(soon(t), "members", last); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		s.history()
+		for range 5 {
+			w.append("golf", cleaned{Rooms: 1})
+		}
+		n := privacy.NoticeOf("ann", privacy.Erasure{ID: uuid.New(), At: time.Now().UTC()})
+		event, err := n.Event(w.log.Codec(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.store(n.Stream(), event)
+		time.Sleep(time.Minute)
+		s.cleanedAfter(t, "ann")
+	})
 }
 
 // Who comes after one that ended between taking somebody out and cleaning does the cleaning,
