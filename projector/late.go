@@ -170,11 +170,8 @@ func (r *run) foldLate(ctx context.Context, l *letter, next []queued) (int, erro
 				return 0, err
 			}
 		}
-		if err := r.folder.stage(a); err != nil {
+		if err := r.stage(a); err != nil {
 			return 0, err
-		}
-		if r.w.p.desc.notices(&q.event) {
-			r.scrub.want()
 		}
 	}
 	if err := r.fetch(ctx); err != nil {
@@ -213,6 +210,7 @@ func (r *run) writeLate(ctx context.Context, l, moved *letter, applied []queued)
 		return err
 	}
 	r.folder.clean()
+	r.scrub.coming = false
 	return nil
 }
 

@@ -75,7 +75,7 @@ func (r *run) tell(ctx context.Context, a arrival, ahead func(context.Context, [
 	if err != nil {
 		return r.w.p.desc.fault().decode(eventOf(a.Recorded), err)
 	}
-	r.scrub.want()
+	r.scrub.coming = true // also where no document is about the person
 	for cursor := ""; ; {
 		if err := r.forgotten(); err != nil {
 			return err

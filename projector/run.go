@@ -91,6 +91,7 @@ func (w *worker) follow(ctx context.Context, again *retry) error {
 		return err
 	}
 	r.live = head <= r.stored.Position
+	r.begun()
 	w.resumed(r.view, r.stored, head)
 	if w.remote() {
 		r.lookAt = time.Now().Add(lookNow)
@@ -125,7 +126,7 @@ func (r *run) ended(ctx context.Context, err error) error {
 // renew forgets all that is in memory.
 func (r *run) renew() {
 	p := r.w.p
-	r.folder = p.def.folder(p.cfg.Log.Codec(), r.w.part())
+	r.folder, r.scrub.coming = p.def.folder(p.cfg.Log.Codec(), r.w.part()), false
 }
 
 // next returns the next commits. While something waits to be written it waits
@@ -240,7 +241,6 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 	if e.Position <= r.folded.Position {
 		return nil
 	}
-	desc := r.w.p.desc
 	m := mark{EventError: eventOf(e), id: e.ID, time: e.Time, commit: c.Hash, nth: r.taken + 1}
 	switch {
 	case r.passes(e):
@@ -252,12 +252,9 @@ func (r *run) take(ctx context.Context, c *store.Commit, e store.Recorded[[]byte
 	case r.again.single(e.Position):
 		return r.takeAlone(ctx, e, m)
 	default:
-		if err := r.folder.stage(arrival{Recorded: e}); err != nil {
+		if err := r.stage(arrival{Recorded: e}); err != nil {
 			return err
 		}
-	}
-	if desc.notices(&e) {
-		r.scrub.want()
 	}
 	r.staged = append(r.staged, m)
 	switch {
@@ -274,7 +271,7 @@ func (r *run) takeAlone(ctx context.Context, e store.Recorded[[]byte], m mark) e
 	if err := r.flush(ctx); err != nil {
 		return err
 	}
-	if err := r.folder.stage(arrival{Recorded: e}); err != nil {
+	if err := r.stage(arrival{Recorded: e}); err != nil {
 		return err
 	}
 	r.staged = append(r.staged, m)

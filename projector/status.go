@@ -65,7 +65,8 @@ type Status struct {
 	// further since.
 	Error string `json:"error,omitempty"`
 	// Uncleaned is why the store's files may still hold what the view had of people who
-	// were forgotten since this process has it, and what to do if that does not end by itself.
+	// were forgotten, and what to do if that does not end by itself: from the write that takes
+	// somebody out, or from when a process takes the view over, until the files are cleaned.
 	Uncleaned string `json:"uncleaned,omitempty"`
 }
 

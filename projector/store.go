@@ -128,11 +128,11 @@ type Querier interface {
 type Scrubber interface {
 	View
 	// Scrub has what was deleted and replaced before go from the model's files, as
-	// far as the store can. It is called after a person who was forgotten was taken
-	// out, outside of transactions, by one goroutine, and may take long. It is repeated if
-	// it fails, with goesOn if nobody else was taken out since: what the call before
-	// finished is done then. An error that matches [ErrRemains] says that all was done that
-	// the store can do, and what is left to others; it is not repeated for that.
+	// far as the store can. It is called after the commit that took out a person who was
+	// forgotten, outside of transactions, by one goroutine, and may take long. It is
+	// repeated if it fails, with goesOn if nobody else was taken out since: what the call
+	// before finished is done then. An error that matches [ErrRemains] says that all was
+	// done that the store can do, and what is left to others; it is not repeated for that.
 	Scrub(ctx context.Context, goesOn bool) error
 }
 

@@ -27,6 +27,7 @@ type worker struct {
 	orders  []*order           // that the loop has not begun
 	wake    context.CancelFunc // ends what the loop waits for; nil while it does not
 	cleanAt time.Time          // the store's files are not cleaned again before; the loop's own
+	wrote   uint64             // revision of the last write that the loop knows of; the loop's own
 	standing
 }
 
@@ -67,6 +68,7 @@ func (w *worker) feed() string {
 // when after an error the view is not assigned any more: a process that was
 // paused learns from its heir's writes, and at once, what it was not told.
 func (w *worker) run(ctx context.Context) {
+	defer w.acquit()
 	var again retry
 	for {
 		began := time.Now()

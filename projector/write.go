@@ -118,6 +118,7 @@ func (r *run) writeFolded(ctx context.Context) error {
 	}
 	r.folded, r.fresh, r.notes = r.stored, nil, nil
 	r.folder.clean()
+	r.scrub.coming = r.scrub.coming && len(r.staged) > 0
 	return nil
 }
 
@@ -136,6 +137,7 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 	if c.documents, err = r.w.p.box.seal(ctx, c.documents); err != nil {
 		return fmt.Errorf("view %s: commit: %w", r.w.p.desc.Name, err)
 	}
+	r.takesOut()
 	began := time.Now()
 	next, err = r.view.Commit(ctx, Write{Checkpoint: next, Documents: c.documents, Notes: notes, Apply: c.apply})
 	if c.apply != nil {
@@ -143,7 +145,7 @@ func (r *run) commit(ctx context.Context, next Checkpoint, c changes, notes ...N
 	}
 	switch {
 	case err == nil:
-		r.stored, r.took = next, time.Since(began)
+		r.stored, r.took, r.w.wrote = next, time.Since(began), next.Revision
 		r.w.p.changes.committed(next, c.documents)
 	case errors.Is(err, store.ErrUnknown), errors.Is(err, ErrFenced):
 		r.w.doubt()

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/annals-go/annals/projector"
@@ -88,12 +91,14 @@ func (c *lossyConn) Read(b []byte) (int, error) {
 // flakyStore is a store whose connections can be harmed.
 type flakyStore struct {
 	*postgres.Store
-	lossy *lossy
+	lossy     *lossy
+	namespace string
+	reader    *pgx.Conn // reads files
 }
 
 func openFlaky(url string) func(t *testing.T) projector.Store {
 	return func(t *testing.T) projector.Store {
-		s := &flakyStore{lossy: &lossy{}}
+		s := &flakyStore{lossy: &lossy{}, namespace: namespace(), reader: connect(t, url)}
 		cfg, err := pgxpool.ParseConfig(url)
 		if err != nil {
 			t.Fatal(err)
@@ -109,7 +114,7 @@ func openFlaky(url string) func(t *testing.T) projector.Store {
 				t.Error("what was to be lost never came")
 			}
 		})
-		s.Store = openWith(t, postgres.Config{Pool: pool, Namespace: namespace()})
+		s.Store = openWith(t, postgres.Config{Pool: pool, Namespace: s.namespace})
 		return s
 	}
 }
@@ -125,5 +130,44 @@ func TestConforms(t *testing.T) {
 		Tables:      true,
 		LoseAnswer:  harm(answer),
 		LoseRequest: harm(request),
+		Files:       func(t *testing.T, s projector.Store) string { return s.(*flakyStore).files(t) },
 	})
+}
+
+// files returns a folder with a copy of what the server has in the files of the store's tables.
+func (s *flakyStore) files(t *testing.T) string {
+	t.Helper()
+	for {
+		mustExec(t, s.reader, "CHECKPOINT")
+		if dir, whole := s.copied(t); whole {
+			return dir
+		}
+	}
+}
+
+// copied is not whole if a table was written anew, to another file, meanwhile.
+func (s *flakyStore) copied(t *testing.T) (dir string, whole bool) {
+	t.Helper()
+	dir, whole = t.TempDir(), true
+	rows, err := s.reader.Query(t.Context(), `SELECT c.oid::text, pg_read_binary_file(pg_relation_filepath(c.oid), 0, 1 << 29, true)
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE starts_with(n.nspname, $1) AND c.relkind = 'r'`, s.namespace+"_")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table string
+		var file []byte
+		if err = rows.Scan(&table, &file); err == nil {
+			err = os.WriteFile(filepath.Join(dir, table), file, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole = whole && file != nil
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return dir, whole
 }
