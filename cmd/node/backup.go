@@ -119,6 +119,9 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	err = s.copied(ctx, write, "backup.create", place.told(where, source.Keys != nil), func() (err error) {
 		m, err = backup.Create(ctx, vault, s.Namespace(), source, o)
 		line.end()
+		if _, is := errors.AsType[*backup.ParentError](err); is {
+			err = untouched(err) // it is found before anything is copied
+		}
 		return err
 	})
 	if err != nil {
