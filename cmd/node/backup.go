@@ -74,7 +74,7 @@ is over. Where nothing can be written it is made all the same, and says so.
 		if err := keys.check("keys-to"); err != nil {
 			return err
 		}
-		if err := keys.apart(args[0], s.Namespace()); err != nil {
+		if err := s.apart("--keys-to "+keys.where, keys.where, args[0]); err != nil {
 			return err
 		}
 		err := s.createBackup(cmd.Context(), args[0], data, o, &keys)

@@ -31,12 +31,8 @@ any more. Keys stay wrapped as they are.`,
 }
 
 func (s *Session) copyKeys(ctx context.Context, place string) error {
-	near, err := backupsNear(place, s.Namespace())
-	if err != nil {
+	if err := s.apart("keys copy "+place, place, ""); err != nil {
 		return err
-	}
-	if near != "" {
-		return notApart("keys copy "+place, near)
 	}
 	keys, err := s.keyStore(ctx)
 	if err != nil {

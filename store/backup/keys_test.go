@@ -373,6 +373,27 @@ func TestCopyKeysRefuses(t *testing.T) {
 	mustCopy(t, v, back)
 }
 
+// A place that a namespace was archived to takes no keys of it.
+func TestKeysAndArchiveAreApart(t *testing.T) {
+	t.Parallel()
+	keys := newKeyStore(uuid.New())
+	keys.put(t, "ann", newKey)
+	v, _ := vaultIn(t)
+	d, err := v.Create(t.Context(), namespace+"/20260102/run.json")
+	if err == nil {
+		err = d.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := backup.CopyKeys(t.Context(), v, namespace, keys, ""); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("keys in an archive: %v", err)
+	}
+	if _, err := backup.CopyKeys(t.Context(), v, "another", keys, ""); err != nil {
+		t.Errorf("keys of another namespace: %v", err)
+	}
+}
+
 // A place has backups of a namespace or its keys, never both, whichever came first.
 func TestKeysAndBackupsAreApart(t *testing.T) {
 	t.Parallel()
