@@ -133,12 +133,7 @@ func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *b
 		return done, err
 	}
 	done, err = kept.Restore(ctx, keys, tip)
-	conflicts, both := errors.AsType[*backup.KeyConflicts](err)
-	if both {
-		for _, c := range conflicts.First {
-			s.Logger().Error("a data subject has two keys", "subject", c.Subject, "key", c.Has, "copied", c.Copy)
-		}
-	}
+	both := s.tellConflicts(err)
 	if err == nil || both {
 		err = errors.Join(err, keys.Finish(ctx))
 	}
@@ -150,6 +145,17 @@ func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *b
 		note = "interrupted: the keys are not all there, and no node starts without them; give the same command again"
 	}
 	return done, s.onInterrupt(ctx, fmt.Errorf("%w: %w", errInterrupted, err), note)
+}
+
+// tellConflicts reports whether an error says that subjects have two keys, and logs which.
+func (s *Session) tellConflicts(err error) bool {
+	conflicts, both := errors.AsType[*backup.KeyConflicts](err)
+	if both {
+		for _, c := range conflicts.First {
+			s.Logger().Error("a data subject has two keys", "subject", c.Subject, "key", c.Has, "copied", c.Copy)
+		}
+	}
+	return both
 }
 
 // keysIn opens the copy of a namespace's keys.

@@ -215,6 +215,37 @@ func TestKeysApart(t *testing.T) {
 	}
 }
 
+// A subject with two keys does not keep a backup from being restored, with all that comes after the keys: it is
+// told in the end, each time.
+func TestRestoreWithTwoKeysOfOneSubject(t *testing.T) {
+	t.Parallel()
+	s, keys := newSite(t), newKeyStore(uuid.New())
+	s.grow(t, 20)
+	s.snapshot(t)
+	for _, subject := range []string{"ann", "bob", "cleo"} {
+		keys.put(t, subject, newKey)
+	}
+	place, _ := vaultIn(t)
+	s.create(t, backup.Source{Keys: keys, KeysTo: place, Snapshots: s.snapshots, Tables: []backup.Table{table{"a": []byte("b")}}}, backup.Options{})
+	has := newKeyStore(keys.realm)
+	has.put(t, "bob", newKey)
+	own := has.get(t, "bob").Key
+	to := newTarget()
+	at := to.target()
+	at.Keys, at.KeysFrom = has, place
+	got, err := s.open(t, "").Restore(t.Context(), at, backup.Until{})
+	both, is := errors.AsType[*backup.KeyConflicts](err)
+	if !is || both.Count != 1 || both.First[0].Subject != "bob" {
+		t.Fatalf("restore: %v", err)
+	}
+	if got.Commits != 20 || got.Snapshots == 0 || len(to.table) != 1 || got.Keys == nil || got.Keys.Conflicts != 1 || got.Keys.Stored != 2 {
+		t.Errorf("restored %+v, keys %+v, %d of the table", got, got.Keys, len(to.table))
+	}
+	if has.get(t, "bob").Key != own || has.get(t, "cleo").Key != keys.get(t, "cleo").Key {
+		t.Error("the keys are not those that there can be")
+	}
+}
+
 // A key that the copy or the key store knows to be erased is erased afterwards, whatever
 // the other has; no other is.
 func TestRestoreKeys(t *testing.T) {
