@@ -50,7 +50,7 @@ var plants = []plant{
 	{user: "petra", way: publishes, subject: "loans.as.petra.ctl.subject.forget", taken: true},
 	{user: "n1", way: publishes, subject: "$JS.API.STREAM.NAMES", taken: true},
 	{user: "pat", way: publishes, subject: "$O.BACKUPS.>"},
-	{user: "pat", way: publishes, subject: "$JS.API.STREAM.MSG.GET.OBJ_KEYS", taken: true},
+	{user: "pat", way: publishes, subject: "$JS.API.STREAM.MSG.GET.OBJ_BACKUPS", taken: true},
 }
 
 // into changes the file's text. A user is known by its key.
