@@ -58,7 +58,7 @@ const maxHeaders = 48
 // checkOrigin refuses what a server took out of a stream. Names are compared without regard to case, as ours are.
 func checkOrigin(m *nats.Msg) error {
 	switch {
-	case strings.HasPrefix(m.Reply, "$JS."):
+	case strings.HasPrefix(m.Reply, "$"): // no asker's is
 		return &RepublishedError{stored: true}
 	case bytes.HasPrefix(m.Data, jetStreamAnswer):
 		return &RepublishedError{answer: true}
