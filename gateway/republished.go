@@ -1,25 +1,42 @@
 package gateway
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
 	"github.com/nats-io/nats.go"
 )
 
-// A server publishes what a stream stores once more if the stream's settings say so, under any subject: so
-// whoever may make or change a stream could ask under anybody's name, and permissions do not see it. What a
-// server publishes so, or hands on from a stream, has headers that its maker cannot leave out. No asker has them.
+// Servers send messages of their own under any subject, and permissions do not see it: so whoever may have them do
+// that could ask under anybody's name. What a server sends shows that by something which its maker cannot leave out,
+// and which no asker has:
+//
+//   - What a stream publishes once more, and what is got from a stream without a consumer, has headers.
+//   - What a consumer delivers has the stored subject, which may be any, and no headers more than were stored. It is to
+//     be acknowledged where its reply says: below $JS. The reply that it is answered at may be another, of a header.
+//   - What a consumer says itself, that it waits or that there is nothing, has a status.
+//   - What JetStream answers to a question goes where the question says, and begins with its type.
+//
+// Not seen are answers without anything in them, to who acknowledges, and those to who stores.
 
-// RepublishedError says that a request is none: a server took it out of a stream. It matches [ErrForbidden].
+// RepublishedError says that a request is none: a server took it out of a stream, or says it itself. It matches
+// [ErrForbidden].
 type RepublishedError struct {
-	// Header is what shows it; empty if what was said behind the headers does.
+	// Header is what shows it; empty if it is no header.
 	Header string
+	answer bool // of JetStream
+	stored bool // and delivered by a consumer
 }
 
 // Error implements error.
 func (e *RepublishedError) Error() string {
-	if e.Header == "" {
+	switch {
+	case e.answer:
+		return ErrForbidden.Error() + ": this is an answer of JetStream, and nobody knows who asks"
+	case e.stored:
+		return ErrForbidden.Error() + ": a consumer of a stream delivered this, and nobody knows who asks"
+	case e.Header == "":
 		return ErrForbidden.Error() + ": bytes beside the headers: no client library writes them, and they may hide that a stream republished this"
 	}
 	return fmt.Sprintf("%v: header %s: a stream republished this, and nobody knows who asks", ErrForbidden, e.Header)
@@ -28,8 +45,11 @@ func (e *RepublishedError) Error() string {
 // Unwrap makes it match [ErrForbidden].
 func (e *RepublishedError) Unwrap() error { return ErrForbidden }
 
-// serverHeaders are what a server adds to what it takes out of a stream.
-var serverHeaders = []string{"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp", "Nats-Stream-Source"}
+// serverHeaders are what a server adds to what it takes out of a stream; Status is that of the first line.
+var serverHeaders = []string{"Status", "Nats-Last-Consumer", "Nats-Last-Stream", "Nats-Consumer-Stalled", "Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Last-Sequence", "Nats-Time-Stamp", "Nats-Stream-Source"}
+
+// jetStreamAnswer is what an answer of JetStream's begins with.
+var jetStreamAnswer = []byte(`{"type":"io.nats.jetstream.api.`)
 
 // maxHeaders is how many headers [Config.MaxHeaders] may allow. A line may lack two bytes, the space and the
 // carriage return, and what a server adds has more than 110: of more lines the one could make up for the other.
@@ -37,10 +57,13 @@ const maxHeaders = 48
 
 // checkOrigin refuses what a server took out of a stream. Names are compared without regard to case, as ours are.
 func checkOrigin(m *nats.Msg) error {
+	switch {
+	case strings.HasPrefix(m.Reply, "$"): // no asker's is
+		return &RepublishedError{stored: true}
+	case bytes.HasPrefix(m.Data, jetStreamAnswer):
+		return &RepublishedError{answer: true}
+	}
 	for name := range m.Header {
-		if len(name) < len("Nats-Stream") || !strings.EqualFold(name[:5], "Nats-") {
-			continue
-		}
 		for _, added := range serverHeaders {
 			if strings.EqualFold(name, added) {
 				return &RepublishedError{Header: added}

@@ -76,10 +76,14 @@ func (s subjects) asker(subject string) (principal, rest string, err error) {
 	return principal, s.namespace + "." + path, nil
 }
 
-// path cuts prefix, and the partition's number if one follows, off a subject.
+// path cuts prefix, and the partition's number if one follows, off a subject. One that does not begin so is
+// [store.ErrInvalid]: a server can send a message with another subject than that which it comes under.
 // The number is not looked at further: a gateway computes the partition itself.
 func (s subjects) path(subject, prefix string) (string, error) {
-	path := strings.TrimPrefix(subject, prefix)
+	path, below := strings.CutPrefix(subject, prefix)
+	if !below {
+		return "", &store.InvalidError{What: "subject", Value: subject, Reason: "it is not below " + prefix}
+	}
 	numbered, found := strings.CutPrefix(path, "prt.")
 	if !found {
 		return path, nil

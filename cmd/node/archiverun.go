@@ -175,7 +175,7 @@ func (s *Session) prover(ctx context.Context, log *jetstream.Log) (*actor.System
 func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dryRun bool) (archive.Report, *cutter, error) {
 	system, err := s.prover(ctx, log)
 	if err != nil {
-		return archive.Report{}, nil, err
+		return archive.Report{}, nil, untouched(err)
 	}
 	c := &cutter{archiving: a, system: system}
 	p := s.progress()

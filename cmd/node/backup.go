@@ -74,7 +74,7 @@ is over. Where nothing can be written it is made all the same, and says so.
 		if err := keys.check("keys-to"); err != nil {
 			return err
 		}
-		if err := keys.apart(args[0], s.Namespace()); err != nil {
+		if err := s.apart("--keys-to "+keys.where, keys.where, args[0]); err != nil {
 			return err
 		}
 		err := s.createBackup(cmd.Context(), args[0], data, o, &keys)
@@ -119,6 +119,9 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	err = s.copied(ctx, write, "backup.create", place.told(where, source.Keys != nil), func() (err error) {
 		m, err = backup.Create(ctx, vault, s.Namespace(), source, o)
 		line.end()
+		if _, is := errors.AsType[*backup.ParentError](err); is {
+			err = untouched(err) // it is found before anything is copied
+		}
 		return err
 	})
 	if err != nil {

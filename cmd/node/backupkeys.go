@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,20 +48,26 @@ func (k *keysPlace) told(where string, keys bool) string {
 	return "to " + where
 }
 
-// apart refuses to keep the copy where the data are kept: it would be as old as the oldest copy of these,
-// and have the keys of all who were forgotten since. Other backups of the namespace are data, too.
-func (k *keysPlace) apart(data, namespace string) error {
-	if k.where == "" {
+// apart refuses to keep the copy of the keys where the data go to, which may be nowhere: it would be as old as the
+// oldest copy of these, and have the keys of all who were forgotten since. Other backups of the namespace are data,
+// and so is its archive, that which --archive names though nothing is in it yet.
+func (s *Session) apart(asked, keys, data string) error {
+	if keys == "" {
 		return nil
 	}
-	is, err := together(k.where, data)
-	if err == nil && !is {
-		data, err = backupsNear(k.where, namespace)
+	for _, other := range []string{data, s.flags.archive} {
+		if other == "" {
+			continue
+		}
+		if is, err := together(keys, other); err != nil || is {
+			return cmp.Or(err, error(notApart(asked, other)))
+		}
 	}
-	if err != nil || data == "" {
+	near, err := copiesNear(keys, s.Namespace())
+	if err != nil || near == "" {
 		return err
 	}
-	return notApart("--keys-to "+k.where, data)
+	return notApart(asked, near)
 }
 
 func notApart(keys, data string) *Failure {

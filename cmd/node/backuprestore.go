@@ -157,11 +157,11 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 		Barrier: at.barrier, Logger: s.Logger(), FilledFrom: f.name(b, until),
 	}
 	began := time.Now()
-	restored, err := s.fill(ctx, config, b, until, keysFrom)
+	restored, conflicts, err := s.fill(ctx, config, b, until, keysFrom)
 	if err == nil {
 		err = s.actedIn(ctx, config, "backup.restore", f.name(b, until)+" of "+m.Namespace, began)
 	}
-	if err != nil {
+	if err = cmp.Or(err, conflicts); err != nil {
 		return err
 	}
 	if s.JSON() {
@@ -203,16 +203,19 @@ func (s *Session) openRestore(ctx context.Context, where, id string, f restoreFl
 	return at, b, err
 }
 
-// fill restores the backup into the namespace, and says that it is complete.
-func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until, keysFrom segment.Vault) (r backup.Restored, err error) {
+// fill restores the backup into the namespace, and says that it is complete: also if subjects have two keys, which
+// would be so each time.
+func (s *Session) fill(
+	ctx context.Context, config jetstream.Config, b *backup.Backup, until backup.Until, keysFrom segment.Vault,
+) (r backup.Restored, conflicts, err error) {
 	log, err := jetstream.Open(ctx, config)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	defer log.Close()
 	loader, err := log.Loader(ctx)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
 	defer loader.Close()
 	line := s.progress()
@@ -221,25 +224,33 @@ func (s *Session) fill(ctx context.Context, config jetstream.Config, b *backup.B
 	var keys *jetstream.Keys
 	if keysFrom != nil {
 		if keys, err = targetKeys(ctx, config, b.Manifest().Realm); err != nil {
-			return r, err
+			return r, nil, err
 		}
 		target.Keys, target.KeysFrom = keys, keysFrom
 	}
 	r, err = b.Restore(ctx, target, until)
 	line.end()
-	if err != nil {
-		return r, err
+	if s.tellConflicts(err) {
+		conflicts, err = err, nil
 	}
+	if err == nil {
+		err = complete(ctx, config, log, keys)
+	}
+	return r, conflicts, err
+}
+
+// complete says that a namespace that was filled is whole.
+func complete(ctx context.Context, config jetstream.Config, log *jetstream.Log, keys *jetstream.Keys) error {
 	// The epochs in the commits are of the nodes that wrote them.
 	if err := cluster.Forget(ctx, config.Conn, config.Namespace); err != nil {
-		return r, err
+		return err
 	}
 	if keys != nil {
 		if err := keys.Finish(ctx); err != nil {
-			return r, err
+			return err
 		}
 	}
-	return r, log.Finish(ctx)
+	return log.Finish(ctx)
 }
 
 // refuseServed refuses to fill a namespace that a node serves: it would go on to

@@ -53,13 +53,13 @@ type drained struct {
 func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) error {
 	before, err := admin.Nodes(ctx)
 	if err != nil {
-		return err
+		return untouched(err)
 	}
 	if err := s.checkHeirs(before, name); err != nil {
-		return err
+		return untouched(err)
 	}
 	if err := admin.Cordon(ctx, name); err != nil {
-		return err
+		return ifRefused(err)
 	}
 	was, _ := holds(before, name)
 	begin := time.Now()
@@ -167,7 +167,7 @@ func newClusterUncordon(s *Session) *cobra.Command {
 				_, err := request(cmd.Context(), s, func(ctx context.Context) (struct{}, error) {
 					return struct{}{}, admin.Uncordon(ctx, args[0])
 				})
-				return err
+				return ifRefused(err)
 			})
 			if err != nil {
 				return s.nodeFailure(cmd.Context(), admin, args[0], err)

@@ -47,10 +47,10 @@ cordoned, it is placed as all others are.`,
 func (s *Session) move(ctx context.Context, admin *cluster.Admin, partition int, node string) error {
 	before, err := admin.Partitions(ctx)
 	if err != nil {
-		return err
+		return untouched(err)
 	}
 	if err := admin.Move(ctx, partition, node); err != nil {
-		return err
+		return ifRefused(err)
 	}
 	moved := cluster.Move{Partition: partition, To: node}
 	if partition < len(before) {

@@ -165,11 +165,11 @@ func (s *Session) exportTo(ctx context.Context, config exchange.ExportConfig, pa
 	}
 	draft := path + ".part"
 	if err := os.Remove(draft); err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that was killed, whoever may read it
-		return count, err
+		return count, untouched(err)
 	}
 	file, err := os.OpenFile(draft, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return count, err
+		return count, untouched(err)
 	}
 	defer func() {
 		if err != nil {

@@ -233,7 +233,7 @@ func (g *grounds) auditor(name string) []rule {
 
 func (g *grounds) provisioner(name string) []rule {
 	streams := slices.Concat(g.logs, []string{g.snapshots, g.registry, g.directory}, g.views, g.keys, g.objects)
-	return []rule{
+	all := []rule{
 		{Why: "make the namespace, and change its settings", Publish: append(asks(streams, toMake...), accountInfo, allStreams)},
 		{Why: "spread the leaders of new streams", Publish: asks(g.logs, "STREAM.LEADER.STEPDOWN")},
 		{
@@ -248,4 +248,8 @@ func (g *grounds) provisioner(name string) []rule {
 		g.named("whether nodes serve it, and to have written down what it does to one that is served", name, "ctl.info", "ctl.audit.record"),
 		{Why: "forget the directory of nodes that the history did not come from, and epochs of keys that were replaced", Publish: asks(append([]string{g.directory}, g.keys...), "STREAM.DELETE")},
 	}
+	if len(g.objects) > 0 {
+		all = append(all, rule{Why: "read backups and copies of keys, to restore them", Publish: g.readObjects()})
+	}
+	return all
 }

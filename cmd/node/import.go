@@ -106,7 +106,9 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 		},
 	}
 	do := func() (err error) {
-		i.count, err = exchange.Import(ctx, config, lines)
+		if i.count, err = exchange.Import(ctx, config, lines); i.count.Lines == 0 {
+			err = untouched(err) // nothing was read that could have been stored
+		}
 		return err
 	}
 	err = s.importRecorded(ctx, i, path, do)

@@ -63,9 +63,9 @@ func within(inner, outer string) bool {
 	}
 }
 
-// backupsNear returns a directory with backups of a namespace that a place is in, or that is in the place;
-// empty if there is none.
-func backupsNear(place, namespace string) (string, error) {
+// copiesNear returns a directory with backups or an archive of a namespace that a place is in, or that is in the
+// place; empty if there is none.
+func copiesNear(place, namespace string) (string, error) {
 	if strings.HasPrefix(place, inBucket) {
 		return "", nil
 	}
@@ -73,17 +73,17 @@ func backupsNear(place, namespace string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	around, err := backupsAround(at, namespace)
+	around, err := copiesAround(at, namespace)
 	if err != nil || around != "" {
 		return around, err
 	}
-	return backupsBelow(at, namespace)
+	return copiesBelow(at, namespace)
 }
 
-// backupsAround is what backupsNear finds in a resolved directory and those that it is in.
-func backupsAround(at, namespace string) (string, error) {
+// copiesAround is what copiesNear finds in a resolved directory and those that it is in.
+func copiesAround(at, namespace string) (string, error) {
 	for {
-		if has, err := hasBackups(at, namespace); has || err != nil {
+		if has, err := hasCopies(at, namespace); has || err != nil {
 			return at, err
 		}
 		if at == filepath.Dir(at) {
@@ -97,11 +97,11 @@ func backupsAround(at, namespace string) (string, error) {
 // is little else.
 const maxBelow = 10_000
 
-// backupsBelow is what it finds below. It passes over what may not be read, and links: what is behind these
+// copiesBelow is what it finds below. It passes over what may not be read, and links: what is behind these
 // is elsewhere.
-func backupsBelow(at, namespace string) (string, error) {
+func copiesBelow(at, namespace string) (string, error) {
 	for queue, next := []string{at}, 0; next < len(queue); next++ {
-		if has, err := hasBackups(queue[next], namespace); has || err != nil {
+		if has, err := hasCopies(queue[next], namespace); has || err != nil {
 			return queue[next], err
 		}
 		queue = append(queue, directoriesIn(queue[next], maxBelow-len(queue))...)
@@ -133,14 +133,23 @@ func directoriesIn(dir string, most int) (found []string) {
 	return found
 }
 
-// hasBackups reports whether a directory is one that backups of the namespace were made in.
-func hasBackups(dir, namespace string) (bool, error) {
-	found, err := filepath.Glob(filepath.Join(escaped(dir), namespace, "*", backupManifest))
-	return len(found) > 0, err
+// hasCopies reports whether a directory is one that backups of the namespace were made in, or that it was
+// archived to.
+func hasCopies(dir, namespace string) (bool, error) {
+	for _, name := range []string{backupManifest, archiveEntry} {
+		found, err := filepath.Glob(filepath.Join(escaped(dir), namespace, "*", name))
+		if len(found) > 0 || err != nil {
+			return len(found) > 0, err
+		}
+	}
+	return false, nil
 }
 
-// backupManifest is the file that makes a folder a backup.
-const backupManifest = "manifest.json"
+// The files that make a folder a backup, or a run of an archive.
+const (
+	backupManifest = "manifest.json"
+	archiveEntry   = "run.json"
+)
 
 // escaped takes what a directory's name has of a pattern for itself.
 func escaped(dir string) string {

@@ -48,14 +48,14 @@ func TestTogether(t *testing.T) {
 }
 
 // Backups are found around a place and below it, however it is spelt.
-func TestBackupsNear(t *testing.T) {
+func TestCopiesNear(t *testing.T) {
 	t.Parallel()
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	in := func(name string) string { return filepath.Join(dir, name) }
-	for _, d := range []string{"data[1]/ns/20260102", "deep/down/below/backups/ns/20260102", "deep/shut", "other/backups/ns2/20260102", "ns/keys"} {
+	for _, d := range []string{"data[1]/ns/20260102", "deep/down/below/backups/ns/20260102", "deep/shut", "old/ns/run-1", "other/backups/ns2/20260102", "ns/keys"} {
 		if err := os.MkdirAll(in(d), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -64,6 +64,9 @@ func TestBackupsNear(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(in(d), "manifest.json"), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.WriteFile(filepath.Join(in("old/ns/run-1"), "run.json"), nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for link, to := range map[string]string{"link": "deep/down", "other/elsewhere": "deep"} {
 		if err := os.Symlink(in(to), in(link)); err != nil {
@@ -94,6 +97,8 @@ func TestBackupsNear(t *testing.T) {
 		in("link"):                deep,
 		in("link/below"):          deep,
 		in(deep + "/ns"):          deep,
+		in("old/ns"):              "old",
+		in("old/keys"):            "old",
 		in("other"):               "",
 		in("ns"):                  "",
 		in("ns/keys"):             "",
@@ -103,14 +108,14 @@ func TestBackupsNear(t *testing.T) {
 		if want != "" {
 			want = in(want)
 		}
-		if got, err := backupsNear(place, "ns"); got != want || err != nil {
+		if got, err := copiesNear(place, "ns"); got != want || err != nil {
 			t.Errorf("%s: %q, %v; want %q", place, got, err, want)
 		}
 	}
 }
 
 // What lies below a place is looked at as far as there is a bound for, and the nearest first.
-func TestBackupsBelow(t *testing.T) {
+func TestCopiesBelow(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, d := range []string{"a/b/c/ns/1", "d/ns/1"} {
@@ -121,7 +126,7 @@ func TestBackupsBelow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if got, err := backupsBelow(dir, "ns"); got != filepath.Join(dir, "d") || err != nil {
+	if got, err := copiesBelow(dir, "ns"); got != filepath.Join(dir, "d") || err != nil {
 		t.Errorf("found %q, %v", got, err)
 	}
 	for most, want := range map[int]int{-1: 0, 0: 0, 1: 1, 2: 2, 9: 2} {

@@ -31,12 +31,8 @@ any more. Keys stay wrapped as they are.`,
 }
 
 func (s *Session) copyKeys(ctx context.Context, place string) error {
-	near, err := backupsNear(place, s.Namespace())
-	if err != nil {
+	if err := s.apart("keys copy "+place, place, ""); err != nil {
 		return err
-	}
-	if near != "" {
-		return notApart("keys copy "+place, near)
 	}
 	keys, err := s.keyStore(ctx)
 	if err != nil {
@@ -137,12 +133,7 @@ func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *b
 		return done, err
 	}
 	done, err = kept.Restore(ctx, keys, tip)
-	conflicts, both := errors.AsType[*backup.KeyConflicts](err)
-	if both {
-		for _, c := range conflicts.First {
-			s.Logger().Error("a data subject has two keys", "subject", c.Subject, "key", c.Has, "copied", c.Copy)
-		}
-	}
+	both := s.tellConflicts(err)
 	if err == nil || both {
 		err = errors.Join(err, keys.Finish(ctx))
 	}
@@ -154,6 +145,17 @@ func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *b
 		note = "interrupted: the keys are not all there, and no node starts without them; give the same command again"
 	}
 	return done, s.onInterrupt(ctx, fmt.Errorf("%w: %w", errInterrupted, err), note)
+}
+
+// tellConflicts reports whether an error says that subjects have two keys, and logs which.
+func (s *Session) tellConflicts(err error) bool {
+	conflicts, both := errors.AsType[*backup.KeyConflicts](err)
+	if both {
+		for _, c := range conflicts.First {
+			s.Logger().Error("a data subject has two keys", "subject", c.Subject, "key", c.Has, "copied", c.Copy)
+		}
+	}
+	return both
 }
 
 // keysIn opens the copy of a namespace's keys.

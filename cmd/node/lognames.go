@@ -2,8 +2,10 @@ package node
 
 import (
 	"log/slog"
-	"regexp"
+	"reflect"
+	"strings"
 
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
 
@@ -12,21 +14,70 @@ import (
 func readableAttr(groups []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
-		return nameless(a, a.Value.String())
+		return nameless(a, a.Value.String(), nil)
 	case slog.KindAny:
-		if err, is := a.Value.Any().(error); is {
-			return nameless(a, err.Error())
+		switch value := a.Value.Any().(type) {
+		case error:
+			return nameless(a, value.Error(), value)
+		case store.StreamID:
+			return nameless(a, value.String(), nil)
 		}
 	}
 	return readableDuration(groups, a)
 }
 
-// ofSubject finds the stream of somebody who was forgotten, up to what texts have behind a stream.
-var ofSubject = regexp.MustCompile(`\b(` + privacy.SubjectAggregate + `/).+?( v\d| version \d| at version \d| is at | is damaged |: |,|"|\)|$)`)
+// What begins the name of the stream of somebody who was forgotten, and what stands for that of nobody: no id
+// that people have has its byte.
+const (
+	ofSubject = privacy.SubjectAggregate + "/"
+	ofNobody  = privacy.SubjectAggregate + "\x00"
+)
 
-func nameless(a slog.Attr, text string) slog.Attr {
-	if without := ofSubject.ReplaceAllString(text, "${1}…${2}"); without != text {
-		a.Value = slog.StringValue(without)
+// nameless shows a text without who was forgotten. The id may be any text, so nobody knows where it ends: but for
+// errors that know their stream, and say the same without it, the text ends where it begins.
+func nameless(a slog.Attr, text string, err error) slog.Attr {
+	if !strings.Contains(text, ofSubject) {
+		return a
 	}
+	text, _, cut := strings.Cut(withoutSubjects(text, err), ofSubject)
+	if cut {
+		text += ofNobody
+	}
+	a.Value = slog.StringValue(strings.ReplaceAll(text, ofNobody, ofSubject+"…"))
 	return a
+}
+
+// withoutSubjects has each error of a tree that knows its stream say what it says without who that is.
+func withoutSubjects(text string, err error) string {
+	if other := ofNobodys(err); other != nil {
+		said := strings.ReplaceAll(other.Error(), ofSubject+"\x00", ofNobody)
+		text = strings.ReplaceAll(text, err.Error(), said)
+	}
+	switch inner := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	case interface{ Unwrap() error }:
+		return withoutSubjects(text, inner.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, e := range inner.Unwrap() {
+			text = withoutSubjects(text, e)
+		}
+	}
+	return text
+}
+
+// ofNobodys is a copy of an error whose field Stream is that of somebody who was forgotten, with nobody in it; nil for
+// others.
+func ofNobodys(err error) error {
+	v := reflect.ValueOf(err)
+	if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+		return nil
+	}
+	stream, is := v.Elem().Type().FieldByName("Stream")
+	if !is || stream.Type != reflect.TypeFor[store.StreamID]() || v.Elem().FieldByName("Stream").Interface().(store.StreamID).Type != privacy.SubjectAggregate {
+		return nil
+	}
+	other := reflect.New(v.Elem().Type())
+	other.Elem().Set(v.Elem())
+	other.Elem().FieldByName("Stream").Set(reflect.ValueOf(store.StreamID{Type: privacy.SubjectAggregate, ID: "\x00"}))
+	copied, _ := other.Interface().(error)
+	return copied
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/migrate"
@@ -20,27 +21,42 @@ func marked(transform migrate.Transform, types *intake) migrate.Transform {
 	}
 }
 
-// readSpans is what the data were in which spans were found. The spans of an event that was copied
-// are known by where they are kept.
-type readSpans map[*store.Personal][]byte
+// readSpans is what was read: spans, and the data in which they were found. The spans of an event that was copied
+// are known by where they are kept; other ones may have been set there, and are other ones then.
+type readSpans map[*store.Personal]markedData
+
+type markedData struct {
+	data  []byte
+	spans []store.Personal
+}
 
 func spansOf(c *store.Commit) readSpans {
 	read := readSpans{}
 	for i := range c.Events {
 		if e := &c.Events[i]; len(e.Personal) > 0 {
-			read[&e.Personal[0]] = bytes.Clone(e.Data)
+			read[&e.Personal[0]] = markedData{bytes.Clone(e.Data), slices.Clone(e.Personal)}
 		}
 	}
 	return read
 }
 
-// stale reports whether an event has the spans of other data.
-func (r readSpans) stale(e *store.Event) bool {
+// stale reports whether an event of a commit has the spans of other data. Where two events have the same ones, nobody
+// knows of which they were set.
+func (r readSpans) stale(e *store.Event, c *store.Commit) bool {
 	if len(e.Personal) == 0 {
 		return false
 	}
-	data, read := r[&e.Personal[0]]
-	return read && !bytes.Equal(data, e.Data)
+	was, read := r[&e.Personal[0]]
+	if !read || bytes.Equal(was.data, e.Data) {
+		return false
+	}
+	sharing := 0
+	for i := range c.Events {
+		if other := c.Events[i].Personal; len(other) > 0 && &other[0] == &e.Personal[0] {
+			sharing++
+		}
+	}
+	return sharing > 1 || slices.Equal(was.spans, e.Personal)
 }
 
 // remark sets what is personal in what a transformation has made: by the types, and where these find
@@ -50,7 +66,7 @@ func (in *intake) remark(c *store.Commit, read readSpans) error {
 	m := in.models[c.Stream.Type]
 	for i := range c.Events {
 		e := &c.Events[i]
-		stale := read.stale(e)
+		stale := read.stale(e, c)
 		spans, err := []store.Personal(nil), fmt.Errorf("%w: aggregate %s", store.ErrUnknownType, c.Stream.Type)
 		if m != nil {
 			spans, err = m.EventSpans(*e)

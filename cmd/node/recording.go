@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
@@ -31,7 +32,7 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what strin
 	err := do()
 	a.Outcome, a.At = ledger.Done, time.Now()
 	if err != nil {
-		a.Outcome = outcomeOf(explain(ctx, s, err).Code)
+		a.Outcome = outcomeOf(err, explain(ctx, s, err).Code)
 	}
 	if unsaid := s.record(context.WithoutCancel(ctx), write, a); unsaid != nil {
 		s.Logger().Warn("the outcome is not in the audit log", "action", action, "outcome", a.Outcome, "err", unsaid)
@@ -39,12 +40,38 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what strin
 	return err
 }
 
-// outcomeOf is that of what a command does in many steps, some of which may have been done.
-func outcomeOf(code gateway.Code) string {
-	if code == codeInterrupted {
-		return ledger.Unknown + string(code)
+// outcomeOf is that of what a command does itself, in steps: some may have been done, unless the error says
+// that none was.
+func outcomeOf(err error, code gateway.Code) string {
+	if _, none := errors.AsType[*untouchedError](err); none {
+		return ledger.Failed + string(code)
 	}
-	return gateway.Outcome(code)
+	return ledger.Unknown + string(code)
+}
+
+// untouchedError is that of an act whose first step was not taken: it certainly had no effect.
+type untouchedError struct{ reason error }
+
+// Error implements error.
+func (e *untouchedError) Error() string { return e.reason.Error() }
+
+// Unwrap returns the reason.
+func (e *untouchedError) Unwrap() error { return e.reason }
+
+// untouched marks an error, if there is one, as that of an act that has done nothing.
+func untouched(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &untouchedError{err}
+}
+
+// ifRefused marks the error of an act's first step if it says that the step was refused.
+func ifRefused(err error) error {
+	if errors.Is(err, cluster.ErrNoNode) || errors.Is(err, cluster.ErrInvalid) {
+		return untouched(err)
+	}
+	return err
 }
 
 // acting is recorded through a node, or without one in the log itself. An action that no node would write

@@ -27,7 +27,8 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 		warns     bool
 	}{
 		"it is made":            {false, nil, nil, []string{"begun", "done"}, false},
-		"it fails":              {false, nil, lost, []string{"begun", "failed: UNAVAILABLE"}, false},
+		"it fails at once":      {false, nil, untouched(lost), []string{"begun", "failed: UNAVAILABLE"}, false},
+		"it fails on the way":   {false, nil, lost, []string{"begun", "unknown: UNAVAILABLE"}, false},
 		"nothing is recorded":   {false, noRoom, nil, nil, true},
 		"neither one nor other": {false, noRoom, lost, nil, true},
 		"it is interrupted":     {true, noRoom, context.Canceled, nil, false},

@@ -66,7 +66,7 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 	err = s.acting(ctx, "subject.export", subject, func() error {
 		client, err := s.Client(ctx)
 		if err != nil {
-			return err
+			return untouched(err)
 		}
 		if err := e.letters(ctx, client); err != nil {
 			return err

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -103,7 +104,11 @@ func (a *api) fail(w http.ResponseWriter, err error) {
 	if e.Code == gateway.CodeUnauthenticated {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	a.write(w, e.Status, answer{body: e})
+	body := any(e)
+	if b, is := errors.AsType[*begunError](err); is {
+		body = begunAnswer{e, b.id}
+	}
+	a.write(w, e.Status, answer{body: body})
 }
 
 func (a *api) write(w http.ResponseWriter, status int, answer answer) {

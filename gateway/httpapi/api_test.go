@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/gateway"
@@ -29,8 +30,10 @@ type fake struct {
 	mu    sync.Mutex
 	asked []string
 	err   error
-	until chan struct{} // not nil: every question is answered only when it is closed
-	watch func(ctx context.Context) iter.Seq2[projector.Document, error]
+	// erasure is the id that a forgetting is given that has none.
+	erasure uuid.UUID
+	until   chan struct{} // not nil: every question is answered only when it is closed
+	watch   func(ctx context.Context) iter.Seq2[projector.Document, error]
 }
 
 func (f *fake) note(ctx context.Context, format string, args ...any) error {
@@ -125,6 +128,9 @@ func (f *fake) Projections(ctx context.Context) ([]projector.Status, error) {
 
 func (f *fake) Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error) {
 	err := f.note(ctx, "forget %s %q %q %s", r.Subject, r.Why, r.By, r.ID)
+	if r.ID == uuid.Nil {
+		r.ID = f.erasure
+	}
 	return privacy.Receipt{Subject: r.Subject, ID: r.ID, By: "p", Why: r.Why, Done: true, Notice: 2048}, err
 }
 

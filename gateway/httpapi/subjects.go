@@ -28,7 +28,8 @@ type receiptAnswer struct {
 
 // forget has a person forgotten. Idempotency-Key and Annals-Command-Id are other names of the member id. A
 // forgetting that takes longer than the request is FORGET_UNFINISHED: the nodes go on with it, and who asks again
-// has the receipt.
+// has the receipt. That error and UNKNOWN_OUTCOME have the id, as a member beside those of every error: who gave none can
+// ask for the same.
 func (a *api) forget(ctx context.Context, r *http.Request) (answer, error) {
 	q, err := forgetOf(r)
 	if err != nil {
@@ -36,9 +37,32 @@ func (a *api) forget(ctx context.Context, r *http.Request) (answer, error) {
 	}
 	receipt, err := a.Client.Forget(ctx, q)
 	if err != nil {
-		return answer{}, a.impersonal(ctx, err)
+		return answer{}, begun(receipt.ID, a.impersonal(ctx, err))
 	}
 	return answer{body: receiptAnswer{Type: "io.annals.api.v1.subject_forget_response", Receipt: receipt}, position: receipt.Notice}, nil
+}
+
+// begunError is that of a forgetting that may have begun.
+type begunError struct {
+	id     uuid.UUID
+	reason error
+}
+
+func (e *begunError) Error() string { return e.reason.Error() }
+func (e *begunError) Unwrap() error { return e.reason }
+
+func begun(id uuid.UUID, err error) error {
+	switch gateway.CodeOf(err) {
+	case gateway.CodeUnknownOutcome, gateway.CodeForgetUnfinished:
+		return &begunError{id, err}
+	}
+	return err
+}
+
+// begunAnswer is the body of the error.
+type begunAnswer struct {
+	*gateway.Error
+	ID uuid.UUID `json:"id"`
 }
 
 func forgetOf(r *http.Request) (f privacy.Request, err error) {

@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -9,10 +10,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/gateway/httpapi"
+	"github.com/annals-go/annals/store"
 )
 
 var asOfficer = append([]string{"Authorization", "Bearer privacy-officer"}, inJSON...)
@@ -120,6 +123,35 @@ func TestErrorsOfForgetting(t *testing.T) {
 			if status != c.status || header.Get("Annals-Error") != string(c.code) || (header.Get("Retry-After") != "") != c.retry {
 				t.Errorf("%s, %v: %d %s", place, c.err, status, body)
 			}
+		}
+	}
+}
+
+// Who gave no id of its own and is not told what came of it has that of the erasure, to ask for the same again.
+func TestAnErrorHasTheErasure(t *testing.T) {
+	t.Parallel()
+	const id = "0190a7a2-6f2e-7c80-8d1c-2f2b8d4a0001"
+	for code, c := range map[gateway.Code]struct {
+		err   error
+		given bool
+	}{
+		gateway.CodeForgetUnfinished: {fmt.Errorf("%w: step purge: node b", gateway.ErrForgetUnfinished), true},
+		gateway.CodeUnknownOutcome:   {&store.UnknownError{Stream: store.StreamID{Type: "x", ID: "1"}, Reason: nats.ErrTimeout}, true},
+		gateway.CodeForbidden:        {gateway.ErrForbidden, false},
+	} {
+		url := serve(t, httpapi.Config{Client: &fake{err: c.err, erasure: uuid.MustParse(id)}, Tokens: roles{}})
+		status, header, body := ask(t, "POST", url+"/v1/subjects/c/forget", `{"why":"x"}`, asOfficer...)
+		var said struct {
+			Type string
+			Code int
+			Err  gateway.Code `json:"err_code"`
+			ID   string
+		}
+		if err := json.Unmarshal([]byte(body), &said); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]string{true: id}[c.given]; said.ID != want || said.Err != code || said.Code != status || said.Type == "" || header.Get("Annals-Error") != string(code) {
+			t.Errorf("%s: %d %s", code, status, body)
 		}
 	}
 }

@@ -136,7 +136,7 @@ func (c *creation) begin(ctx context.Context) error {
 		return err
 	}
 	if c.source.KeysTo != nil {
-		if err := refuseBackups(ctx, c.source.KeysTo, m.Namespace); err != nil {
+		if err := refuseData(ctx, c.source.KeysTo, m.Namespace); err != nil {
 			return err
 		}
 	}

@@ -373,29 +373,6 @@ func TestCopyKeysRefuses(t *testing.T) {
 	mustCopy(t, v, back)
 }
 
-// A place has backups of a namespace or its keys, never both, whichever came first.
-func TestKeysAndBackupsAreApart(t *testing.T) {
-	t.Parallel()
-	s, keys := newSite(t), newKeyStore(uuid.New())
-	s.grow(t, 3)
-	keys.put(t, "ann", newKey)
-	if _, err := backup.Create(t.Context(), s.vault, namespace, backup.Source{Log: s.log, Keys: keys, KeysTo: s.vault}, backup.Options{}); !errors.Is(err, store.ErrInvalid) {
-		t.Errorf("both at once: %v", err)
-	}
-	s.create(t, backup.Source{}, backup.Options{})
-	if _, err := backup.CopyKeys(t.Context(), s.vault, namespace, keys, ""); !errors.Is(err, store.ErrInvalid) {
-		t.Errorf("keys among backups: %v", err)
-	}
-	if _, err := backup.CopyKeys(t.Context(), s.vault, "another", keys, ""); err != nil {
-		t.Errorf("keys of another namespace: %v", err)
-	}
-	v, dir := vaultIn(t)
-	mustCopy(t, v, keys)
-	if _, err := backup.Create(t.Context(), v, namespace, backup.Source{Log: s.log}, backup.Options{}); !errors.Is(err, store.ErrInvalid) || len(filesOf(t, dir)) != 2 {
-		t.Errorf("backups among keys: %v, %v", err, filesOf(t, dir))
-	}
-}
-
 // A copy that is interrupted leaves the one before; the next removes what is left.
 func TestCopyKeysAgain(t *testing.T) {
 	t.Parallel()

@@ -41,7 +41,7 @@ func CopyKeys(ctx context.Context, v segment.Vault, namespace string, keys priva
 	if err := store.ValidateName("namespace", namespace); err != nil {
 		return nil, err
 	}
-	if err := refuseBackups(ctx, v, namespace); err != nil {
+	if err := refuseData(ctx, v, namespace); err != nil {
 		return nil, fmt.Errorf("copy the keys of %s: %w", namespace, err)
 	}
 	for failures := 0; ; {

@@ -72,8 +72,10 @@ type Restored struct {
 // where an interrupted restore of the same backup stopped. All of the backup is
 // verified as it is read, and all of the log, read back, compared with it; then
 // come the snapshots and tables. The namespace is complete when Restore has
-// returned nil. Errors: those of [Backup.Check], [store.ErrDamaged] names the place
-// in the backup or in what was stored, others are those of log and vault.
+// returned nil, or a [*KeyConflicts], with which it is as complete as it can be: no
+// other try could give a subject both of its keys. Errors: those of [Backup.Check],
+// [store.ErrDamaged] names the place in the backup or in what was stored, others are
+// those of log and vault.
 func (b *Backup) Restore(ctx context.Context, t Target, u Until) (Restored, error) {
 	r := &restoring{backup: b, target: t, until: u, walk: newWalk(), found: t.Loader.End()}
 	err := r.run(ctx)
@@ -131,6 +133,7 @@ type restoring struct {
 	snapshots uint64
 	copy      *KeysCopy // of the keys; nil: they are left as they are
 	keys      *KeysRestored
+	conflicts *KeyConflicts // of the keys; nil: none
 }
 
 func (r *restoring) run(ctx context.Context) error {
@@ -152,7 +155,10 @@ func (r *restoring) run(ctx context.Context) error {
 	if err := r.restoreSnapshots(ctx); err != nil {
 		return err
 	}
-	return r.restoreTables(ctx)
+	if err := r.restoreTables(ctx); err != nil || r.conflicts == nil {
+		return err
+	}
+	return r.conflicts
 }
 
 // load stores what the target does not have yet. What it has is read from the
@@ -217,13 +223,17 @@ func (r *restoring) openKeys(ctx context.Context) (err error) {
 }
 
 // restoreKeys restores the keys as they were copied last, however far the log goes: who
-// was forgotten since stays forgotten.
+// was forgotten since stays forgotten. Conflicts are told once all the rest is there.
 func (r *restoring) restoreKeys(ctx context.Context) error {
 	if r.copy == nil {
 		return nil
 	}
 	done, err := r.copy.Restore(ctx, r.target.Keys, r.walk.position)
 	r.keys = &done
+	if conflicts, both := errors.AsType[*KeyConflicts](err); both {
+		r.conflicts = conflicts
+		return nil
+	}
 	return err
 }
 

@@ -44,7 +44,7 @@ var verbs = []control{
 	{verb: "projection.verify", who: "olga", between: "n1 p1"},
 	{verb: "subject.forget", who: "petra", between: "n1", without: "n1"},
 	{verb: "subject.get", who: "petra", between: "n1", without: "n1"},
-	{verb: "subject.ls", who: "petra", between: "n1"},
+	{verb: "subject.ls", who: "petra", between: "n1", without: "n1"},
 	{verb: "wait", who: "ann bob olga petra", between: "n1 p1", without: "n1"},
 }
 

@@ -129,11 +129,21 @@ var kept = []row{
 
 	// Archives and backups.
 	{publishes, "$O.ARCHIVE.C.x", "archie"},
-	{publishes, "$JS.API.STREAM.MSG.GET.OBJ_ARCHIVE", "n1 p1 olga petra archie"},
+	{publishes, "$JS.API.STREAM.MSG.GET.OBJ_ARCHIVE", "n1 p1 olga petra archie pat"},
 	{publishes, "$JS.API.STREAM.PURGE.OBJ_ARCHIVE", "archie"},
 	{publishes, "$JS.API.STREAM.MSG.DELETE.OBJ_ARCHIVE", "archie"},
 	{publishes, "$JS.API.STREAM.DELETE.OBJ_ARCHIVE", ""},
 	{publishes, "$O.OTHER.C.x", ""},
+	{publishes, "$JS.API.STREAM.MSG.GET.OBJ_OTHER", ""},
+	{publishes, "$O.KEYS.C.x", "archie"},
+	{publishes, "$JS.API.STREAM.CREATE.OBJ_KEYS", "pat"},
+	{publishes, "$JS.API.DIRECT.GET.OBJ_KEYS.$O.KEYS.M.x", "n1 p1 olga petra archie pat"},
+	{publishes, "$JS.API.CONSUMER.CREATE.OBJ_KEYS.x", "n1 p1 olga petra archie pat"},
+	{publishes, "$JS.API.STREAM.PURGE.OBJ_KEYS", "archie"},
+	{publishes, "$JS.API.STREAM.MSG.DELETE.OBJ_KEYS", "archie"},
+	{publishes, "$JS.API.STREAM.DELETE.OBJ_KEYS", ""},
+	{publishes, "$O.BACKUPS.M.x", "archie"},
+	{publishes, "$JS.API.STREAM.MSG.GET.OBJ_BACKUPS", "n1 p1 olga petra archie pat"},
 }
 
 // inboxes: each user has its own, and only those who answer may write to them. Last, the servers themselves.

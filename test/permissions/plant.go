@@ -49,6 +49,8 @@ var plants = []plant{
 	{user: "audra", way: publishes, subject: "loans.as.audra.ctl.aggregate.history", taken: true},
 	{user: "petra", way: publishes, subject: "loans.as.petra.ctl.subject.forget", taken: true},
 	{user: "n1", way: publishes, subject: "$JS.API.STREAM.NAMES", taken: true},
+	{user: "pat", way: publishes, subject: "$O.BACKUPS.>"},
+	{user: "pat", way: publishes, subject: "$JS.API.STREAM.MSG.GET.OBJ_BACKUPS", taken: true},
 }
 
 // into changes the file's text. A user is known by its key.

@@ -28,6 +28,7 @@ func refusals(backups string) []operation {
 		by("ann", "keys", "ls"),
 		by("audra", "keys", "ls"),
 		by("olga", "backup", "create", backups+".more", "--keys-to", backups+".more.keys", "--archive", "nats:"+archiveBucket),
+		by("pat", "keys", "copy", "nats:"+keysBucket),
 		by("olga", "archive", "run", "application", "--keep", "1", "--to", "nats:"+archiveBucket, "--yes"),
 	}
 }

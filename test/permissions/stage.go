@@ -24,6 +24,7 @@ const (
 	namespace     = "loans"
 	archiveBucket = "ARCHIVE"
 	backupBucket  = "BACKUPS"
+	keysBucket    = "KEYS"
 )
 
 // stage is a server with users of a file.
@@ -56,7 +57,7 @@ func prepare(ctx context.Context, p program, dir string, plain bool, wrong *plan
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	args := []string{"generate", "permissions", "--keys", s.keys, "--builds", "3", "--bucket", archiveBucket + "," + backupBucket}
+	args := []string{"generate", "permissions", "--keys", s.keys, "--builds", "3", "--bucket", archiveBucket + "," + backupBucket + "," + keysBucket}
 	for _, u := range users {
 		args = append(args, "--user", u)
 	}
@@ -132,6 +133,13 @@ func (e *ear) WithAttrs([]slog.Attr) slog.Handler { return e }
 
 // WithGroup implements [slog.Handler].
 func (e *ear) WithGroup(string) slog.Handler { return e }
+
+// forget leaves out what was refused until now: it was to be.
+func (e *ear) forget() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = nil
+}
 
 // violations are what was refused until now.
 func (e *ear) violations() []string {

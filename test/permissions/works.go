@@ -51,7 +51,7 @@ func (r *report) start(ctx context.Context, s *stage, durability string, tell io
 		s.token, err = s.program.token(ctx, s.tokens())
 		return err
 	})
-	r.command(ctx, s, operation{user: "pat", args: []string{"provision", "--durability", durability, "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket}}, tell)
+	r.command(ctx, s, operation{user: "pat", args: []string{"provision", "--durability", durability, "--partitions", "16", "--bucket", archiveBucket + "," + backupBucket + "," + keysBucket}}, tell)
 	for _, n := range []struct{ user, roles string }{{"n1", "actors,gateway"}, {"p1", "projectors"}} {
 		r.do(tell, "node of "+n.user, func() error {
 			one, err := s.program.start(filepath.Join(s.dir, n.user+".log"), s.as(n.user, "node", "--name", n.user, "--roles", n.roles,
@@ -101,7 +101,7 @@ func (r *report) play(ctx context.Context, s *stage, tell io.Writer) (err error)
 		}
 	}
 	r.stop(nodes, tell)
-	return r.restore(ctx, s, tell, do)
+	return r.restores(ctx, s, tell)
 }
 
 // hear counts what the server refused until now.
@@ -145,8 +145,8 @@ func operations(backups, export, kek string) []operation {
 		by("archie", "backup", "verify", backups, "--live"),
 		by("archie", "backup", "create", "nats:"+backupBucket, "--keys-to", backups+".keys"),
 		by("archie", "backup", "ls", "nats:"+backupBucket),
-		by("archie", "keys", "copy", "nats:"+archiveBucket),
-		by("archie", "keys", "copy", "nats:"+archiveBucket), // in the place of the first, which is overwritten
+		by("archie", "keys", "copy", "nats:"+keysBucket),
+		by("archie", "keys", "copy", "nats:"+keysBucket), // in the place of the first, which is overwritten
 		{user: "archie", args: []string{"archive", "run", "application", "--keep", "1", "--to", "nats:" + archiveBucket, "--kek", "file:" + kek, "--yes"}, says: "archived "},
 		by("archie", "archive", "verify", "--archive", "nats:"+archiveBucket),
 		by("pat", "provision", "--durability", "single", "--bucket", archiveBucket), // again, while nodes serve it
@@ -256,19 +256,4 @@ func watches(ctx context.Context, s *stage) error {
 		}
 	}
 	return errors.New("the watch ended early")
-}
-
-// restore fills a namespace from the backup, on a server that has nothing.
-func (r *report) restore(ctx context.Context, s *stage, tell io.Writer, do func(string, func() error) bool) error {
-	fresh, err := raise(ctx, s.program, filepath.Join(s.dir, "restored"), true, nil)
-	if err != nil {
-		return err
-	}
-	defer fresh.server.Shutdown()
-	do("provisioner restores", func() error {
-		_, err := s.program.text(ctx, fresh.as("pat", "backup", "restore", filepath.Join(s.dir, "backups"), "--keys-from", filepath.Join(s.dir, "backups.keys"))...)
-		return err
-	})
-	r.hear(fresh, tell)
-	return nil
 }
