@@ -422,3 +422,51 @@ func TestAYoungerKeyIsUsedWithoutMending(t *testing.T) {
 		t.Errorf("sealed under %s", key)
 	}
 }
+
+// All records are compared with the log, also those that nobody reads, and whatever is wrong with one of them.
+func TestAllRecordsAreCompared(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, store.MsgPack)
+	putBack(t, s.keys, s.old)
+	for _, subject := range []string{"bob", "eve", "zoe"} {
+		id := store.StreamID{Type: "application", ID: subject}
+		mustAppend(t, s.log, commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "x@example.org", subject}))
+		old := mustLoad(t, s.keys, subject)
+		if subject != "eve" {
+			mustForget(t, noting(t, s.keys, s.memory, s.ring), subject)
+		}
+		if subject == "zoe" {
+			putBack(t, s.keys, old)
+		}
+	}
+	eve := mustLoad(t, s.keys, "eve")
+	ring := ringOf(t, readOnly{s.keys}, s.file)
+	privacy.NewLog(s.memory, ring)
+	_, err := ring.Compare(t.Context())
+	wantError(t, "compare by who may write no keys", err, store.ErrRefused)
+
+	mustAppend(t, s.memory, &store.Commit{
+		Stream: store.StreamID{Type: privacy.SubjectAggregate, ID: "eve"}, ID: uuid.New(), Time: time.Now().UTC().Truncate(time.Microsecond),
+		Commands: []store.Command{{ID: uuid.NewString(), Name: "forget"}},
+		Events:   []store.Event{{Type: privacy.ForgottenEvent, Schema: 1, Data: mustMarshal(t, store.MsgPack, "no notice")}},
+	})
+	_, ring = s.node(t)
+	n, err := ring.Compare(t.Context())
+	if wantError(t, "compare with a notice that is damaged", err, store.ErrDamaged); n != 2 {
+		t.Errorf("%d records mended, want 2", n)
+	}
+	for _, subject := range []string{"ann", "bob", "zoe"} {
+		if r := mustLoad(t, s.keys, subject); r.Key != (store.KeyID{}) || len(r.Erased) != 1 {
+			t.Errorf("%s: %+v", subject, r)
+		}
+	}
+	if now := mustLoad(t, s.keys, "eve"); now.Key != eve.Key || now.Revision != eve.Revision {
+		t.Errorf("eve: %+v", now)
+	}
+	if s.keys.Holds(s.old.Wrapped) {
+		t.Error("an erased key is still in the store")
+	}
+	if n, err := ring.Compare(t.Context()); n != 0 || !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("again: %d, %v", n, err)
+	}
+}
