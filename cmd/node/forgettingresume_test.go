@@ -19,7 +19,7 @@ var viewless = node.App{Name: people.Name, Aggregates: people.Aggregates}
 
 // A record from before a forgetting, which somebody put back while no node was looking, is mended when one
 // starts, though nobody reads it; and who asks before is told that the person was forgotten.
-func TestNodeMendsWhatWasPutBack(t *testing.T) {
+func TestNodeMendsWhatWasPutBack(t *testing.T) { //nolint:tparallel // the second follows the first
 	t.Parallel()
 	data := t.TempDir()
 	var old privacy.Record
