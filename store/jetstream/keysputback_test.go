@@ -177,6 +177,7 @@ func TestAVolumeThatIsPutBackOpensNothing(t *testing.T) {
 	}
 	t.Cleanup(conn.Close)
 	o := newOffice(t, f, conn)
+	keys := o.keys.epoch.stream.name
 	running, ring := o.node(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -187,7 +188,7 @@ func TestAVolumeThatIsPutBackOpensNothing(t *testing.T) {
 	}
 	old := mustLoadKey(t, o.keys, "ann")
 
-	stream := streamDir(t, f.dir, o.keys.epoch.stream.name)
+	stream := streamDir(t, f.dir, keys)
 	stop(f)
 	snapshot := filepath.Join(t.TempDir(), "snapshot")
 	if err := os.CopyFS(snapshot, os.DirFS(stream)); err != nil {
@@ -318,6 +319,7 @@ func TestWhoMayWriteNoKeysIsAnsweredAtOnce(t *testing.T) {
 		}
 	})
 	o := newOffice(t, &single, connect(t, s, nats.UserInfo("all", "x")))
+	records := o.keys.epoch.records
 	running, ring := o.node(t)
 	const persons = 6
 	var old [2 * persons]privacy.Record
@@ -330,7 +332,7 @@ func TestWhoMayWriteNoKeysIsAnsweredAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := o.keys.cfg.Conn.RequestWithContext(t.Context(), o.keys.epoch.records+subject, data); err != nil {
+		if _, err := o.keys.cfg.Conn.RequestWithContext(t.Context(), records+subject, data); err != nil {
 			t.Fatal(err)
 		}
 	}
