@@ -45,9 +45,13 @@ func (f *forgetting) Forget(ctx context.Context, r privacy.Request) (privacy.Rec
 	return f.forgetter.Forget(ctx, r)
 }
 
-// Subject implements [gateway.Subjects].
+// Subject implements [gateway.Subjects]. What the key store has lost and the log has a notice of is
+// in it, as far as the log can be asked.
 func (f *forgetting) Subject(ctx context.Context, subject string) (privacy.Record, error) {
-	record, err := f.keys.Load(ctx, subject)
+	record, err := f.keyring.Record(ctx, subject)
+	if err != nil {
+		record, err = f.keys.Load(ctx, subject)
+	}
 	return record.Bare(), err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
 
@@ -49,6 +50,10 @@ func (f *forgetting) run(ctx context.Context) error {
 		f.lookRounds(ctx)
 		return nil
 	})
+	follow.Go(func() error {
+		f.compare(ctx)
+		return nil
+	})
 	f.resume(ctx, open)
 	return follow.Wait()
 }
@@ -86,6 +91,29 @@ func (f *forgetting) lookOut(ctx context.Context, open chan<- unfinished) {
 			f.logger.Warn("forgettings that were not finished cannot be looked for", "err", err)
 			pauseFor(ctx, resumeEvery)
 		}
+	}
+}
+
+// compare compares the key store with the log, once, if this node is the one to go on with forgettings:
+// what was put back is forgotten again though nobody reads it.
+func (f *forgetting) compare(ctx context.Context) {
+	for pauseFor(ctx, resumeEvery); ctx.Err() == nil; pauseFor(ctx, resumeEvery) {
+		if !f.resumes() {
+			continue
+		}
+		mended, err := f.keyring.Compare(ctx)
+		if mended > 0 {
+			f.logger.Error("key records lacked erasures that the log has notices of, and have them again", "records", mended)
+		}
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return
+		case !errors.Is(err, store.ErrUnavailable):
+			f.logger.Error("key store and log do not agree", "err", err)
+			return
+		}
+		f.logger.Warn("key store cannot be compared with the log", "err", err)
+		pauseFor(ctx, resumeAfter)
 	}
 }
 

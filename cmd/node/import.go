@@ -156,14 +156,14 @@ func (s *Session) sealImport(ctx context.Context, i *importing, log store.Log) (
 		return nil, nil, err
 	}
 	if keys == nil || wrapper == nil {
-		guard, err := newIntake(log.Codec(), s.app, keys, false)
+		guard, err := newIntake(log.Codec(), s.app, keys != nil, nil)
 		return log, guard, err
 	}
 	keyring, err := s.checkedKeyring(ctx, keys, wrapper)
 	if err != nil {
 		return nil, nil, err
 	}
-	guard, err := newIntake(log.Codec(), s.app, keys, true)
+	guard, err := newIntake(log.Codec(), s.app, true, keyring)
 	return privacy.NewImportLog(log, keyring), guard, err
 }
 

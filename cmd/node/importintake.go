@@ -1,12 +1,12 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/store"
@@ -20,15 +20,15 @@ import (
 type intake struct {
 	codec  store.Codec
 	models map[string]*actor.Model // of all aggregates
-	keys   privacy.Keys            // of the namespace; nil: it has none
-	sealed bool                    // the log seals
+	keys   bool                    // the namespace has some
+	ring   *privacy.Keyring        // by which the log seals; nil: it does not
 	left   atomic.Int64            // events that were passed over
 }
 
 // newIntake reads the types. With keys aggregates that are not the application's are refused: whether they have
 // something personal is not known.
-func newIntake(codec store.Codec, app App, keys privacy.Keys, sealed bool) (*intake, error) {
-	in := &intake{codec: codec, models: map[string]*actor.Model{}, keys: keys, sealed: sealed}
+func newIntake(codec store.Codec, app App, keys bool, ring *privacy.Keyring) (*intake, error) {
+	in := &intake{codec: codec, models: map[string]*actor.Model{}, keys: keys, ring: ring}
 	for _, d := range app.Aggregates {
 		m, err := actor.NewModel(d, codec)
 		if err != nil {
@@ -49,7 +49,7 @@ func (in *intake) take(ctx context.Context, c *store.Commit) (bool, error) {
 	if err != nil || !found {
 		return err == nil, err
 	}
-	if !in.sealed {
+	if in.ring == nil {
 		return false, plainFailure(c.Stream)
 	}
 	return true, in.leaveOutForgotten(ctx, c)
@@ -94,7 +94,7 @@ func (in *intake) mark(c *store.Commit) (found bool, err error) {
 func (in *intake) unknown(c *store.Commit) error {
 	named := slices.ContainsFunc(c.Events, func(e store.Event) bool { return len(e.Personal) > 0 }) ||
 		slices.ContainsFunc(c.Commands, func(m store.Command) bool { return len(m.Personal) > 0 })
-	if !named && in.keys == nil {
+	if !named && !in.keys {
 		return nil
 	}
 	return &Failure{
@@ -119,24 +119,12 @@ func allMarked(spans, said []store.Personal) error {
 	return nil
 }
 
-// leaveOutForgotten leaves out what is about persons who were forgotten here since: a file that
-// is older does not bring it back.
+// leaveOutForgotten leaves out what is about persons who were forgotten here since, as the key
+// store or the log says: a file that is older does not bring it back.
 func (in *intake) leaveOutForgotten(ctx context.Context, c *store.Commit) error {
-	records := map[string]privacy.Record{}
 	forgotten := func(p *store.Personal) (bool, error) {
-		subject := p.Subject
-		if subject == "" {
-			subject = c.Stream.ID
-		}
-		r, known := records[subject]
-		if !known {
-			var err error
-			if r, err = in.keys.Load(ctx, subject); err != nil {
-				return false, err
-			}
-			records[subject] = r
-		}
-		return forgottenSince(&r, c.Time), nil
+		last, err := in.ring.Forgotten(ctx, cmp.Or(p.Subject, c.Stream.ID))
+		return !last.IsZero() && !last.Before(c.Time), err
 	}
 	for i := range c.Events {
 		e := &c.Events[i]
@@ -151,11 +139,6 @@ func (in *intake) leaveOutForgotten(ctx context.Context, c *store.Commit) error 
 		}
 	}
 	return nil
-}
-
-// forgottenSince reports whether the subject was forgotten at or after a time.
-func forgottenSince(r *privacy.Record, t time.Time) bool {
-	return slices.ContainsFunc(r.Erased, func(e privacy.Erasure) bool { return !e.At.Before(t) })
 }
 
 // leaveOut takes the values out that are forgotten. The places of the others are found anew: they are

@@ -37,7 +37,7 @@ var guests = actor.Aggregate[int, struct{}, guestEvent]{
 func TestTransformedEventsAreMarkedAnew(t *testing.T) {
 	t.Parallel()
 	for _, codec := range []store.Codec{store.MsgPack, store.JSON} {
-		types, err := newIntake(codec, App{Aggregates: []actor.Definition{guests}}, nil, true)
+		types, err := newIntake(codec, App{Aggregates: []actor.Definition{guests}}, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -110,7 +110,7 @@ func (s *Session) migrate(ctx context.Context, m *migrating) error {
 	if config.Transform == nil {
 		config.Transform = Upcast(s.app.Aggregates...)
 	}
-	marking, err := newIntake(raw.Codec(), s.app, nil, true)
+	marking, err := newIntake(raw.Codec(), s.app, false, nil)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,6 +177,7 @@ func TestAVolumeThatIsPutBackOpensNothing(t *testing.T) {
 	}
 	t.Cleanup(conn.Close)
 	o := newOffice(t, f, conn)
+	keys := o.keys.epoch.stream.name
 	running, ring := o.node(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -186,7 +188,7 @@ func TestAVolumeThatIsPutBackOpensNothing(t *testing.T) {
 	}
 	old := mustLoadKey(t, o.keys, "ann")
 
-	stream := streamDir(t, f.dir, o.keys.epoch.stream.name)
+	stream := streamDir(t, f.dir, keys)
 	stop(f)
 	snapshot := filepath.Join(t.TempDir(), "snapshot")
 	if err := os.CopyFS(snapshot, os.DirFS(stream)); err != nil {
@@ -303,5 +305,74 @@ func benchmarkFirstLoad(b *testing.B, f *fixture, compared bool) {
 			fresh = ring()
 		}
 		seal(fresh, n%subjects)
+	}
+}
+
+// Several records that were put back are read at once by somebody who may write no keys: each is
+// answered, as forgotten, after one try to mend it at most, and later ones after none.
+func TestWhoMayWriteNoKeysIsAnsweredAtOnce(t *testing.T) {
+	t.Parallel()
+	s := startOwn(t, func(o *server.Options) {
+		o.Users = []*server.User{
+			{Username: "all", Password: "x"},
+			{Username: "projector", Password: "x", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{"*.key.>"}}}},
+		}
+	})
+	o := newOffice(t, &single, connect(t, s, nats.UserInfo("all", "x")))
+	records := o.keys.epoch.records
+	running, ring := o.node(t)
+	const persons = 6
+	var old [2 * persons]privacy.Record
+	for n := range old {
+		subject := fmt.Sprint("p", n)
+		o.write(t, running, subject, store.Head{})
+		old[n] = mustLoadKey(t, o.keys, subject)
+		o.forget(t, ring, subject)
+		data, err := json.Marshal(old[n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := o.keys.cfg.Conn.RequestWithContext(t.Context(), records+subject, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	quiet := nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})
+	reader := &office{log: o.log, wrapper: o.wrapper}
+	reader.keys = openKeys(t, &single, KeysConfig{Conn: connect(t, s, nats.UserInfo("projector", "x"), quiet), Namespace: o.log.cfg.Namespace})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var tries atomic.Int64
+	publish := reader.keys.publish
+	reader.keys.publish = func(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+		if tries.Add(1) > persons {
+			cancel() // it stands still, and would for minutes
+		}
+		return publish(ctx, m)
+	}
+	log, _ := reader.node(t)
+	var wg sync.WaitGroup
+	for n := range persons {
+		wg.Go(func() {
+			if count, err := readable(ctx, log, old[n].Subject); count != 0 || err != nil {
+				t.Errorf("%s: %d values can be read, %v", old[n].Subject, count, err)
+			}
+		})
+	}
+	wg.Wait()
+	first := tries.Load()
+	if first == 0 || first > persons {
+		t.Fatalf("%d tries to mend, want 1 to %d", first, persons)
+	}
+	for n := persons; n < len(old); n++ {
+		wantReadable(t, "later", log, old[n].Subject, 0)
+	}
+	if more := tries.Load() - first; more > 0 {
+		t.Errorf("%d more tries to mend", more)
+	}
+	fresh, _ := o.node(t)
+	for _, r := range old {
+		wantReadable(t, "who may write keys", fresh, r.Subject, 0)
+		o.wantMended(t, "", r)
 	}
 }

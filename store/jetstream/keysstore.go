@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 
@@ -85,7 +86,7 @@ func (s *storing) try(ctx context.Context, e *keysEpoch) error {
 		return err
 	}
 	if err != nil {
-		if got := s.keys.cfg.Conn.LastError(); got != before && forbids(got, m) { //nolint:errorlint // whether it is a new one, not of which kind
+		if got := s.keys.cfg.Conn.LastError(); got != before && s.forbidden(got, e) { //nolint:errorlint // whether it is a new one, not of which kind
 			return fmt.Errorf("%w: %w", store.ErrRefused, got)
 		}
 	}
@@ -94,6 +95,13 @@ func (s *storing) try(ctx context.Context, e *keysEpoch) error {
 		return err
 	}
 	return s.hear(ctx, e, readAnswer(answer))
+}
+
+// forbidden reports whether err is the server's word that this connection may not publish a
+// record, this or another: of several that are sent side by side only the last is heard of, and
+// who may not write one may write none.
+func (s *storing) forbidden(err error, e *keysEpoch) bool {
+	return errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+e.records)
 }
 
 func (s *storing) hear(ctx context.Context, e *keysEpoch, got answer) error {

@@ -72,7 +72,7 @@ type Keyring struct {
 	scratches  sync.Pool // of *scratch
 	wrapping   wrapping
 	below      atomic.Pointer[below]
-	putBack    sync.Once // said that a key was
+	mending    mending
 	lacking    lacking
 
 	mu       sync.Mutex

@@ -97,8 +97,10 @@ func (k *Keyring) load(ctx context.Context, subject string, l *loading, round ui
 			return h, err
 		}
 	}
-	return nil, fmt.Errorf("load key: %w: it changes all the time", store.ErrUnavailable)
+	return nil, errChanging
 }
+
+var errChanging = fmt.Errorf("load key: %w: it changes all the time", store.ErrUnavailable)
 
 // take makes of a record what is held of it, and of what the log has told. What they say of
 // erasures is learnt even if the key cannot be unwrapped now.
@@ -107,14 +109,13 @@ func (k *Keyring) take(ctx context.Context, r Record, told []Erasure, asked time
 		return nil, fmt.Errorf("%w: a key record has key %s, which was erased", store.ErrDamaged, r.Key)
 	}
 	h := &holding{subject: r.Subject, revision: r.Revision, asked: asked, round: round}
-	for _, e := range r.Erased {
-		h.erased = append(h.erased, e.Key)
-		if e.At.After(h.since) {
-			h.since = e.At
+	for _, all := range [][]Erasure{r.Erased, told} {
+		for _, e := range all {
+			h.erased = append(h.erased, e.Key)
+			if e.At.After(h.since) {
+				h.since = e.At
+			}
 		}
-	}
-	for _, e := range told {
-		h.erased = append(h.erased, e.Key)
 	}
 	k.mu.Lock()
 	k.learn(r.Erased)

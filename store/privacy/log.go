@@ -17,6 +17,8 @@ type Log struct {
 	log   store.Log
 	keys  *Keyring
 	older bool // what is appended may be older than erasures
+
+	unsettled unsettled
 }
 
 var (
@@ -59,7 +61,8 @@ func (l *Log) Truncate(ctx context.Context, id store.StreamID, below store.Head)
 // Append implements [store.Log]. While keys cannot be had it waits for them, for three
 // seconds or for half of what ctx leaves it, if that is less, and without a deadline as
 // long as it waits for the log. Then the commit is refused as unavailable if it is not in
-// the log, from an earlier try. A node that lacks a wrapping key does
+// the log, from an earlier try; if one by this Log ended unknown and nothing follows c.After, that it is not
+// cannot be told, and the outcome stays unknown. So it does for all else that keeps c from being sealed. A node that lacks a wrapping key does
 // not wait for an operator: the commit is refused for that reason, a [*WrappingError]. A commit with data of more subjects than
 // [KeyringConfig.Subjects] is refused as too large, and nobody gets a key.
 func (l *Log) Append(ctx context.Context, c *store.Commit) (store.Head, error) {
@@ -130,10 +133,15 @@ func (l *Log) append(ctx, waiting context.Context, c *store.Commit) (store.Head,
 	l.keys.leave(rests)
 	switch {
 	case err == nil:
+		l.unsettled.settle(c.ID)
 		c.Sequence, c.Local, c.Hash = sealed.Sequence, sealed.Local, sealed.Hash
 		keyed(c, used)
+	case errors.Is(err, store.ErrUnknown):
+		l.unsettled.note(c.ID)
 	case errors.Is(err, store.ErrConflict) && len(used) > 0:
-		return l.orOwn(ctx, c, err)
+		if head, err = l.orOwn(ctx, c, err); errors.Is(err, store.ErrUnknown) {
+			l.unsettled.note(c.ID)
+		}
 	}
 	return head, err
 }

@@ -13,7 +13,11 @@ import (
 // imported. Whoever imports leaves out what is about them, and appends again.
 //
 // For what is decided now this would be wrong: clocks of nodes differ.
-func NewImportLog(log store.Log, keys *Keyring) *Log { return &Log{log: log, keys: keys, older: true} }
+func NewImportLog(log store.Log, keys *Keyring) *Log {
+	l := NewLog(log, keys)
+	l.older = true
+	return l
+}
 
 // notOlder looks at the very records whose keys were used. If one of these was erased
 // since, what is sealed under it is dead from birth.

@@ -15,15 +15,25 @@ import (
 // commit that follows c.After is not c, or there is none, it returns the error, which
 // says that nothing was stored; if that cannot be told, whatever the cause, the outcome is unknown.
 // That nothing follows may be what a server says that leads no more, so it is asked again;
-// if the error itself says that something does, nothing else is believed.
+// if the error itself says that something does, nothing else is believed, nor if an earlier try
+// of c by this Log ended unknown: it may be stored, whatever keeps this one from being sealed.
 func (l *Log) orOwn(ctx context.Context, c *store.Commit, otherwise error) (store.Head, error) {
+	head, err := l.lookForOwn(ctx, c, otherwise)
+	if errors.Is(err, store.ErrUnknown) {
+		return head, err
+	}
+	l.unsettled.settle(c.ID)
+	return head, err
+}
+
+func (l *Log) lookForOwn(ctx context.Context, c *store.Commit, otherwise error) (store.Head, error) {
 	pause := firstPause
 	for try := 1; ; try++ {
 		head, err := l.own(ctx, c, otherwise)
 		if !errors.Is(err, errNoneFollows) {
 			return head, err
 		}
-		longer := endsAfter(otherwise, c.After.Version)
+		longer := endsAfter(otherwise, c.After.Version) || l.unsettled.has(c.ID)
 		switch {
 		case !longer && try == emptyTries:
 			return store.Head{}, otherwise

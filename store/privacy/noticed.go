@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -77,32 +80,62 @@ func principalOf(c *store.Commit) string {
 	return c.Commands[0].Principal
 }
 
-// names reports whether one of the erasures is that of the key.
-func names(told []Erasure, key store.KeyID) bool {
-	return key != (store.KeyID{}) && slices.ContainsFunc(told, func(e Erasure) bool { return e.Key == key })
+// lacks reports whether the log tells of a key's erasure that the record does not have.
+func lacks(r *Record, told []Erasure) bool {
+	return slices.ContainsFunc(told, func(e Erasure) bool { return !r.WasErased(e.Key) })
 }
 
-// eraseAgain erases a key that the record has though the log says that it was erased before
-// the record was asked for: somebody put the record back. The steps of its forgetting are
-// open again, for the nodes to take. It returns the record without that key, also if it
-// could not be stored; the error matches [store.ErrConflict] or [store.ErrUnknown] if it is to
-// be loaded again.
-func (k *Keyring) eraseAgain(ctx context.Context, r Record, told []Erasure) (Record, error) {
-	key := r.Key
-	r.Join(told) // which has that key's, also if the erasure is there and of another key
-	revision, err := k.config.Keys.Store(ctx, r)
-	if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnknown) {
-		return r, err
+// mending is what a keyring knows of records that were put back.
+type mending struct {
+	said   sync.Once                 // that one was
+	failed atomic.Pointer[time.Time] // when one could not be stored, last
+}
+
+const (
+	// mendTime bounds how long somebody who does not need it stored waits for a mended record:
+	// for one request and a half.
+	mendTime = 3 * time.Second
+	// mendPause is how long a keyring that could not store one leaves that to others: it
+	// hardly will be allowed to soon, and each try makes a reader wait.
+	mendPause = 5 * time.Minute
+)
+
+// leavesMending reports whether it was lately found that this process cannot mend records.
+func (k *Keyring) leavesMending() bool {
+	failed := k.mending.failed.Load()
+	return failed != nil && time.Since(*failed) < mendPause
+}
+
+// leaveMending notes why a record was not mended, if that will be so with others.
+func (k *Keyring) leaveMending(err error) {
+	if errors.Is(err, store.ErrRefused) || errors.Is(err, store.ErrUnknown) || errors.Is(err, store.ErrUnavailable) {
+		now := time.Now()
+		k.mending.failed.Store(&now)
 	}
-	k.putBack.Do(func() {
-		k.config.Logger.Error("the key store has a key that the log says is erased: it was put back, and is not used", "key", key)
+}
+
+// eraseAgain stores a record to which erasures were joined that the log has notices of, and that it
+// lacked though it was asked for later: somebody put the record back. The steps of their forgetting are
+// open again, for the nodes to take. before is the key that the record had. Errors are those of
+// [Keys.Store] and [Keys.Erase].
+func (k *Keyring) eraseAgain(ctx context.Context, r *Record, before store.KeyID) error {
+	revision, err := k.config.Keys.Store(ctx, *r)
+	if errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	k.mending.said.Do(func() {
+		if before != r.Key {
+			k.config.Logger.Error("the key store has a key that the log says is erased: it was put back, and is not used", "key", before)
+			return
+		}
+		k.config.Logger.Error("the key store lacks an erasure that the log has a notice of: it was set back")
 	})
 	if err != nil {
-		return r, fmt.Errorf("erase a key again: %w", err)
+		return fmt.Errorf("erase a key again: %w", err)
 	}
 	r.Revision = revision
 	if err := k.config.Keys.Erase(ctx, r.Subject, revision); err != nil {
-		return r, fmt.Errorf("erase a key again: %w", err)
+		return fmt.Errorf("erase a key again: %w", err)
 	}
-	return r, nil
+	return nil
 }

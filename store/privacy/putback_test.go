@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -302,5 +305,168 @@ func TestNoticesAreReadOnceALoad(t *testing.T) {
 	}
 	if n := m.reads.Load(); n != 1 {
 		t.Errorf("%d reads, want 1", n)
+	}
+}
+
+// nobodyKnows is a key store whose answers to what is stored are lost.
+type nobodyKnows struct {
+	privacy.Keys
+	stores atomic.Int64
+	err    error
+}
+
+func (n *nobodyKnows) Store(context.Context, privacy.Record) (uint64, error) {
+	n.stores.Add(1)
+	return 0, n.err
+}
+
+// Who reads does not wait for a mending that cannot be, whatever is said of it, and tries it once.
+func TestReadersGoOnWithoutMending(t *testing.T) {
+	t.Parallel()
+	for _, why := range []error{store.ErrUnknown, store.ErrRefused, store.ErrUnavailable} {
+		s := newScene(t, store.MsgPack)
+		id := store.StreamID{Type: "application", ID: "other"}
+		mustAppend(t, s.log, commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "bob@example.org", "bob"}))
+		bob := mustLoad(t, s.keys, "bob")
+		mustForget(t, noting(t, s.keys, s.memory, s.ring), "bob")
+		putBack(t, s.keys, s.old)
+		putBack(t, s.keys, bob)
+		keys := &nobodyKnows{Keys: s.keys, err: why}
+		log := privacy.NewLog(s.memory, ringOf(t, keys, s.file))
+		if reads(t, log) || len(mustRead(t, log, id)[0].Events[0].Personal) > 0 {
+			t.Errorf("%v: it is read", why)
+		}
+		if n := keys.stores.Load(); n != 1 {
+			t.Errorf("%v: %d tries to store, want 1", why, n)
+		}
+	}
+}
+
+// After a while it is tried again: rights may have been given.
+func TestMendingIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, store.MsgPack)
+		keys := &nobodyKnows{Keys: s.keys, err: store.ErrRefused}
+		log := privacy.NewLog(s.memory, ringOf(t, keys, s.file))
+		for n := range 9 {
+			subject := fmt.Sprint("p", n)
+			id := store.StreamID{Type: "application", ID: subject}
+			mustAppend(t, s.log, commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "bob@example.org", subject}))
+			old := mustLoad(t, s.keys, subject)
+			mustForget(t, noting(t, s.keys, s.memory, s.ring), subject)
+			putBack(t, s.keys, old)
+			if len(mustRead(t, log, id)[0].Events[0].Personal) > 0 {
+				t.Error("it is read")
+			}
+			if got, want := keys.stores.Load(), int64(1+n/3); got != want {
+				t.Fatalf("%d tries to store after %d persons, want %d", got, n+1, want)
+			}
+			time.Sleep(2 * time.Minute)
+		}
+	})
+}
+
+// A key store that was set back to before a forgetting is told what it does not know any more, also where no key
+// contradicts the notice: because there is none, or a younger one.
+func TestErasuresThatTheKeyStoreLostAreBack(t *testing.T) {
+	t.Parallel()
+	for _, again := range []bool{false, true} {
+		s := newScene(t, store.MsgPack)
+		s.keys = privacy.NewMemory()
+		id := store.StreamID{Type: "application", ID: "other"}
+		if again {
+			unchecked := privacy.NewLog(store.NewMemory(store.MemoryConfig{}), ringOf(t, s.keys, s.file))
+			mustAppend(t, unchecked, commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "ann@example.net", "ann"}))
+		}
+		before := mustLoad(t, s.keys, "ann")
+		if len(before.Erased) > 0 || (before.Key != store.KeyID{}) != again {
+			t.Fatalf("before: %+v", before)
+		}
+		log, ring := s.node(t)
+		got, err := ring.Record(t.Context(), "ann")
+		if err != nil || !got.WasErased(s.old.Key) || got.Key != before.Key {
+			t.Errorf("the record is %+v, %v", got, err)
+		}
+		if now := mustLoad(t, s.keys, "ann"); !now.WasErased(s.old.Key) || now.Key != before.Key || now.Revision != got.Revision {
+			t.Errorf("stored is %+v", now)
+		}
+		if n := strings.Count(s.said.String(), "level=ERROR"); n != 1 || strings.Contains(s.said.String(), "ann") {
+			t.Errorf("said %d times, want 1, and no name: %s", n, s.said.String())
+		}
+		if reads(t, log) {
+			t.Error("what was forgotten is read")
+		}
+		done, err := noting(t, s.keys, s.memory, ring).Resume(t.Context())
+		if err != nil || len(done) != 1 || len(mustRead(t, s.memory, store.StreamID{Type: privacy.SubjectAggregate, ID: "ann"})) != 1 {
+			t.Errorf("resumed %+v, %v", done, err)
+		}
+		if now := mustLoad(t, s.keys, "ann"); now.Key != before.Key {
+			t.Errorf("the younger key is gone: %+v", now)
+		}
+	}
+}
+
+// Who has a key that no notice names seals under it, though an older erasure cannot be stored.
+func TestAYoungerKeyIsUsedWithoutMending(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, store.MsgPack)
+	s.keys = privacy.NewMemory()
+	id := store.StreamID{Type: "application", ID: "other"}
+	unchecked := privacy.NewLog(store.NewMemory(store.MemoryConfig{}), ringOf(t, s.keys, s.file))
+	mustAppend(t, unchecked, commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "ann@example.net", "ann"}))
+	log := privacy.NewLog(s.memory, ringOf(t, &nobodyKnows{Keys: s.keys, err: store.ErrRefused}, s.file))
+	c := commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "ann@example.net", "ann"})
+	mustAppend(t, log, c)
+	if key := c.Events[0].Personal[0].Key; key != mustLoad(t, s.keys, "ann").Key {
+		t.Errorf("sealed under %s", key)
+	}
+}
+
+// All records are compared with the log, also those that nobody reads, and whatever is wrong with one of them.
+func TestAllRecordsAreCompared(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, store.MsgPack)
+	putBack(t, s.keys, s.old)
+	for _, subject := range []string{"bob", "eve", "zoe"} {
+		id := store.StreamID{Type: "application", ID: subject}
+		mustAppend(t, s.log, commitOf(t, store.MsgPack, id, store.Head{}, field{"email", "x@example.org", subject}))
+		old := mustLoad(t, s.keys, subject)
+		if subject != "eve" {
+			mustForget(t, noting(t, s.keys, s.memory, s.ring), subject)
+		}
+		if subject == "zoe" {
+			putBack(t, s.keys, old)
+		}
+	}
+	eve := mustLoad(t, s.keys, "eve")
+	ring := ringOf(t, readOnly{s.keys}, s.file)
+	privacy.NewLog(s.memory, ring)
+	_, err := ring.Compare(t.Context())
+	wantError(t, "compare by who may write no keys", err, store.ErrRefused)
+
+	mustAppend(t, s.memory, &store.Commit{
+		Stream: store.StreamID{Type: privacy.SubjectAggregate, ID: "eve"}, ID: uuid.New(), Time: time.Now().UTC().Truncate(time.Microsecond),
+		Commands: []store.Command{{ID: uuid.NewString(), Name: "forget"}},
+		Events:   []store.Event{{Type: privacy.ForgottenEvent, Schema: 1, Data: mustMarshal(t, store.MsgPack, "no notice")}},
+	})
+	_, ring = s.node(t)
+	n, err := ring.Compare(t.Context())
+	if wantError(t, "compare with a notice that is damaged", err, store.ErrDamaged); n != 2 {
+		t.Errorf("%d records mended, want 2", n)
+	}
+	for _, subject := range []string{"ann", "bob", "zoe"} {
+		if r := mustLoad(t, s.keys, subject); r.Key != (store.KeyID{}) || len(r.Erased) != 1 {
+			t.Errorf("%s: %+v", subject, r)
+		}
+	}
+	if now := mustLoad(t, s.keys, "eve"); now.Key != eve.Key || now.Revision != eve.Revision {
+		t.Errorf("eve: %+v", now)
+	}
+	if s.keys.Holds(s.old.Wrapped) {
+		t.Error("an erased key is still in the store")
+	}
+	if n, err := ring.Compare(t.Context()); n != 0 || !errors.Is(err, store.ErrDamaged) {
+		t.Errorf("again: %d, %v", n, err)
 	}
 }
