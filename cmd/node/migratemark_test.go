@@ -89,7 +89,7 @@ func TestTransformedEventsAreMarkedAnew(t *testing.T) {
 // Spans that were set in place for one of two copies of an event say nothing of the other.
 func TestSpansOfTwoEventsAreNotGuessed(t *testing.T) {
 	t.Parallel()
-	types, err := newIntake(store.JSON, App{Aggregates: []actor.Definition{guests}}, nil, true)
+	types, err := newIntake(store.JSON, App{Aggregates: []actor.Definition{guests}}, true, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,8 +164,10 @@ func (k *Keys) readAll(ctx context.Context, e *keysEpoch, after uint64) (*keysRe
 }
 
 // keysPasses bounds how often a list goes on because records were erased before their
-// turn. One would have to change in each pass, just before its turn, to be missed.
-const keysPasses = 5
+// turn. One would have to change in each pass, just before its turn, to be missed, and
+// each pass reads only what was stored during the one before. It takes many where records
+// are stored nearly as fast as they are read.
+const keysPasses = 64
 
 // all yields what the reader has, and closes it. Other readers bring what it lacks: it
 // was made from a replica that was behind, or records were erased before their turn, and
@@ -191,8 +193,13 @@ func (r *keysReader) all(ctx context.Context, last uint64, yield func(privacy.Re
 		if err != nil {
 			return err
 		}
+		before := last
 		if r, last, err = r.keys.readAll(ctx, r.epoch, yielded); err != nil {
 			return err
+		}
+		if yielded >= before && yielded == last { // each subject's last record is no later, and was there at its turn
+			r.close()
+			return nil
 		}
 	}
 }
