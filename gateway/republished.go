@@ -18,7 +18,8 @@ import (
 //   - What a consumer says itself, that it waits or that there is nothing, has a status.
 //   - What JetStream answers to a question goes where the question says, and begins with its type.
 //
-// Not seen are answers without anything in them, to who acknowledges, and those to who stores.
+//   - What JetStream answers otherwise, to who acknowledges or stores, shows nothing; but it wants no answer and has no
+//     headers. So who asks in a name, or passes a question on, wants one or gives a header of ours, such as a command id.
 
 // RepublishedError says that a request is none: a server took it out of a stream, or says it itself. It matches
 // [ErrForbidden].
@@ -27,6 +28,7 @@ type RepublishedError struct {
 	Header string
 	answer bool // of JetStream
 	stored bool // and delivered by a consumer
+	silent bool // as answers of JetStream are
 }
 
 // Error implements error.
@@ -36,6 +38,8 @@ func (e *RepublishedError) Error() string {
 		return ErrForbidden.Error() + ": this is an answer of JetStream, and nobody knows who asks"
 	case e.stored:
 		return ErrForbidden.Error() + ": a consumer of a stream delivered this, and nobody knows who asks"
+	case e.silent:
+		return ErrForbidden.Error() + ": neither a reply subject nor " + HeaderCommandID + ": JetStream answers so to who stores, and nobody knows who asks"
 	case e.Header == "":
 		return ErrForbidden.Error() + ": bytes beside the headers: no client library writes them, and they may hide that a stream republished this"
 	}
@@ -55,13 +59,16 @@ var jetStreamAnswer = []byte(`{"type":"io.nats.jetstream.api.`)
 // carriage return, and what a server adds has more than 110: of more lines the one could make up for the other.
 const maxHeaders = 48
 
-// checkOrigin refuses what a server took out of a stream. Names are compared without regard to case, as ours are.
-func checkOrigin(m *nats.Msg) error {
+// checkOrigin refuses what a server took out of a stream or says itself. One that may be silent is nobody's in
+// particular, or is answered. Names are compared without regard to case, as ours are.
+func checkOrigin(m *nats.Msg, maySilent bool) error {
 	switch {
 	case strings.HasPrefix(m.Reply, "$"): // no asker's is
 		return &RepublishedError{stored: true}
 	case bytes.HasPrefix(m.Data, jetStreamAnswer):
 		return &RepublishedError{answer: true}
+	case !maySilent && !hasOurs(m.Header):
+		return &RepublishedError{silent: true}
 	}
 	for name := range m.Header {
 		for _, added := range serverHeaders {
@@ -75,6 +82,19 @@ func checkOrigin(m *nats.Msg) error {
 	}
 	return nil
 }
+
+// hasOurs reports whether there is a header that servers never write.
+func hasOurs(h nats.Header) bool {
+	for name := range h {
+		if strings.HasPrefix(name, ourHeaders) {
+			return true
+		}
+	}
+	return false
+}
+
+// ourHeaders are what the names of all our headers begin with.
+const ourHeaders = "Annals-"
 
 // headerBytes is how many bytes of headers came.
 func headerBytes(m *nats.Msg) int { return m.Size() - len(m.Subject) - len(m.Reply) - len(m.Data) }

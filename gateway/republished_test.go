@@ -122,6 +122,25 @@ func TestWhatAServerSendsIsRefused(t *testing.T) {
 			for m := next(t, heard); len(m.Data) == 0; m = next(t, heard) { // a beat
 			}
 		}
+		// Who stores, and who acknowledges, is answered with nothing that shows it.
+		if err := nc.PublishRequest("in."+name, dest, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		for m := next(t, heard); !strings.HasPrefix(string(m.Data), `{"stream":`); m = next(t, heard) {
+		}
+		pulled, err := js.CreateConsumer(t.Context(), name, jetstream.ConsumerConfig{AckPolicy: jetstream.AckExplicitPolicy})
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored, err := pulled.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := nc.PublishRequest(stored.Reply(), dest, []byte("+ACK")); err != nil {
+			t.Fatal(err)
+		}
+		for m := next(t, heard); len(m.Data) > 0 || len(m.Header) > 0; m = next(t, heard) {
+		}
 		if err := heard.Unsubscribe(); err != nil {
 			t.Fatal(err)
 		}

@@ -65,7 +65,7 @@ func (g *Gateway) inspect(r *request, principal, subject string) error {
 	if err := g.config.checkHeaderSize(r.msg.Header); err != nil {
 		return err
 	}
-	if err := checkOrigin(r.msg); err != nil {
+	if err := checkOrigin(r.msg, r.reply != "" || principal == "" && !r.endpoint.passed); err != nil {
 		g.metrics.republished.Inc()
 		return err
 	}

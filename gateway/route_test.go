@@ -308,7 +308,9 @@ func TestACommandWithoutAReplyIsPassedOn(t *testing.T) {
 	commands := make(chan actor.Command, 1)
 	a := startNode(t, s, r, "a", notHere(t))
 	startNode(t, s, r, "b", remembering(commands))
-	if err := connect(t, s).Publish("bank.node.a."+touchIn(3), nil); err != nil {
+	m := nats.NewMsg("bank.node.a." + touchIn(3))
+	m.Header.Set(gateway.HeaderCommandID, "c1")
+	if err := connect(t, s).PublishMsg(m); err != nil {
 		t.Fatal(err)
 	}
 	receive(t, commands)
