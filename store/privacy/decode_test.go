@@ -37,7 +37,7 @@ func FuzzEnvelope(f *testing.F) {
 // FuzzWrapKeys: what is taken are keys with names, and an error shows none.
 func FuzzWrapKeys(f *testing.F) {
 	key := strings.Repeat("A", 43) + "="
-	for _, text := range []string{"k1 " + key, "# none\n\nk1 " + key + "\nk2 " + key, "k1 " + key + "\nk1 " + key, "k1", "k1 " + key[:40], "K " + key, "\x00", strings.Repeat("x", 70_000)} {
+	for _, text := range []string{"k1 " + key, "# none\n\nk1 " + key + "\nk2 " + key, "k1 " + key + "\nk1 " + key, "k1", "k1 " + key[:40], "K " + key, key + " k1", "\x00", strings.Repeat("x", 70_000)} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/cipher"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -50,8 +51,8 @@ func (w *wrapKeys) add(fields []string) error {
 		return fmt.Errorf("want a name and a key in base64")
 	}
 	name := fields[0]
-	if err := store.ValidateName("wrapping key name", name); err != nil {
-		return err
+	if invalid, is := errors.AsType[*store.InvalidError](store.ValidateName("name", name)); is {
+		return fmt.Errorf("the name of a wrapping key, which comes before the key, is none: %s", invalid.Reason) // it may be the key
 	}
 	if _, twice := w.keys[name]; twice {
 		return fmt.Errorf("the name %q comes twice", name)
