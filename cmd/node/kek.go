@@ -38,7 +38,8 @@ func (s *Session) openWrapper(ctx context.Context) (privacy.Wrapper, error) {
 	case kind == "exec":
 		return opened(privacy.OpenCommand(ctx, privacy.CommandConfig{Path: where}))
 	}
-	return nil, Usage("--%s %q: want file:PATH, env:NAME or exec:PROGRAM", kekFlag, s.flags.kek)
+	// What was given is not repeated: it may be a key, above all in the flag's variable.
+	return nil, Usage("--%s names no place of keys: want file:PATH, env:NAME or exec:PROGRAM", kekFlag)
 }
 
 // opened is a wrapper, or why there is none: never a nil pointer in an interface.
