@@ -14,6 +14,7 @@ import (
 
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/test/fleet"
+	"github.com/annals-go/annals/test/harness"
 )
 
 // stage is a cluster under load.
@@ -50,6 +51,11 @@ func setUp(ctx context.Context, o options, config fleet.Config, tell io.Writer, 
 	if config.Programs, err = o.programs.Build(ctx, config.Dir); err != nil {
 		return err
 	}
+	kek, err := harness.Kek(config.Dir) // an application may have personal fields
+	if err != nil {
+		return err
+	}
+	config.NodeArguments = append(config.NodeArguments, "--kek", kek)
 	if s.weather, err = newWeather(config.Dir); err != nil {
 		return err
 	}
