@@ -23,12 +23,20 @@ type Operator struct {
 	client *Client
 	view   string
 	by     string
+	why    string
 }
 
 // As returns o in the name of somebody, for the audit log. A name that the nodes know by a token or
 // a subject counts more.
 func (o Operator) As(by string) Operator {
 	o.by = by
+	return o
+}
+
+// Because returns o with the reason for what it changes, for the audit log, which keeps the first 1,024
+// bytes. A letter that is skipped has its own.
+func (o Operator) Because(why string) Operator {
+	o.why = why
 	return o
 }
 
@@ -53,7 +61,7 @@ func (o Operator) change(ctx context.Context, verb string, ask, answer any) erro
 	return err
 }
 
-func (o Operator) viewRequest() viewRequest { return viewRequest{View: o.view, By: o.by} }
+func (o Operator) viewRequest() viewRequest { return viewRequest{View: o.view, By: o.by, Why: o.why} }
 
 // changed asks for a change and returns how the view stands then.
 func (o Operator) changed(ctx context.Context, verb string, ask any) (Projection, error) {

@@ -30,19 +30,19 @@ type operation struct {
 // operations are all of them. What the answers hold is in package projector.
 var operations = []operation{
 	{"projection.info", `{"view": NAME}`, typeProjection, false, about((*Gateway).projectionInfo)},
-	{"projection.rebuild", `{"view": NAME, "online": BOOL, "version": N, "parity": N, "switch": BOOL}`, typeModel, true, about((*Gateway).rebuild)},
-	{"projection.promote", `{"view": NAME, "force": BOOL}`, typeProjection, true, about((*Gateway).promote)},
-	{"projection.rollback", `{"view": NAME}`, typeProjection, true, about(change(Operators.Rollback))},
-	{"projection.cancel", `{"view": NAME}`, typeProjection, true, about(change(Operators.Cancel))},
-	{"projection.retire", `{"view": NAME}`, typeProjection, true, about(change(Operators.Retire))},
-	{"projection.pause", `{"view": NAME}`, typeProjection, true, about(change(Operators.Pause))},
-	{"projection.resume", `{"view": NAME}`, typeProjection, true, about(change(Operators.Resume))},
-	{"projection.rewind", `{"view": NAME, "position": N}`, typeProjection, true, about((*Gateway).rewind)},
+	{"projection.rebuild", `{"view": NAME, "online": BOOL, "version": N, "parity": N, "switch": BOOL, "why": TEXT}`, typeModel, true, about((*Gateway).rebuild)},
+	{"projection.promote", `{"view": NAME, "force": BOOL, "why": TEXT}`, typeProjection, true, about((*Gateway).promote)},
+	{"projection.rollback", `{"view": NAME, "why": TEXT}`, typeProjection, true, about(change(Operators.Rollback))},
+	{"projection.cancel", `{"view": NAME, "why": TEXT}`, typeProjection, true, about(change(Operators.Cancel))},
+	{"projection.retire", `{"view": NAME, "why": TEXT}`, typeProjection, true, about(change(Operators.Retire))},
+	{"projection.pause", `{"view": NAME, "why": TEXT}`, typeProjection, true, about(change(Operators.Pause))},
+	{"projection.resume", `{"view": NAME, "why": TEXT}`, typeProjection, true, about(change(Operators.Resume))},
+	{"projection.rewind", `{"view": NAME, "position": N, "why": TEXT}`, typeProjection, true, about((*Gateway).rewind)},
 	{"projection.verify", `{"view": NAME, "documents": BOOL}`, typeVerification, false, about((*Gateway).verify)},
 	{"dlq.ls", `{"view": NAME, "cursor": TEXT, "limit": N}`, typeLetters, false, about((*Gateway).letterList)},
 	{"dlq.get", `{"view": NAME, "id": ID, "limit": N}`, typeLetter, false, about((*Gateway).letterGet)},
-	{"dlq.retry", `{"view": NAME, "id": ID}`, typeReleased, true, about((*Gateway).letterRetry)},
-	{"dlq.edit", `{"view": NAME, "id": ID, "at": VERSION, "data": JSON, "by": NAME}`, typeLetter, true, about((*Gateway).letterEdit)},
+	{"dlq.retry", `{"view": NAME, "id": ID, "why": TEXT}`, typeReleased, true, about((*Gateway).letterRetry)},
+	{"dlq.edit", `{"view": NAME, "id": ID, "at": VERSION, "data": JSON, "by": NAME, "why": TEXT}`, typeLetter, true, about((*Gateway).letterEdit)},
 	{"dlq.skip", `{"view": NAME, "id": ID, "at": VERSION, "reason": TEXT, "by": NAME}`, typeReleased, true, about((*Gateway).letterSkip)},
 	{"dlq.skipped", `{"view": NAME, "cursor": TEXT, "limit": N}`, typeSkipped, false, about((*Gateway).letterSkipped)},
 }
@@ -63,6 +63,8 @@ type viewRequest struct {
 	View string `json:"view"`
 	// By is who asks, for the audit log; what a token or a subject says of that counts more.
 	By string `json:"by,omitempty"`
+	// Why is the reason, for the audit log.
+	Why string `json:"why,omitempty"`
 }
 
 func (r viewRequest) of() string { return r.View }

@@ -253,7 +253,7 @@ func TestOperationsCanBeDiscovered(t *testing.T) {
 		got[e.Subject] = e.Metadata["impact"] + " " + e.Metadata["request"]
 	}
 	for subject, want := range map[string]string{
-		"bank.ctl.projection.rebuild": `write {"view": NAME, "online": BOOL, "version": N, "parity": N, "switch": BOOL}`,
+		"bank.ctl.projection.rebuild": `write {"view": NAME, "online": BOOL, "version": N, "parity": N, "switch": BOOL, "why": TEXT}`,
 		"bank.ctl.projection.info":    `read {"view": NAME}`,
 		"bank.ctl.dlq.skip":           `write {"view": NAME, "id": ID, "at": VERSION, "reason": TEXT, "by": NAME}`,
 	} {

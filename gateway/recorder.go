@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -122,7 +123,8 @@ func Outcome(code Code) string {
 // signed puts who asks in the place of what was said about that.
 func (r *viewRequest) signed(by func(said string) string) { r.By = by(r.By) }
 
-func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, "" }
-func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
-func (r repairRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, "" }
-func (r skipRequest) act() (what, by, why string)   { return r.View + "/" + r.ID, r.By, r.Reason }
+func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, r.Why }
+func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, r.Why }
+func (r skipRequest) act() (what, by, why string) {
+	return r.View + "/" + r.ID, r.By, cmp.Or(r.Reason, r.Why)
+}

@@ -92,16 +92,16 @@ func (o *officer) Erasures(_ context.Context, after string, limit int) (all []pr
 
 // bodies are of requests for each operation that changes something.
 var bodies = map[string]struct{ body, what, why string }{
-	"projection.rebuild":  {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.promote":  {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.rollback": {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.cancel":   {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.retire":   {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.pause":    {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.resume":   {`{"view":"totals","by":"ann"}`, "totals", ""},
-	"projection.rewind":   {`{"view":"totals","by":"ann","position":7}`, "totals", ""},
-	"dlq.retry":           {`{"view":"totals","by":"ann","id":"0123456789ab"}`, "totals/0123456789ab", ""},
-	"dlq.edit":            {`{"view":"totals","by":"ann","id":"0123456789ab","at":3,"data":{}}`, "totals/0123456789ab", ""},
+	"projection.rebuild":  {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.promote":  {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.rollback": {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.cancel":   {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.retire":   {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.pause":    {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.resume":   {`{"view":"totals","by":"ann","why":"slow"}`, "totals", "slow"},
+	"projection.rewind":   {`{"view":"totals","by":"ann","why":"slow","position":7}`, "totals", "slow"},
+	"dlq.retry":           {`{"view":"totals","by":"ann","why":"slow","id":"0123456789ab"}`, "totals/0123456789ab", "slow"},
+	"dlq.edit":            {`{"view":"totals","by":"ann","why":"slow","id":"0123456789ab","at":3,"data":{}}`, "totals/0123456789ab", "slow"},
 	"dlq.skip":            {`{"view":"totals","by":"ann","id":"0123456789ab","at":3,"reason":"bad"}`, "totals/0123456789ab", "bad"},
 	"subject.forget":      {`{"subject":"c-7","by":"ann","why":"asked"}`, "c-7", "asked"},
 }
@@ -143,6 +143,38 @@ func TestEveryOperationIsRecordedIfItChangesSomething(t *testing.T) {
 			if got := n.take(); !slices.Equal(got, want) {
 				t.Errorf("%s: recorded %q, want %q", verb, got, want)
 			}
+		}
+	}
+}
+
+// The client passes the reason on with every change, and a letter that is skipped has its own.
+func TestTheReasonIsRecorded(t *testing.T) {
+	t.Parallel()
+	b, _, n, _ := office(t)
+	o := b.client(t).Operator("totals").As("ann").Because("slow")
+	do := map[string]func() error{
+		"projection.rebuild|totals":     func() error { _, err := o.Rebuild(t.Context(), projector.Rebuild{}); return err },
+		"projection.promote|totals":     func() error { _, err := o.Promote(t.Context(), true); return err },
+		"projection.rewind|totals":      func() error { _, err := o.Rewind(t.Context(), 7); return err },
+		"projection.pause|totals":       func() error { _, err := o.Pause(t.Context()); return err },
+		"dlq.retry|totals/0123456789ab": func() error { _, err := o.Retry(t.Context(), "0123456789ab"); return err },
+		"dlq.edit|totals/0123456789ab": func() error {
+			_, err := o.Edit(t.Context(), "0123456789ab", 3, []byte("{}"), "ann")
+			return err
+		},
+		"dlq.skip|totals/0123456789ab": func() error { _, err := o.Skip(t.Context(), "0123456789ab", 3, "bad", "ann"); return err },
+	}
+	for act, does := range do {
+		if err := does(); err != nil {
+			t.Errorf("%s: %v", act, err)
+		}
+		why := "slow"
+		if strings.HasPrefix(act, "dlq.skip") {
+			why = "bad"
+		}
+		want := []string{act + "|unverified:ann|" + why + "|begun|local", act + "|unverified:ann|" + why + "|done|local"}
+		if got := n.take(); !slices.Equal(got, want) {
+			t.Errorf("recorded %q, want %q", got, want)
 		}
 	}
 }

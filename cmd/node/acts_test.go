@@ -111,6 +111,26 @@ func TestEveryCommandReadsOrIsRecorded(t *testing.T) {
 	}
 }
 
+// Who does something to a system can say why, and has to where it cannot be taken back by anybody.
+func TestEveryActMayHaveAReason(t *testing.T) {
+	t.Parallel()
+	s, _, _ := testSession(nil)
+	root := newRoot(s)
+	for _, path := range leaves(root, "") {
+		cmd, _, err := root.Find(strings.Fields(path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		flag := "why"
+		if path == "dlq skip" {
+			flag = "reason"
+		}
+		if has := cmd.Flags().Lookup(flag) != nil; has != (acts[path] != nil) {
+			t.Errorf("%s: it is an act: %v, and has a flag for the reason: %v", path, !has, has)
+		}
+	}
+}
+
 // filled are recorded in a log that they have filled, before any node serves it.
 var filled = []string{"backup.restore", "schema.migrate"}
 

@@ -65,7 +65,7 @@ func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view s
 }
 
 func (s *Session) lettersOf(ctx context.Context, client *gateway.Client, view string, do func(gateway.Operator, projector.DeadLetter) error) error {
-	o := client.Operator(view).As(s.by(""))
+	o := client.Operator(view).As(s.by("")).Because(s.flags.why)
 	for l, err := range o.DeadLetters(ctx) {
 		if err == nil {
 			err = do(o, l)

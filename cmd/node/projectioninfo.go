@@ -44,7 +44,7 @@ func (s *Session) operate(ctx context.Context, view string, do func(context.Cont
 	if err != nil {
 		return err
 	}
-	return s.viewFailure(ctx, client, view, do(ctx, client.Operator(view).As(s.by(""))))
+	return s.viewFailure(ctx, client, view, do(ctx, client.Operator(view).As(s.by("")).Because(s.flags.why)))
 }
 
 func (s *Session) printInfo(p gateway.Projection) error {

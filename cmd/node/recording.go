@@ -22,7 +22,7 @@ type scribe func(ctx context.Context, a ledger.Act) error
 // recorded does something between two entries of the audit log. Without the first one nothing is
 // done. If the second one cannot be written, that is said, and what was done stays done.
 func (s *Session) recorded(ctx context.Context, write scribe, action, what string, do func() error) error {
-	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), At: time.Now(), Outcome: ledger.Begun}
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), Why: s.flags.why, At: time.Now(), Outcome: ledger.Begun}
 	if err := s.record(ctx, write, a); err != nil {
 		return &Failure{
 			Code: codeNoAudit, Exit: exitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
@@ -115,7 +115,7 @@ func (s *Session) copied(ctx context.Context, write scribe, action, what string,
 // acted records, in a log that was filled, that it was and since when: before it was whole it took no
 // entry. A log that could not be filled is served by nobody, and has none.
 func (s *Session) acted(ctx context.Context, log store.Log, action, what string, began time.Time) error {
-	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), At: began, Outcome: ledger.Begun}
+	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), Why: s.flags.why, At: began, Outcome: ledger.Begun}
 	l := ledger.New(log)
 	err := s.record(ctx, directly(l), a)
 	if err == nil {

@@ -16,7 +16,7 @@ type globalFlags struct {
 	tlsCert, tlsKey, tlsCA  string
 	inboxPrefix, as         string
 	namespace               string
-	archive, kek            string
+	archive, kek, why       string
 	timeout                 time.Duration
 	json                    bool
 	jq                      string
@@ -64,6 +64,7 @@ func newRoot(s *Session) *cobra.Command {
 	if s.app.Commands != nil {
 		root.AddCommand(s.app.Commands(s)...)
 	}
+	s.addWhy(root)
 	finish(root, s.app.Name)
 	return root
 }
