@@ -8,10 +8,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	// Most tests wait for deadlines, not for a processor.
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("6")
-	}
+	_ = flag.Set("test.parallel", "6") // the command line may say something else
 	goleak.VerifyTestMain(m)
 }

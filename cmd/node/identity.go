@@ -155,6 +155,9 @@ func (s *Session) notPermitted(err error) *Failure {
 	}
 	return &Failure{
 		Code: code, Exit: exit, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
-		Fix: "come as a user who may; and where inboxes are one user's own, name yours: --inbox-prefix _INBOX_NAME", Err: err,
+		Fix: otherUser, Err: err,
 	}
 }
+
+// otherUser is what to do about it.
+const otherUser = "come as a user who may; one that may ask in its own name only gives it: --as NAME; one that has inboxes of its own names them: --inbox-prefix _INBOX_NAME"

@@ -24,10 +24,7 @@ type scribe func(ctx context.Context, a ledger.Act) error
 func (s *Session) recorded(ctx context.Context, write scribe, action, what string, do func() error) error {
 	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), Why: s.flags.why, At: time.Now(), Outcome: ledger.Begun}
 	if err := s.record(ctx, write, a); err != nil {
-		return &Failure{
-			Code: codeNoAudit, Exit: exitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
-			Fix: "see whether a node runs, or whether this user may append to the log", Err: err,
-		}
+		return s.unrecorded(err)
 	}
 	err := do()
 	a.Outcome, a.At = ledger.Done, time.Now()
@@ -38,6 +35,18 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what strin
 		s.Logger().Warn("the outcome is not in the audit log", "action", action, "outcome", a.Outcome, "err", unsaid)
 	}
 	return err
+}
+
+// unrecorded says why nothing was done: that the outcome is not known is true of the entry alone.
+func (s *Session) unrecorded(err error) *Failure {
+	f := &Failure{
+		Code: codeNoAudit, Exit: exitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
+		Fix: "see whether a node runs, or whether this user may append to the log", Err: err,
+	}
+	if refused := s.refused.Load(); refused != nil {
+		f.Code, f.Exit, f.Why, f.Fix = codeNoPermit, exitForbidden, "the NATS server says: "+(*refused).Error(), otherUser
+	}
+	return f
 }
 
 // outcomeOf is that of what a command does itself, in steps: some may have been done, unless the error says

@@ -30,13 +30,7 @@ type untold struct {
 // rows goes through what SQL views hold, as the nodes that serve them tell. A view of which nothing can be
 // told is named: its tables may have what nobody else knows is about the subject.
 func (e *subjectExport) rows(ctx context.Context, client *gateway.Client) error {
-	seen := map[string]bool{}
-	for _, d := range e.session.app.Projections {
-		name := d.Describe().Name
-		if !projector.HoldsRows(d) || seen[name] {
-			continue
-		}
-		seen[name] = true
+	for name := range e.viewsThat(projector.HoldsRows) {
 		err := e.rowsOf(ctx, client, name, e.tip)
 		if errors.Is(err, projector.ErrTimeout) || errors.Is(err, projector.ErrPaused) {
 			e.session.Logger().Warn("a view is behind the log: its rows are exported as they are", "view", name)

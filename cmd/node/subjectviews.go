@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/nats-io/nats.go"
 
@@ -23,13 +24,7 @@ type heldDocument struct {
 // views goes through all documents that may be about the subject, as the nodes serve them. Without
 // a node they are passed over: what is in them comes from the events.
 func (e *subjectExport) views(ctx context.Context, client *gateway.Client) error {
-	seen := map[string]bool{}
-	for _, d := range e.session.app.Projections {
-		name := d.Describe().Name
-		if !projector.HasPersonal(d) || seen[name] {
-			continue
-		}
-		seen[name] = true
+	for name, d := range e.viewsThat(projector.HasPersonal) {
 		err := e.view(ctx, client, d, name)
 		if errors.Is(err, nats.ErrNoResponders) {
 			e.session.Logger().Warn("documents of a view are left out: no node serves them", "view", name)
@@ -40,6 +35,23 @@ func (e *subjectExport) views(ctx context.Context, client *gateway.Client) error
 		}
 	}
 	return nil
+}
+
+// viewsThat yields the application's views of a kind, each once: a view may have several versions.
+func (e *subjectExport) viewsThat(are func(projector.Definition) bool) iter.Seq2[string, projector.Definition] {
+	return func(yield func(string, projector.Definition) bool) {
+		seen := map[string]bool{}
+		for _, d := range e.session.app.Projections {
+			name := d.Describe().Name
+			if !are(d) || seen[name] {
+				continue
+			}
+			seen[name] = true
+			if !yield(name, d) {
+				return
+			}
+		}
+	}
 }
 
 func (e *subjectExport) view(ctx context.Context, client *gateway.Client, d projector.Definition, name string) error {

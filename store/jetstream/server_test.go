@@ -29,11 +29,8 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	flag.Parse()
 	// Most tests wait for servers, not for a processor.
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("20")
-	}
+	_ = flag.Set("test.parallel", "20") // the command line may say something else
 	code := m.Run()
 	single.stop()
 	cluster.stop()

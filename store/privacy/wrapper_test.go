@@ -173,11 +173,8 @@ func TestMain(m *testing.M) {
 	if mode := os.Getenv("ANNALS_TEST_WRAPPER"); mode != "" {
 		os.Exit(serveWrapper(mode, os.Stdin, os.Stdout))
 	}
-	flag.Parse()
 	// Many cases wait, for what hangs or does not come, not for a processor.
-	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		_ = f.Value.Set("8")
-	}
+	_ = flag.Set("test.parallel", "8") // the command line may say something else
 	os.Exit(m.Run())
 }
 
