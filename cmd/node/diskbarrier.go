@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/permissions"
 	"github.com/annals-go/annals/store"
 )
 
@@ -18,7 +19,7 @@ const (
 	// barrierSubject is where the process of an embedded server answers when
 	// all that the server had acknowledged is on the disk: empty, or with what is
 	// wrong. It is the server's, not a namespace's.
-	barrierSubject = "annals.sync"
+	barrierSubject = permissions.SyncSubject
 	// barrierWait is how long it is waited for.
 	barrierWait = 30 * time.Second
 )

@@ -1,25 +1,23 @@
 package node
 
 import (
-	"cmp"
-	"regexp"
-	"slices"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/permissions"
+	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
 )
 
 // permissionFlags are what generate permissions is told.
 type permissionFlags struct {
-	roles, users    []string
-	format, account string
-	keys            string
-	buckets         []string
-	logStreams      int
-	builds, epochs  int
-	plain           bool
+	plan   permissions.Plan
+	roles  []string
+	users  []string
+	format string
+	keys   string
 }
 
 const (
@@ -76,116 +74,69 @@ views, or --log-streams of the namespace, are others.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.roles, "role", nil, "print the users of these `ROLE`s only: "+strings.Join(permissionRoles, ", "))
+	flags.StringSliceVar(&f.roles, "role", nil, "print the users of these `ROLE`s only: "+strings.Join(permissions.Roles(), ", "))
 	flags.StringSliceVar(&f.users, "user", nil, "`NAME=ROLE` of a user; may come often (default: one of each role, named like it)")
 	flags.StringVar(&f.format, "format", formatConf, "conf: a NATS server's configuration; nsc: commands")
-	flags.StringVar(&f.account, "account", "", "`NAME` of the account (default: that of the namespace, in capitals)")
+	flags.StringVar(&f.plan.Account, "account", "", "`NAME` of the account (default: that of the namespace, in capitals)")
 	flags.StringVar(&f.keys, "keys", "", "keep the users' nkey seeds in `DIR`, one file USER.nk each, made where there is none (default: placeholders)")
-	flags.StringSliceVar(&f.buckets, "bucket", nil, "object stores that archives and backups are kept in: the `BUCKET` of nats:BUCKET")
-	flags.IntVar(&f.logStreams, "log-streams", 1, "`NUMBER` of log streams of the namespace")
-	flags.IntVar(&f.builds, "builds", 16, "how many builds of each view there may be: `NUMBER` of rebuilds before this has to be printed again")
-	flags.IntVar(&f.epochs, "key-epochs", 16, "how many epochs of the key stream there may be: `NUMBER` of rotations before this has to be printed again")
-	flags.BoolVar(&f.plain, "plain", false, "users may ask without their name in the subject, too, and so as nobody")
+	flags.StringSliceVar(&f.plan.Buckets, "bucket", nil, "object stores that archives and backups are kept in: the `BUCKET` of nats:BUCKET")
+	flags.IntVar(&f.plan.LogStreams, "log-streams", 1, "`NUMBER` of log streams of the namespace")
+	flags.IntVar(&f.plan.Builds, "builds", 16, "how many builds of each view there may be: `NUMBER` of rebuilds before this has to be printed again")
+	flags.IntVar(&f.plan.Epochs, "key-epochs", 16, "how many epochs of the key stream there may be: `NUMBER` of rotations before this has to be printed again")
+	flags.BoolVar(&f.plan.Plain, "plain", false, "users may ask without their name in the subject, too, and so as nobody")
 	perCall(cmd, "role", "user", "format", "account", "keys", "plain")
 	return cmd
 }
 
-// permissions are what is printed.
-type permissions struct {
-	App       string
-	Namespace string
-	Account   string
-	Users     []permittedUser
-}
-
-// permittedUser is a user and what it may do.
-type permittedUser struct {
-	Name string `json:"user"`
-	Role string `json:"role"`
-	// Key is the public nkey; empty: none was made.
-	Key   string `json:"nkey,omitempty"`
-	Seed  string `json:"seed_file,omitempty"`
-	Inbox string `json:"inbox_prefix"`
-	// Responses says that it may answer, for a while, where a message that it got
-	// says.
-	Responses bool   `json:"allow_responses,omitempty"`
-	Rules     []rule `json:"rules"`
-}
-
-// userName is what may be one token of a subject and the name of a file.
-var userName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
-
-func (f *permissionFlags) check(s *Session) error {
-	if err := store.ValidateName("namespace", s.Namespace()); err != nil {
-		return Usage("--ns: %v", err)
-	}
-	for _, r := range f.roles {
-		if !slices.Contains(permissionRoles, r) {
-			return Usage("--role %q: want %s", r, strings.Join(permissionRoles, ", "))
-		}
-	}
-	for _, b := range f.buckets {
-		if !userName.MatchString(b) {
-			return Usage("--bucket %q: want letters, digits, - and _", b)
-		}
-	}
-	switch {
-	case f.format != formatConf && f.format != formatNSC:
-		return Usage("--format %q: want %s or %s", f.format, formatConf, formatNSC)
-	case f.account != "" && !userName.MatchString(f.account):
-		return Usage("--account %q: want letters, digits, - and _", f.account)
-	case f.logStreams < 1 || f.logStreams > 64:
-		return Usage("--log-streams is %d; want 1 to 64", f.logStreams)
-	case f.builds < 1 || f.builds > 1000 || f.epochs < 1 || f.epochs > 1000:
-		return Usage("--builds and --key-epochs: want 1 to 1000")
-	}
-	return nil
-}
-
 // permissions works out what every user may do, and leaves those out that are
 // not to be printed.
-func (f *permissionFlags) permissions(s *Session) (p permissions, err error) {
-	if err := f.check(s); err != nil {
-		return p, err
+func (f *permissionFlags) permissions(s *Session) (set permissions.Set, err error) {
+	if f.format != formatConf && f.format != formatNSC {
+		return set, Usage("--format %q: want %s or %s", f.format, formatConf, formatNSC)
 	}
-	p = permissions{App: s.app.Name, Namespace: s.Namespace(), Account: f.account}
-	p.Account = cmp.Or(p.Account, strings.ToUpper(s.Namespace()))
-	if p.Users, err = f.parseUsers(); err != nil {
-		return p, err
-	}
-	g := f.grounds(s, p.Users)
-	for i := range p.Users {
-		u := &p.Users[i]
-		u.Rules, u.Responses = g.rules(u), mayRespond(u.Role)
-	}
-	if len(f.roles) > 0 {
-		p.Users = slices.DeleteFunc(p.Users, func(u permittedUser) bool { return !slices.Contains(f.roles, u.Role) })
-	}
-	return p, f.addKeys(p.Users)
-}
-
-func (f *permissionFlags) parseUsers() ([]permittedUser, error) {
-	given := f.users
-	if len(given) == 0 {
-		for _, r := range permissionRoles {
-			given = append(given, r+"="+r)
+	for _, r := range f.roles {
+		if err := permissions.CheckRole(r); err != nil {
+			return set, wrongFlag(err)
 		}
 	}
-	var users []permittedUser
-	for _, text := range given {
+	f.plan.App, f.plan.Namespace = s.app.Name, s.Namespace()
+	for _, p := range s.app.Projections {
+		d := p.Describe()
+		f.plan.Views = append(f.plan.Views, projector.Model{View: d.Name, Version: d.Version})
+	}
+	if f.plan.Users, err = f.holders(); err != nil {
+		return set, err
+	}
+	if set, err = f.plan.Set(); err != nil {
+		return set, wrongFlag(err)
+	}
+	set.Only(f.roles...)
+	if f.keys == "" {
+		return set, nil
+	}
+	return set, set.AddKeys(f.keys)
+}
+
+// wrongFlag is the mistake in a flag that is named like what is invalid.
+func wrongFlag(err error) error {
+	if e, ok := errors.AsType[*store.InvalidError](err); ok {
+		return Usage("--%s %q: %s", strings.Replace(e.What, "namespace", "ns", 1), e.Value, e.Reason)
+	}
+	return err
+}
+
+func (f *permissionFlags) holders() (all []permissions.Holder, err error) {
+	for _, text := range f.users {
 		name, role, _ := strings.Cut(text, "=")
-		if !userName.MatchString(name) || !slices.Contains(permissionRoles, role) {
-			return nil, Usage("--user %q: want NAME=ROLE, with a role of %s", text, strings.Join(permissionRoles, ", "))
+		if permissions.CheckName("user", name) != nil || permissions.CheckRole(role) != nil {
+			return nil, Usage("--user %q: want NAME=ROLE, with a role of %s", text, strings.Join(permissions.Roles(), ", "))
 		}
-		if slices.ContainsFunc(users, func(u permittedUser) bool { return u.Name == name }) {
-			return nil, Usage("--user %q: there is one of that name already", text)
-		}
-		users = append(users, permittedUser{Name: name, Role: role, Inbox: "_INBOX_" + name})
+		all = append(all, permissions.Holder{Name: name, Role: role})
 	}
-	return users, nil
+	return all, nil
 }
 
-func (s *Session) printPermissions(p permissions, format string) error {
+func (s *Session) printPermissions(p permissions.Set, format string) error {
 	if s.JSON() {
 		for _, u := range p.Users {
 			if err := s.Print(u); err != nil {
@@ -194,9 +145,9 @@ func (s *Session) printPermissions(p permissions, format string) error {
 		}
 		return nil
 	}
-	text := p.conf()
+	text := p.Conf()
 	if format == formatNSC {
-		text = p.nsc()
+		text = p.NSC()
 	}
 	_, err := s.Out().Write([]byte(text))
 	return err

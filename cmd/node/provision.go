@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/permissions"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -40,8 +41,8 @@ filled is not made beforehand, for a restore or a migration makes its own.`,
 				return err
 			}
 			for _, b := range buckets {
-				if !userName.MatchString(b) {
-					return Usage("--bucket %q: want letters, digits, - and _", b)
+				if err := permissions.CheckName("bucket", b); err != nil {
+					return wrongFlag(err)
 				}
 			}
 			return s.provision(cmd.Context(), config, buckets)

@@ -47,7 +47,8 @@ var mayImport = map[string][]string{
 	"gateway/httpapi": {"actor", "gateway", "projector", "store", "store/privacy"}, // requests to forget, and receipts
 	"gateway/access":  {"gateway", "store"},
 
-	"cmd/node":              {"actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
+	"cmd/node/permissions":  {"gateway", "projector", "projector/kv", "store"},
+	"cmd/node":              {"cmd/node/permissions", "actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},

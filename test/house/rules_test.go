@@ -283,7 +283,7 @@ func findFailedTo(f *file) []string {
 // and a benchmark speaks to JetStream to compare with it.
 func findJetStream(f *file) []string {
 	// What users may ask the servers is printed in their words.
-	if f.checks() || f.path == "cmd/node/generatepermissionsnames.go" || underAny(f.path, []string{"store/jetstream", "projector/kv", "cluster", "cmd/annals/bench"}) {
+	if f.checks() || f.path == "cmd/node/permissions/names.go" || underAny(f.path, []string{"store/jetstream", "projector/kv", "cluster", "cmd/annals/bench"}) {
 		return nil
 	}
 	var found []string

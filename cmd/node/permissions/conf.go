@@ -1,4 +1,4 @@
-package node
+package permissions
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ const (
 	responsesFor  = "10m"
 )
 
-// conf prints a part of a NATS server's configuration.
-func (p permissions) conf() string {
+// Conf is them as a part of a NATS server's configuration.
+func (s Set) Conf() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Users of namespace %s, made by "%s generate permissions". Include it in the
 # configuration of each NATS server, or name it with --users to dev. What is not
@@ -27,19 +27,19 @@ accounts {
   %s {
     jetstream: enabled
     users: [
-`, p.Namespace, p.App, p.Account)
-	for _, u := range p.Users {
-		u.conf(&b, p.App)
+`, s.Namespace, s.App, s.Account)
+	for _, u := range s.Users {
+		u.conf(&b, s.App)
 	}
 	b.WriteString("    ]\n  }\n}\n")
 	return b.String()
 }
 
-func (u permittedUser) conf(b *strings.Builder, app string) {
+func (u User) conf(b *strings.Builder, app string) {
 	fmt.Fprintf(b, "      # %s, %s: %s --nkey %s --inbox-prefix %s%s\n      {\n", u.Name, u.Role, app, u.seedFile(), u.Inbox, u.asFlag())
 	fmt.Fprintf(b, "        nkey: %s\n        permissions: {\n", u.publicKey())
-	lists(b, "publish", u.Rules, func(r rule) []string { return r.Publish })
-	lists(b, "subscribe", u.Rules, func(r rule) []string { return r.Subscribe })
+	lists(b, "publish", u.Rules, func(r Rule) []string { return r.Publish })
+	lists(b, "subscribe", u.Rules, func(r Rule) []string { return r.Subscribe })
 	if u.Responses {
 		fmt.Fprintf(b, "          allow_responses: { max: %d, expires: %q }\n", responsesMost, responsesFor)
 	}
@@ -47,7 +47,7 @@ func (u permittedUser) conf(b *strings.Builder, app string) {
 }
 
 // lists prints one direction of the rules, each with its reason.
-func lists(b *strings.Builder, direction string, rules []rule, of func(rule) []string) {
+func lists(b *strings.Builder, direction string, rules []Rule, of func(Rule) []string) {
 	fmt.Fprintf(b, "          %s: { allow: [\n", direction)
 	for _, r := range rules {
 		subjects := of(r)
@@ -55,24 +55,24 @@ func lists(b *strings.Builder, direction string, rules []rule, of func(rule) []s
 			continue
 		}
 		fmt.Fprintf(b, "            # %s\n", r.Why)
-		for _, s := range subjects {
-			fmt.Fprintf(b, "            %q\n", s)
+		for _, subject := range subjects {
+			fmt.Fprintf(b, "            %q\n", subject)
 		}
 	}
 	b.WriteString("          ] }\n")
 }
 
-// nsc prints commands that make the account and its users with nsc.
-func (p permissions) nsc() string {
+// NSC is them as commands that make the account and its users with nsc.
+func (s Set) NSC() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Users of namespace %s, made by "%s generate permissions --format nsc", for an
 # operator that nsc knows. What is not listed is refused.
 
 nsc add account --name %s
 nsc edit account --name %s --js-disk-storage -1 --js-mem-storage -1 --js-streams -1 --js-consumer -1
-`, p.Namespace, p.App, p.Account, p.Account)
-	for _, u := range p.Users {
-		fmt.Fprintf(&b, "\n# %s, %s: %s --creds FILE --inbox-prefix %s%s\nnsc add user --account %s --name %s", u.Name, u.Role, p.App, u.Inbox, u.asFlag(), p.Account, u.Name)
+`, s.Namespace, s.App, s.Account, s.Account)
+	for _, u := range s.Users {
+		fmt.Fprintf(&b, "\n# %s, %s: %s --creds FILE --inbox-prefix %s%s\nnsc add user --account %s --name %s", u.Name, u.Role, s.App, u.Inbox, u.asFlag(), s.Account, u.Name)
 		if u.Key != "" {
 			fmt.Fprintf(&b, " --public-key %s", u.Key)
 		}
@@ -96,7 +96,7 @@ func quoted(b *strings.Builder, flag string, subjects []string) {
 }
 
 // asFlag is how a user says its name, if it asks under one.
-func (u permittedUser) asFlag() string {
+func (u User) asFlag() string {
 	if u.Role == roleNode || u.Role == roleProjector {
 		return ""
 	}

@@ -1,11 +1,10 @@
-package node
+package permissions
 
 import (
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 )
 
@@ -28,33 +27,31 @@ type grounds struct {
 // grounds lists what there may be in the namespace. A subject has no wildcard for
 // a part of a token, so models and epochs are listed one by one: whoever may make
 // streams of any name could make one that copies another.
-func (f *permissionFlags) grounds(s *Session, users []permittedUser) grounds {
-	ns := s.Namespace()
+func (p *Plan) grounds() grounds {
+	ns := p.Namespace
 	g := grounds{
 		namespace: ns, order: "ANNALS_" + ns + "_events", snapshots: bucketStream("ANNALS_" + ns + "_snapshots"),
-		registry: bucketStream(kv.RegistryBucket(ns)), directory: bucketStream("ANNALS_" + ns + "_cluster"), plain: f.plain,
+		registry: bucketStream(kv.RegistryBucket(ns)), directory: bucketStream("ANNALS_" + ns + "_cluster"), plain: p.Plain,
 	}
 	g.logs = []string{g.order}
-	if f.logStreams > 1 {
-		for i := range f.logStreams {
+	if p.LogStreams > 1 {
+		for i := range p.LogStreams {
 			g.logs = append(g.logs, g.order+"_"+strconv.Itoa(i))
 		}
 	}
-	for _, p := range s.app.Projections {
-		d := p.Describe()
-		for build := range f.builds + 1 {
-			model := projector.Model{View: d.Name, Version: d.Version, Build: build}
+	for _, model := range p.Views {
+		for model.Build = range p.Builds + 1 {
 			g.views = append(g.views, bucketStream("ANNALS_"+ns+"_view_"+model.String()))
 		}
 	}
-	for epoch := range f.epochs {
+	for epoch := range p.Epochs {
 		g.keys = append(g.keys, "ANNALS_"+ns+"_keys_"+strconv.Itoa(epoch+1))
 	}
-	for _, b := range f.buckets {
+	for _, b := range p.Buckets {
 		g.objects = append(g.objects, "OBJ_"+b)
 	}
-	for _, u := range users {
-		g.inboxes = append(g.inboxes, u.Inbox+".>")
+	for _, u := range p.Users {
+		g.inboxes = append(g.inboxes, inbox(u.Name)+".>")
 	}
 	return g
 }

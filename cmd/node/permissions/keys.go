@@ -1,4 +1,4 @@
-package node
+package permissions
 
 import (
 	"errors"
@@ -11,17 +11,14 @@ import (
 	"github.com/nats-io/nkeys"
 )
 
-// addKeys gives each user its key: what the directory has, or a new one.
-func (f *permissionFlags) addKeys(users []permittedUser) error {
-	if f.keys == "" {
-		return nil
+// AddKeys gives each user its key: that of the seed in dir, USER.nk, which is made where there is none.
+func (s *Set) AddKeys(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the directory of keys: %w", err)
 	}
-	if err := os.MkdirAll(f.keys, 0o700); err != nil {
-		return fmt.Errorf("make the directory of --keys: %w", err)
-	}
-	for i := range users {
-		u := &users[i]
-		u.Seed = filepath.Join(f.keys, u.Name+".nk")
+	for i := range s.Users {
+		u := &s.Users[i]
+		u.Seed = filepath.Join(dir, u.Name+".nk")
 		key, err := seedIn(u.Seed)
 		if err != nil {
 			return fmt.Errorf("key of user %s: %w", u.Name, err)
@@ -71,14 +68,14 @@ func newSeed(path string) ([]byte, error) {
 }
 
 // publicKey is the key, or what is to be put in its place.
-func (u permittedUser) publicKey() string {
+func (u User) publicKey() string {
 	if u.Key != "" {
 		return u.Key
 	}
 	return "PUBLIC_KEY_OF_" + strings.ToUpper(u.Name)
 }
 
-func (u permittedUser) seedFile() string {
+func (u User) seedFile() string {
 	if u.Seed != "" {
 		return u.Seed
 	}
