@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,43 @@ import (
 // has: longer than it takes after the leaders of both have died.
 const sourcingPatience = time.Minute
 
+// findTries is how often a loader looks where a namespace ends while commits arrive that
+// an interrupted loader had sent. They are at most a window.
+const findTries = 10
+
 // find looks where the log streams end, and waits until the order has all of it: one
-// log stream may have been ahead when a loader was interrupted.
+// log stream may have been ahead when a loader was interrupted. That the order has more
+// is damage only if no log stream has grown meanwhile.
 func (d *Loader) find(ctx context.Context) error {
+	for range findTries {
+		if err := d.ends(ctx); err != nil {
+			return err
+		}
+		damage := d.complete(ctx)
+		if !errors.Is(damage, store.ErrDamaged) {
+			return damage
+		}
+		if grown, err := d.grown(ctx); err != nil || !grown {
+			return cmp.Or(err, damage)
+		}
+	}
+	return fmt.Errorf("%w: somebody else writes to the namespace", store.ErrConflict)
+}
+
+// grown reports whether a log stream has more than when it was looked at.
+func (d *Loader) grown(ctx context.Context) (bool, error) {
+	for i := range d.lanes {
+		state, err := d.log.state(ctx, &d.log.names.streams[i], nil)
+		if err != nil || state.LastSequence > d.lanes[i].end {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// ends looks at each log stream once.
+func (d *Loader) ends(ctx context.Context) error {
+	d.end = 0
 	for i := range d.lanes {
 		stream := &d.log.names.streams[i]
 		state, err := d.log.state(ctx, stream, nil)
@@ -35,7 +70,7 @@ func (d *Loader) find(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.complete(ctx)
+	return nil
 }
 
 // complete checks that the order has what the log streams have, and nothing else.

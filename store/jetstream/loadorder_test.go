@@ -56,6 +56,50 @@ func TestLoaderGoesOnWithOneStreamAhead(t *testing.T) {
 	wantSame(t, "what was loaded", take(t, mustFollow(t, l, store.Follow{}), len(want)), want)
 }
 
+// What an interrupted loader had sent arrives while the next one looks where the namespace
+// ends: that is no damage.
+func TestLoaderGoesOnWhileTheEndArrives(t *testing.T) {
+	t.Parallel()
+	want := spreadOut(t, open(t, &single, several), 12, 20)
+	l := open(t, &single, filling())
+	first := mustLoader(t, l)
+	late := make(chan error, 1)
+	go func() {
+		for _, c := range want {
+			if err := first.Load(t.Context(), c); err != nil {
+				late <- err
+				return
+			}
+		}
+		late <- first.Flush(t.Context())
+	}()
+	looked := 0
+	for done := false; !done; looked++ {
+		select {
+		case err := <-late:
+			if err != nil {
+				t.Fatal(err)
+			}
+			done = true
+		default:
+		}
+		d, err := l.Loader(t.Context())
+		if errors.Is(err, store.ErrConflict) && !done {
+			continue // it always found more
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done && d.End() != uint64(len(want)) {
+			t.Errorf("it goes on after %d, want %d", d.End(), len(want))
+		}
+		d.Close()
+	}
+	if looked < 3 {
+		t.Errorf("looked %d times: nothing arrived meanwhile", looked)
+	}
+}
+
 // Whoever writes to another log stream than the loader does is noticed as well.
 func TestLoaderNoticesOthersInOtherStreams(t *testing.T) {
 	t.Parallel()
