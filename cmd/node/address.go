@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // address is where to listen, as a flag says it.
@@ -55,14 +57,14 @@ func (a address) listen(flag string) (net.Listener, error) {
 		return nil, portTaken(flag, a, err)
 	}
 	if err != nil {
-		return nil, &Failure{Code: codeFailure, Exit: exitFailure, What: fmt.Sprintf("cannot listen on %s for HTTP", a), Why: err.Error(), Fix: "name another address with --" + flag, Err: err}
+		return nil, &Failure{Code: codeFailure, Exit: console.ExitFailure, What: fmt.Sprintf("cannot listen on %s for HTTP", a), Why: err.Error(), Fix: "name another address with --" + flag, Err: err}
 	}
 	return l, nil
 }
 
 func portTaken(flag string, a address, err error) *Failure {
 	return &Failure{
-		Code: codePortTaken, Exit: exitFailure,
+		Code: codePortTaken, Exit: console.ExitFailure,
 		What: fmt.Sprintf("cannot listen on %s, which --%s names", a, flag),
 		Why:  "somebody else listens there",
 		Fix:  fmt.Sprintf("name another address, or let a free port be found: --%s %s", flag, a.free()),

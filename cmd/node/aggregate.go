@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -24,7 +25,7 @@ func newAggregate(s *Session) *cobra.Command {
 {{name}} aggregate history TYPE ID --at 2006-01-02T15:04
 {{name}} aggregate diff TYPE ID 3 7`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newAggregateGet(s), newAggregateHistory(s), newAggregateDiff(s), newAggregateTypes(s))
 	return cmd
@@ -43,7 +44,7 @@ owner makes sure first that nobody else has become the owner meanwhile.`,
 {{name}} aggregate get TYPE ID --at 3
 {{name}} aggregate get TYPE ID --at 90m --jq .state
 {{name}} aggregate get TYPE ID --linearizable`,
-		Args:              args(2, 2),
+		Args:              console.Args(2, 2),
 		ValidArgsFunction: completeTypes(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			stream, when, err := parseStream(args, at)
@@ -72,7 +73,7 @@ owner makes sure first that nobody else has become the owner meanwhile.`,
 	cmd.Flags().StringVar(&at, "at", "", atHelp)
 	cmd.Flags().BoolVar(&live, "live", false, "ask the owner's memory")
 	cmd.Flags().BoolVar(&linearizable, "linearizable", false, "ask the owner's memory, and be certain that it is the owner")
-	perCall(cmd, "at", "live", "linearizable")
+	console.PerCall(cmd, "at", "live", "linearizable")
 	return cmd
 }
 
@@ -80,9 +81,9 @@ func (s *Session) printState(state gateway.State) error {
 	if s.JSON() {
 		return s.Print(state)
 	}
-	y := s.style(s.Out())
+	y := s.Style(s.Out())
 	_, err := fmt.Fprintf(s.Out(), "%s   version %d   position %d   %s\n%s\n",
-		y.strong(printable(state.Aggregate+"/"+state.ID)), state.Version, state.Position, s.when(state.Time), indented(state.State))
+		y.Strong(console.Printable(state.Aggregate+"/"+state.ID)), state.Version, state.Position, s.When(state.Time), console.Indented(state.State))
 	return err
 }
 
@@ -96,7 +97,7 @@ func newAggregateHistory(s *Session) *cobra.Command {
 {{name}} aggregate history TYPE ID --at 3
 {{name}} aggregate history TYPE ID --changes
 {{name}} aggregate history TYPE ID --jq .type`,
-		Args:              args(2, 2),
+		Args:              console.Args(2, 2),
 		ValidArgsFunction: completeTypes(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			stream, when, err := parseStream(args, at)
@@ -123,7 +124,7 @@ func newAggregateHistory(s *Session) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&at, "at", "", atHelp)
 	cmd.Flags().BoolVar(&changes, "changes", false, changesHelp)
-	perCall(cmd, "at", "changes")
+	console.PerCall(cmd, "at", "changes")
 	return cmd
 }
 
@@ -141,7 +142,7 @@ func (s *Session) reaches(ctx context.Context, client *gateway.Client, stream st
 }
 
 func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stream store.StreamID, at actor.At) error {
-	g := s.grid("VERSION", "EVENT", "TIME", "COMMAND", "POSITION", "DATA")
+	g := s.Grid("VERSION", "EVENT", "TIME", "COMMAND", "POSITION", "DATA")
 	found := false
 	for e, err := range client.History(ctx, stream, 0) {
 		if err != nil {
@@ -152,7 +153,7 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 		}
 		found = true
 		if !s.JSON() {
-			g.add(e.Version, e.Type, s.when(e.Time), withCorrections(stream, e), e.Position, s.shortened(e.Data, 78))
+			g.Add(e.Version, e.Type, s.When(e.Time), withCorrections(stream, e), e.Position, s.Shortened(e.Data, 78))
 			continue
 		}
 		if err := s.Print(eventLine{Stream: stream.String(), Event: e}); err != nil {
@@ -165,7 +166,7 @@ func (s *Session) printHistory(ctx context.Context, client *gateway.Client, stre
 	if s.JSON() {
 		return nil
 	}
-	return g.render("")
+	return g.Render("")
 }
 
 // withCorrections names the command of an event, what it made good, and what
@@ -196,13 +197,13 @@ func newAggregateTypes(s *Session) *cobra.Command {
 		Short:   "List the aggregate types of the running system, with their commands and events",
 		Example: `{{name}} aggregate types
 {{name}} aggregate types --jq .commands`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			info, err := s.info(cmd.Context())
 			if err != nil {
 				return err
 			}
-			g := s.grid("TYPE", "COMMANDS", "EVENTS")
+			g := s.Grid("TYPE", "COMMANDS", "EVENTS")
 			for _, a := range info.Aggregates {
 				if s.JSON() {
 					if err := s.Print(a); err != nil {
@@ -210,12 +211,12 @@ func newAggregateTypes(s *Session) *cobra.Command {
 					}
 					continue
 				}
-				g.add(a.Type, s.wrapped(a.Commands...), s.wrapped(a.Events...))
+				g.Add(a.Type, s.Wrapped(a.Commands...), s.Wrapped(a.Events...))
 			}
 			if s.JSON() {
 				return nil
 			}
-			return g.render("no aggregates: this system runs without an application")
+			return g.Render("no aggregates: this system runs without an application")
 		},
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -23,7 +24,7 @@ the old values beside.`,
 		Example: `{{name}} aggregate diff TYPE ID 3 7
 {{name}} aggregate diff TYPE ID 2006-01-02T15:04
 {{name}} aggregate diff TYPE ID 90m --jq '.changes[].path'`,
-		Args:              args(3, 4),
+		Args:              console.Args(3, 4),
 		ValidArgsFunction: completeTypes(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			stream, from, to, err := parseSpan(args)
@@ -70,16 +71,16 @@ func (s *Session) printDifference(d gateway.Difference) error {
 	if s.JSON() {
 		return s.Print(d)
 	}
-	y := s.style(s.Out())
-	if _, err := fmt.Fprintf(s.Out(), "%s   version %d, %s   to version %d, %s\n", y.strong(printable(d.Aggregate+"/"+d.ID)),
-		d.From.Version, s.when(d.From.Time), d.To.Version, s.when(d.To.Time)); err != nil {
+	y := s.Style(s.Out())
+	if _, err := fmt.Fprintf(s.Out(), "%s   version %d, %s   to version %d, %s\n", y.Strong(console.Printable(d.Aggregate+"/"+d.ID)),
+		d.From.Version, s.When(d.From.Time), d.To.Version, s.When(d.To.Time)); err != nil {
 		return err
 	}
-	g := s.grid("PATH", "WAS", "IS")
+	g := s.Grid("PATH", "WAS", "IS")
 	for _, c := range d.Changes {
-		g.add(c.Path, s.shortened(c.Old, 45), s.shortened(c.Value, 45))
+		g.Add(c.Path, s.Shortened(c.Old, 45), s.Shortened(c.Value, 45))
 	}
-	return g.render("the states are equal")
+	return g.Render("the states are equal")
 }
 
 // changesHelp is what --changes does.
@@ -92,7 +93,7 @@ type changedLine struct {
 }
 
 func (s *Session) printChanges(ctx context.Context, client *gateway.Client, stream store.StreamID, at actor.At) error {
-	g := s.grid("VERSION", "EVENT", "TIME", "COMMAND", "CHANGES")
+	g := s.Grid("VERSION", "EVENT", "TIME", "COMMAND", "CHANGES")
 	found := false
 	for e, err := range client.Changes(ctx, stream, 0) {
 		if err != nil {
@@ -103,7 +104,7 @@ func (s *Session) printChanges(ctx context.Context, client *gateway.Client, stre
 		}
 		found = true
 		if !s.JSON() {
-			g.add(e.Version, e.Type, s.when(e.Time), e.Command.Name, s.changes(e))
+			g.Add(e.Version, e.Type, s.When(e.Time), e.Command.Name, s.changes(e))
 			continue
 		}
 		if err := s.Print(changedLine{Stream: stream.String(), Changed: e}); err != nil {
@@ -116,19 +117,19 @@ func (s *Session) printChanges(ctx context.Context, client *gateway.Client, stre
 	if s.JSON() {
 		return nil
 	}
-	return g.render("")
+	return g.Render("")
 }
 
 // changes shows a change a line.
-func (s *Session) changes(e gateway.Changed) painted {
+func (s *Session) changes(e gateway.Changed) console.Painted {
 	if e.Omitted {
 		return "too many to show"
 	}
 	var lines []string
 	for _, c := range e.Changes {
-		lines = append(lines, printable(fmt.Sprintf("%s: %s -> %s", c.Path, absent(s.shortened(c.Old, 30)), absent(s.shortened(c.Value, 30)))))
+		lines = append(lines, console.Printable(fmt.Sprintf("%s: %s -> %s", c.Path, absent(s.Shortened(c.Old, 30)), absent(s.Shortened(c.Value, 30)))))
 	}
-	return painted(strings.Join(lines, "\n"))
+	return console.Painted(strings.Join(lines, "\n"))
 }
 
 // absent shows that there is no value.

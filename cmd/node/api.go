@@ -55,7 +55,7 @@ func (a *api) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return httpapi.New(httpapi.Config{Client: client, Tokens: a.access.verifier(), Logger: a.session.logger})
+	return httpapi.New(httpapi.Config{Client: client, Tokens: a.access.verifier(), Logger: a.session.Logger()})
 }
 
 func (a *api) close() error {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -71,13 +71,7 @@ func (a App) viewNames() []string {
 }
 
 // Streams is what a run of the command line reads and writes.
-type Streams struct {
-	In  io.Reader
-	Out io.Writer // data
-	Err io.Writer // talk: messages, errors, logs
-	// Env looks up an environment variable; nil: there are none.
-	Env func(name string) string
-}
+type Streams = console.Streams
 
 // Main runs the command line of app with the process's arguments and streams,
 // and ends the process with the exit code. The first SIGINT or SIGTERM ends
@@ -90,7 +84,7 @@ func Main(app App) {
 		<-signals
 		cancel(errInterrupted)
 		<-signals
-		os.Exit(exitInterrupted)
+		os.Exit(console.ExitInterrupted)
 	}()
 	os.Exit(Run(ctx, app, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Env: os.Getenv}, os.Args[1:]...))
 }
@@ -109,9 +103,9 @@ func Run(ctx context.Context, app App, streams Streams, args ...string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
-		return exitOK
+		return console.ExitOK
 	}
 	f := explain(ctx, s, err)
-	f.write(s)
+	s.Tell(f)
 	return f.Exit
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -27,7 +28,7 @@ up. On one server of your own that does neither, choose the directory.`,
 {{name}} archive ls --archive DIR
 {{name}} archive verify --archive DIR`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newArchiveRun(s), newArchiveList(s), newArchiveVerify(s))
 	return cmd
@@ -61,7 +62,7 @@ func newArchiveList(s *Session) *cobra.Command {
 		Short: "List what was archived, run by run",
 		Example: `{{name}} archive ls --archive DIR
 {{name}} archive ls --archive nats:BUCKET --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := openArchived(cmd.Context(), s, s.flags.archive, s.addArchive); err != nil {
 				return err
@@ -70,10 +71,10 @@ func newArchiveList(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g := s.grid("RUN", "WHEN", "STREAMS", "EVENTS", "COMMITS", "FROM", "TO", "BYTES", "IN FILES")
+			g := s.Grid("RUN", "WHEN", "STREAMS", "EVENTS", "COMMITS", "FROM", "TO", "BYTES", "IN FILES")
 			for _, r := range runs {
 				if !s.JSON() {
-					g.add(r.Name, s.when(r.Time), humanize.Comma(int64(r.Streams)), humanize.Comma(int64(r.Events)), humanize.Comma(int64(r.Commits)),
+					g.Add(r.Name, s.When(r.Time), humanize.Comma(int64(r.Streams)), humanize.Comma(int64(r.Events)), humanize.Comma(int64(r.Commits)),
 						r.First, r.Last, humanize.IBytes(uint64(r.Raw)), humanize.IBytes(uint64(r.Size)))
 				} else if err := s.Print(r); err != nil {
 					return err
@@ -82,7 +83,7 @@ func newArchiveList(s *Session) *cobra.Command {
 			if s.JSON() {
 				return nil
 			}
-			return g.render("nothing of " + s.Namespace() + " is archived there")
+			return g.Render("nothing of " + s.Namespace() + " is archived there")
 		},
 	}
 }
@@ -96,15 +97,15 @@ chain of hashes, from its first event to where it goes on in the log. The exit
 code is not 0 if anything is wrong.`,
 		Example: `{{name}} archive verify --archive DIR
 {{name}} archive verify --archive nats:BUCKET --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := openArchived(cmd.Context(), s, s.flags.archive, s.addArchive)
 			if err != nil {
 				return err
 			}
-			p := s.progress()
-			found, err := s.archive.Verify(cmd.Context(), log, func(at archive.Progress) { p.show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) })
-			p.end()
+			p := s.Progress()
+			found, err := s.archive.Verify(cmd.Context(), log, func(at archive.Progress) { p.Show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) })
+			p.End()
 			if err != nil {
 				return err
 			}
@@ -118,12 +119,12 @@ func (s *Session) printFindings(f archive.Findings) error {
 		return s.Print(f)
 	}
 	for _, fault := range f.Faults {
-		fmt.Fprintln(s.Out(), printable(fault))
+		fmt.Fprintln(s.Out(), console.Printable(fault))
 	}
 	_, err := fmt.Fprintf(s.Out(), "%s of %s in %s: %s\n",
-		plural(f.Events, "event"), plural(f.Streams, "stream"), plural(f.Files, "file"), plural(f.FaultCount, "fault"))
+		console.Plural(f.Events, "event"), console.Plural(f.Streams, "stream"), console.Plural(f.Files, "file"), console.Plural(f.FaultCount, "fault"))
 	if err == nil && f.Unlisted > 0 {
-		_, err = fmt.Fprintf(s.Out(), "besides, %s of runs that did not end, or have not yet\n", plural(f.Unlisted, "file"))
+		_, err = fmt.Fprintf(s.Out(), "besides, %s of runs that did not end, or have not yet\n", console.Plural(f.Unlisted, "file"))
 	}
 	return err
 }
@@ -133,7 +134,7 @@ func faulty(s *Session, f archive.Findings) error {
 		return nil
 	}
 	return &Failure{
-		Code: codeArchiveFaulty, Exit: exitFailure, What: fmt.Sprintf("the archive %s is not what was written: %s", s.archive, plural(f.FaultCount, "fault")),
+		Code: codeArchiveFaulty, Exit: console.ExitFailure, What: fmt.Sprintf("the archive %s is not what was written: %s", s.archive, console.Plural(f.FaultCount, "fault")),
 		Fix: "restore its files from a copy; the log alone does not have these events any more",
 	}
 }

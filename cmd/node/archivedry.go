@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
@@ -13,7 +14,7 @@ import (
 
 // wouldArchive is what archive run --dry-run prints.
 type wouldArchive struct {
-	wouldDo
+	console.WouldDo
 	archive.Report
 }
 
@@ -34,11 +35,11 @@ func (a *archiving) rehearse(ctx context.Context, s *Session) error {
 		return err
 	}
 	if s.JSON() {
-		return s.Print(wouldArchive{wouldDo{DryRun: true, Would: a.change(s)}, report})
+		return s.Print(wouldArchive{console.WouldDo{DryRun: true, Would: a.change(s)}, report})
 	}
 	s.printLeft(report)
-	_, err = fmt.Fprintf(s.Out(), "would %s\nthat is %s of %s; %s looked at\n", printable(a.change(s)),
-		plural(report.Planned.Events, "event"), plural(report.Planned.Streams, "stream"), plural(report.Looked, "stream"))
+	_, err = fmt.Fprintf(s.Out(), "would %s\nthat is %s of %s; %s looked at\n", console.Printable(a.change(s)),
+		console.Plural(report.Planned.Events, "event"), console.Plural(report.Planned.Streams, "stream"), console.Plural(report.Looked, "stream"))
 	return err
 }
 

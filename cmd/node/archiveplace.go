@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
@@ -40,7 +41,7 @@ func (s *Session) archiveToRead(ctx context.Context, c jetstream.Config, place s
 	vault, err := vaultToRead(ctx, c.Conn, place)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, &Failure{
-			Code: gateway.CodeNotFound, Exit: exitNotFound, What: "there is no archive at " + place, Why: err.Error(), Err: err,
+			Code: gateway.CodeNotFound, Exit: console.ExitNotFound, What: "there is no archive at " + place, Why: err.Error(), Err: err,
 			Fix: "name the place that was archived to; archive run makes one",
 		}
 	}
@@ -70,7 +71,7 @@ func vaultIn(dir string) (segment.Vault, error) {
 	vault, err := segment.Dir(dir)
 	if err != nil {
 		return nil, &Failure{
-			Code: codeUsage, Exit: exitUsage, What: "files cannot be kept in " + dir, Why: err.Error(),
+			Code: console.CodeUsage, Exit: console.ExitUsage, What: "files cannot be kept in " + dir, Why: err.Error(),
 			Fix: "name a directory that this user may make and write to, or nats:BUCKET", Err: err,
 		}
 	}

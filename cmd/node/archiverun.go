@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/jetstream"
@@ -44,21 +45,21 @@ intervals (four minutes, unless configured).`,
 		Example: `{{name}} archive run TYPE --keep 1000 --to DIR
 {{name}} archive run TYPE ID --below 990001 --to nats:BUCKET --yes
 {{name}} archive run --keep 1000 --to DIR --json`,
-		Args: args(0, -1),
+		Args: console.Args(0, -1),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().Uint64Var(&a.keep, "keep", 0, "leave the last `N` events of each stream in the log, and those of their commit")
 	cmd.Flags().Uint64Var(&a.below, "below", 0, "archive events below this `VERSION`")
 	cmd.Flags().StringVar(&a.to, "to", "", "`PLACE` to archive to: DIR or nats:BUCKET (default: that of --archive)")
-	perCall(cmd, "keep", "below")
+	console.PerCall(cmd, "keep", "below")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := a.check(cmd, s, args); err != nil {
 			return err
 		}
-		if agreed.dryRun {
+		if agreed.DryRun {
 			return a.rehearse(cmd.Context(), s)
 		}
-		ok, err := s.agree(cmd.Context(), agreed, s.Namespace(), "%s", a.change(s))
+		ok, err := s.Agree(cmd.Context(), agreed, s.Namespace(), "%s", a.change(s))
 		if !ok {
 			return err
 		}
@@ -112,8 +113,8 @@ func unknownAggregate(s *Session, name string) error {
 			return nil
 		}
 	}
-	f := &Failure{Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("%s has no aggregate %q", s.app.Name, name)}
-	if near := nearest(name, known); near != "" {
+	f := &Failure{Code: console.CodeUsage, Exit: console.ExitUsage, What: fmt.Sprintf("%s has no aggregate %q", s.app.Name, name)}
+	if near := console.Nearest(name, known); near != "" {
 		f.Fix = "did you mean: " + near
 	} else if len(known) > 0 {
 		f.Fix = "it has: " + strings.Join(known, ", ")
@@ -163,7 +164,7 @@ func (s *Session) prover(ctx context.Context, log *jetstream.Log) (*actor.System
 		return nil, err
 	}
 	if plain.keys != nil && plain.keyring == nil {
-		return nil, &Failure{Code: codeNoKek, Exit: exitUsage, What: "snapshots with personal data cannot be proved without the wrapping keys", Fix: "name them with --" + kekFlag}
+		return nil, &Failure{Code: codeNoKek, Exit: console.ExitUsage, What: "snapshots with personal data cannot be proved without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
 	return actor.NewSystem(actor.Config{
 		Log: plain, Snapshots: plain.snapshots(), Aggregates: s.app.Aggregates, Partitions: log.Partitions(),
@@ -178,11 +179,11 @@ func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dry
 		return archive.Report{}, nil, untouched(err)
 	}
 	c := &cutter{archiving: a, system: system}
-	p := s.progress()
-	defer p.end()
+	p := s.Progress()
+	defer p.End()
 	report, err := s.archive.Run(ctx, archive.Job{
 		Log: log, Types: a.types, Streams: a.streams, Cut: c.cut, DryRun: dryRun,
-		Progress: func(at archive.Progress) { p.show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) },
+		Progress: func(at archive.Progress) { p.Show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) },
 	})
 	return report, c, err
 }
@@ -221,7 +222,7 @@ func (c *cutter) unproved() error {
 		return nil
 	}
 	return &Failure{
-		Code: codeArchiveLeft, Exit: exitDegraded, What: plural(c.faulty, "stream") + " left as they are: a replay does not give their snapshots",
+		Code: codeArchiveLeft, Exit: console.ExitDegraded, What: console.Plural(c.faulty, "stream") + " left as they are: a replay does not give their snapshots",
 		Fix: "see which in the report; a snapshot is made again when its actor is",
 	}
 }
@@ -232,18 +233,18 @@ func (s *Session) printArchived(r archive.Report) error {
 	}
 	s.printLeft(r)
 	if r.Run.Name == "" {
-		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of the archived events of %s\n", plural(r.Looked, "stream"), plural(r.Truncated, "stream"))
+		_, err := fmt.Fprintf(s.Out(), "nothing new to archive in %s; the log is relieved of the archived events of %s\n", console.Plural(r.Looked, "stream"), console.Plural(r.Truncated, "stream"))
 		return err
 	}
 	_, err := fmt.Fprintf(s.Out(), "archived %s of %s in %s; the log is relieved of them\n",
-		plural(r.Run.Events, "event"), plural(r.Run.Streams, "stream"), humanize.IBytes(uint64(r.Run.Size)))
+		console.Plural(r.Run.Events, "event"), console.Plural(r.Run.Streams, "stream"), humanize.IBytes(uint64(r.Run.Size)))
 	return err
 }
 
 // printLeft names the streams that cannot be cut.
 func (s *Session) printLeft(r archive.Report) {
 	for _, l := range r.Left {
-		fmt.Fprintf(s.Out(), "left: %s: %s\n", printable(l.Stream.String()), printable(l.Reason))
+		fmt.Fprintf(s.Out(), "left: %s: %s\n", console.Printable(l.Stream.String()), console.Printable(l.Reason))
 	}
 	if more := r.LeftCount - len(r.Left); more > 0 {
 		fmt.Fprintf(s.Out(), "left: %s more\n", humanize.Comma(int64(more)))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store/ledger"
 )
 
@@ -18,7 +19,7 @@ func newAudit(s *Session) *cobra.Command {
 		Example: `{{name}} audit ls
 {{name}} audit ls --since 720h --json`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newAuditList(s))
 	return cmd
@@ -48,7 +49,7 @@ Where nothing does, it is what was said, behind "unverified:". --by finds both.`
 {{name}} audit ls --action 'dlq.*' --what accounts/17
 {{name}} audit ls --jq 'select(.outcome | startswith("failed"))'
 {{name}} audit ls --jq 'select(.outcome | startswith("unknown"))'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.listActs(cmd.Context(), f)
 		},
@@ -59,7 +60,7 @@ Where nothing does, it is what was said, behind "unverified:". --by finds both.`
 	flags.StringVar(&f.by, "by", "", "only acts of this `NAME`; * stands for anything")
 	flags.StringVar(&f.action, "action", "", "only this `ACTION`, such as dlq.skip; * stands for anything")
 	flags.StringVar(&f.what, "what", "", "only what was done to this `NAME`; * stands for anything")
-	perCall(cmd, "since", "until", "by", "action", "what")
+	console.PerCall(cmd, "since", "until", "by", "action", "what")
 	return cmd
 }
 
@@ -116,7 +117,7 @@ func (s *Session) listActs(ctx context.Context, f auditFilter) error {
 		return err
 	}
 	wanted := f.wants()
-	g := s.grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE")
+	g := s.Grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE")
 	for a, err := range ledger.Acts(ctx, log, since, until) {
 		switch {
 		case err != nil:
@@ -125,7 +126,7 @@ func (s *Session) listActs(ctx context.Context, f auditFilter) error {
 		case s.JSON():
 			err = s.Print(a)
 		default:
-			g.add(s.when(a.At), a.Action, a.What, a.By, a.Why, a.Outcome, a.Node)
+			g.Add(s.When(a.At), a.Action, a.What, a.By, a.Why, a.Outcome, a.Node)
 		}
 		if err != nil {
 			return err
@@ -134,5 +135,5 @@ func (s *Session) listActs(ctx context.Context, f auditFilter) error {
 	if s.JSON() {
 		return nil
 	}
-	return g.render("nothing of the kind was done")
+	return g.Render("nothing of the kind was done")
 }

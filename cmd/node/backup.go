@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 )
@@ -28,7 +29,7 @@ their keys is kept in a place of its own.
 {{name}} backup verify ./backups --live
 {{name}} backup restore ./backups --data ./data`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newBackupCreate(s), newBackupList(s), newBackupVerify(s), newBackupRestore(s))
 	return cmd
@@ -64,12 +65,12 @@ is over. Where nothing can be written it is made all the same, and says so.
 {{name}} backup create ./backups --full
 {{name}} backup create ./backups --keys-to ./keys
 {{name}} backup create nats:BACKUPS --json`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 	}
 	cmd.Flags().BoolVar(&o.Full, "full", false, "make one that needs no other")
 	keys.flags(cmd, "keys-to", "keep the copy of the keys in", "make none, although the backup cannot be read without: they are copied otherwise")
 	dataFlag(cmd, &data)
-	perCall(cmd, "full", "data")
+	console.PerCall(cmd, "full", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := keys.check("keys-to"); err != nil {
 			return err
@@ -102,8 +103,8 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	if err != nil {
 		return err
 	}
-	line := s.progress()
-	o.Progress = line.commits("backed up")
+	line := s.Progress()
+	o.Progress = drawCommits(line, "backed up")
 	source := backup.Source{
 		Log: log, LogStreams: config.LogStreams, KeepsCommands: log.KeepsCommands(),
 		Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)},
@@ -118,7 +119,7 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	var m *backup.Manifest
 	err = s.copied(ctx, write, "backup.create", place.told(where, source.Keys != nil), func() (err error) {
 		m, err = backup.Create(ctx, vault, s.Namespace(), source, o)
-		line.end()
+		line.End()
 		if _, is := errors.AsType[*backup.ParentError](err); is {
 			err = untouched(err) // it is found before anything is copied
 		}
@@ -135,7 +136,7 @@ func (s *Session) printBackup(m *backup.Manifest) error {
 		return s.Print(describeBackup(m))
 	}
 	_, err := fmt.Fprintf(s.Out(), "backup %s: %s, %s, up to position %d%s\n",
-		m.ID, plural(m.Commits, "commit"), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
+		m.ID, console.Plural(m.Commits, "commit"), humanize.IBytes(uint64(m.Size())), m.Position, goesOn(m))
 	return err
 }
 
@@ -199,7 +200,7 @@ func newBackupList(s *Session) *cobra.Command {
 		Short: "List the backups, oldest first",
 		Example: `{{name}} backup ls ./backups
 {{name}} backup ls nats:BACKUPS --json`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		all, err := s.backups(cmd.Context(), args[0])
@@ -214,16 +215,16 @@ func newBackupList(s *Session) *cobra.Command {
 			}
 			return nil
 		}
-		g := s.grid("BACKUP", "MADE", "COMMITS", "SIZE", "POSITION", "AFTER")
+		g := s.Grid("BACKUP", "MADE", "COMMITS", "SIZE", "POSITION", "AFTER")
 		for _, l := range all {
 			if l.Manifest == nil {
-				g.add(l.ID, "", "", "", "", painted(s.style(s.Out()).bad("damaged: "+printable(l.Err.Error()))))
+				g.Add(l.ID, "", "", "", "", console.Painted(s.Style(s.Out()).Bad("damaged: "+console.Printable(l.Err.Error()))))
 				continue
 			}
 			m := l.Manifest
-			g.add(m.ID, s.when(m.Created), humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, m.Parent)
+			g.Add(m.ID, s.When(m.Created), humanize.Comma(int64(m.Commits)), humanize.IBytes(uint64(m.Size())), m.Position, m.Parent)
 		}
-		return g.render(fmt.Sprintf("no backup of %s; make one with: %s backup create %s", s.Namespace(), s.app.Name, args[0]))
+		return g.Render(fmt.Sprintf("no backup of %s; make one with: %s backup create %s", s.Namespace(), s.app.Name, args[0]))
 	}
 	return cmd
 }
@@ -251,8 +252,8 @@ func describeListed(l backup.Listed) describedBackup {
 	return describeBackup(l.Manifest)
 }
 
-// commits returns a function that draws how many commits are done.
-func (p *progress) commits(verb string) func(backup.Progress) {
+// drawCommits returns a function that draws how many commits are done.
+func drawCommits(p *console.Progress, verb string) func(backup.Progress) {
 	began, drawn := time.Now(), time.Time{}
 	return func(now backup.Progress) {
 		if now.Total == 0 || time.Since(drawn) < drawEvery {
@@ -261,7 +262,7 @@ func (p *progress) commits(verb string) func(backup.Progress) {
 		drawn = time.Now()
 		share := min(1, float64(now.Done)/float64(now.Total))
 		rate := float64(now.Done) / max(time.Since(began).Seconds(), 0.001)
-		p.show("%s %3.0f %%  %s of %s commits %s, %s a second", bar(share), 100*share,
+		p.Show("%s %3.0f %%  %s of %s commits %s, %s a second", console.Bar(share), 100*share,
 			humanize.Comma(int64(now.Done)), humanize.Comma(int64(now.Total)), verb, humanize.Comma(int64(rate)))
 	}
 }

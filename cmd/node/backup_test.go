@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // Who interrupts what takes long is told what was done, and what the same command does
@@ -29,7 +31,7 @@ func TestInterrupted(t *testing.T) {
 		{"schema migrate old new --dry-run", "interrupted: nothing was stored\n"},
 	} {
 		code, _, talk := st.run(ctx, "", strings.Fields(c.command)...)
-		if code != exitInterrupted || !strings.HasSuffix(talk, c.want) || c.want == "" && talk != "" {
+		if code != console.ExitInterrupted || !strings.HasSuffix(talk, c.want) || c.want == "" && talk != "" {
 			t.Errorf("%s: exit code %d, said %q, want %q", c.command, code, talk, c.want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
@@ -26,7 +27,7 @@ type keysPlace struct {
 func (k *keysPlace) flags(cmd *cobra.Command, name, verb, none string) {
 	cmd.Flags().StringVar(&k.where, name, "", verb+" `PLACE`: a directory, or nats:BUCKET")
 	cmd.Flags().BoolVar(&k.none, "no-keys", false, none)
-	perCall(cmd, name, "no-keys")
+	console.PerCall(cmd, name, "no-keys")
 }
 
 // check refuses what contradicts itself.
@@ -87,7 +88,7 @@ func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Conf
 		return keys, nil, err
 	case k.where == "":
 		return nil, nil, &Failure{
-			Code: codeKeysPlace, Exit: exitUsage, What: "namespace " + s.Namespace() + " has personal data, and no place is named for their keys",
+			Code: codeKeysPlace, Exit: console.ExitUsage, What: "namespace " + s.Namespace() + " has personal data, and no place is named for their keys",
 			Why: "without its keys nobody can read them after a restore",
 			Fix: "name a place apart from the data: --keys-to PLACE; or say that the keys are copied otherwise: --no-keys",
 		}
@@ -110,7 +111,7 @@ func (k *keysPlace) copyOf(ctx context.Context, conn *nats.Conn, m *backup.Manif
 		return nil, nil
 	case k.where == "":
 		return nil, &Failure{
-			Code: codeKeysPlace, Exit: exitUsage, What: "backup " + m.ID + " has personal data, and its keys are elsewhere",
+			Code: codeKeysPlace, Exit: console.ExitUsage, What: "backup " + m.ID + " has personal data, and its keys are elsewhere",
 			Why: "without them nobody can read these data, and it is not known who was forgotten",
 			Fix: "name the place that backup create was given as --keys-to: --keys-from PLACE; or restore the data alone: --no-keys",
 		}
@@ -127,7 +128,7 @@ func (k *keysPlace) copyOf(ctx context.Context, conn *nats.Conn, m *backup.Manif
 
 func noKeysCopy(namespace, where string, err error) error {
 	return &Failure{
-		Code: codeNoKeyCopy, Exit: exitNotFound, What: fmt.Sprintf("no copy of the keys of %s in %s", namespace, where), Why: err.Error(), Err: err,
+		Code: codeNoKeyCopy, Exit: console.ExitNotFound, What: fmt.Sprintf("no copy of the keys of %s in %s", namespace, where), Why: err.Error(), Err: err,
 		Fix: "name the place that backup create was given as --keys-to",
 	}
 }

@@ -12,6 +12,7 @@ import (
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -62,7 +63,7 @@ func (s *Session) checkData(data string) error {
 func hasData(data string) bool { return isDir(filepath.Join(data, "jetstream")) }
 
 func (s *Session) noData(data string) *Failure {
-	f := &Failure{Code: gateway.CodeNotFound, Exit: exitNotFound, What: "there is no directory " + data}
+	f := &Failure{Code: gateway.CodeNotFound, Exit: console.ExitNotFound, What: "there is no directory " + data}
 	if isDir(data) {
 		f.What = fmt.Sprintf("directory %s has no data", data)
 	}
@@ -72,7 +73,7 @@ func (s *Session) noData(data string) *Failure {
 
 // startSite runs a server on the directory, which it makes if it is not there.
 func (s *Session) startSite(data string) (*site, error) {
-	server, err := embedded.Start(embedded.Config{Dir: data, Port: embedded.NoListener, Logger: s.logger})
+	server, err := embedded.Start(embedded.Config{Dir: data, Port: embedded.NoListener, Logger: s.Logger()})
 	if err != nil {
 		return nil, fmt.Errorf("start a server on %s: %w", data, err)
 	}
@@ -125,7 +126,7 @@ func (s *Session) openBackup(ctx context.Context, conn *nats.Conn, where, namesp
 		return nil, err
 	}
 	f := &Failure{
-		Code: gateway.CodeNotFound, Exit: exitNotFound, What: fmt.Sprintf("no backup of %s in %s", namespace, where), Why: err.Error(), Err: err,
+		Code: gateway.CodeNotFound, Exit: console.ExitNotFound, What: fmt.Sprintf("no backup of %s in %s", namespace, where), Why: err.Error(), Err: err,
 		Fix: fmt.Sprintf("name the place and the namespace of a backup; or make one: %s backup create %s", s.app.Name, where),
 	}
 	if id != "" {
@@ -138,7 +139,7 @@ func (s *Session) openBackup(ctx context.Context, conn *nats.Conn, where, namesp
 // onInterrupt returns err, and says what a person who interrupted the command
 // should know.
 func (s *Session) onInterrupt(ctx context.Context, err error, note string) error {
-	if err != nil && explain(ctx, s, err).Exit == exitInterrupted {
+	if err != nil && explain(ctx, s, err).Exit == console.ExitInterrupted {
 		fmt.Fprintln(s.Err(), note)
 	}
 	return err

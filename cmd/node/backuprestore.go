@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
@@ -51,7 +52,7 @@ directory.
 {{name}} backup restore ./backups -s nats://n1:4222 --replicas 3
 {{name}} backup restore ./backups --ns copy --from-ns {{name}} --to-time 2026-01-02T15:04
 {{name}} backup restore ./backups --to-position 268435456`,
-		Args: args(1, 2),
+		Args: console.Args(1, 2),
 	}
 	cmd.Flags().StringVar(&f.from, "from-ns", "", "the `NAMESPACE` that was backed up (default: that of --ns)")
 	cmd.Flags().Uint64Var(&f.position, "to-position", 0, "end with the commit that holds this `POSITION`")
@@ -59,7 +60,7 @@ directory.
 	cmd.Flags().IntVar(&f.replicas, "replicas", 1, "keep so many copies: 3 in production")
 	f.keys.flags(cmd, "keys-from", "take the copy of the keys from", "restore the data alone, unreadable where they are personal; keys restore gives them their keys later")
 	dataFlag(cmd, &f.data)
-	perCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
+	console.PerCall(cmd, "from-ns", "to-position", "to-time", "replicas", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := f.keys.check("keys-from"); err != nil {
 			return err
@@ -167,8 +168,8 @@ func (s *Session) restoreBackup(ctx context.Context, where, id string, f restore
 	if s.JSON() {
 		return s.Print(restored)
 	}
-	_, err = fmt.Fprintf(s.Out(), "restored %s: %s in %s, %s, up to position %d\n", printable(s.Namespace()),
-		plural(restored.Commits, "commit"), plural(restored.Streams, "stream"), plural(restored.Snapshots, "snapshot"), restored.Position)
+	_, err = fmt.Fprintf(s.Out(), "restored %s: %s in %s, %s, up to position %d\n", console.Printable(s.Namespace()),
+		console.Plural(restored.Commits, "commit"), console.Plural(restored.Streams, "stream"), console.Plural(restored.Snapshots, "snapshot"), restored.Position)
 	if err == nil && restored.Keys != nil {
 		_, err = fmt.Fprintln(s.Out(), keysRestored(restored.Keys))
 	}
@@ -218,8 +219,8 @@ func (s *Session) fill(
 		return r, nil, err
 	}
 	defer loader.Close()
-	line := s.progress()
-	until.Progress = line.commits("restored")
+	line := s.Progress()
+	until.Progress = drawCommits(line, "restored")
 	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
 	var keys *jetstream.Keys
 	if keysFrom != nil {
@@ -229,7 +230,7 @@ func (s *Session) fill(
 		target.Keys, target.KeysFrom = keys, keysFrom
 	}
 	r, err = b.Restore(ctx, target, until)
-	line.end()
+	line.End()
 	if s.tellConflicts(err) {
 		conflicts, err = err, nil
 	}
@@ -268,7 +269,7 @@ func (s *Session) refuseServed(ctx context.Context) error {
 		return fmt.Errorf("look whether a node serves %s: %w", s.Namespace(), err)
 	}
 	return &Failure{
-		Code: codeServed, Exit: exitConflict, What: "a node serves namespace " + s.Namespace(),
+		Code: codeServed, Exit: console.ExitConflict, What: "a node serves namespace " + s.Namespace(),
 		Why: "it would not see what is restored under it", Fix: "stop the nodes first, or restore to another namespace with --ns and --from-ns",
 	}
 }

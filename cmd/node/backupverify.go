@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
@@ -37,13 +38,13 @@ exit code is 1 then.
 {{name}} backup verify ./backups --live
 {{name}} backup verify ./backups --live --ns copy --from-ns {{name}}
 {{name}} backup verify --live --data ./data --json`,
-		Args: args(0, 2),
+		Args: console.Args(0, 2),
 	}
 	cmd.Flags().BoolVar(&v.live, "live", false, "verify the log instead of the backup")
 	v.keys.flags(cmd, "keys-from", "verify the copy of the keys, too, in", "leave the keys out")
 	cmd.Flags().StringVar(&v.from, "from-ns", "", "the `NAMESPACE` that was backed up (default: that of --ns)")
 	dataFlag(cmd, &v.data)
-	perCall(cmd, "live", "from-ns", "data")
+	console.PerCall(cmd, "live", "from-ns", "data")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !v.live && len(args) == 0 || !v.live && v.data != "" {
 			return Usage("want WHERE, or --live, which --data needs")
@@ -54,9 +55,9 @@ exit code is 1 then.
 		if err := v.keys.check("keys-from"); err != nil {
 			return err
 		}
-		v.line, v.where, v.id = s.progress(), argument(args, 0), argument(args, 1)
+		v.line, v.where, v.id = s.Progress(), argument(args, 0), argument(args, 1)
 		report, err := v.run(cmd.Context())
-		v.line.end()
+		v.line.End()
 		if err != nil {
 			return err
 		}
@@ -74,7 +75,7 @@ func argument(args []string, i int) string {
 
 type verification struct {
 	session   *Session
-	line      *progress
+	line      *console.Progress
 	where, id string
 	from      string // the namespace that was backed up; empty: that of --ns
 	data      string
@@ -98,7 +99,7 @@ func (v *verification) run(ctx context.Context) (backup.Report, error) {
 	if err != nil || len(damaged) > 0 {
 		return backup.Report{Findings: damaged}, err
 	}
-	report, err := b.Verify(ctx, v.line.commits("verified"))
+	report, err := b.Verify(ctx, drawCommits(v.line, "verified"))
 	if err != nil {
 		return report, err
 	}
@@ -129,7 +130,7 @@ func (v *verification) log(ctx context.Context) (backup.Report, error) {
 		return backup.Report{}, err
 	}
 	defer log.Close()
-	live := backup.Live{Log: log, Snapshots: log.AllSnapshots, Progress: v.line.commits("verified")}
+	live := backup.Live{Log: log, Snapshots: log.AllSnapshots, Progress: drawCommits(v.line, "verified")}
 	var damaged []backup.Finding
 	if v.where != "" {
 		if live.Backup, damaged, err = v.backup(ctx, at); err != nil {
@@ -152,12 +153,12 @@ func (v *verification) show(r backup.Report) error {
 		return v.verdict(r)
 	}
 	for _, f := range r.Findings {
-		if _, err := fmt.Fprintf(s.Out(), "%s %s: %s\n", s.style(s.Out()).bad("damaged"), printable(placeOf(f)), printable(f.Reason)); err != nil {
+		if _, err := fmt.Fprintf(s.Out(), "%s %s: %s\n", s.Style(s.Out()).Bad("damaged"), console.Printable(placeOf(f)), console.Printable(f.Reason)); err != nil {
 			return err
 		}
 	}
-	if _, err := fmt.Fprintf(s.Out(), "%s, %s, %s, up to position %d; running hash %s\n", plural(r.Commits, "commit"),
-		plural(r.Events, "event"), plural(r.Streams, "stream"), r.Position, r.Chain); err != nil {
+	if _, err := fmt.Fprintf(s.Out(), "%s, %s, %s, up to position %d; running hash %s\n", console.Plural(r.Commits, "commit"),
+		console.Plural(r.Events, "event"), console.Plural(r.Streams, "stream"), r.Position, r.Chain); err != nil {
 		return err
 	}
 	return v.verdict(r)
@@ -182,7 +183,7 @@ func (v *verification) verdict(r backup.Report) error {
 	if len(r.Findings) == 0 {
 		return nil
 	}
-	f := &Failure{Code: gateway.CodeDamaged, Exit: exitFailure, What: fmt.Sprintf("%d places are damaged", len(r.Findings)), Why: placeOf(r.Findings[0])}
+	f := &Failure{Code: gateway.CodeDamaged, Exit: console.ExitFailure, What: fmt.Sprintf("%d places are damaged", len(r.Findings)), Why: placeOf(r.Findings[0])}
 	if len(r.Findings) == 1 {
 		f.What = "one place is damaged"
 	}

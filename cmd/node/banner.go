@@ -27,7 +27,7 @@ func (b *banner) print(w io.Writer) error {
 // title is the first line, and an empty one.
 func (b *banner) title(s *Session, rest string) {
 	name := strings.TrimSpace(s.app.Name + " " + version(s.app))
-	b.head = append(b.head, s.style(s.Out()).strong(name)+" "+rest, "")
+	b.head = append(b.head, s.Style(s.Out()).Strong(name)+" "+rest, "")
 }
 
 // application adds what the application has.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 func newCluster(s *Session) *cobra.Command {
@@ -20,7 +21,7 @@ func newCluster(s *Session) *cobra.Command {
 {{name}} cluster partitions --jq 'select(.node != .wanted)'
 {{name}} cluster drain NODE`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newClusterNodes(s), newClusterPartitions(s), newClusterDrain(s), newClusterUncordon(s), newClusterMove(s), newClusterRebalance(s))
 	return cmd
@@ -50,12 +51,12 @@ func (s *Session) nodeFailure(ctx context.Context, admin *cluster.Admin, node st
 	for _, n := range nodes {
 		names = append(names, n.Name)
 	}
-	f := &Failure{Code: codeNoNode, Exit: exitNotFound, What: fmt.Sprintf("no node %q", node), Err: err}
+	f := &Failure{Code: codeNoNode, Exit: console.ExitNotFound, What: fmt.Sprintf("no node %q", node), Err: err}
 	f.Why = fmt.Sprintf("the nodes of namespace %s are: %s", s.Namespace(), strings.Join(names, ", "))
 	if len(names) == 0 {
 		f.Why = fmt.Sprintf("no node of namespace %s runs", s.Namespace())
 	}
-	if near := nearest(node, names); near != "" {
+	if near := console.Nearest(node, names); near != "" {
 		f.Fix = "did you mean: " + near
 	}
 	return f

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 )
 
@@ -26,7 +27,7 @@ gets nothing new, also after a restart, until uncordon. It waits up to --timeout
 by default a minute.`,
 		Example: `{{name}} cluster drain NODE
 {{name}} cluster drain NODE --timeout 5m --json`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			admin, err := s.admin(cmd.Context())
 			if err != nil {
@@ -63,15 +64,15 @@ func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) 
 	}
 	was, _ := holds(before, name)
 	begin := time.Now()
-	progress := s.progress()
+	progress := s.Progress()
 	last := was
 	err = await(ctx, admin.Nodes, func(nodes []cluster.NodeStatus) bool {
 		left, anything := holds(nodes, name)
-		progress.show("%s holds %s", name, holdings(left))
+		progress.Show("%s holds %s", name, holdings(left))
 		last = left
 		return !anything
 	})
-	progress.end()
+	progress.End()
 	if err != nil {
 		return s.drainFailure(ctx, last, name, err)
 	}
@@ -89,9 +90,9 @@ func (s *Session) drain(ctx context.Context, admin *cluster.Admin, name string) 
 func holdings(n cluster.NodeStatus) string {
 	views, workers := dutiesOf(n)
 	if workers == 0 {
-		return plural(n.Partitions, "partition") + " and " + plural(views, "view")
+		return console.Plural(n.Partitions, "partition") + " and " + console.Plural(views, "view")
 	}
-	return plural(n.Partitions, "partition") + ", " + plural(views, "view") + " and " + plural(workers, "worker")
+	return console.Plural(n.Partitions, "partition") + ", " + console.Plural(views, "view") + " and " + console.Plural(workers, "worker")
 }
 
 // dutiesOf counts the views that a node is the home of, and the workers of views that
@@ -117,7 +118,7 @@ func (s *Session) checkHeirs(nodes []cluster.NodeStatus, name string) error {
 	for _, role := range drained.Roles {
 		if role != cluster.RoleGateway && !others(nodes, name, role) {
 			return &Failure{
-				Code: codeNoHeir, Exit: exitFailure, What: fmt.Sprintf("node %s cannot be drained", name),
+				Code: codeNoHeir, Exit: console.ExitFailure, What: fmt.Sprintf("node %s cannot be drained", name),
 				Why: fmt.Sprintf("no other node with role %s could take over what it holds", role),
 				Fix: fmt.Sprintf("start or uncordon another node first: %s node --name NAME", s.app.Name),
 			}
@@ -145,7 +146,7 @@ func (s *Session) drainFailure(ctx context.Context, left cluster.NodeStatus, nam
 		return err
 	}
 	return &Failure{
-		Code: gateway.CodeDeadline, Exit: exitUnavailable, Err: err,
+		Code: gateway.CodeDeadline, Exit: console.ExitUnavailable, Err: err,
 		What: fmt.Sprintf("node %s still holds %s", name, holdings(left)),
 		Why:  "they were not handed over in time; it goes on handing over",
 		Fix:  fmt.Sprintf("wait longer with --timeout, or take it back: %s cluster uncordon %s", s.app.Name, name),
@@ -157,7 +158,7 @@ func newClusterUncordon(s *Session) *cobra.Command {
 		Use:     "uncordon NODE",
 		Short:   "Let a node that was drained take its share again",
 		Example: `{{name}} cluster uncordon NODE`,
-		Args:    args(1, 1),
+		Args:    console.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			admin, err := s.admin(cmd.Context())
 			if err != nil {
@@ -175,7 +176,7 @@ func newClusterUncordon(s *Session) *cobra.Command {
 			if s.JSON() {
 				return s.Print(drained{Node: args[0]})
 			}
-			_, err = fmt.Fprintf(s.Out(), "%s takes its share again\n", printable(args[0]))
+			_, err = fmt.Fprintf(s.Out(), "%s takes its share again\n", console.Printable(args[0]))
 			return err
 		},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 )
 
@@ -24,7 +25,7 @@ func newClusterMove(s *Session) *cobra.Command {
 cordoned, it is placed as all others are.`,
 		Example: `{{name}} cluster move 17 NODE
 {{name}} cluster move 17 NODE --json`,
-		Args: args(2, 2),
+		Args: console.Args(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			partition, err := strconv.ParseUint(args[0], 10, 31)
 			if err != nil {
@@ -63,7 +64,7 @@ func (s *Session) move(ctx context.Context, admin *cluster.Admin, partition int,
 	})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &Failure{
-			Code: gateway.CodeDeadline, Exit: exitUnavailable, Err: err,
+			Code: gateway.CodeDeadline, Exit: console.ExitUnavailable, Err: err,
 			What: fmt.Sprintf("partition %d is pinned to %s, and still on %q", partition, node, last),
 			Why:  "a node that is cordoned, leaving, full or without role actors takes none",
 			Fix:  fmt.Sprintf("see: %s cluster nodes; take all pins back: %s cluster rebalance", s.app.Name, s.app.Name),
@@ -82,7 +83,7 @@ func newClusterRebalance(s *Session) *cobra.Command {
 		Short: "Remove all pins, so that every partition goes where placement puts it",
 		Example: `{{name}} cluster rebalance --dry-run
 {{name}} cluster rebalance --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			admin, err := s.admin(cmd.Context())
 			if err != nil {
@@ -107,12 +108,12 @@ func newClusterRebalance(s *Session) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "show what would move, and change nothing")
-	perCall(cmd, "dry-run")
+	console.PerCall(cmd, "dry-run")
 	return cmd
 }
 
 func (s *Session) printMoves(moves []cluster.Move, empty string) error {
-	g := s.grid("PARTITION", "FROM", "TO")
+	g := s.Grid("PARTITION", "FROM", "TO")
 	for _, m := range moves {
 		if s.JSON() {
 			if err := s.Print(m); err != nil {
@@ -120,10 +121,10 @@ func (s *Session) printMoves(moves []cluster.Move, empty string) error {
 			}
 			continue
 		}
-		g.add(m.Partition, m.From, m.To)
+		g.Add(m.Partition, m.From, m.To)
 	}
 	if s.JSON() {
 		return nil
 	}
-	return g.render(empty)
+	return g.Render(empty)
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 func newClusterNodes(s *Session) *cobra.Command {
@@ -15,7 +16,7 @@ func newClusterNodes(s *Session) *cobra.Command {
 		Short:   "List the nodes: what they are, and what they hold",
 		Example: `{{name}} cluster nodes
 {{name}} cluster nodes --jq '[.name, .partitions]'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			admin, err := s.admin(cmd.Context())
 			if err != nil {
@@ -31,7 +32,7 @@ func newClusterNodes(s *Session) *cobra.Command {
 }
 
 func (s *Session) printNodes(nodes []cluster.NodeStatus) error {
-	g := s.grid("NAME", "STATE", "PARTITIONS", "WANTED", "VIEWS", "ROLES", "WEIGHT", "ZONE", "SINCE", "VERSION")
+	g := s.Grid("NAME", "STATE", "PARTITIONS", "WANTED", "VIEWS", "ROLES", "WEIGHT", "ZONE", "SINCE", "VERSION")
 	for _, n := range nodes {
 		if s.JSON() {
 			if err := s.Print(n); err != nil {
@@ -39,26 +40,26 @@ func (s *Session) printNodes(nodes []cluster.NodeStatus) error {
 			}
 			continue
 		}
-		g.add(n.Name, s.paintNode(n), n.Partitions, n.Wanted, s.wrapped(n.Duties...), s.wrapped(roleNames(n.Roles)...),
-			n.Weight, n.Zone, s.when(n.Since), n.Version)
+		g.Add(n.Name, s.paintNode(n), n.Partitions, n.Wanted, s.Wrapped(n.Duties...), s.Wrapped(roleNames(n.Roles)...),
+			n.Weight, n.Zone, s.When(n.Since), n.Version)
 	}
 	if s.JSON() {
 		return nil
 	}
-	return g.render("no nodes: start one with: " + s.app.Name + " node")
+	return g.Render("no nodes: start one with: " + s.app.Name + " node")
 }
 
-func (s *Session) paintNode(n cluster.NodeStatus) painted {
-	y := s.style(s.Out())
+func (s *Session) paintNode(n cluster.NodeStatus) console.Painted {
+	y := s.Style(s.Out())
 	switch {
 	case n.Leaving:
-		return painted(y.warn("leaving"))
+		return console.Painted(y.Warn("leaving"))
 	case n.Cordoned:
-		return painted(y.warn("cordoned"))
+		return console.Painted(y.Warn("cordoned"))
 	case n.Partitions != n.Wanted:
-		return painted(y.warn("moving"))
+		return console.Painted(y.Warn("moving"))
 	default:
-		return painted(y.good("settled"))
+		return console.Painted(y.Good("settled"))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 func newClusterPartitions(s *Session) *cobra.Command {
@@ -14,7 +15,7 @@ func newClusterPartitions(s *Session) *cobra.Command {
 		Short: "List the partitions: who holds them, and who should",
 		Example: `{{name}} cluster partitions
 {{name}} cluster partitions --jq 'select(.pinned or .orphaned)'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			admin, err := s.admin(cmd.Context())
 			if err != nil {
@@ -30,7 +31,7 @@ func newClusterPartitions(s *Session) *cobra.Command {
 }
 
 func (s *Session) printPartitions(partitions []cluster.PartitionStatus) error {
-	g := s.grid("PARTITION", "NODE", "WANTED", "STATE", "EPOCH", "SINCE")
+	g := s.Grid("PARTITION", "NODE", "WANTED", "STATE", "EPOCH", "SINCE")
 	for _, p := range partitions {
 		if s.JSON() {
 			if err := s.Print(p); err != nil {
@@ -38,29 +39,29 @@ func (s *Session) printPartitions(partitions []cluster.PartitionStatus) error {
 			}
 			continue
 		}
-		g.add(p.Partition, p.Node, p.Wanted, s.paintPartition(p), p.Epoch, s.when(p.Since))
+		g.Add(p.Partition, p.Node, p.Wanted, s.paintPartition(p), p.Epoch, s.When(p.Since))
 	}
 	if s.JSON() {
 		return nil
 	}
-	return g.render("no partitions: no node has joined yet")
+	return g.Render("no partitions: no node has joined yet")
 }
 
-func (s *Session) paintPartition(p cluster.PartitionStatus) painted {
-	y := s.style(s.Out())
+func (s *Session) paintPartition(p cluster.PartitionStatus) console.Painted {
+	y := s.Style(s.Out())
 	var words []string
 	switch {
 	case p.Orphaned:
-		words = append(words, y.bad("orphaned"))
+		words = append(words, y.Bad("orphaned"))
 	case p.Node == "":
-		words = append(words, y.bad("free"))
+		words = append(words, y.Bad("free"))
 	case p.Node != p.Wanted:
-		words = append(words, y.warn("moving"))
+		words = append(words, y.Warn("moving"))
 	default:
-		words = append(words, y.good("served"))
+		words = append(words, y.Good("served"))
 	}
 	if p.Pinned {
 		words = append(words, "pinned")
 	}
-	return painted(strings.Join(words, ", "))
+	return console.Painted(strings.Join(words, ", "))
 }

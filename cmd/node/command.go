@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -27,7 +28,7 @@ func newCommand(s *Session) *cobra.Command {
 		Short:   "Send commands",
 		Example: `{{name}} command send TYPE ID COMMAND '{"field": "value"}'`,
 		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
+		RunE:    console.Group,
 	}
 	cmd.AddCommand(newCommandSend(s))
 	return cmd
@@ -54,7 +55,7 @@ the link at both of them.`,
 {{name}} command send TYPE ID COMMAND - --expected-version 3 < body.json
 {{name}} command send TYPE ID COMMAND --wait-for VIEW,VIEW
 {{name}} command send TYPE ID COMMAND '{"field": "value"}' --corrects 3`,
-		Args:              args(3, 4),
+		Args:              console.Args(3, 4),
 		ValidArgsFunction: completeCommands(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			stream, _, err := parseStream(args, "")
@@ -80,7 +81,7 @@ the link at both of them.`,
 	cmd.Flags().Uint64Var(&expected, "expected-version", 0, "refuse unless the aggregate is at this `VERSION`; 0: it has no events")
 	cmd.Flags().StringSliceVar(&waitFor, "wait-for", nil, "wait until these `VIEW`s have what the command did")
 	cmd.Flags().StringVar(&corrects, "corrects", "", "the `EVENT` that this makes good: its version here, its id, or TYPE/ID/VERSION")
-	perCall(cmd, "id", "expected-version", "wait-for", "corrects")
+	console.PerCall(cmd, "id", "expected-version", "wait-for", "corrects")
 	_ = cmd.RegisterFlagCompletionFunc("wait-for", completeAnyViews(s))
 	return cmd
 }
@@ -161,7 +162,7 @@ func (s *Session) lateFailure(result gateway.Sent) error {
 		why = append(why, v.Description)
 	}
 	return &Failure{
-		Code: codeViewsLate, Exit: exitUnavailable, Err: late,
+		Code: codeViewsLate, Exit: console.ExitUnavailable, Err: late,
 		What: "the command took effect, but it is not seen yet by " + strings.Join(names, ", "), Why: strings.Join(why, "; "),
 		Fix: fmt.Sprintf("do not send it again; wait for them: %s view wait %d %s", s.app.Name, result.Position, strings.Join(names, " ")),
 	}
@@ -183,7 +184,7 @@ func (s *Session) printSent(r gateway.Request, result gateway.Sent) error {
 		did += " (already there)"
 	}
 	_, err := fmt.Fprintf(s.Out(), "%s   version %d   position %d   %s\n",
-		s.style(s.Out()).strong(printable(r.Stream.String())), out.Version, out.Position, printable(did))
+		s.Style(s.Out()).Strong(console.Printable(r.Stream.String())), out.Version, out.Position, console.Printable(did))
 	return err
 }
 

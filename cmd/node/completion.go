@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -59,7 +60,7 @@ func completeLetters(s *Session) cobra.CompletionFunc {
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		}
 		_ = s.eachLetter(ctx, client, "", func(_ gateway.Operator, l projector.DeadLetter) error {
-			ids = append(ids, l.ID+"\t"+printable(l.String()+" "+l.Stream.String()+": "+l.Error))
+			ids = append(ids, l.ID+"\t"+console.Printable(l.String()+" "+l.Stream.String()+": "+l.Error))
 			return nil
 		})
 		return ids, cobra.ShellCompDirectiveNoFileComp

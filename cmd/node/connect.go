@@ -7,6 +7,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/synadia-io/orbit.go/natscontext"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // connect resolves where to and as whom, setting by setting: flag, then
@@ -57,10 +59,10 @@ func (s *Session) connectOptions() ([]nats.Option, error) {
 		nats.ErrorHandler(s.noteRefusal),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil: closed on purpose
-				s.logger.Warn("disconnected from nats", "err", err)
+				s.Logger().Warn("disconnected from nats", "err", err)
 			}
 		}),
-		nats.ReconnectHandler(func(*nats.Conn) { s.logger.Info("connected to nats again") }),
+		nats.ReconnectHandler(func(*nats.Conn) { s.Logger().Info("connected to nats again") }),
 	}
 	if f.inboxPrefix != "" {
 		if err := checkInboxPrefix(f.inboxPrefix); err != nil {
@@ -77,17 +79,17 @@ func (s *Session) connectOptions() ([]nats.Option, error) {
 }
 
 func (s *Session) connectFailure(err error) *Failure {
-	f := &Failure{Code: codeUnreachable, Exit: exitUnavailable, Why: err.Error(), Err: err}
+	f := &Failure{Code: codeUnreachable, Exit: console.ExitUnavailable, Why: err.Error(), Err: err}
 	f.What = fmt.Sprintf("cannot connect to NATS at %s", s.target())
 	switch {
 	case isStranger(err):
-		f.Code, f.Exit = codeStranger, exitForbidden
+		f.Code, f.Exit = codeStranger, console.ExitForbidden
 		f.Fix = "give credentials with --creds or --nkey, or a NATS context that has them with --context"
 	case isUncertified(err):
 		f.Code = codeUncertified
 		f.Fix = "name the authorities of the server's certificate with --tlsca; if the server wants one of yours: --tlscert and --tlskey"
 	case strings.HasPrefix(err.Error(), "unknown context"), strings.HasPrefix(err.Error(), "invalid context"):
-		f.Code, f.Exit = codeUsage, exitUsage
+		f.Code, f.Exit = console.CodeUsage, console.ExitUsage
 		f.Fix = "list the contexts with: nats context ls"
 	default:
 		f.Fix = fmt.Sprintf("start a system with: %s dev; or name another server with --server or --context", s.app.Name)

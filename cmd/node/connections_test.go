@@ -17,7 +17,7 @@ import (
 // runWeb runs what a process serves over HTTP until the test ends.
 func runWeb(t *testing.T, access httpAccess) *web {
 	t.Helper()
-	w := newWeb(&Session{logger: quiet()}, address{host: "127.0.0.1"}, access)
+	w := newWeb(newSession(App{}, Streams{}), address{host: "127.0.0.1"}, access)
 	if err := w.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestProbesApart(t *testing.T) {
 	}
 	taken := *w.access.probes
 	taken.port, taken.chosen = w.probes.listener.Addr().(*net.TCPAddr).Port, true
-	again := newWeb(&Session{logger: quiet()}, address{host: "127.0.0.1"}, httpAccess{probes: &taken})
+	again := newWeb(newSession(App{}, Streams{}), address{host: "127.0.0.1"}, httpAccess{probes: &taken})
 	err := again.open(t.Context())
 	if f, is := errors.AsType[*Failure](err); !is || f.Code != codePortTaken || !strings.Contains(f.What, "--probes") {
 		t.Errorf("an address that is taken: %v", err)

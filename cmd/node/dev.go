@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -54,7 +55,7 @@ finishes what was taken in and stops; twice stops at once.`,
 {{name}} dev --nodes 3                       three nodes on three servers
 {{name}} dev --views sqlite                  the views in files, to look into with SQL
 {{name}} dev --nats 127.0.0.1:0 --http 127.0.0.1:0 --headless --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd, s)
 			if err != nil {

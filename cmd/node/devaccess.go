@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // devAccess says who may come to the NATS server of dev, and how.
@@ -55,7 +56,7 @@ func (a devAccess) refusal(nats address) *Failure {
 		missing, flags = append(missing, "others on the network can listen"), append(flags, "--nats-cert FILE --nats-key FILE")
 	}
 	return &Failure{
-		Code: codeExposed, Exit: exitUsage,
+		Code: codeExposed, Exit: console.ExitUsage,
 		What: fmt.Sprintf("--nats %s lets other machines connect", nats),
 		Why:  strings.Join(missing, ", and "),
 		Fix:  "add " + strings.Join(flags, " ") + "; or listen on 127.0.0.1; or, where nobody else is on the network, --exposed",

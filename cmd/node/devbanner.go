@@ -100,6 +100,6 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 // warn tells what may surprise an operator later.
 func (c devConfig) warn(s *Session) {
 	if c.nats.public() && !c.access.closed() { // HTTP does not come so far
-		s.logger.Warn("other machines may connect, and nothing asks them for credentials", "flag", "--nats", "address", c.nats.String())
+		s.Logger().Warn("other machines may connect, and nothing asks them for credentials", "flag", "--nats", "address", c.nats.String())
 	}
 }

@@ -41,7 +41,7 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 	for _, name := range config.nodeNames() {
 		d.members = append(d.members, &member{
 			session: s,
-			logger:  s.logger.With("node", name),
+			logger:  s.Logger().With("node", name),
 			node:    cluster.Node{Name: name, Version: version(s.app), Roles: cluster.AllRoles()},
 			dial:    func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return d.servers.Connect(opts...) },
 			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == "", KeepCommands: config.keep},
@@ -109,7 +109,7 @@ func (d *devCluster) openServers(context.Context) (err error) {
 	from, to := gateway.Mapping(d.session.Namespace(), devPartitions)
 	c := embedded.ClusterConfig{
 		Servers: devServers, Name: devClusterName, Dir: d.config.dir, Sync: d.config.sync, Port: d.config.nats.port,
-		Mappings: map[string]string{from: to}, Logger: d.session.logger,
+		Mappings: map[string]string{from: to}, Logger: d.session.Logger(),
 	}
 	if d.config.dir == "" {
 		c.Sync = embedded.SyncNone

@@ -10,6 +10,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -22,7 +23,7 @@ func (c devConfig) checkLayout() error {
 	}
 	one := isDir(filepath.Join(c.dir, "jetstream"))
 	several := isDir(filepath.Join(c.dir, devClusterName+"-1"))
-	f := &Failure{Code: codeData, Exit: exitFailure, What: fmt.Sprintf("directory %s cannot be used", c.dir)}
+	f := &Failure{Code: codeData, Exit: console.ExitFailure, What: fmt.Sprintf("directory %s cannot be used", c.dir)}
 	switch {
 	case c.nodes == 1 && several:
 		f.Why = "it has the data of three servers, which dev --nodes wrote"
@@ -43,7 +44,7 @@ func (c devConfig) makeDir() error {
 	}
 	if err := writable(c.dir); err != nil {
 		return &Failure{
-			Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("data cannot be kept in %s", c.dir), Why: err.Error(),
+			Code: console.CodeUsage, Exit: console.ExitUsage, What: fmt.Sprintf("data cannot be kept in %s", c.dir), Why: err.Error(),
 			Fix: "name a directory that this user may make and write to: --data DIR", Err: err,
 		}
 	}
@@ -77,6 +78,6 @@ func (s *Session) hintAtOthers(ctx context.Context, conn *nats.Conn) {
 	if err != nil || len(others) == 0 {
 		return
 	}
-	s.logger.Warn("the directory holds no events of this namespace, but of others",
+	s.Logger().Warn("the directory holds no events of this namespace, but of others",
 		"namespace", s.Namespace(), "others", strings.Join(others, " "), "fix", "--ns "+others[0])
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 func TestDataDirectoryIsTriedFirst(t *testing.T) {
@@ -15,7 +17,7 @@ func TestDataDirectoryIsTriedFirst(t *testing.T) {
 	}
 	for _, dir := range []string{file, filepath.Join(file, "data")} {
 		err := devConfig{dir: dir}.makeDir()
-		if f, is := errors.AsType[*Failure](err); !is || f.Code != codeUsage || f.Fix == "" {
+		if f, is := errors.AsType[*Failure](err); !is || f.Code != console.CodeUsage || f.Fix == "" {
 			t.Errorf("%s: %v, want a failure that says what to do", dir, err)
 		}
 	}

@@ -26,7 +26,7 @@ type devNode struct {
 func newDevNode(s *Session, config devConfig) *devNode {
 	n := &devNode{session: s, config: config, web: newWeb(s, config.http, config.web)}
 	n.member = &member{
-		session: s, logger: s.logger, alone: true, metrics: n.web.metrics,
+		session: s, logger: s.Logger(), alone: true, metrics: n.web.metrics,
 		node: cluster.Node{Name: config.name},
 		dial: func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return n.server.Connect(opts...) },
 		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper, access: config.web,
@@ -49,7 +49,7 @@ func (n *devNode) process() *process {
 func (n *devNode) openServer(context.Context) (err error) {
 	c := embedded.Config{
 		Dir: n.config.dir, Host: n.config.nats.host, Port: n.config.nats.port, Sync: n.config.sync,
-		Logger: n.session.logger, ServerName: n.session.app.Name + "-" + n.config.name,
+		Logger: n.session.Logger(), ServerName: n.session.app.Name + "-" + n.config.name,
 		UsersFile: n.config.access.users, Account: n.config.access.account, TLS: n.config.access.tls,
 	}
 	n.server, err = embedded.Start(c)

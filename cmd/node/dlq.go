@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -25,7 +26,7 @@ every event. Each parked stream is a dead letter.`,
 {{name}} dlq get ID
 {{name}} dlq retry ID`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newDLQList(s), newDLQGet(s), newDLQRetry(s), newDLQEdit(s), newDLQSkip(s), newDLQSkipped(s), newDLQExport(s))
 	return cmd
@@ -49,7 +50,7 @@ func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view s
 		err := s.lettersOf(ctx, client, v, do)
 		switch {
 		case err == nil:
-		case view == "" && !errors.Is(err, errFound) && explain(ctx, s, err).Exit == exitUnavailable:
+		case view == "" && !errors.Is(err, errFound) && explain(ctx, s, err).Exit == console.ExitUnavailable:
 			silent, why = append(silent, v), cmp.Or(why, err)
 		default:
 			return err
@@ -59,7 +60,7 @@ func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view s
 		return nil
 	}
 	return &Failure{
-		Code: gateway.CodeUnavailable, Exit: exitUnavailable, What: "these views could not be asked: " + strings.Join(silent, ", "),
+		Code: gateway.CodeUnavailable, Exit: console.ExitUnavailable, What: "these views could not be asked: " + strings.Join(silent, ", "),
 		Why: why.Error(), Fix: fmt.Sprintf("see how they are: %s projection ls", s.app.Name), Err: why,
 	}
 }
@@ -97,10 +98,10 @@ func (s *Session) findLetter(ctx context.Context, client *gateway.Client, id str
 	case err != nil:
 		return o, letter, err
 	}
-	f := &Failure{Code: gateway.CodeNoLetter, Exit: exitNotFound, What: fmt.Sprintf("no dead letter %q", id), Err: projector.ErrNoLetter}
+	f := &Failure{Code: gateway.CodeNoLetter, Exit: console.ExitNotFound, What: fmt.Sprintf("no dead letter %q", id), Err: projector.ErrNoLetter}
 	f.Why = "no stream is parked under this id; it may have been repaired"
 	f.Fix = fmt.Sprintf("list them: %s dlq ls", s.app.Name)
-	if near := nearest(id, ids); near != "" {
+	if near := console.Nearest(id, ids); near != "" {
 		f.Fix = "did you mean: " + near
 	}
 	return o, letter, f
@@ -112,25 +113,25 @@ func newDLQList(s *Session) *cobra.Command {
 		Short: "List the streams that are parked",
 		Example: `{{name}} dlq ls
 {{name}} dlq ls VIEW --jq .id`,
-		Args:              args(0, 1),
+		Args:              console.Args(0, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := s.Client(cmd.Context())
 			if err != nil {
 				return err
 			}
-			g := s.grid("ID", "MODEL", "STREAM", "VERSION", "EVENT", "KIND", "TRIED", "WAITING", "PARKED", "ERROR")
+			g := s.Grid("ID", "MODEL", "STREAM", "VERSION", "EVENT", "KIND", "TRIED", "WAITING", "PARKED", "ERROR")
 			err = s.eachLetter(cmd.Context(), client, strings.Join(args, ""), func(_ gateway.Operator, l projector.DeadLetter) error {
 				if s.JSON() {
 					return s.Print(l)
 				}
-				g.add(l.ID, l.Model, l.Stream, l.At, l.Event, l.Kind, l.Attempts, humanize.Comma(int64(l.Queued)), s.when(l.Parked), s.wrapped(l.Error))
+				g.Add(l.ID, l.Model, l.Stream, l.At, l.Event, l.Kind, l.Attempts, humanize.Comma(int64(l.Queued)), s.When(l.Parked), s.Wrapped(l.Error))
 				return nil
 			})
-			if s.JSON() || err != nil && g.count == 0 {
+			if s.JSON() || err != nil && g.Empty() {
 				return err
 			}
-			return cmp.Or(err, g.render("nothing is parked: every view has applied what it has seen"))
+			return cmp.Or(err, g.Render("nothing is parked: every view has applied what it has seen"))
 		},
 	}
 }
@@ -142,7 +143,7 @@ func newDLQGet(s *Session) *cobra.Command {
 		Short: "Show one dead letter and the events that wait in it",
 		Example: `{{name}} dlq get ID
 {{name}} dlq get ID --limit 1 --jq '.events[0].data'`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeLetters(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 1 || limit > maxLetterEvents {
@@ -163,7 +164,7 @@ func newDLQGet(s *Session) *cobra.Command {
 		},
 	}
 	cmd.Flags().IntVarP(&limit, "limit", "n", 10, "show at most so many of the events that wait")
-	perCall(cmd, "limit")
+	console.PerCall(cmd, "limit")
 	return cmd
 }
 
@@ -193,25 +194,25 @@ func (s *Session) fetchLetter(ctx context.Context, o gateway.Operator, id string
 
 func (s *Session) printLetter(l letter) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s   %s   %s\n", s.style(s.Out()).strong(printable(l.ID)), printable(l.String()), printable(l.Stream.String()))
+	fmt.Fprintf(&b, "%s   %s   %s\n", s.Style(s.Out()).Strong(console.Printable(l.ID)), console.Printable(l.String()), console.Printable(l.Stream.String()))
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "  %-8s %s\n", name, printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintf(&b, "  %-8s %s\n", name, console.Printable(fmt.Sprintf(format, args...)))
 	}
 	line("event", "%s version %d, position %d", l.Event, l.At, l.Position)
 	line("error", "%s (%s)", l.Error, l.Kind)
-	line("tried", "%d times, last %s", l.Attempts, s.when(l.Tried))
-	line("parked", "%s; %s behind it", s.when(l.Parked), plural(int(l.Queued), "event"))
+	line("tried", "%d times, last %s", l.Attempts, s.When(l.Tried))
+	line("parked", "%s; %s behind it", s.When(l.Parked), console.Plural(int(l.Queued), "event"))
 	if l.Edited != nil {
 		line("edited", "by %s, to be tried: %s", l.By, l.Edited)
 	}
 	if _, err := fmt.Fprintln(s.Out(), b.String()); err != nil {
 		return err
 	}
-	g := s.grid("VERSION", "EVENT", "TIME", "POSITION", "DATA")
+	g := s.Grid("VERSION", "EVENT", "TIME", "POSITION", "DATA")
 	for _, e := range l.Events {
-		g.add(e.At, e.Event, s.when(e.Time), e.Position, painted(s.dataOf(e)))
+		g.Add(e.At, e.Event, s.When(e.Time), e.Position, console.Painted(s.dataOf(e)))
 	}
-	return g.render("the events cannot be read at the moment")
+	return g.Render("the events cannot be read at the moment")
 }
 
 // dataOf shows what an event holds.
@@ -220,9 +221,9 @@ func (s *Session) dataOf(e gateway.LetterEvent) string {
 	case e.Omitted:
 		return "(too large to be shown)"
 	case e.Data != nil:
-		return s.shortened(e.Data, 70)
+		return s.Shortened(e.Data, 70)
 	}
-	return printable(fmt.Sprintf("(no JSON) %.60q", e.Raw))
+	return console.Printable(fmt.Sprintf("(no JSON) %.60q", e.Raw))
 }
 
 func newDLQSkipped(s *Session) *cobra.Command {
@@ -231,11 +232,11 @@ func newDLQSkipped(s *Session) *cobra.Command {
 		Short: "List the events that somebody had left out of a view, and why",
 		Example: `{{name}} dlq skipped VIEW
 {{name}} dlq skipped VIEW --jq '[.stream, .reason, .by]'`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.operate(cmd.Context(), args[0], func(ctx context.Context, o gateway.Operator) error {
-				g := s.grid("MODEL", "STREAM", "VERSION", "EVENT", "TIME", "BY", "REASON", "ERROR")
+				g := s.Grid("MODEL", "STREAM", "VERSION", "EVENT", "TIME", "BY", "REASON", "ERROR")
 				for k, err := range o.Skipped(ctx) {
 					if err == nil && s.JSON() {
 						err = s.Print(k)
@@ -243,12 +244,12 @@ func newDLQSkipped(s *Session) *cobra.Command {
 					if err != nil {
 						return err
 					}
-					g.add(k.Model, k.Stream, k.At, k.Event, s.when(k.Time), k.By, s.wrapped(k.Reason), s.wrapped(k.Error))
+					g.Add(k.Model, k.Stream, k.At, k.Event, s.When(k.Time), k.By, s.Wrapped(k.Reason), s.Wrapped(k.Error))
 				}
 				if s.JSON() {
 					return nil
 				}
-				return g.render("no event was left out")
+				return g.Render("no event was left out")
 			})
 		},
 	}
@@ -260,7 +261,7 @@ func newDLQExport(s *Session) *cobra.Command {
 		Short: "Print all dead letters with their events as JSON, one a line",
 		Example: `{{name}} dlq export > letters.jsonl
 {{name}} dlq export VIEW --jq '.events[0]'`,
-		Args:              args(0, 1),
+		Args:              console.Args(0, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := s.Client(cmd.Context())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -29,13 +30,13 @@ and take effect at the next dlq retry; the log keeps what it has.`,
 		Example: `{{name}} dlq edit ID
 {{name}} dlq edit ID '{"field": "value"}' --retry
 {{name}} dlq edit ID --file event.json --dry-run`,
-		Args:              args(1, 2),
+		Args:              console.Args(1, 2),
 		ValidArgsFunction: completeLetters(s),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().StringVar(&file, "file", "", "read the data from `FILE`")
 	cmd.Flags().BoolVar(&retry, "retry", false, "retry at once")
-	perCall(cmd, "file", "retry")
+	console.PerCall(cmd, "file", "retry")
 	addBy(cmd, &by)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 && file != "" {
@@ -53,7 +54,7 @@ and take effect at the next dlq retry; the log keeps what it has.`,
 		if err != nil {
 			return err
 		}
-		ok, err := s.agree(cmd.Context(), agreed, "", "have %s apply %s version %d (%s) as %s", l.Model, l.Stream, l.At, l.Event, data)
+		ok, err := s.Agree(cmd.Context(), agreed, "", "have %s apply %s version %d (%s) as %s", l.Model, l.Stream, l.At, l.Event, data)
 		if !ok {
 			return err
 		}
@@ -70,7 +71,7 @@ func (s *Session) edit(cmd *cobra.Command, o gateway.Operator, l projector.DeadL
 		return err
 	}
 	if retry {
-		r := retrying{session: s, cmd: cmd, agreed: &consent{yes: true}}
+		r := retrying{session: s, cmd: cmd, agreed: &console.Consent{Yes: true}}
 		if err := r.retry(o, now); err != nil {
 			return err
 		}
@@ -80,7 +81,7 @@ func (s *Session) edit(cmd *cobra.Command, o gateway.Operator, l projector.DeadL
 		return s.Print(now)
 	}
 	_, err = fmt.Fprintf(s.Out(), "%s   %s   %s: version %d is edited; try it: %s dlq retry %s\n",
-		printable(l.ID), printable(l.String()), printable(l.Stream.String()), l.At, s.app.Name, printable(l.ID))
+		console.Printable(l.ID), console.Printable(l.String()), console.Printable(l.Stream.String()), l.At, s.app.Name, console.Printable(l.ID))
 	return err
 }
 
@@ -111,9 +112,9 @@ func (s *Session) edited(ctx context.Context, o gateway.Operator, id string, arg
 
 // inEditor has a person change what the event holds, or was edited to.
 func (s *Session) inEditor(ctx context.Context, o gateway.Operator, id string) ([]byte, error) {
-	env := s.streams.Env
+	env := s.Env
 	editor := strings.Fields(cmp.Or(env("VISUAL"), env("EDITOR")))
-	if len(editor) == 0 || !isTerminal(s.In()) {
+	if len(editor) == 0 || !console.IsTerminal(s.In()) {
 		f := Usage("there are no data for the event")
 		f.Why, f.Fix = "no terminal, or neither VISUAL nor EDITOR is set", "give them as an argument, by - or by --file"
 		return nil, f

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -28,13 +29,13 @@ one fails again the stream waits at that one, and the exit code is 4.`,
 		Example: `{{name}} dlq retry ID
 {{name}} dlq retry --match VIEW --dry-run
 {{name}} dlq retry --all --json`,
-		Args:              args(0, 1),
+		Args:              console.Args(0, 1),
 		ValidArgsFunction: completeLetters(s),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "retry the dead letters of all views")
 	cmd.Flags().StringVar(&match, "match", "", "retry the dead letters of this `VIEW`")
-	perCall(cmd, "all", "match")
+	console.PerCall(cmd, "all", "match")
 	_ = cmd.RegisterFlagCompletionFunc("match", completeAnyViews(s))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if count(len(args) == 1, all, match != "") != 1 {
@@ -95,7 +96,7 @@ func count(conditions ...bool) (n int) {
 type retrying struct {
 	session *Session
 	cmd     *cobra.Command
-	agreed  *consent
+	agreed  *console.Consent
 	still   int // letters that are still parked
 }
 
@@ -103,7 +104,7 @@ type retrying struct {
 // failure.
 func (r *retrying) retry(o gateway.Operator, l projector.DeadLetter) error {
 	s := r.session
-	if ok, err := s.agree(r.cmd.Context(), r.agreed, "", "retry %s: %s from version %d on, %s", l.ID, l.Stream, l.At, l.Model); !ok {
+	if ok, err := s.Agree(r.cmd.Context(), r.agreed, "", "retry %s: %s from version %d on, %s", l.ID, l.Stream, l.At, l.Model); !ok {
 		return err
 	}
 	ctx, cancel := s.waiting(r.cmd, retryTime)
@@ -128,7 +129,7 @@ func (r *retrying) outcome() error {
 	}
 	s := r.session
 	return &Failure{
-		Code: codeStillParked, Exit: exitConflict, What: plural(r.still, "stream") + " still parked",
+		Code: codeStillParked, Exit: console.ExitConflict, What: console.Plural(r.still, "stream") + " still parked",
 		Why: "an event of it failed again", Fix: fmt.Sprintf("look: %[1]s dlq get ID; then edit or skip the event: %[1]s dlq --help", s.app.Name),
 	}
 }
@@ -151,7 +152,7 @@ func (s *Session) printReleased(l projector.DeadLetter, left *projector.DeadLett
 	if left != nil {
 		text = fmt.Sprintf("%s   %s   %s: still parked, at version %d: %s", left.ID, l.Model, l.Stream, left.At, left.Error)
 	}
-	_, err := fmt.Fprintln(s.Out(), printable(text))
+	_, err := fmt.Fprintln(s.Out(), console.Printable(text))
 	return err
 }
 
@@ -165,12 +166,12 @@ did that and why is recorded: see dlq skipped. Then the later events of the stre
 are applied, as by dlq retry.`,
 		Example: `{{name}} dlq skip ID --reason 'sent twice by the old importer' --dry-run
 {{name}} dlq skip ID --reason 'sent twice by the old importer' --yes`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeLetters(s),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().StringVar(&reason, "reason", "", "why, in a few words; it is recorded")
-	perCall(cmd, "reason")
+	console.PerCall(cmd, "reason")
 	addBy(cmd, &by)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if reason == "" {
@@ -184,7 +185,7 @@ are applied, as by dlq retry.`,
 		if err != nil {
 			return err
 		}
-		ok, err := s.agree(cmd.Context(), agreed, l.View, "leave %s version %d (%s) out of %s for good", l.Stream, l.At, l.Event, l.Model)
+		ok, err := s.Agree(cmd.Context(), agreed, l.View, "leave %s version %d (%s) out of %s for good", l.Stream, l.At, l.Event, l.Model)
 		if !ok {
 			return err
 		}
@@ -220,5 +221,5 @@ func (s *Session) by(given string) string {
 	if err != nil {
 		host = "unknown"
 	}
-	return cmp.Or(s.streams.Env("USER"), "unknown") + "@" + host
+	return cmp.Or(s.Env("USER"), "unknown") + "@" + host
 }

@@ -16,8 +16,9 @@
 // projection, view), which work on any running system over NATS.
 //
 // It owns the wiring: which parts there are, in which order they start and
-// stop, what the servers must be before a node starts on them, what is printed
-// where, and the exit codes. It decides nothing about events, commands, views or
-// placement, and never changes the settings of a server: each part does that for
-// itself, and servers are their operators'.
+// stop, what the servers must be before a node starts on them, what the commands
+// print, and which exit code an error has; how they talk is in the package console.
+// It decides nothing about events, commands, views or placement, and never
+// changes the settings of a server: each part does that for itself, and servers are
+// their operators'.
 package node

@@ -3,6 +3,7 @@ package node
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 )
 
@@ -14,7 +15,7 @@ func newEvent(s *Session) *cobra.Command {
 {{name}} event tail --from 0 --json
 {{name}} event export events.jsonl`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newEventTail(s), newEventExport(s), newEventImport(s))
 	return cmd
@@ -39,7 +40,7 @@ server. Personal data need --kek; without it "[personal]" stands for them, and
 {{name}} event tail -f --type TYPE
 {{name}} event tail --from 0 --json
 {{name}} event tail -f --jq 'select(.type == "EVENT") | .data'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			t.types, t.from, t.fromSet = types, store.Position(from), cmd.Flags().Changed("from")
 			if !cmd.Flags().Changed("lines") && !t.fromSet {
@@ -66,6 +67,6 @@ server. Personal data need --kek; without it "[personal]" stands for them, and
 	flags.Uint64Var(&from, "from", 0, "begin at this `POSITION`; 0 is the beginning of the log")
 	flags.IntVarP(&t.lines, "lines", "n", 0, "without --from, begin so many events before the end (default 20); with it, show at most so many")
 	flags.StringSliceVar(&types, "type", nil, "only events of this aggregate `TYPE`; may be given several times")
-	perCall(cmd, "follow", "from", "lines", "type")
+	console.PerCall(cmd, "follow", "from", "lines", "type")
 	return cmd
 }

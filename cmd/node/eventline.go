@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -43,17 +44,17 @@ func (s *Session) eventPrinter(codec store.Codec) func(store.Recorded[[]byte]) e
 func eventData(codec store.Codec, e store.Recorded[[]byte]) (json.RawMessage, error) {
 	if privacy.IsNotice(&e) {
 		if n, err := privacy.ReadNotice(codec, e.Data); err == nil {
-			return marshal(n)
+			return console.Marshal(n)
 		}
 	}
 	return readable(codec, e.Data)
 }
 
 func (s *Session) printEvent(e store.Recorded[[]byte], data json.RawMessage) error {
-	y := s.style(s.Out())
+	y := s.Style(s.Out())
 	_, err := fmt.Fprintf(s.Out(), "%s  %s  %s  %s  %s\n",
-		y.faint(fmt.Sprintf("%10d", e.Position)), y.faint(s.when(e.Time)),
-		printable(fmt.Sprintf("%s v%d", e.Stream, e.Version)), y.strong(printable(e.Type)), s.shortened(data, 75))
+		y.Faint(fmt.Sprintf("%10d", e.Position)), y.Faint(s.When(e.Time)),
+		console.Printable(fmt.Sprintf("%s v%d", e.Stream, e.Version)), y.Strong(console.Printable(e.Type)), s.Shortened(data, 75))
 	return err
 }
 
@@ -67,5 +68,5 @@ func readable(codec store.Codec, data []byte) (json.RawMessage, error) {
 	if err := codec.Unmarshal(data, &v, false); err != nil {
 		return nil, err
 	}
-	return marshal(v)
+	return console.Marshal(v)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
 	"github.com/annals-go/annals/store/privacy"
@@ -45,7 +46,7 @@ left out either way.`,
 {{name}} event export --type TYPE | jq -c .data
 {{name}} event export events.jsonl --without-personal
 {{name}} event export --cloudevents --after 1048576 | gzip > events.jsonl.gz`,
-		Args: args(0, 1),
+		Args: console.Args(0, 1),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			return s.export(cmd.Context(), &e, path(given))
 		},
@@ -56,7 +57,7 @@ left out either way.`,
 	flags.Uint64Var(&e.after, "after", 0, "begin after this `POSITION`; a commit that has an event beyond it comes whole")
 	flags.Uint64Var(&e.to, "to", 0, "end with the commit that holds this `POSITION` (default: the end of the log)")
 	flags.BoolVar(&e.bare, "without-personal", false, "withhold personal data that are sealed")
-	perCall(cmd, "cloudevents", "type", "after", "to", "without-personal")
+	console.PerCall(cmd, "cloudevents", "type", "after", "to", "without-personal")
 	return cmd
 }
 
@@ -87,7 +88,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 			return f
 		}
 	}
-	if s.filter != nil {
+	if s.Filtered() {
 		f := Usage("--jq does not go with event export")
 		f.Fix = "pipe the lines to jq"
 		return f
@@ -103,17 +104,17 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 	config := exchange.ExportConfig{
 		Log: log, Namespace: s.Namespace(), Form: e.form(), Withhold: e.bare, Types: e.types, After: store.Position(e.after), To: store.Position(e.to),
 	}
-	progress := s.progress()
-	if path != "-" || !isTerminal(s.Out()) {
+	progress := s.Progress()
+	if path != "-" || !console.IsTerminal(s.Out()) {
 		config.Progress = func(c exchange.Count) {
-			progress.show("%s events, position %d of %d", humanize.Comma(int64(c.Events)), c.Position, tip)
+			progress.Show("%s events, position %d of %d", humanize.Comma(int64(c.Events)), c.Position, tip)
 		}
 	}
 	count, err := s.recordedExport(ctx, config, path)
-	progress.end()
+	progress.End()
 	if errors.Is(err, exchange.ErrSealed) {
 		return &Failure{
-			Code: codeNoKek, Exit: exitUsage, What: "the events have personal data, and their keys are not at hand", Why: err.Error(), Err: err,
+			Code: codeNoKek, Exit: console.ExitUsage, What: "the events have personal data, and their keys are not at hand", Why: err.Error(), Err: err,
 			Fix: "name the wrapping keys with --" + kekFlag + ", or leave personal data out with --without-personal",
 		}
 	}
@@ -121,8 +122,8 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 		return err
 	}
 	s.Logger().Debug("events exported", "events", count.Events, "commits", count.Commits)
-	if path != "-" && !s.flags.quiet {
-		fmt.Fprintf(s.Err(), "%s in %s, up to position %d: %s\n", plural(count.Events, "event"), plural(count.Commits, "commit"), count.Position, printable(path))
+	if path != "-" && !s.Quiet() {
+		fmt.Fprintf(s.Err(), "%s in %s, up to position %d: %s\n", console.Plural(count.Events, "event"), console.Plural(count.Commits, "commit"), count.Position, console.Printable(path))
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/migrate"
@@ -28,22 +29,11 @@ func testSession(env map[string]string) (s *Session, out, talk *strings.Builder)
 	return s, out, talk
 }
 
-func TestFailureIsThreeLines(t *testing.T) {
-	t.Parallel()
-	s, _, talk := testSession(nil)
-	f := &Failure{Code: codeUsage, Exit: exitUsage, What: "what\nhappened", Why: "because\x1b[2J", Fix: "do this"}
-	f.write(s)
-	want := "error: what; happened [USAGE]\n  why: because\\u001b[2J\n  fix: do this\n"
-	if diff := cmp.Diff(want, talk.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
 // Who writes to a namespace that is migrated has damaged nothing.
 func TestMovedFailure(t *testing.T) {
 	t.Parallel()
 	s, _, talk := testSession(nil)
-	explain(t.Context(), s, movedFailure("bank", fmt.Errorf("migrate: %w", migrate.ErrMoved))).write(s)
+	s.Tell(explain(t.Context(), s, movedFailure("bank", fmt.Errorf("migrate: %w", migrate.ErrMoved))))
 	want := "error: bank was written to meanwhile [STILL_WRITTEN]\n  why: migrate: the old log is still written to\n" +
 		"  fix: stop its nodes and give the command again: what is copied stays copied\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
@@ -57,7 +47,7 @@ func TestFilesOfOthers(t *testing.T) {
 	s, _, talk := testSession(nil)
 	s.prepared = true
 	refused := &fs.PathError{Op: "open", Path: "arch/bank", Err: fs.ErrPermission}
-	explain(t.Context(), s, fmt.Errorf("list arch: %w: %w", store.ErrUnavailable, refused)).write(s)
+	s.Tell(explain(t.Context(), s, fmt.Errorf("list arch: %w: %w", store.ErrUnavailable, refused)))
 	want := "error: arch/bank cannot be used [FILE_ACCESS]\n  why: open arch/bank: permission denied\n" +
 		"  fix: let the user who runs this read it, and write where something is to be kept; or name another place\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
@@ -81,7 +71,7 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 	s.prepared = true
 	away := fmt.Errorf("store key of \"c7\": %w: context canceled", store.ErrUnavailable)
 	unknown := &store.UnknownError{Stream: store.StreamID{Type: "a", ID: "1"}, Reason: errors.New("no answer")}
-	if f := explain(t.Context(), s, away); f.Exit != exitUnavailable {
+	if f := explain(t.Context(), s, away); f.Exit != console.ExitUnavailable {
 		t.Errorf("nobody interrupted it: %+v", f)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -89,10 +79,10 @@ func TestInterruptedWhileItWaits(t *testing.T) {
 	if err := s.onInterrupt(ctx, away, "the same command goes on"); !errors.Is(err, away) || talk.String() != "the same command goes on\n" {
 		t.Errorf("%v; it is told %q", err, talk)
 	}
-	if f := explain(ctx, s, away); f.Exit != exitInterrupted || strings.Contains(f.What, "c7") {
+	if f := explain(ctx, s, away); f.Exit != console.ExitInterrupted || strings.Contains(f.What, "c7") {
 		t.Errorf("it is told %+v", f)
 	}
-	if f := explain(ctx, s, unknown); f.Exit == exitInterrupted {
+	if f := explain(ctx, s, unknown); f.Exit == console.ExitInterrupted {
 		t.Errorf("of an unknown outcome it is told %+v", f)
 	}
 }
@@ -101,7 +91,7 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	s, _, _ := testSession(nil)
 	own := Usage("no")
-	if f := explain(t.Context(), s, errors.New("unknown flag")); f.Exit != exitUsage {
+	if f := explain(t.Context(), s, errors.New("unknown flag")); f.Exit != console.ExitUsage {
 		t.Errorf("before the command line is understood, an error has exit code %d", f.Exit)
 	}
 	s.prepared = true
@@ -110,12 +100,12 @@ func TestExplain(t *testing.T) {
 		code string
 		exit int
 	}{
-		{fmt.Errorf("import: %w", own), "USAGE", exitUsage},
-		{errors.New("disk on fire"), "FAILURE", exitFailure},
-		{fmt.Errorf("open log: %w", &jetstream.APIError{Code: 400, ErrorCode: 10005}), "NOT_REPLICATED", exitFailure},
-		{fmt.Errorf("join cluster: %w: a node a runs", cluster.ErrNameTaken), "NAME_TAKEN", exitFailure},
-		{fmt.Errorf("join cluster: %w", &cluster.UnlikeError{Node: "a", Other: "b"}), "UNLIKE_NODES", exitFailure},
-		{&actor.RejectedError{Reason: errors.New("not enough money")}, "REJECTED", exitConflict},
+		{fmt.Errorf("import: %w", own), "USAGE", console.ExitUsage},
+		{errors.New("disk on fire"), "FAILURE", console.ExitFailure},
+		{fmt.Errorf("open log: %w", &jetstream.APIError{Code: 400, ErrorCode: 10005}), "NOT_REPLICATED", console.ExitFailure},
+		{fmt.Errorf("join cluster: %w: a node a runs", cluster.ErrNameTaken), "NAME_TAKEN", console.ExitFailure},
+		{fmt.Errorf("join cluster: %w", &cluster.UnlikeError{Node: "a", Other: "b"}), "UNLIKE_NODES", console.ExitFailure},
+		{&actor.RejectedError{Reason: errors.New("not enough money")}, "REJECTED", console.ExitConflict},
 	} {
 		f := explain(t.Context(), s, test.err)
 		if string(f.Code) != test.code || f.Exit != test.exit {
@@ -132,7 +122,7 @@ func TestKindsAreComplete(t *testing.T) {
 			t.Errorf("%s is there twice", k.code)
 		}
 		seen[string(k.code)] = true
-		if k.exit == exitOK || k.meaning == "" {
+		if k.exit == console.ExitOK || k.meaning == "" {
 			t.Errorf("%s: exit code %d, meaning %q", k.code, k.exit, k.meaning)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 )
 
@@ -30,7 +31,7 @@ func noAccess(err error) *Failure {
 		return nil
 	}
 	return &Failure{
-		Code: codeFiles, Exit: exitFailure, What: path.Path + " cannot be used", Why: path.Error(), Err: err,
+		Code: codeFiles, Exit: console.ExitFailure, What: path.Path + " cannot be used", Why: path.Error(), Err: err,
 		Fix: "let the user who runs this read it, and write where something is to be kept; or name another place",
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -17,7 +18,7 @@ func newGenerate(s *Session) *cobra.Command {
 {{name}} generate alerts
 {{name}} generate permissions`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newGenerateMappings(s), newGenerateAlerts(s), newGeneratePermissions(s))
 	return cmd
@@ -46,7 +47,7 @@ How many partitions there are is read from the namespace on the server, unless
 		Example: `{{name}} generate mappings >> nats-server.conf
 {{name}} generate mappings --partitions 128
 {{name}} generate mappings --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("partitions") && (partitions < 1 || partitions > 4096) {
 				return Usage("--partitions is %d; want 1 to 4096", partitions)

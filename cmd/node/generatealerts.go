@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 func newGenerateAlerts(s *Session) *cobra.Command {
@@ -19,7 +21,7 @@ command to type first.
 The rules use the metrics of dev and node, at /metrics. They need no server.`,
 		Example: `{{name}} generate alerts > annals.rules.yml
 {{name}} generate alerts --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			rules := alertRules(s.app.Name)
 			if s.JSON() {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/cmd/node/permissions"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -64,7 +65,7 @@ views, or --log-streams of the namespace, are others.`,
 {{name}} generate permissions --user ann=client --user web=client --user n1=node --user n2=projector
 {{name}} generate permissions --role auditor
 {{name}} generate permissions --format nsc`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := f.permissions(s)
 			if err != nil {
@@ -84,7 +85,7 @@ views, or --log-streams of the namespace, are others.`,
 	flags.IntVar(&f.plan.Builds, "builds", 16, "how many builds of each view there may be: `NUMBER` of rebuilds before this has to be printed again")
 	flags.IntVar(&f.plan.Epochs, "key-epochs", 16, "how many epochs of the key stream there may be: `NUMBER` of rotations before this has to be printed again")
 	flags.BoolVar(&f.plan.Plain, "plain", false, "users may ask without their name in the subject, too, and so as nobody")
-	perCall(cmd, "role", "user", "format", "account", "keys", "plain")
+	console.PerCall(cmd, "role", "user", "format", "account", "keys", "plain")
 	return cmd
 }
 

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // health answers whether the node lives and whether it is ready to serve.
@@ -97,9 +99,9 @@ func writeChecks(w io.Writer, checks []check) {
 		case c.reason == "":
 			fmt.Fprintf(w, "[+] %s\n", c.name)
 		case c.bearable:
-			fmt.Fprintf(w, "[!] %s: %s\n", c.name, printable(c.reason))
+			fmt.Fprintf(w, "[!] %s: %s\n", c.name, console.Printable(c.reason))
 		default:
-			fmt.Fprintf(w, "[-] %s: %s\n", c.name, printable(c.reason))
+			fmt.Fprintf(w, "[-] %s: %s\n", c.name, console.Printable(c.reason))
 		}
 	}
 }

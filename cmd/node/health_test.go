@@ -11,7 +11,7 @@ import (
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	var held bool
-	web := newWeb(&Session{logger: quiet()}, address{}, httpAccess{})
+	web := newWeb(newSession(App{}, Streams{}), address{}, httpAccess{})
 	h, server := &web.health, web.handler(true, true)
 	h.probe = func() []check {
 		if held {

@@ -74,7 +74,7 @@ func (f *httpFlags) access(s *Session, at address) (a httpAccess, err error) {
 	}
 	if f.tokens != "" || f.jwks != "" {
 		a.tokens, err = access.New(access.Config{
-			TokenFile: f.tokens, JWKS: f.jwks, Audience: f.audience, Issuer: f.issuer, RolesClaim: f.rolesClaim, Logger: s.logger,
+			TokenFile: f.tokens, JWKS: f.jwks, Audience: f.audience, Issuer: f.issuer, RolesClaim: f.rolesClaim, Logger: s.Logger(),
 		})
 		if err != nil {
 			return a, Usage("--http-tokens, --http-jwks, --http-audience: %v", err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -32,14 +33,14 @@ func (s *Session) identity() (opts []nats.Option, err error) {
 		}
 		nkey, err := nats.NkeyOptionFromSeed(f.nkey)
 		if err != nil {
-			return nil, &Failure{Code: codeUsage, Exit: exitUsage, What: "read the nkey seed file " + f.nkey, Why: err.Error(), Err: err}
+			return nil, &Failure{Code: console.CodeUsage, Exit: console.ExitUsage, What: "read the nkey seed file " + f.nkey, Why: err.Error(), Err: err}
 		}
 		opts = append(opts, nkey)
 	}
-	if user := s.streams.Env("NATS_USER"); user != "" {
-		opts = append(opts, nats.UserInfo(user, s.streams.Env("NATS_PASSWORD")))
+	if user := s.Env("NATS_USER"); user != "" {
+		opts = append(opts, nats.UserInfo(user, s.Env("NATS_PASSWORD")))
 	}
-	if token := s.streams.Env("NATS_TOKEN"); token != "" {
+	if token := s.Env("NATS_TOKEN"); token != "" {
 		opts = append(opts, nats.Token(token))
 	}
 	return opts, nil
@@ -55,7 +56,7 @@ func (s *Session) checkSecret(flag, path string) error {
 		return f
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		s.logger.Warn("others on this machine can read the secret", "file", path, "fix", "chmod 600 "+path)
+		s.Logger().Warn("others on this machine can read the secret", "file", path, "fix", "chmod 600 "+path)
 	}
 	return nil
 }
@@ -88,7 +89,7 @@ func (s *Session) encryption() (opts []nats.Option, err error) {
 
 func unusableTLS(flags string, err error) *Failure {
 	return &Failure{
-		Code: codeTLS, Exit: exitUsage, What: flags + " cannot be used", Why: err.Error(),
+		Code: codeTLS, Exit: console.ExitUsage, What: flags + " cannot be used", Why: err.Error(),
 		Fix: "want PEM files, and the key that belongs to the certificate", Err: err,
 	}
 }
@@ -132,7 +133,7 @@ func (s *Session) noteRefusal(_ *nats.Conn, _ *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		s.refused.CompareAndSwap(nil, &err)
 	}
-	s.logger.Debug("nats connection", "err", err)
+	s.Logger().Debug("nats connection", "err", err)
 }
 
 // notPermitted is the failure for an error that came of a refusal: nobody
@@ -149,9 +150,9 @@ func (s *Session) notPermitted(err error) *Failure {
 	if refused == nil || !silent {
 		return nil
 	}
-	code, exit := codeNoPermit, exitForbidden
+	code, exit := codeNoPermit, console.ExitForbidden
 	if errors.Is(err, store.ErrUnknown) { // something was sent
-		code, exit = gateway.CodeUnknownOutcome, exitUnavailable
+		code, exit = gateway.CodeUnknownOutcome, console.ExitUnavailable
 	}
 	return &Failure{
 		Code: code, Exit: exit, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),

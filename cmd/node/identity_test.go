@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -73,12 +74,12 @@ func TestMutualTLSByFlags(t *testing.T) {
 		"no certificate":   {globalFlags{tlsCA: serverCert}, codeUncertified},
 		"another's":        {globalFlags{tlsCA: serverCert, tlsCert: serverCert, tlsKey: serverKey}, codeUncertified},
 		"no authority":     {globalFlags{tlsCert: clientCert, tlsKey: clientKey}, codeUncertified},
-		"half a pair":      {globalFlags{tlsCA: serverCert, tlsCert: clientCert}, codeUsage},
+		"half a pair":      {globalFlags{tlsCA: serverCert, tlsCert: clientCert}, console.CodeUsage},
 		"another's key":    {globalFlags{tlsCA: serverCert, tlsCert: clientCert, tlsKey: serverKey}, codeTLS},
 		"no authorities":   {globalFlags{tlsCA: serverKey}, codeTLS},
 		"no such file":     {globalFlags{tlsCA: serverCert + ".none"}, codeTLS},
-		"a wrong inbox":    {globalFlags{tlsCA: serverCert, inboxPrefix: "a.>"}, codeUsage},
-		"a seed that none": {globalFlags{tlsCA: serverCert, nkey: serverKey}, codeUsage},
+		"a wrong inbox":    {globalFlags{tlsCA: serverCert, inboxPrefix: "a.>"}, console.CodeUsage},
+		"a seed that none": {globalFlags{tlsCA: serverCert, nkey: serverKey}, console.CodeUsage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/exchange"
 	"github.com/annals-go/annals/store/jetstream"
@@ -50,7 +51,7 @@ forgotten. A file that was exported without personal data is refused.`,
 		Example: `{{name}} event import events.jsonl --dry-run
 {{name}} event import events.jsonl --ns copy --create
 gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			err := s.importEvents(cmd.Context(), &i, given[0])
 			return s.onInterrupt(cmd.Context(), err, i.interrupted())
@@ -65,7 +66,7 @@ gunzip -c events.jsonl.gz | {{name}} event import --cloudevents -`,
 	flags.IntVar(&i.made.Partitions, "partitions", 128, "`NUMBER` of partitions of a namespace that is made")
 	flags.IntVar(&i.made.LogStreams, "log-streams", 1, "`NUMBER` of streams that the events of a namespace that is made are spread over")
 	flags.BoolVar(&i.made.KeepCommands, "keep-commands", false, "make a namespace that keeps commands")
-	perCall(cmd, "cloudevents", "in-flight", "dry-run", "create", "replicas", "partitions", "log-streams", "keep-commands")
+	console.PerCall(cmd, "cloudevents", "in-flight", "dry-run", "create", "replicas", "partitions", "log-streams", "keep-commands")
 	return cmd
 }
 
@@ -75,7 +76,7 @@ func (i *importing) interrupted() string {
 		return "interrupted: nothing was stored"
 	}
 	return fmt.Sprintf("interrupted: %s in %s are stored, or were there already; the same import goes on",
-		plural(i.count.Events, "event"), plural(i.count.Commits, "commit"))
+		console.Plural(i.count.Events, "event"), console.Plural(i.count.Commits, "commit"))
 }
 
 func (s *Session) importEvents(ctx context.Context, i *importing, path string) error {
@@ -98,11 +99,11 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 	if err != nil {
 		return err
 	}
-	progress := s.progress()
+	progress := s.Progress()
 	config := exchange.ImportConfig{
 		Log: sealed, Prepare: guard.take, Form: i.form(), AtOnce: i.atOnce, DryRun: i.dryRun, MaxEpoch: epoch,
 		Progress: func(c exchange.Count) {
-			progress.show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
+			progress.Show("%s events of %s streams%s", humanize.Comma(int64(c.Events)), humanize.Comma(int64(c.Streams)), in.share(size))
 		},
 	}
 	do := func() (err error) {
@@ -112,7 +113,7 @@ func (s *Session) importEvents(ctx context.Context, i *importing, path string) e
 		return err
 	}
 	err = s.importRecorded(ctx, i, path, do)
-	progress.end()
+	progress.End()
 	if err != nil {
 		return err
 	}
@@ -254,7 +255,7 @@ func (s *Session) printImport(i *importing) error {
 		verb = "as they should be; nothing was stored"
 	}
 	_, err := fmt.Fprintf(s.Out(), "%s in %s of %s: %s\n",
-		plural(count.Events, "event"), plural(count.Commits, "commit"), plural(count.Streams, "stream"), verb)
+		console.Plural(count.Events, "event"), console.Plural(count.Commits, "commit"), console.Plural(count.Streams, "stream"), verb)
 	return err
 }
 
@@ -266,7 +267,7 @@ func openInput(s *Session, path string) (io.ReadCloser, int64, error) {
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, 0, &Failure{Code: codeUsage, Exit: exitUsage, What: "cannot read " + path, Why: err.Error(), Err: err}
+		return nil, 0, &Failure{Code: console.CodeUsage, Exit: console.ExitUsage, What: "cannot read " + path, Why: err.Error(), Err: err}
 	}
 	info, err := file.Stat()
 	if err != nil || info.IsDir() {

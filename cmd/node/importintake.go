@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -98,7 +99,7 @@ func (in *intake) unknown(c *store.Commit) error {
 		return nil
 	}
 	return &Failure{
-		Code: codePlain, Exit: exitConflict, What: c.Stream.String() + " may have personal data in plain",
+		Code: codePlain, Exit: console.ExitConflict, What: c.Stream.String() + " may have personal data in plain",
 		Why: "this binary does not have the types of aggregate " + c.Stream.Type, Fix: "import with the application's binary",
 	}
 }
@@ -111,7 +112,7 @@ func allMarked(spans, said []store.Personal) error {
 			return is && (inside == "" || inside[0] == '.' || inside[0] == '[')
 		}) {
 			return &Failure{
-				Code: codePlain, Exit: exitConflict, What: p.Path + " was personal where it was exported, and is not to this build",
+				Code: codePlain, Exit: console.ExitConflict, What: p.Path + " was personal where it was exported, and is not to this build",
 				Fix: "mark the field as personal in the type, and in those of its older schemas",
 			}
 		}
@@ -181,7 +182,7 @@ func leaveOut(codec store.Codec, data *[]byte, spans *[]store.Personal, forgotte
 
 func plainFailure(stream store.StreamID) error {
 	return &Failure{
-		Code: codePlain, Exit: exitConflict, What: stream.String() + " has personal data in plain",
+		Code: codePlain, Exit: console.ExitConflict, What: stream.String() + " has personal data in plain",
 		Why: "without its keys they cannot be sealed, and then could not be forgotten", Fix: "name the wrapping keys of the namespace with --" + kekFlag,
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -52,21 +53,21 @@ func opened[W privacy.Wrapper](w W, err error) (privacy.Wrapper, error) {
 
 func kekFailure(err error) *Failure {
 	f := &Failure{
-		Code: codeKek, Exit: exitFailure, What: "the wrapping keys cannot be had", Why: err.Error(),
+		Code: codeKek, Exit: console.ExitFailure, What: "the wrapping keys cannot be had", Why: err.Error(),
 		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
 	}
 	program, is := errors.AsType[*privacy.CommandError](err)
 	switch {
 	case is && program.Started():
-		f.Exit, f.Why = exitUnavailable, program.Error()
+		f.Exit, f.Why = console.ExitUnavailable, program.Error()
 		f.Fix = fmt.Sprintf(`see what it says, and that it answers {"by":NAME}: echo '{"do":"current"}' | %s`, program.Path)
 	case is:
-		f.Exit, f.Why = exitUsage, program.Error()
+		f.Exit, f.Why = console.ExitUsage, program.Error()
 		f.Fix = "name a program that this user may run, with its path and nothing after it: --" + kekFlag + " exec:PROGRAM"
 	case errors.Is(err, store.ErrUnavailable):
-		f.Exit = exitUnavailable
+		f.Exit = console.ExitUnavailable
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		f.Exit = exitUsage
+		f.Exit = console.ExitUsage
 	}
 	return f
 }
@@ -100,7 +101,7 @@ func isPersonal(types []actor.Type) bool {
 // needsKek refuses to run an application with personal data without a wrapping key.
 func (s *Session) needsKek(personal []string) *Failure {
 	return &Failure{
-		Code: codeNoKek, Exit: exitUsage,
+		Code: codeNoKek, Exit: console.ExitUsage,
 		What: s.app.Name + " keeps personal data, and there is no key to keep them under",
 		Why:  "personal fields are in: " + strings.Join(personal, ", "),
 		Fix:  fmt.Sprintf("make a key with: %s keys generate kek; then start with --kek file:kek, and keep the file where no backup of the data goes", s.app.Name),
@@ -131,7 +132,7 @@ const devKekName = "kek"
 // made is the file that was made for it, if there was none.
 func (s *Session) devWrapper(dir string) (w privacy.Wrapper, made string, err error) {
 	if dir == "" {
-		s.logger.Info("personal data are sealed under a key in memory, which is gone when this process ends")
+		s.Logger().Info("personal data are sealed under a key in memory, which is gone when this process ends")
 		return privacy.NewTransient(), "", nil
 	}
 	path := filepath.Join(dir, devKekName)
@@ -144,7 +145,7 @@ func (s *Session) devWrapper(dir string) (w privacy.Wrapper, made string, err er
 		}
 		made = path
 	}
-	s.logger.Warn("the key of personal data lies beside them: whoever takes the directory has both", "file", path, "fix", "--kek")
+	s.Logger().Warn("the key of personal data lies beside them: whoever takes the directory has both", "file", path, "fix", "--kek")
 	w, err = opened(privacy.OpenFile(path))
 	return w, made, err
 }
@@ -159,7 +160,7 @@ func (s *Session) refuseSpareKek(dir, path string) error {
 		}
 		if len(found) > 0 {
 			return &Failure{
-				Code: codeNoKek, Exit: exitUsage, What: "the directory has a key store of personal data, and no wrapping key was named",
+				Code: codeNoKek, Exit: console.ExitUsage, What: "the directory has a key store of personal data, and no wrapping key was named",
 				Why: "the key store was used with a wrapping key that is not in " + path,
 				Fix: "name it with --" + kekFlag + " file:PATH",
 			}

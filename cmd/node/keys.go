@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -28,7 +29,7 @@ key that is not: --kek says where that is.`,
 {{name}} keys ls
 {{name}} keys rotate --kek file:kek`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newKeysGenerate(s), newKeysList(s), newKeysRotate(s), newKeysRewrap(s), newKeysCopy(s), newKeysRestore(s))
 	return cmd
@@ -45,21 +46,21 @@ not where the backups of the data are: without it, all personal data are lost, a
 with it, they can be read.`,
 		Example: `{{name}} keys generate kek
 {{name}} keys generate kek --name spring`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			key := cmp.Or(name, newKekName(time.Now()))
 			if err := privacy.GenerateFile(args[0], key); err != nil {
-				return &Failure{Code: codeKek, Exit: exitFailure, What: "no key was made", Why: err.Error(), Err: err}
+				return &Failure{Code: codeKek, Exit: console.ExitFailure, What: "no key was made", Why: err.Error(), Err: err}
 			}
 			if s.JSON() {
 				return s.Print(map[string]string{"file": args[0], "name": key})
 			}
-			_, err := fmt.Fprintf(s.Out(), "%s has the key %s: --%s file:%s\n", printable(args[0]), key, kekFlag, printable(args[0]))
+			_, err := fmt.Fprintf(s.Out(), "%s has the key %s: --%s file:%s\n", console.Printable(args[0]), key, kekFlag, console.Printable(args[0]))
 			return err
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "`NAME` of the key (default: made of the time and chance)")
-	perCall(cmd, "name")
+	console.PerCall(cmd, "name")
 	return cmd
 }
 
@@ -93,7 +94,7 @@ it out of its file, wherever that is. Copies of the keys from before the last re
 can then be opened by nobody; make a new one first: keys copy.`,
 		Example: `{{name}} keys ls
 {{name}} keys ls --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			keys, err := s.keyStore(cmd.Context())
 			if err != nil {
@@ -116,7 +117,7 @@ can then be opened by nobody; make a new one first: keys copy.`,
 func (s *Session) keyStore(ctx context.Context) (*jetstream.Keys, error) {
 	keys, err := s.openKeys(ctx)
 	if _, told := errors.AsType[*Failure](err); !told && errors.Is(err, store.ErrNotFound) {
-		return nil, &Failure{Code: codeNoKeys, Exit: exitNotFound, What: "namespace " + s.Namespace() + " has no personal data", Why: "it has no key store", Err: err}
+		return nil, &Failure{Code: codeNoKeys, Exit: console.ExitNotFound, What: "namespace " + s.Namespace() + " has no personal data", Why: "it has no key store", Err: err}
 	}
 	return keys, err
 }
@@ -164,7 +165,7 @@ func countKeys(ctx context.Context, keys privacy.Keys, next string) ([]*keyCount
 }
 
 func (s *Session) printKeys(counts []*keyCount) error {
-	g := s.grid("WRAPPED BY", "SUBJECTS", "OLDEST", "CURRENT")
+	g := s.Grid("WRAPPED BY", "SUBJECTS", "OLDEST", "CURRENT")
 	var settled time.Time
 	for _, c := range counts {
 		if c.Settled.After(settled) {
@@ -178,7 +179,7 @@ func (s *Session) printKeys(counts []*keyCount) error {
 		}
 		oldest, current := "", ""
 		if !c.Oldest.IsZero() {
-			oldest = s.when(c.Oldest)
+			oldest = s.When(c.Oldest)
 		}
 		switch {
 		case c.Current:
@@ -186,14 +187,14 @@ func (s *Session) printKeys(counts []*keyCount) error {
 		case c.Next:
 			current = "after a rewrap"
 		}
-		g.add(c.WrappedBy, comma(uint64(c.Subjects)), oldest, current)
+		g.Add(c.WrappedBy, comma(uint64(c.Subjects)), oldest, current)
 	}
 	if s.JSON() {
 		return nil
 	}
-	if err := g.render("no subject has a key"); err != nil || !settled.After(time.Now()) {
+	if err := g.Render("no subject has a key"); err != nil || !settled.After(time.Now()) {
 		return err
 	}
-	_, err := fmt.Fprintf(s.Out(), "throw no wrapping key away before %s: until then a node may still use the one before\n", s.when(settled))
+	_, err := fmt.Fprintf(s.Out(), "throw no wrapping key away before %s: until then a node may still use the one before\n", s.When(settled))
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/jetstream"
@@ -23,7 +24,7 @@ copy, of the last time: do this after somebody was forgotten, and the copy does 
 any more. Keys stay wrapped as they are.`,
 		Example: `{{name}} keys copy ./keys
 {{name}} keys copy nats:KEYS`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.copyKeys(cmd.Context(), args[0])
 		},
@@ -57,7 +58,7 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if s.JSON() {
 		return s.Print(m)
 	}
-	_, err = fmt.Fprintf(s.Out(), "%s records, %s keys and %s erasures of %s: %s\n", comma(m.Records), comma(m.Keys), comma(m.Erased), printable(s.Namespace()), printable(place))
+	_, err = fmt.Fprintf(s.Out(), "%s records, %s keys and %s erasures of %s: %s\n", comma(m.Records), comma(m.Keys), comma(m.Erased), console.Printable(s.Namespace()), console.Printable(place))
 	return err
 }
 
@@ -72,18 +73,18 @@ erased is erased afterwards, whatever the other has. Where there are no keys, no
 before all are there: a restore that was interrupted goes on when the same command is given again.`,
 		Example: `{{name}} keys restore ./keys
 {{name}} keys restore ./keys --ns copy --from-ns {{name}}`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 	}
 	cmd.Flags().StringVar(&from, "from-ns", "", "the `NAMESPACE` whose keys were copied (default: that of --ns)")
-	perCall(cmd, "from-ns")
-	agreed := addConsent(cmd)
+	console.PerCall(cmd, "from-ns")
+	agreed := console.AddConsent(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return s.restoreKeys(cmd.Context(), agreed, args[0], cmp.Or(from, s.Namespace()))
 	}
 	return cmd
 }
 
-func (s *Session) restoreKeys(ctx context.Context, agreed *consent, place, from string) error {
+func (s *Session) restoreKeys(ctx context.Context, agreed *console.Consent, place, from string) error {
 	config, err := s.existing(ctx)
 	if err != nil {
 		return err
@@ -94,7 +95,7 @@ func (s *Session) restoreKeys(ctx context.Context, agreed *consent, place, from 
 		return err
 	}
 	m := kept.Manifest()
-	if ok, err := s.agree(ctx, agreed, "", "give %s %d keys, and %d erasures", s.Namespace(), m.Keys, m.Erased); !ok {
+	if ok, err := s.Agree(ctx, agreed, "", "give %s %d keys, and %d erasures", s.Namespace(), m.Keys, m.Erased); !ok {
 		return err
 	}
 	log, err := openToRead(ctx, s)

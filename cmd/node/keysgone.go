@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 )
 
@@ -23,7 +24,7 @@ func (s *Session) refuseKeyless(ctx context.Context, log store.Log) error {
 		return err
 	}
 	return &Failure{
-		Code: codeKeysGone, Exit: exitFailure, What: "namespace " + s.Namespace() + " has personal data, and its key store is not there",
+		Code: codeKeysGone, Exit: console.ExitFailure, What: "namespace " + s.Namespace() + " has personal data, and its key store is not there",
 		Why: "the commit at position " + strconv.FormatUint(uint64(at), 10) + " has sealed values, which new keys would not open",
 		Fix: "give it its keys back from their copy: " + s.app.Name + " keys restore PLACE --ns " + s.Namespace(),
 	}

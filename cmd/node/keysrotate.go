@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -20,9 +21,9 @@ func newKeysRewrap(s *Session) *cobra.Command {
 read anew when it changes, a variable only at start. Keys stay usable meanwhile. What an older wrapping key has wrapped is erased in the
 key store; on disks there may be traces of it until keys rotate.`,
 		Example: `{{name}} keys generate kek && {{name}} keys rewrap --kek file:kek`,
-		Args:    args(0, 0),
+		Args:    console.Args(0, 0),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return s.changeKeys(cmd.Context(), agreed, "keys.rewrap", "wrap all keys anew", s.rewrap)
 	}
@@ -45,9 +46,9 @@ It takes the rights to make and delete streams. All nodes must have the wrapping
 before, as for keys rewrap.`,
 		Example: `{{name}} keys generate kek && {{name}} keys rotate --kek file:kek
 {{name}} keys rotate --kek file:kek --dry-run`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		return s.changeKeys(cmd.Context(), agreed, "keys.rotate", "move all keys to a new stream and delete the old one", s.rotate)
 	}
@@ -64,7 +65,7 @@ type keysChanged struct {
 }
 
 // changeKeys does something with all keys, and writes down that it did.
-func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would string,
+func (s *Session) changeKeys(ctx context.Context, agreed *console.Consent, action, would string,
 	do func(context.Context, *jetstream.Keys, privacy.Wrapper) (keysChanged, error),
 ) error {
 	wrapper, err := s.openWrapper(ctx)
@@ -72,7 +73,7 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 		return err
 	}
 	if wrapper == nil {
-		return &Failure{Code: codeNoKek, Exit: exitUsage, What: "keys cannot be wrapped without the wrapping keys", Fix: "name them with --" + kekFlag}
+		return &Failure{Code: codeNoKek, Exit: console.ExitUsage, What: "keys cannot be wrapped without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
 	wrapper = privacy.Pin(wrapper) // one key for all steps
 	keys, err := s.keyStore(ctx)
@@ -82,7 +83,7 @@ func (s *Session) changeKeys(ctx context.Context, agreed *consent, action, would
 	if err := s.refuseNoKeys(ctx, keys); err != nil {
 		return err
 	}
-	if ok, err := s.agree(ctx, agreed, "", "%s, wrapped by %s", would, wrapper.Current()); !ok {
+	if ok, err := s.Agree(ctx, agreed, "", "%s, wrapped by %s", would, wrapper.Current()); !ok {
 		return err
 	}
 	began := time.Now()
@@ -111,15 +112,15 @@ func (s *Session) refuseNoKeys(ctx context.Context, keys privacy.Keys) error {
 		}
 	}
 	return &Failure{
-		Code: codeNoKeys, Exit: exitNotFound, What: "namespace " + s.Namespace() + " has no keys yet", Why: "there is nothing to wrap anew",
+		Code: codeNoKeys, Exit: console.ExitNotFound, What: "namespace " + s.Namespace() + " has no keys yet", Why: "there is nothing to wrap anew",
 		Fix: "to begin with this wrapping key, have it be the last one in what --" + kekFlag + " of the nodes names: the first key that they make is wrapped by it",
 	}
 }
 
 func (s *Session) rewrap(ctx context.Context, keys *jetstream.Keys, wrapper privacy.Wrapper) (keysChanged, error) {
-	progress := s.progress()
-	defer progress.end()
-	count, err := privacy.Rewrap(ctx, keys, wrapper, func(r privacy.Rewrapped) { progress.show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
+	progress := s.Progress()
+	defer progress.End()
+	count, err := privacy.Rewrap(ctx, keys, wrapper, func(r privacy.Rewrapped) { progress.Show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
 	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, strangersKek(err)
 }
 
@@ -129,14 +130,14 @@ func (s *Session) rotate(ctx context.Context, keys *jetstream.Keys, wrapper priv
 	if err != nil {
 		return done, err
 	}
-	progress := s.progress()
-	defer progress.end()
+	progress := s.Progress()
+	defer progress.End()
 	again := func(ctx context.Context, r privacy.Record) (privacy.Record, error) {
 		r, _, err := privacy.RewrapRecord(ctx, wrapper, keys.Realm(), r)
 		return r, err
 	}
 	moved, err := keys.RotateKeys(ctx, again, func(r jetstream.KeysRotated) {
-		progress.show("%s  %d of %d records", bar(float64(r.Records)/float64(max(1, r.Total))), r.Records, r.Total)
+		progress.Show("%s  %d of %d records", console.Bar(float64(r.Records)/float64(max(1, r.Total))), r.Records, r.Total)
 	})
 	persons := max(0, moved.Records-1) // one record is that of the wrapping key
 	return keysChanged{Epoch: moved.Epoch, Records: persons, Rewrapped: done.Rewrapped + moved.Rewrapped}, err
@@ -150,6 +151,6 @@ func (s *Session) printKeysChanged(k keysChanged) error {
 	if k.Epoch > 0 {
 		where = fmt.Sprintf(", in epoch %d; the epoch before is deleted", k.Epoch)
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s, %s wrapped anew by %s in %.1f s%s\n", plural(k.Records, "record"), plural(k.Rewrapped, "key"), printable(k.Current), k.Seconds, where)
+	_, err := fmt.Fprintf(s.Out(), "%s, %s wrapped anew by %s in %.1f s%s\n", console.Plural(k.Records, "record"), console.Plural(k.Rewrapped, "key"), console.Printable(k.Current), k.Seconds, where)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 )
 
@@ -22,7 +23,7 @@ func (k kind) matches(err error) bool {
 }
 
 // fix is the advice with the binary's name in it.
-func (k kind) fix(s *Session) string { return withName(k.advice, s.app.Name) }
+func (k kind) fix(s *Session) string { return console.WithName(k.advice, s.app.Name) }
 
 // fixOf is the advice about an error: one that time alone does not mend is not to be tried again soon.
 func (k kind) fixOf(s *Session, err error) string {

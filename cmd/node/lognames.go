@@ -26,6 +26,15 @@ func readableAttr(groups []string, a slog.Attr) slog.Attr {
 	return readableDuration(groups, a)
 }
 
+// readableDuration prints durations as people write them: 1.5s, where JSON would
+// have nanoseconds.
+func readableDuration(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}
+
 // What begins the name of the stream of somebody who was forgotten, and what stands for that of nobody: no id
 // that people have has its byte.
 const (

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 )
 
@@ -15,14 +16,14 @@ func newErrors(s *Session) *cobra.Command {
 		Short:   "Explain error codes",
 		Example: `{{name}} errors lookup CONFLICT`,
 		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
+		RunE:    console.Group,
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "lookup [CODE]",
 		Short: "Explain one code, or all",
 		Example: `{{name}} errors lookup
 {{name}} errors lookup CONFLICT`,
-		Args: args(0, 1),
+		Args: console.Args(0, 1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return codes(), cobra.ShellCompDirectiveNoFileComp
 		},
@@ -40,7 +41,7 @@ type explained struct {
 }
 
 func (s *Session) lookup(args []string) error {
-	g := s.grid("CODE", "EXIT", "MEANING", "WHAT TO DO")
+	g := s.Grid("CODE", "EXIT", "MEANING", "WHAT TO DO")
 	count := 0
 	for _, k := range kinds {
 		if len(args) == 1 && !strings.EqualFold(args[0], string(k.code)) {
@@ -54,26 +55,26 @@ func (s *Session) lookup(args []string) error {
 			}
 			continue
 		}
-		if !isTerminal(s.Out()) {
+		if !console.IsTerminal(s.Out()) {
 			if err := s.say(e); err != nil {
 				return err
 			}
 			continue
 		}
-		g.add(e.Code, e.Exit, s.wrapped(e.Meaning), s.wrapped(e.Advice))
+		g.Add(e.Code, e.Exit, s.Wrapped(e.Meaning), s.Wrapped(e.Advice))
 	}
 	switch {
 	case count == 0:
 		f := Usage("no error code %q", args[0])
-		f.Code, f.Exit, f.Fix = gateway.CodeNotFound, exitNotFound, "list them: "+s.app.Name+" errors lookup"
-		if near := nearest(strings.ToUpper(args[0]), codes()); near != "" {
+		f.Code, f.Exit, f.Fix = gateway.CodeNotFound, console.ExitNotFound, "list them: "+s.app.Name+" errors lookup"
+		if near := console.Nearest(strings.ToUpper(args[0]), codes()); near != "" {
 			f.Fix = fmt.Sprintf("did you mean: %s", near)
 		}
 		return f
-	case g.count == 0: // printed one by one
+	case g.Empty(): // printed one by one
 		return nil
 	default:
-		return g.render("")
+		return g.Render("")
 	}
 }
 

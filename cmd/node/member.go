@@ -152,7 +152,7 @@ func (m *member) openLog(ctx context.Context) (err error) {
 		Conn: m.conn, Namespace: m.session.Namespace(), Partitions: m.events.Partitions(),
 		Duties: projector.Duties(m.store.shared(), m.session.app.Projections...),
 		Node:   m.node, Handler: hands{m}, Replicas: m.log.Replicas, InMemory: m.log.InMemory,
-		Logger: m.session.logger, Registerer: m.metrics, // it names the node itself
+		Logger: m.session.Logger(), Registerer: m.metrics, // it names the node itself
 	})
 	if err != nil {
 		_ = m.events.Close() // the error that counts is at hand

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -108,7 +109,7 @@ func strangersKek(err error) error {
 		return err
 	}
 	return &Failure{
-		Code: codeKek, Exit: exitFailure, What: "the wrapping keys are not those of the namespace", Why: wrong.Error(),
+		Code: codeKek, Exit: console.ExitFailure, What: "the wrapping keys are not those of the namespace", Why: wrong.Error(),
 		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
 	}
 }

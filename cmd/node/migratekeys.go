@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/migrate"
@@ -41,7 +42,7 @@ func (s *Session) openMigratedKeys(ctx context.Context) (*migratedKeys, error) {
 	switch {
 	case k.wrapper == nil && k.old != nil:
 		return nil, &Failure{
-			Code: codeNoKek, Exit: exitUsage, What: "namespace " + s.Namespace() + " has personal data, and their keys are not at hand",
+			Code: codeNoKek, Exit: console.ExitUsage, What: "namespace " + s.Namespace() + " has personal data, and their keys are not at hand",
 			Why: "they are sealed for their places in it, and are sealed anew in the new one", Fix: "name the wrapping keys with --" + kekFlag,
 		}
 	case k.wrapper == nil && len(personal) > 0:

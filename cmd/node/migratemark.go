@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/migrate"
 )
@@ -89,7 +90,7 @@ func (in *intake) remark(c *store.Commit, read readSpans) error {
 // unmarked refuses what may be personal, where nobody says what of it is.
 func unmarked(c *store.Commit, e *store.Event, err error) error {
 	return &Failure{
-		Code: codePlain, Exit: exitConflict, Err: err,
+		Code: codePlain, Exit: console.ExitConflict, Err: err,
 		What: fmt.Sprintf("%s v%d of aggregate %s has personal data, and what of it after the transformation is not known", e.Type, e.Schema, c.Stream.Type),
 		Why:  err.Error(), Fix: "have the transformation set Personal of what it changes, or migrate with a binary that has the types",
 	}

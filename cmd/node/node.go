@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -62,7 +63,7 @@ only those who look after the node reach: --probes. The same holds for that one.
 {{name}} node --name c --roles projectors,gateway
 {{name}} node --api --http 10.0.0.7:4280 --probes 127.0.0.1:4281 --http-tokens tokens --http-cert cert.pem --http-key key.pem
 {{name}} node --views postgres://app@db/app --durability replicated --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd, s)
 			if err != nil {

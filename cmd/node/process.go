@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // process is what runs until it is told to stop.
@@ -22,12 +24,12 @@ func (p *process) run(ctx context.Context) error {
 	begin := time.Now()
 	defer context.AfterFunc(ctx, p.sayStopping)()
 	health := &p.web.health
-	b := boot{parts: append([]part{p.web.part()}, p.parts...), logger: p.session.logger, state: health.set}
+	b := boot{parts: append([]part{p.web.part()}, p.parts...), logger: p.session.Logger(), state: health.set}
 	health.expect(b.parts)
 	return b.run(ctx, func() {
 		// Whoever waits for readiness may then read the addresses.
 		if err := p.announce(time.Since(begin)); err != nil {
-			p.session.logger.Error("print addresses", "err", err)
+			p.session.Logger().Error("print addresses", "err", err)
 		}
 		health.announce()
 	})
@@ -40,16 +42,16 @@ const (
 
 // sayStopping answers the signal, so that nobody thinks it was not heard.
 func (p *process) sayStopping() {
-	terminal := isTerminal(p.session.Err())
+	terminal := console.IsTerminal(p.session.Err())
 	switch {
 	case terminal && p.handsOver:
 		fmt.Fprintln(p.session.Err(), handingOver, again)
 	case terminal:
 		fmt.Fprintln(p.session.Err(), finishing, again)
 	case p.handsOver:
-		p.session.logger.Info(handingOver)
+		p.session.Logger().Info(handingOver)
 	default:
-		p.session.logger.Info(finishing)
+		p.session.Logger().Info(finishing)
 	}
 }
 

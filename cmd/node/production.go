@@ -29,7 +29,7 @@ func newProduction(s *Session, config nodeConfig) *production {
 		copies: config.replicas, version: (*nats.Conn).ConnectedServerVersion,
 	}
 	p.member = &member{
-		session: s, logger: s.logger, node: config.node, metrics: p.web.metrics,
+		session: s, logger: s.Logger(), node: config.node, metrics: p.web.metrics,
 		dial: p.dial, check: p.check,
 		log: jetstream.Config{
 			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
@@ -69,7 +69,7 @@ func (p *production) check(ctx context.Context, conn *nats.Conn) error {
 	r := requirements{
 		conn: conn, namespace: p.session.Namespace(), version: p.version(conn),
 		promise: p.config.promise, copies: p.config.replicas, monitor: p.config.monitor, client: client,
-		logger: p.session.logger,
+		logger: p.session.Logger(),
 	}
 	has, err := r.check(ctx)
 	if has != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -22,7 +23,7 @@ func newProjection(s *Session) *cobra.Command {
 {{name}} projection rebuild VIEW --online --switch
 {{name}} projection verify VIEW`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newProjectionList(s), newProjectionLag(s), newProjectionInfo(s), newProjectionVerify(s), newProjectionRebuild(s), newProjectionRewind(s))
 	for _, c := range projectionChanges {
@@ -38,7 +39,7 @@ func newProjectionList(s *Session) *cobra.Command {
 		Example: `{{name}} projection ls
 {{name}} projection ls --jq 'select(.state != "live")'
 {{name}} projection ls --jq 'select(.parked > 0) | [.name, .parked]'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.listProjections(cmd.Context()) },
 	}
 }
@@ -55,12 +56,12 @@ func (s *Session) listProjections(ctx context.Context) error {
 	if s.JSON() {
 		return s.printAll(statuses)
 	}
-	g := s.grid("NAME", "VERSION", "ROLE", "STATE", "POSITION", "LAG", "BEHIND", "TREND", "EVENTS", "PARKED", "LEFT", "ERROR")
+	g := s.Grid("NAME", "VERSION", "ROLE", "STATE", "POSITION", "LAG", "BEHIND", "TREND", "EVENTS", "PARKED", "LEFT", "ERROR")
 	for _, p := range statuses {
-		g.add(p.Name, versionOf(p), p.Role, s.paintState(p), p.Checkpoint, humanize.Comma(int64(p.LagEvents)),
+		g.Add(p.Name, versionOf(p), p.Role, s.paintState(p), p.Checkpoint, humanize.Comma(int64(p.LagEvents)),
 			seconds(p.LagSeconds), p.Trend, humanize.Comma(int64(p.Events)), s.paintCount(p.Parked), timeLeft(p), p.Error)
 	}
-	return g.render("no views: this application defines none")
+	return g.Render("no views: this application defines none")
 }
 
 // printAll prints the models as JSON, one a line.
@@ -79,7 +80,7 @@ func newProjectionLag(s *Session) *cobra.Command {
 		Short: "Show how far the views are behind, and whether that grows",
 		Example: `{{name}} projection lag
 {{name}} projection lag VIEW --jq .lag_seconds`,
-		Args:              args(0, 1),
+		Args:              console.Args(0, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := s.Client(cmd.Context())
@@ -113,7 +114,7 @@ type lagged struct {
 }
 
 func (s *Session) printLag(statuses []projector.Status) error {
-	g := s.grid("MODEL", "ROLE", "STATE", "LAG", "BEHIND", "TREND", "LEFT")
+	g := s.Grid("MODEL", "ROLE", "STATE", "LAG", "BEHIND", "TREND", "LEFT")
 	for _, p := range statuses {
 		if s.JSON() {
 			err := s.Print(lagged{modelOf(p).String(), p.Role, p.State, p.LagEvents, p.LagSeconds, p.Trend, p.Stalled})
@@ -122,12 +123,12 @@ func (s *Session) printLag(statuses []projector.Status) error {
 			}
 			continue
 		}
-		g.add(modelOf(p), p.Role, s.paintState(p), humanize.Comma(int64(p.LagEvents)), seconds(p.LagSeconds), p.Trend, timeLeft(p))
+		g.Add(modelOf(p), p.Role, s.paintState(p), humanize.Comma(int64(p.LagEvents)), seconds(p.LagSeconds), p.Trend, timeLeft(p))
 	}
 	if s.JSON() {
 		return nil
 	}
-	return g.render("no views: this application defines none")
+	return g.Render("no views: this application defines none")
 }
 
 func modelOf(p projector.Status) projector.Model {
@@ -142,29 +143,29 @@ func versionOf(p projector.Status) string {
 	return fmt.Sprintf("%d_b%d", p.Version, p.Build)
 }
 
-func (s *Session) paintState(p projector.Status) painted {
-	y, text := s.style(s.Out()), printable(p.State)
+func (s *Session) paintState(p projector.Status) console.Painted {
+	y, text := s.Style(s.Out()), console.Printable(p.State)
 	switch {
 	case p.State == projector.StateFailed, p.State == projector.StateStopped, p.State == gateway.StateUnreachable:
-		return painted(y.bad(text))
+		return console.Painted(y.Bad(text))
 	case p.Paused:
-		return painted(y.warn("paused"))
+		return console.Painted(y.Warn("paused"))
 	case p.Stalled:
-		return painted(y.bad(text + ", stalled"))
+		return console.Painted(y.Bad(text + ", stalled"))
 	case p.State == projector.StateLive:
-		return painted(y.good(text))
+		return console.Painted(y.Good(text))
 	default:
-		return painted(y.warn(text))
+		return console.Painted(y.Warn(text))
 	}
 }
 
 // paintCount shows a number that should be 0.
-func (s *Session) paintCount(n int) painted {
+func (s *Session) paintCount(n int) console.Painted {
 	text := humanize.Comma(int64(n))
 	if n == 0 {
-		return painted(text)
+		return console.Painted(text)
 	}
-	return painted(s.style(s.Out()).bad(text))
+	return console.Painted(s.Style(s.Out()).Bad(text))
 }
 
 // seconds prints a lag.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/projector"
 )
 
@@ -206,7 +207,7 @@ func TestInterruptedRebuildGoesOn(t *testing.T) {
 	}()
 	<-talk.lines // the first line of progress
 	cancel(errInterrupted)
-	if got := <-code; got != exitInterrupted {
+	if got := <-code; got != console.ExitInterrupted {
 		t.Errorf("exit code %d", got)
 	}
 	close(talk.lines)
@@ -238,26 +239,5 @@ func TestProgressTexts(t *testing.T) {
 		if got := barText(f.report(c.status)); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
 		}
-	}
-}
-
-// What cannot be taken back is typed out.
-func TestConsentIsTyped(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]bool{"totals\n": true, " totals \n": true, "yes\n": false, "": false} {
-		s, _, _ := testSession(nil)
-		s.streams.In = strings.NewReader(in)
-		if ok, err := s.typed(t.Context(), "totals"); ok != want || ok != (err == nil) {
-			t.Errorf("%q: %v, %v", in, ok, err)
-		}
-	}
-	s, _, _ := testSession(nil)
-	hang, never := io.Pipe()
-	defer func() { _ = never.Close() }()
-	s.streams.In = hang
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if ok, err := s.typed(ctx, "totals"); ok || err == nil {
-		t.Error("it did not end with its context")
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -79,13 +80,13 @@ func newProjectionChange(s *Session, c projectionChange) *cobra.Command {
 		Long:  c.long,
 		Example: fmt.Sprintf(`{{name}} projection %[1]s VIEW --dry-run
 {{name}} projection %[1]s VIEW`, c.verb),
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeViews(s),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	if c.do == nil { // promote
 		cmd.Flags().BoolVar(&force, "force", false, "serve it even if it is behind or differs")
-		perCall(cmd, "force")
+		console.PerCall(cmd, "force")
 		c.do = func(o gateway.Operator, ctx context.Context) (gateway.Projection, error) {
 			return o.Promote(ctx, force)
 		}
@@ -98,7 +99,7 @@ func newProjectionChange(s *Session, c projectionChange) *cobra.Command {
 	return cmd
 }
 
-func (s *Session) changeView(ctx context.Context, o gateway.Operator, view string, c projectionChange, agreed *consent, force bool) error {
+func (s *Session) changeView(ctx context.Context, o gateway.Operator, view string, c projectionChange, agreed *console.Consent, force bool) error {
 	before, err := request(ctx, s, o.Info) // also tells whether there is such a view
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func (s *Session) changeView(ctx context.Context, o gateway.Operator, view strin
 	if c.final || force {
 		word = view
 	}
-	if ok, err := s.agree(ctx, agreed, word, "%s", would); !ok {
+	if ok, err := s.Agree(ctx, agreed, word, "%s", would); !ok {
 		return err
 	}
 	after, err := request(ctx, s, func(ctx context.Context) (gateway.Projection, error) { return c.do(o, ctx) })
@@ -120,8 +121,8 @@ func (s *Session) changeView(ctx context.Context, o gateway.Operator, view strin
 	if s.JSON() {
 		return s.printAll(after.Models)
 	}
-	done := fmt.Sprintf(withName(c.done, s.app.Name), view, servedOf(after.Models))
-	_, err = fmt.Fprintln(s.Out(), printable(done))
+	done := fmt.Sprintf(console.WithName(c.done, s.app.Name), view, servedOf(after.Models))
+	_, err = fmt.Fprintln(s.Out(), console.Printable(done))
 	return err
 }
 
@@ -163,12 +164,12 @@ func newProjectionRewind(s *Session) *cobra.Command {
 what it did. Views of documents are built again instead.`,
 		Example: `{{name}} projection rewind VIEW --to 268475392 --dry-run
 {{name}} projection rewind VIEW --to 0 --yes`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeViews(s),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().Uint64Var(&to, "to", 0, "`POSITION` after which the events are applied again; 0 is the beginning")
-	perCall(cmd, "to")
+	console.PerCall(cmd, "to")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !cmd.Flags().Changed("to") {
 			return Usage("--to is needed: the position after which the events are applied again")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -56,13 +57,13 @@ type rebuilding struct {
 func (f *following) run(ctx context.Context) error {
 	f.began = time.Now()
 	f.heard = f.began
-	progress := f.session.progress()
-	defer progress.end()
+	progress := f.session.Progress()
+	defer progress.End()
 	for {
 		p, err := request(ctx, f.session, f.operator.Info)
 		switch {
 		case ctx.Err() != nil:
-			progress.end()
+			progress.End()
 			return f.leave(ctx)
 		case err != nil && (!passing(err) || time.Since(f.heard) > followPatience):
 			return err
@@ -70,7 +71,7 @@ func (f *following) run(ctx context.Context) error {
 			f.heard = time.Now()
 			m, over, failure := f.judge(p.Models)
 			if over {
-				progress.end()
+				progress.End()
 				return f.end(m, failure)
 			}
 			if err := f.tell(progress, m); err != nil {
@@ -96,7 +97,7 @@ func (f *following) judge(models []projector.Status) (m projector.Status, over b
 	i := slices.IndexFunc(models, func(m projector.Status) bool { return modelOf(m) == f.model })
 	if i < 0 {
 		return m, true, &Failure{
-			Code: codeCancelled, Exit: exitConflict, What: fmt.Sprintf("%s is not there any more", f.model),
+			Code: codeCancelled, Exit: console.ExitConflict, What: fmt.Sprintf("%s is not there any more", f.model),
 			Why: "the rebuild was cancelled, or another one began", Fix: fmt.Sprintf("see: %s projection info %s", s.app.Name, view),
 		}
 	}
@@ -105,7 +106,7 @@ func (f *following) judge(models []projector.Status) (m projector.Status, over b
 	switch {
 	case m.State == projector.StateFailed:
 		return m, true, &Failure{
-			Code: codeFailure, Exit: exitFailure, What: fmt.Sprintf("the rebuild of %s cannot go on", f.model), Why: m.Error,
+			Code: codeFailure, Exit: console.ExitFailure, What: fmt.Sprintf("the rebuild of %s cannot go on", f.model), Why: m.Error,
 			Fix: fmt.Sprintf("repair the cause and it goes on, or give it up: %s projection cancel %s", s.app.Name, view),
 		}
 	case m.Role == projector.RoleLive:
@@ -114,7 +115,7 @@ func (f *following) judge(models []projector.Status) (m projector.Status, over b
 		return m, true, nil // it was served and is not any more
 	case m.Parity != nil && m.Parity.Differences > 0:
 		return m, true, &Failure{
-			Code: gateway.CodeParity, Exit: exitConflict, What: fmt.Sprintf("%s is not served: %s", f.model, parityText(*m.Parity)),
+			Code: gateway.CodeParity, Exit: console.ExitConflict, What: fmt.Sprintf("%s is not served: %s", f.model, parityText(*m.Parity)),
 			Why: "the definition or the events' upcasting changed, or one of the models is wrong",
 			Fix: fmt.Sprintf("look: %[1]s projection info %[2]s; then %[1]s projection promote %[2]s --force, or cancel", s.app.Name, view),
 		}
@@ -149,10 +150,10 @@ func percentOf(m projector.Status) float64 {
 }
 
 // tell shows how it comes along: as a bar that moves, as lines, or as JSON.
-func (f *following) tell(progress *progress, m projector.Status) error {
+func (f *following) tell(progress *console.Progress, m projector.Status) error {
 	s := f.session
 	if s.Interactive() && !s.JSON() {
-		progress.show("%s", printable(barText(f.report(m))))
+		progress.Show("%s", console.Printable(barText(f.report(m))))
 		return nil
 	}
 	if time.Since(f.told) < tellEvery {
@@ -162,8 +163,8 @@ func (f *following) tell(progress *progress, m projector.Status) error {
 	switch {
 	case s.JSON():
 		return s.Print(f.report(m))
-	case !s.flags.quiet:
-		fmt.Fprintln(s.Err(), printable(progressText(f.report(m))))
+	case !s.Quiet():
+		fmt.Fprintln(s.Err(), console.Printable(progressText(f.report(m))))
 	}
 	return nil
 }
@@ -213,7 +214,7 @@ func (f *following) end(m projector.Status, failure *Failure) error {
 		parity = "; " + parityText(*r.Parity)
 	}
 	view := f.model.View
-	text := fmt.Sprintf("%s in %.1f s%s", plural(r.Events, "event"), r.Seconds, parity)
+	text := fmt.Sprintf("%s in %.1f s%s", console.Plural(r.Events, "event"), r.Seconds, parity)
 	switch {
 	case m.Role == projector.RoleCandidate:
 		text = fmt.Sprintf("%s has caught up: %s; serve it: %[3]s projection promote %[4]s; or drop it: %[3]s projection cancel %[4]s", r.Model, text, s.app.Name, view)
@@ -224,7 +225,7 @@ func (f *following) end(m projector.Status, failure *Failure) error {
 	default:
 		text = fmt.Sprintf("%s was served, and is not any more: %s", r.Model, text)
 	}
-	_, err := fmt.Fprintln(s.Out(), printable(text))
+	_, err := fmt.Fprintln(s.Out(), console.Printable(text))
 	return err
 }
 
@@ -232,6 +233,6 @@ func (f *following) end(m projector.Status, failure *Failure) error {
 func (f *following) leave(ctx context.Context) error {
 	name, view := f.session.app.Name, f.model.View
 	fmt.Fprintf(f.session.Err(), "the rebuild of %s goes on; see: %s projection info %s; give it up: %s projection cancel %s\n",
-		printable(f.model.String()), name, view, name, view)
+		console.Printable(f.model.String()), name, view, name, view)
 	return ctx.Err()
 }

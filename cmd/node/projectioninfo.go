@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -20,7 +21,7 @@ func newProjectionInfo(s *Session) *cobra.Command {
 		Short: "Show everything about one view: its models, who runs it, what is parked",
 		Example: `{{name}} projection info VIEW
 {{name}} projection info VIEW --jq .node`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.operate(cmd.Context(), args[0], func(ctx context.Context, o gateway.Operator) error {
@@ -49,11 +50,11 @@ func (s *Session) operate(ctx context.Context, view string, do func(context.Cont
 
 func (s *Session) printInfo(p gateway.Projection) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s   on node %s\n", s.style(s.Out()).strong(printable(p.View)), printable(p.Node))
+	fmt.Fprintf(&b, "%s   on node %s\n", s.Style(s.Out()).Strong(console.Printable(p.View)), console.Printable(p.Node))
 	for _, m := range p.Models {
-		fmt.Fprintf(&b, "\n%s   %s   %s\n", s.style(s.Out()).strong(printable(modelOf(m).String())), printable(m.Role), s.paintState(m))
+		fmt.Fprintf(&b, "\n%s   %s   %s\n", s.Style(s.Out()).Strong(console.Printable(modelOf(m).String())), console.Printable(m.Role), s.paintState(m))
 		line := func(name, format string, args ...any) {
-			fmt.Fprintf(&b, "  %-9s %s\n", name, printable(fmt.Sprintf(format, args...)))
+			fmt.Fprintf(&b, "  %-9s %s\n", name, console.Printable(fmt.Sprintf(format, args...)))
 		}
 		line("position", "%d of %d", m.Checkpoint, m.Head)
 		line("lag", "%s events, %s %s", humanize.Comma(int64(m.LagEvents)), seconds(m.LagSeconds), m.Trend)
@@ -68,10 +69,10 @@ func (s *Session) printInfo(p gateway.Projection) error {
 			line("left", "%s", left)
 		}
 		if m.Parked > 0 {
-			line("parked", "%s; see: %s dlq ls %s", plural(m.Parked, "stream"), s.app.Name, p.View)
+			line("parked", "%s; see: %s dlq ls %s", console.Plural(m.Parked, "stream"), s.app.Name, p.View)
 		}
 		if m.Skipped > 0 {
-			line("skipped", "%s; see: %s dlq skipped %s", plural(m.Skipped, "event"), s.app.Name, p.View)
+			line("skipped", "%s; see: %s dlq skipped %s", console.Plural(m.Skipped, "event"), s.app.Name, p.View)
 		}
 		if m.Parity != nil {
 			line("parity", "%s", parityText(*m.Parity))
@@ -136,7 +137,7 @@ The exit code is 6 if they differ.`,
 		Example: `{{name}} projection verify VIEW
 {{name}} projection verify VIEW --documents
 {{name}} projection verify VIEW --json`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := s.waiting(cmd, verifyTime)
@@ -151,7 +152,7 @@ The exit code is 6 if they differ.`,
 		},
 	}
 	cmd.Flags().BoolVar(&documents, "documents", false, "fold the log again and compare each document")
-	perCall(cmd, "documents")
+	console.PerCall(cmd, "documents")
 	return cmd
 }
 
@@ -161,27 +162,27 @@ func (s *Session) printVerification(v projector.Verification) error {
 			return err
 		}
 	}
-	g := s.grid("MODEL", "WORKER", "EVENTS", "IN THE LOG", "EQUAL", "DETAIL")
+	g := s.Grid("MODEL", "WORKER", "EVENTS", "IN THE LOG", "EQUAL", "DETAIL")
 	differ := 0
 	for _, w := range v.Workers {
 		if !w.Equal {
 			differ++
 		}
-		g.add(v.Model, w.Worker, humanize.Comma(int64(w.Stored.Events)), humanize.Comma(int64(w.Log.Events)), w.Equal, w.Detail)
+		g.Add(v.Model, w.Worker, humanize.Comma(int64(w.Stored.Events)), humanize.Comma(int64(w.Log.Events)), w.Equal, w.Detail)
 	}
 	if !s.JSON() {
-		if err := g.render("no worker has written anything yet"); err != nil {
+		if err := g.Render("no worker has written anything yet"); err != nil {
 			return err
 		}
 		if v.Documents != nil {
-			fmt.Fprintf(s.Out(), "documents: %s\n", printable(parityText(*v.Documents)))
+			fmt.Fprintf(s.Out(), "documents: %s\n", console.Printable(parityText(*v.Documents)))
 		}
 	}
 	if differ == 0 && (v.Documents == nil || v.Documents.Differences == 0) {
 		return nil
 	}
 	return &Failure{
-		Code: codeDiffers, Exit: exitDegraded, What: fmt.Sprintf("%s is not what the log says", v.Model),
+		Code: codeDiffers, Exit: console.ExitDegraded, What: fmt.Sprintf("%s is not what the log says", v.Model),
 		Why: "the application's code may have changed under the same version, or what is stored is damaged",
 		Fix: fmt.Sprintf("build it again: %s projection rebuild %s --online --parity none", s.app.Name, v.View),
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 )
@@ -29,16 +30,16 @@ the rebuild.`,
 {{name}} projection rebuild VIEW --online --to 2 --parity 1000
 {{name}} projection rebuild VIEW --dry-run
 {{name}} projection rebuild VIEW --yes --json`,
-		Args:              args(1, 1),
+		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeViews(s),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().BoolVar(&r.Online, "online", false, "build beside the model that is served")
 	cmd.Flags().IntVar(&r.Version, "to", 0, "build this `VERSION` of the definition (default: the live one's)")
 	cmd.Flags().StringVar(&parity, "parity", "all", "compare all, `N` or none of the documents before the switch; an SQL view has none")
 	cmd.Flags().BoolVar(&r.Switch, "switch", false, "serve it as soon as it has caught up and nothing differs")
 	cmd.Flags().BoolVar(&leave, "no-wait", false, "begin, and do not wait until it is over")
-	perCall(cmd, "online", "to", "parity", "switch", "no-wait")
+	console.PerCall(cmd, "online", "to", "parity", "switch", "no-wait")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkRebuild(cmd, &r, parity); err != nil {
 			return err
@@ -75,7 +76,7 @@ func checkRebuild(cmd *cobra.Command, r *projector.Rebuild, parity string) error
 	return nil
 }
 
-func (s *Session) rebuild(ctx context.Context, o gateway.Operator, view string, r projector.Rebuild, agreed *consent, leave bool) error {
+func (s *Session) rebuild(ctx context.Context, o gateway.Operator, view string, r projector.Rebuild, agreed *console.Consent, leave bool) error {
 	before, err := request(ctx, s, o.Info)
 	if err != nil {
 		return err
@@ -90,7 +91,7 @@ func (s *Session) rebuild(ctx context.Context, o gateway.Operator, view string, 
 	if r.Version != 0 {
 		would += fmt.Sprintf(", as version %d", r.Version)
 	}
-	if ok, err := s.agree(ctx, agreed, word, "%s", would+modelsText(before.Models)); !ok {
+	if ok, err := s.Agree(ctx, agreed, word, "%s", would+modelsText(before.Models)); !ok {
 		return err
 	}
 	model, err := request(ctx, s, func(ctx context.Context) (projector.Model, error) { return o.Rebuild(ctx, r) })

@@ -1,6 +1,10 @@
 package node
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+)
 
 // promise is what a deployment on servers of the user's own keeps of what was
 // acknowledged.
@@ -54,3 +58,11 @@ func (p promise) loss(copies int) string {
 }
 
 func servers(lost, of int) string { return fmt.Sprintf("%d of %d servers", lost, of) }
+
+// copies is a number of copies.
+func copies(n int) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return humanize.Comma(int64(n)) + " copies"
+}

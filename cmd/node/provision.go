@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/cmd/node/permissions"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
@@ -34,7 +35,7 @@ filled is not made beforehand, for a restore or a migration makes its own.`,
 		Example: `{{name}} provision -s nats://n1:4222 --monitor http://n1:8222,http://n2:8222,http://n3:8222
 {{name}} provision --durability single --bucket ARCHIVE
 {{name}} provision --as provisioner --nkey provisioner.nk --inbox-prefix _INBOX_provisioner --json`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd, s)
 			if err != nil {
@@ -92,7 +93,7 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 		return s.Print(p.done)
 	}
 	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %s, %s of the data; a node may start on it\n",
-		p.done.Namespace, plural(p.done.Partitions, "partition"), copies(max(p.done.Replicas, 1)))
+		p.done.Namespace, console.Plural(p.done.Partitions, "partition"), copies(max(p.done.Replicas, 1)))
 	return err
 }
 
@@ -119,7 +120,7 @@ func (p *provisioning) told() string {
 	log := &p.member.log
 	text := p.session.Namespace()
 	if p.member.absent {
-		text += fmt.Sprintf(", new: %s, %s, %s", plural(p.member.events.Partitions(), "partition"), plural(max(log.LogStreams, 1), "log stream"), copies(max(p.copies, 1)))
+		text += fmt.Sprintf(", new: %s, %s, %s", console.Plural(p.member.events.Partitions(), "partition"), console.Plural(max(log.LogStreams, 1), "log stream"), copies(max(p.copies, 1)))
 	}
 	if log.KeepCommands {
 		text += ", commands kept"
@@ -166,10 +167,10 @@ func (m *member) unprovisioned(err error) error {
 	f := &Failure{What: "namespace " + ns + " is not there, or not all of it", Err: err}
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
-		f.Code, f.Exit, f.Why = codeNoPermit, exitForbidden, "this user may not make it: "+err.Error()
+		f.Code, f.Exit, f.Why = codeNoPermit, console.ExitForbidden, "this user may not make it: "+err.Error()
 		f.Fix = fmt.Sprintf("have a user make it who may: %s provision --ns %s", name, ns)
 	case m.absent && errors.Is(err, store.ErrUnavailable):
-		f.Code, f.Exit, f.Why = gateway.CodeUnavailable, exitUnavailable, "it could not be made: "+err.Error()
+		f.Code, f.Exit, f.Why = gateway.CodeUnavailable, console.ExitUnavailable, "it could not be made: "+err.Error()
 		f.Fix = fmt.Sprintf("see whether the servers are up; to have it made by another user: %s provision --ns %s", name, ns)
 	default:
 		return err

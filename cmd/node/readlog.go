@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -43,14 +44,14 @@ func (s *Session) existing(ctx context.Context) (jetstream.Config, error) {
 // noNamespace is the failure for a namespace that the server does not keep. It
 // names those that it does.
 func (s *Session) noNamespace(ctx context.Context, nc *nats.Conn, err error) *Failure {
-	f := &Failure{Code: codeNoNamespace, Exit: exitNotFound, What: fmt.Sprintf("no namespace %q", s.Namespace()), Err: err}
+	f := &Failure{Code: codeNoNamespace, Exit: console.ExitNotFound, What: fmt.Sprintf("no namespace %q", s.Namespace()), Err: err}
 	f.Why = "this NATS server keeps no events of it"
 	f.Fix = "name the namespace with --ns, or the server with --server"
 	others, asked := request(ctx, s, func(ctx context.Context) ([]string, error) { return jetstream.Namespaces(ctx, nc) })
 	if asked == nil && len(others) > 0 {
 		f.Why += "; it has: " + strings.Join(others, ", ")
 		f.Fix = fmt.Sprintf("did you mean: --ns %s", others[0])
-		if near := nearest(s.Namespace(), others); near != "" {
+		if near := console.Nearest(s.Namespace(), others); near != "" {
 			f.Fix = fmt.Sprintf("did you mean: --ns %s", near)
 		}
 	}

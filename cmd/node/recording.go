@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
@@ -40,11 +41,11 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what strin
 // unrecorded says why nothing was done: that the outcome is not known is true of the entry alone.
 func (s *Session) unrecorded(err error) *Failure {
 	f := &Failure{
-		Code: codeNoAudit, Exit: exitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
+		Code: codeNoAudit, Exit: console.ExitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
 		Fix: "see whether a node runs, or whether this user may append to the log", Err: err,
 	}
 	if refused := s.refused.Load(); refused != nil {
-		f.Code, f.Exit, f.Why, f.Fix = codeNoPermit, exitForbidden, "the NATS server says: "+(*refused).Error(), otherUser
+		f.Code, f.Exit, f.Why, f.Fix = codeNoPermit, console.ExitForbidden, "the NATS server says: "+(*refused).Error(), otherUser
 	}
 	return f
 }
@@ -133,7 +134,7 @@ func (s *Session) acted(ctx context.Context, log store.Log, action, what string,
 	}
 	if err != nil {
 		return &Failure{
-			Code: codeNoAudit, Exit: exitUnavailable, What: "it was done, and that is not in the audit log", Why: err.Error(),
+			Code: codeNoAudit, Exit: console.ExitUnavailable, What: "it was done, and that is not in the audit log", Why: err.Error(),
 			Fix: "nothing need be done again", Err: err,
 		}
 	}

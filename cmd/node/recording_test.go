@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 
@@ -33,9 +32,11 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 		"neither one nor other": {false, noRoom, lost, nil, true},
 		"it is interrupted":     {true, noRoom, context.Canceled, nil, false},
 	} {
-		s, _, _ := testSession(nil)
-		talk := &strings.Builder{}
-		s.prepared, s.logger = true, slog.New(slog.NewTextHandler(talk, nil))
+		s, _, talk := testSession(nil)
+		s.prepared = true
+		if err := s.Prepare(nil); err != nil {
+			t.Fatal(err)
+		}
 		var recorded []string
 		write := func(_ context.Context, a ledger.Act) error {
 			if c.write != nil {

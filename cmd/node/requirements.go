@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
@@ -54,7 +55,7 @@ func (r *requirements) check(ctx context.Context) (*jetstream.Config, error) {
 }
 
 func refusal(code gateway.Code, what, why, fix string) *Failure {
-	return &Failure{Code: code, Exit: exitFailure, What: what, Why: why, Fix: fix}
+	return &Failure{Code: code, Exit: console.ExitFailure, What: what, Why: why, Fix: fix}
 }
 
 func checkVersion(server, version string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 )
 
@@ -54,7 +55,7 @@ func TestOldServerIsRefused(t *testing.T) {
 func wantRefusal(t *testing.T, err error, code gateway.Code, text string) {
 	t.Helper()
 	f, is := errors.AsType[*Failure](err)
-	if !is || f.Code != code || !strings.Contains(f.Error(), text) || f.Exit != exitFailure || f.Fix == "" {
+	if !is || f.Code != code || !strings.Contains(f.Error(), text) || f.Exit != console.ExitFailure || f.Fix == "" {
 		t.Errorf("error %#v, want code %s, %q in it, and a way on", err, code, text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -19,7 +20,7 @@ func newSchema(s *Session) *cobra.Command {
 {{name}} schema check
 {{name}} schema migrate OLD NEW`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newSchemaLs(s), newSchemaShow(s), newSchemaCheck(s), newSchemaMigrate(s))
 	return cmd
@@ -60,13 +61,13 @@ func newSchemaLs(s *Session) *cobra.Command {
 		Long:  "It asks nobody: what is listed is what this binary was built with.",
 		Example: `{{name}} schema ls
 {{name}} schema ls --jq 'select(.kind == "event") | .name'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			types, err := s.wireTypes("")
 			if err != nil {
 				return err
 			}
-			g := s.grid("AGGREGATE", "KIND", "NAME", "SCHEMA", "FIELDS")
+			g := s.Grid("AGGREGATE", "KIND", "NAME", "SCHEMA", "FIELDS")
 			for _, t := range types {
 				if s.JSON() {
 					if err := s.Print(t); err != nil {
@@ -78,12 +79,12 @@ func newSchemaLs(s *Session) *cobra.Command {
 				for _, f := range t.Fields {
 					names = append(names, f.Name)
 				}
-				g.add(t.Aggregate, t.Kind, t.Name, t.Schema, s.wrapped(names...))
+				g.Add(t.Aggregate, t.Kind, t.Name, t.Schema, s.Wrapped(names...))
 			}
 			if s.JSON() {
 				return nil
 			}
-			return g.render("no types: this binary has no application in it")
+			return g.Render("no types: this binary has no application in it")
 		},
 	}
 }
@@ -94,7 +95,7 @@ func newSchemaShow(s *Session) *cobra.Command {
 		Short: "Show the fields of an aggregate's commands and events",
 		Example: `{{name}} schema show TYPE
 {{name}} schema show TYPE EVENT`,
-		Args:              args(1, 2),
+		Args:              console.Args(1, 2),
 		ValidArgsFunction: completeTypes(s),
 		RunE: func(_ *cobra.Command, args []string) error {
 			types, err := s.wireTypes(args[0])
@@ -139,20 +140,20 @@ func (s *Session) printFields(types []wireType) error {
 		}
 		return nil
 	}
-	g := s.grid("KIND", "NAME", "SCHEMA", "FIELD", "GO TYPE")
+	g := s.Grid("KIND", "NAME", "SCHEMA", "FIELD", "GO TYPE")
 	for _, t := range types {
 		if len(t.Fields) == 0 {
-			g.add(t.Kind, t.Name, t.Schema, t.fate(), "")
+			g.Add(t.Kind, t.Name, t.Schema, t.fate(), "")
 		}
 		for i, f := range t.Fields {
 			if i == 0 {
-				g.add(t.Kind, t.Name, t.Schema, f.Name, typeText(f))
+				g.Add(t.Kind, t.Name, t.Schema, f.Name, typeText(f))
 			} else {
-				g.add("", "", "", f.Name, typeText(f))
+				g.Add("", "", "", f.Name, typeText(f))
 			}
 		}
 	}
-	return g.render("")
+	return g.Render("")
 }
 
 // typeText is a field's Go type, and what is personal in it.
@@ -177,7 +178,7 @@ func (t wireType) fate() string {
 // noApplication is the failure of what needs the application's own types.
 func (s *Session) noApplication(command string) *Failure {
 	return &Failure{
-		Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("%s needs an application, and this binary has none", command),
+		Code: console.CodeUsage, Exit: console.ExitUsage, What: fmt.Sprintf("%s needs an application, and this binary has none", command),
 		Why: "it reads the log with the types and rules of a build", Fix: "run the same command of the application's own binary",
 	}
 }

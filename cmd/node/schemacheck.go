@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor/trial"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -30,7 +31,7 @@ The exit code is 1 if anything fails.`,
 		Example: `{{name}} schema check
 {{name}} schema check --json
 {{name}} schema check --jq .failed[]`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, done, err := s.checker(cmd.Context(), "schema check", states, false)
 			if err != nil {
@@ -50,7 +51,7 @@ The exit code is 1 if anything fails.`,
 
 func addStates(cmd *cobra.Command, states *int) {
 	cmd.Flags().IntVar(states, "states", 0, "hold the states of so many `STREAMS` in memory; a log of more is read several times (default 100000)")
-	perCall(cmd, "states")
+	console.PerCall(cmd, "states")
 }
 
 // checker opens the log to read, with the application's types. done takes the
@@ -66,7 +67,7 @@ func (s *Session) checker(ctx context.Context, command string, states int, snaps
 	if err != nil {
 		return nil, nil, err
 	}
-	p := s.progress()
+	p := s.Progress()
 	config := trial.Config{Log: log, Aggregates: s.app.Aggregates, States: states, Progress: progressOf(p)}
 	if config.Views, err = s.viewCheckers(log.raw); err != nil {
 		return nil, nil, err
@@ -78,7 +79,7 @@ func (s *Session) checker(ctx context.Context, command string, states int, snaps
 		}
 	}
 	c, err = trial.New(config)
-	return c, p.end, err
+	return c, p.End, err
 }
 
 func (s *Session) viewCheckers(log *jetstream.Log) (views []trial.View, err error) {
@@ -93,13 +94,13 @@ func (s *Session) viewCheckers(log *jetstream.Log) (views []trial.View, err erro
 }
 
 // progressOf draws a line about how far a check is.
-func progressOf(p *progress) func(trial.Progress) {
+func progressOf(p *console.Progress) func(trial.Progress) {
 	return func(at trial.Progress) {
 		text := fmt.Sprintf("%s of %s commits", humanize.Comma(int64(at.At.Sequence())), humanize.Comma(int64(at.End.Sequence())))
 		if at.Pass > 1 {
 			text += fmt.Sprintf(", pass %d", at.Pass)
 		}
-		p.show("%s  %s", bar(float64(at.At.Sequence())/max(1, float64(at.End.Sequence()))), text)
+		p.Show("%s  %s", console.Bar(float64(at.At.Sequence())/max(1, float64(at.End.Sequence()))), text)
 	}
 }
 
@@ -108,7 +109,7 @@ func (s *Session) printReport(r trial.Report) error {
 	if err != nil || r.Failures == 0 {
 		return err
 	}
-	f := &Failure{Code: codeSchema, Exit: exitFailure, Err: errSchema, What: fmt.Sprintf("this build fails at %s of what is stored", events(r.Failures))}
+	f := &Failure{Code: codeSchema, Exit: console.ExitFailure, Err: errSchema, What: fmt.Sprintf("this build fails at %s of what is stored", events(r.Failures))}
 	if len(r.Failed) > 0 {
 		first := r.Failed[0]
 		f.Why = fmt.Sprintf("%s: %s in schema version %d, first at position %d (%s version %d): %s",
@@ -122,7 +123,7 @@ func (s *Session) showReport(r trial.Report) error {
 	if s.JSON() {
 		return s.Print(r)
 	}
-	g := s.grid("AGGREGATE", "TYPE", "SCHEMA", "EVENTS", "FAILURES")
+	g := s.Grid("AGGREGATE", "TYPE", "SCHEMA", "EVENTS", "FAILURES")
 	failures := map[[3]string]uint64{}
 	key := func(aggregate, typ string, schema int) [3]string {
 		return [3]string{aggregate, typ, fmt.Sprint(schema)}
@@ -131,16 +132,16 @@ func (s *Session) showReport(r trial.Report) error {
 		failures[key(f.Aggregate, f.Type, f.Schema)] += f.Count
 	}
 	for _, t := range r.Types {
-		g.add(t.Aggregate, t.Type, t.Schema, humanize.Comma(int64(t.Events)), humanize.Comma(int64(failures[key(t.Aggregate, t.Type, t.Schema)])))
+		g.Add(t.Aggregate, t.Type, t.Schema, humanize.Comma(int64(t.Events)), humanize.Comma(int64(failures[key(t.Aggregate, t.Type, t.Schema)])))
 	}
-	if err := g.render("the log has no events"); err != nil {
+	if err := g.Render("the log has no events"); err != nil {
 		return err
 	}
 	if err := s.showFailed(r.Failed); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintf(s.Out(), "%s of %s, up to position %d: %s\n",
-		events(r.Events), plural(r.Streams, "stream"), r.Position, plural(r.Failures, "failure"))
+		events(r.Events), console.Plural(r.Streams, "stream"), r.Position, console.Plural(r.Failures, "failure"))
 	return err
 }
 
@@ -148,11 +149,11 @@ func (s *Session) showFailed(failed []trial.Failed) error {
 	if len(failed) == 0 {
 		return nil
 	}
-	g := s.grid("FAILS IN", "TYPE", "SCHEMA", "COUNT", "FIRST POSITION", "STREAM", "REASON")
+	g := s.Grid("FAILS IN", "TYPE", "SCHEMA", "COUNT", "FIRST POSITION", "STREAM", "REASON")
 	for _, f := range failed {
-		g.add(f.In, f.Type, f.Schema, humanize.Comma(int64(f.Count)), f.Position, fmt.Sprintf("%s v%d", f.Stream, f.Version), s.wrapped(f.Reason))
+		g.Add(f.In, f.Type, f.Schema, humanize.Comma(int64(f.Count)), f.Position, fmt.Sprintf("%s v%d", f.Stream, f.Version), s.Wrapped(f.Reason))
 	}
-	return g.render("")
+	return g.Render("")
 }
 
-func events(n uint64) string { return plural(n, "event") }
+func events(n uint64) string { return console.Plural(n, "event") }

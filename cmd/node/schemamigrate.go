@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/migrate"
@@ -66,7 +67,7 @@ began, and so much is compared: what is written meanwhile is not in NEW, and
 cannot be added once NEW is whole. --dry-run looks at as much.`,
 		Example: `{{name}} schema migrate {{name}} {{name}}-2 --dry-run
 {{name}} schema migrate {{name}} {{name}}-2`,
-		Args: args(2, 2),
+		Args: console.Args(2, 2),
 		RunE: func(cmd *cobra.Command, given []string) error {
 			m.from, m.to = given[0], given[1]
 			err := s.migrate(cmd.Context(), &m)
@@ -76,7 +77,7 @@ cannot be added once NEW is whole. --dry-run looks at as much.`,
 	cmd.Flags().BoolVar(&m.dryRun, "dry-run", false, "transform every event, say what would come of it, and store nothing")
 	cmd.Flags().BoolVar(&m.served, "served", false, "copy although nodes serve OLD; what is written meanwhile is not copied")
 	cmd.Flags().IntVar(&m.logStreams, "log-streams", 0, "spread NEW over so many `STREAMS` (default: as OLD is)")
-	perCall(cmd, "dry-run", "served", "log-streams")
+	console.PerCall(cmd, "dry-run", "served", "log-streams")
 	return cmd
 }
 
@@ -178,7 +179,7 @@ func (s *Session) refuseMoving(ctx context.Context, namespace string) error {
 		return err // a node may be there
 	}
 	return &Failure{
-		Code: codeServed, Exit: exitConflict, What: "a node serves namespace " + namespace, Why: "what is written to it while it is copied would be missed",
+		Code: codeServed, Exit: console.ExitConflict, What: "a node serves namespace " + namespace, Why: "what is written to it while it is copied would be missed",
 		Fix: "stop its nodes first (after dev: run dev with another --ns on the same --data), or copy what is there now with --served",
 	}
 }
@@ -186,7 +187,7 @@ func (s *Session) refuseMoving(ctx context.Context, namespace string) error {
 // movedFailure says that the old namespace was written to after all.
 func movedFailure(namespace string, err error) error {
 	return &Failure{
-		Code: codeMoved, Exit: exitConflict, What: namespace + " was written to meanwhile", Why: err.Error(),
+		Code: codeMoved, Exit: console.ExitConflict, What: namespace + " was written to meanwhile", Why: err.Error(),
 		Fix: "stop its nodes and give the command again: what is copied stays copied", Err: err,
 	}
 }
@@ -224,7 +225,7 @@ func (s *Session) runMigration(ctx context.Context, m *migrating, config migrate
 		return err
 	}
 	report, err := migration.Run(ctx)
-	s.progress().end()
+	s.Progress().End()
 	if err == nil {
 		err = finish(ctx)
 	}
@@ -246,8 +247,8 @@ func (s *Session) printMigrated(m migrated) error {
 		what, compared = "would be copied", "nothing was stored"
 	}
 	_, err := fmt.Fprintf(s.Out(), "%s of %s %s from %s, %s to %s; %s changed, %s without events left out, %s there already; %s\n",
-		plural(m.Report.From.Events, "event"), plural(m.Streams, "stream"), what, m.From, plural(m.Report.To.Events, "event"), m.To,
-		plural(m.Changed, "commit"), comma(m.Dropped), comma(m.Found), compared)
+		console.Plural(m.Report.From.Events, "event"), console.Plural(m.Streams, "stream"), what, m.From, console.Plural(m.Report.To.Events, "event"), m.To,
+		console.Plural(m.Changed, "commit"), comma(m.Dropped), comma(m.Found), compared)
 	return err
 }
 
@@ -255,11 +256,11 @@ func comma(n uint64) string { return humanize.Comma(int64(n)) }
 
 // progress draws how far a migration is, with the time that is left, and notes it.
 func (m *migrating) progress(s *Session) func(migrate.Progress) {
-	line, began := s.progress(), time.Now()
+	line, began := s.Progress(), time.Now()
 	return func(p migrate.Progress) {
 		m.stored = p.Stored
 		if p.Verifying {
-			line.show("comparing both logs")
+			line.Show("comparing both logs")
 			return
 		}
 		left := ""
@@ -267,6 +268,6 @@ func (m *migrating) progress(s *Session) func(migrate.Progress) {
 			rest := float64(p.Tip.Sequence()-done) / float64(done)
 			left = ", " + (time.Duration(rest * float64(time.Since(began)))).Round(time.Second).String() + " left"
 		}
-		line.show("%s events, position %d of %d, %s commits stored%s", comma(p.Events), p.Position, p.Tip, comma(p.Stored), left)
+		line.Show("%s events, position %d of %d, %s commits stored%s", comma(p.Events), p.Position, p.Tip, comma(p.Stored), left)
 	}
 }

@@ -3,27 +3,25 @@ package node
 import (
 	"context"
 	"errors"
-	"io"
-	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/archive"
 )
 
 // Session is what a command of the command line works with: the global flags,
-// the streams, and the connection. It belongs to one run of one command; its
-// methods may be called once the command runs, not while it is being made.
+// the console by which it talks, and the connection. It belongs to one run of
+// one command; its methods may be called once the command runs, not while it is
+// being made.
 type Session struct {
+	*console.Console
 	app     App
-	streams Streams
 	flags   globalFlags
-	logger  *slog.Logger
-	filter  *filter // of --jq; nil: none
 	conns   []*nats.Conn
 	archive *archive.Archive      // that a command opened; nil: none
 	refused atomic.Pointer[error] // the first thing that the server did not permit
@@ -32,10 +30,7 @@ type Session struct {
 }
 
 func newSession(app App, streams Streams) *Session {
-	if streams.Env == nil {
-		streams.Env = func(string) string { return "" }
-	}
-	return &Session{app: app, streams: streams, logger: slog.New(slog.DiscardHandler)}
+	return &Session{Console: console.New(streams), app: app}
 }
 
 // App returns the application.
@@ -47,26 +42,6 @@ func (s *Session) Namespace() string { return s.flags.namespace }
 
 // Timeout returns how long one request may take.
 func (s *Session) Timeout() time.Duration { return s.flags.timeout }
-
-// JSON reports whether data are wanted as JSON, one object a line, on Out.
-func (s *Session) JSON() bool { return s.flags.json || s.flags.jq != "" }
-
-// In is where a command reads data from that are not in a file.
-func (s *Session) In() io.Reader { return s.streams.In }
-
-// Out is where data go.
-func (s *Session) Out() io.Writer { return s.streams.Out }
-
-// Err is where everything goes that is not data.
-func (s *Session) Err() io.Writer { return s.streams.Err }
-
-// Interactive reports whether a person watches Err, so that progress may be
-// drawn there.
-func (s *Session) Interactive() bool { return isTerminal(s.Err()) && !s.flags.quiet }
-
-// Logger returns the logger that --log-level, -v and -q ask for. It writes to
-// Err: text on a terminal, JSON otherwise.
-func (s *Session) Logger() *slog.Logger { return s.logger }
 
 // Connect connects to NATS as the flags, the environment and the NATS contexts
 // say. The session closes the connection when the command ends. The error is a

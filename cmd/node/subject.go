@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -24,7 +25,7 @@ func newSubject(s *Session) *cobra.Command {
 {{name}} subject export ID --kek file:kek
 {{name}} subject ls --forgotten`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newSubjectForget(s), newSubjectExport(s), newSubjectShow(s), newSubjectList(s))
 	return cmd
@@ -45,12 +46,12 @@ nobody. It waits up to --timeout, by default a minute. What was begun is finishe
 nodes, or by the same command. A subject that is seen again later gets another key.`,
 		Example: `{{name}} subject forget ID --why "asked for it on May 3rd"
 {{name}} subject forget ID --why "retention" --yes --json`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 	}
-	agreed := addConsent(cmd)
+	agreed := console.AddConsent(cmd)
 	cmd.Flags().StringVar(&why, "why", "", "the `REASON`, which is kept for ever")
 	cmd.Flags().StringVar(&id, "id", "", "`UUID` of the erasure, for a request that may be sent twice")
-	perCall(cmd, "why", "id")
+	console.PerCall(cmd, "why", "id")
 	addBy(cmd, &by)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		r, err := forgetRequest(args[0], why, s.by(by), id)
@@ -80,7 +81,7 @@ func forgetRequest(subject, why, by, id string) (r privacy.Request, err error) {
 	return r, nil
 }
 
-func (s *Session) forget(cmd *cobra.Command, r privacy.Request, agreed *consent) error {
+func (s *Session) forget(cmd *cobra.Command, r privacy.Request, agreed *console.Consent) error {
 	client, err := s.Client(cmd.Context())
 	if err != nil {
 		return err
@@ -89,15 +90,15 @@ func (s *Session) forget(cmd *cobra.Command, r privacy.Request, agreed *consent)
 	if err != nil {
 		return err
 	}
-	if ok, err := s.agree(cmd.Context(), agreed, r.Subject, "make everything that is held about %s unreadable%s", r.Subject, already(before)); !ok {
+	if ok, err := s.Agree(cmd.Context(), agreed, r.Subject, "make everything that is held about %s unreadable%s", r.Subject, already(before)); !ok {
 		return err
 	}
 	ctx, cancel := s.waiting(cmd, forgetTime)
 	defer cancel()
-	progress := s.progress()
-	progress.show("forgetting %s: waiting for all nodes", printable(r.Subject))
+	progress := s.Progress()
+	progress.Show("forgetting %s: waiting for all nodes", console.Printable(r.Subject))
 	receipt, err := client.Forget(ctx, r)
-	progress.end()
+	progress.End()
 	if err != nil {
 		return s.forgetFailure(r, err)
 	}
@@ -131,7 +132,7 @@ func (s *Session) subjectFailure(ctx context.Context, client *gateway.Client, er
 		return err
 	}
 	return &Failure{
-		Code: codeNoKeys, Exit: exitNotFound, What: "namespace " + s.Namespace() + " has no personal data",
+		Code: codeNoKeys, Exit: console.ExitNotFound, What: "namespace " + s.Namespace() + " has no personal data",
 		Why: "its nodes run an application without personal fields, and without --" + kekFlag, Err: err,
 	}
 }
@@ -141,7 +142,7 @@ func (s *Session) forgetFailure(r privacy.Request, err error) error {
 	if !errors.Is(err, gateway.ErrForgetUnfinished) && !errors.Is(err, store.ErrUnknown) {
 		return err
 	}
-	f := &Failure{Code: gateway.CodeForgetUnfinished, Exit: exitUnavailable, What: r.Subject + " is not forgotten everywhere yet", Why: err.Error(), Err: err}
+	f := &Failure{Code: gateway.CodeForgetUnfinished, Exit: console.ExitUnavailable, What: r.Subject + " is not forgotten everywhere yet", Why: err.Error(), Err: err}
 	f.Fix = "the nodes go on with it; the same command with --id " + r.ID.String() + " waits for that and has the receipt"
 	if errors.Is(err, store.ErrUnknown) {
 		f.Code = gateway.CodeUnknownOutcome
@@ -153,24 +154,24 @@ func (s *Session) printReceipt(r privacy.Receipt) error {
 	if s.JSON() {
 		return s.Print(r)
 	}
-	y := s.style(s.Out())
+	y := s.Style(s.Out())
 	key := "it had no key"
 	if r.Key != "" {
 		key = "key " + r.Key + " is erased"
 	}
-	if _, err := fmt.Fprintf(s.Out(), "%s is forgotten: %s\nerasure %s   %s   by %s: %s\n", y.strong(printable(r.Subject)), key,
-		r.ID, r.At.Format(time.RFC3339Nano), printable(r.By), printable(r.Why)); err != nil {
+	if _, err := fmt.Fprintf(s.Out(), "%s is forgotten: %s\nerasure %s   %s   by %s: %s\n", y.Strong(console.Printable(r.Subject)), key,
+		r.ID, r.At.Format(time.RFC3339Nano), console.Printable(r.By), console.Printable(r.Why)); err != nil {
 		return err
 	}
 	if len(r.Steps) == 0 {
 		_, err := fmt.Fprintf(s.Out(), "all was done before, on %s\n", r.Finished.Format(time.RFC3339Nano))
 		return err
 	}
-	g := s.grid("STEP", "TAKEN", "MEANING")
+	g := s.Grid("STEP", "TAKEN", "MEANING")
 	for _, taken := range r.Steps {
-		g.add(taken.Step, taken.At.Format(time.RFC3339Nano), meaningOf[taken.Step])
+		g.Add(taken.Step, taken.At.Format(time.RFC3339Nano), meaningOf[taken.Step])
 	}
-	return g.render("")
+	return g.Render("")
 }
 
 // meaningOf says what a step has done.
@@ -189,7 +190,7 @@ func newSubjectShow(s *Session) *cobra.Command {
 		Short: "Show whether a person has a key, and when it was forgotten",
 		Example: `{{name}} subject show ID
 {{name}} subject show ID --jq .erased`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := s.Client(cmd.Context())
 			if err != nil {
@@ -215,18 +216,18 @@ func (s *Session) printSubject(found gateway.Subject) error {
 	if found.Key != "" {
 		key = fmt.Sprintf("key %s, wrapped by %s", found.Key, found.WrappedBy)
 	}
-	if _, err := fmt.Fprintf(s.Out(), "%s   %s\n", s.style(s.Out()).strong(printable(found.Subject)), printable(key)); err != nil || len(found.Erased) == 0 {
+	if _, err := fmt.Fprintf(s.Out(), "%s   %s\n", s.Style(s.Out()).Strong(console.Printable(found.Subject)), console.Printable(key)); err != nil || len(found.Erased) == 0 {
 		return err
 	}
 	g := s.erasures()
 	for _, e := range found.Erased {
-		g.add(erasureRow(found.Subject, e)...)
+		g.Add(erasureRow(found.Subject, e)...)
 	}
-	return g.render("")
+	return g.Render("")
 }
 
-func (s *Session) erasures() *grid {
-	return s.grid("SUBJECT", "FORGOTTEN", "DONE", "BY", "WHY", "ERASURE", "KEY")
+func (s *Session) erasures() *console.Grid {
+	return s.Grid("SUBJECT", "FORGOTTEN", "DONE", "BY", "WHY", "ERASURE", "KEY")
 }
 
 func erasureRow(subject string, e privacy.Receipt) []any {
@@ -246,7 +247,7 @@ func newSubjectList(s *Session) *cobra.Command {
 still has the key: the list says which to erase again.`,
 		Example: `{{name}} subject ls --forgotten
 {{name}} subject ls --forgotten --jq 'select(.done | not)'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !forgotten {
 				return Usage("subject ls lists those who were forgotten: say --forgotten")
@@ -255,7 +256,7 @@ still has the key: the list says which to erase again.`,
 		},
 	}
 	cmd.Flags().BoolVar(&forgotten, "forgotten", false, "those who were forgotten")
-	perCall(cmd, "forgotten")
+	console.PerCall(cmd, "forgotten")
 	return cmd
 }
 
@@ -271,7 +272,7 @@ func (s *Session) listForgotten(ctx context.Context) error {
 		}
 		for _, e := range found.Erased {
 			if !s.JSON() {
-				g.add(erasureRow(found.Subject, e)...)
+				g.Add(erasureRow(found.Subject, e)...)
 				continue
 			}
 			if err := s.Print(e); err != nil {
@@ -282,5 +283,5 @@ func (s *Session) listForgotten(ctx context.Context) error {
 	if s.JSON() {
 		return nil
 	}
-	return g.render("nobody was forgotten")
+	return g.Render("nobody was forgotten")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 )
 
@@ -27,7 +28,7 @@ was given away or logged. Ids, and texts without a tag, stay as they are, also w
 others. Of a log that is archived in part, --archive says where.`,
 		Example: `{{name}} subject export ID --kek file:kek > ID.jsonl
 {{name}} subject export ID --jq .data`,
-		Args: args(1, 1),
+		Args: console.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.exportSubject(cmd.Context(), args[0])
 		},
@@ -58,11 +59,11 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 	}
 	switch {
 	case log.keys == nil:
-		return &Failure{Code: codeNoKeys, Exit: exitNotFound, What: "namespace " + s.Namespace() + " has no personal data", Why: "it has no key store"}
+		return &Failure{Code: codeNoKeys, Exit: console.ExitNotFound, What: "namespace " + s.Namespace() + " has no personal data", Why: "it has no key store"}
 	case log.keyring == nil:
-		return &Failure{Code: codeNoKek, Exit: exitUsage, What: "personal data cannot be read without the wrapping keys", Fix: "name them with --" + kekFlag}
+		return &Failure{Code: codeNoKek, Exit: console.ExitUsage, What: "personal data cannot be read without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
-	e := subjectExport{session: s, log: log, subject: subject, progress: s.progress()}
+	e := subjectExport{session: s, log: log, subject: subject, progress: s.Progress()}
 	err = s.acting(ctx, "subject.export", subject, func() error {
 		client, err := s.Client(ctx)
 		if err != nil {
@@ -79,7 +80,7 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 		}
 		return e.rows(ctx, client)
 	})
-	e.progress.end()
+	e.progress.End()
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ type subjectExport struct {
 	session  *Session
 	log      *reading
 	subject  string
-	progress *progress
+	progress *console.Progress
 
 	tip                                           store.Position // as far as the log was read
 	events, commands, documents, edited, rowsHeld int
@@ -125,7 +126,7 @@ func (e *subjectExport) run(ctx context.Context) error {
 			}
 			at = c.Last()
 		}
-		e.progress.show("%s events of %d streams, position %d of %d", humanize.Comma(int64(e.events)), len(e.streams), at, tip)
+		e.progress.Show("%s events of %d streams, position %d of %d", humanize.Comma(int64(e.events)), len(e.streams), at, tip)
 	}
 	return nil
 }

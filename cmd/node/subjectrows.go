@@ -62,7 +62,7 @@ func (e *subjectExport) rowsOf(ctx context.Context, client *gateway.Client, view
 				return err
 			}
 		}
-		e.progress.show("%d rows of tables, in view %s", e.rowsHeld, view)
+		e.progress.Show("%d rows of tables, in view %s", e.rowsHeld, view)
 		if cursor = page.Next; cursor == "" {
 			return nil
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -74,7 +75,7 @@ func (e *subjectExport) view(ctx context.Context, client *gateway.Client, d proj
 		if err := e.write(heldDocument{"document", name, doc.Key, doc.Position, about}); err != nil {
 			return err
 		}
-		e.progress.show("%d documents, at %s of view %s", e.documents, printable(doc.Key), name)
+		e.progress.Show("%d documents, at %s of view %s", e.documents, console.Printable(doc.Key), name)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/gateway/access"
 )
@@ -19,7 +20,7 @@ func newToken(s *Session) *cobra.Command {
 		Short:   "Make tokens, by which a node knows who asks",
 		Example: `{{name}} token new --role viewer --principal ann`,
 		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
+		RunE:    console.Group,
 	}
 	cmd.AddCommand(newTokenNew(s))
 	return cmd
@@ -51,7 +52,7 @@ token ends when its line is taken out, within seconds.
 {{name}} token new --role viewer --principal ann --add tokens
 {{name}} token new --role operator,privacy-officer --principal "Bob B." --json
 curl -H "Authorization: Bearer $TOKEN" https://bank.example:4280/v1/info`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			token, line, err := access.NewToken(principal, roles...)
 			if err != nil {
@@ -75,7 +76,7 @@ curl -H "Authorization: Bearer $TOKEN" https://bank.example:4280/v1/info`,
 	cmd.Flags().StringSliceVar(&roles, "role", nil, "`ROLE` of the token, or several, separated by commas: "+strings.Join(gateway.Roles(), ", "))
 	cmd.Flags().StringVar(&principal, "principal", "", "`NAME` of whoever has it, as it will be stored with commands")
 	cmd.Flags().StringVar(&file, "add", "", "add the line to this `FILE`, which is made if it is not there")
-	perCall(cmd, "add")
+	console.PerCall(cmd, "add")
 	return cmd
 }
 

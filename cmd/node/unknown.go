@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 )
@@ -45,7 +46,7 @@ func (s *Session) tooEarly(ctx context.Context, client *gateway.Client, stream s
 		}
 		begin := first.Time.Format(time.RFC3339Nano)
 		return &Failure{
-			Code: gateway.CodeNotFound, Exit: exitNotFound, Err: err,
+			Code: gateway.CodeNotFound, Exit: console.ExitNotFound, Err: err,
 			What: fmt.Sprintf("%s had no events at %s", stream, at.Time.Format(time.RFC3339Nano)),
 			Why:  "its first event is of " + begin,
 			Fix:  "name that time or a later one: " + begin,
@@ -56,13 +57,13 @@ func (s *Session) tooEarly(ctx context.Context, client *gateway.Client, stream s
 
 // unknown is the failure for a name that is not among those of the system.
 func (s *Session) unknown(err error, code gateway.Code, what, name string, names []string) *Failure {
-	f := &Failure{Code: code, Exit: exitNotFound, What: fmt.Sprintf("no %s %q", what, name), Err: err}
+	f := &Failure{Code: code, Exit: console.ExitNotFound, What: fmt.Sprintf("no %s %q", what, name), Err: err}
 	if len(names) == 0 {
 		f.Why = fmt.Sprintf("the system of namespace %s has none", s.Namespace())
 		return f
 	}
 	f.Why = fmt.Sprintf("the system of namespace %s has: %s", s.Namespace(), strings.Join(names, ", "))
-	if near := nearest(name, names); near != "" {
+	if near := console.Nearest(name, names); near != "" {
 		f.Fix = fmt.Sprintf("did you mean: %s", near)
 	}
 	return f

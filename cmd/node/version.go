@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // build says what was built.
@@ -22,7 +24,7 @@ func newVersion(s *Session) *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "{{name}} version\n{{name}} version --json",
-		Args:    args(0, 0),
+		Args:    console.Args(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			b := build{
 				Name: s.app.Name, Version: cmp.Or(version(s.app), "devel"), Revision: revision(),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -25,7 +26,7 @@ func newView(s *Session) *cobra.Command {
 {{name}} view get VIEW KEY
 {{name}} view wait 1024 VIEW VIEW`,
 		Args: cobra.ArbitraryArgs,
-		RunE: group,
+		RunE: console.Group,
 	}
 	cmd.AddCommand(newViewGet(s), newViewList(s), newViewWait(s), newViewWatch(s))
 	return cmd
@@ -43,7 +44,7 @@ as long as the log is long that the view follows; --timeout bounds it.`,
 {{name}} view get VIEW KEY --min-position 1024    with what was just written
 {{name}} view get VIEW KEY --at 90m --timeout 30s
 {{name}} view get VIEW KEY --jq .document`,
-		Args:              args(2, 2),
+		Args:              console.Args(2, 2),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			when, err := parsePast(at, time.Now())
@@ -70,13 +71,13 @@ as long as the log is long that the view follows; --timeout bounds it.`,
 				return s.Print(doc)
 			}
 			_, err = fmt.Fprintf(s.Out(), "%s   position %d\n%s\n",
-				s.style(s.Out()).strong(printable(doc.Key)), doc.Position, indented(doc.Document))
+				s.Style(s.Out()).Strong(console.Printable(doc.Key)), doc.Position, console.Indented(doc.Document))
 			return err
 		},
 	}
 	addMinPosition(cmd, &min)
 	cmd.Flags().StringVar(&at, "at", "", "as it was at `POSITION|TIME`; "+timeHelp)
-	perCall(cmd, "at")
+	console.PerCall(cmd, "at")
 	return cmd
 }
 
@@ -90,7 +91,7 @@ func newViewList(s *Session) *cobra.Command {
 {{name}} view ls VIEW
 {{name}} view ls VIEW --json
 {{name}} view ls VIEW --jq '[.key, .document.count]'`,
-		Args:              args(0, 1),
+		Args:              console.Args(0, 1),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if limit < 0 {
@@ -111,7 +112,7 @@ func newViewList(s *Session) *cobra.Command {
 	}
 	addMinPosition(cmd, &min)
 	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "at most so many documents (default: all)")
-	perCall(cmd, "limit")
+	console.PerCall(cmd, "limit")
 	return cmd
 }
 
@@ -121,7 +122,7 @@ func newViewWait(s *Session) *cobra.Command {
 		Short: "Wait until views have everything up to a position",
 		Example: `{{name}} view wait 1024 VIEW
 {{name}} view wait 1024 VIEW VIEW --timeout 30s`,
-		Args: args(2, 1+gateway.MaxWaitViews),
+		Args: console.Args(2, 1+gateway.MaxWaitViews),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
@@ -156,12 +157,12 @@ func (s *Session) waitForViews(ctx context.Context, p store.Position, views []st
 	if s.JSON() {
 		return s.Print(awaited{Position: p, Views: views})
 	}
-	_, err = fmt.Fprintf(s.Out(), "%s: at position %d or later\n", printable(strings.Join(views, ", ")), p)
+	_, err = fmt.Fprintf(s.Out(), "%s: at position %d or later\n", console.Printable(strings.Join(views, ", ")), p)
 	return err
 }
 
 func (s *Session) listDocuments(ctx context.Context, client *gateway.Client, view string, min store.Position, limit int) error {
-	g := s.grid("KEY", "POSITION", "DOCUMENT")
+	g := s.Grid("KEY", "POSITION", "DOCUMENT")
 	count := 0
 	for doc, err := range client.List(ctx, view, min) {
 		if err != nil {
@@ -172,7 +173,7 @@ func (s *Session) listDocuments(ctx context.Context, client *gateway.Client, vie
 				return err
 			}
 		} else {
-			g.add(doc.Key, doc.Position, s.shortened(doc.Document, 45))
+			g.Add(doc.Key, doc.Position, s.Shortened(doc.Document, 45))
 		}
 		if count++; count == limit {
 			break
@@ -181,7 +182,7 @@ func (s *Session) listDocuments(ctx context.Context, client *gateway.Client, vie
 	if s.JSON() {
 		return nil
 	}
-	return g.render("no documents yet; see how far the view is: " + s.app.Name + " projection ls")
+	return g.Render("no documents yet; see how far the view is: " + s.app.Name + " projection ls")
 }
 
 // viewsFailure helps with views of which the system does not have all.
@@ -208,5 +209,5 @@ func (s *Session) viewFailure(ctx context.Context, client *gateway.Client, view 
 
 func addMinPosition(cmd *cobra.Command, min *uint64) {
 	cmd.Flags().Uint64Var(min, "min-position", 0, "wait until the view has reached this `POSITION`, as a command's result names it")
-	perCall(cmd, "min-position")
+	console.PerCall(cmd, "min-position")
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
 	"github.com/annals-go/annals/projector/postgres"
@@ -42,7 +43,7 @@ type viewStore struct {
 
 // viewStoreOf reads the flag, or else the file that the environment names.
 func viewStoreOf(cmd *cobra.Command, s *Session, value string) (viewStore, error) {
-	path := s.streams.Env(viewsFile)
+	path := s.Env(viewsFile)
 	if path == "" || cmd.Flags().Changed(viewsFlag) {
 		return parseViewStore(value)
 	}
@@ -146,7 +147,7 @@ func (m *member) openStore() (projector.Store, func() error, error) {
 // cannot be reached for the moment is none: commands and other answers do not wait.
 func viewStoreFailure(v viewStore, err error) *Failure {
 	return &Failure{
-		Code: codeFailure, Exit: exitFailure, What: "cannot keep views in " + v.String(), Why: err.Error(),
+		Code: codeFailure, Exit: console.ExitFailure, What: "cannot keep views in " + v.String(), Why: err.Error(),
 		Fix: "name another place with --views", Err: err,
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -28,7 +29,7 @@ resumes there.`,
 {{name}} view watch VIEW KEY --jq .document
 {{name}} view watch VIEW --prefix 2026- --json
 {{name}} view watch VIEW --after 1024 --progress --json`,
-		Args:              args(1, 2),
+		Args:              console.Args(1, 2),
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 2 {
@@ -56,7 +57,7 @@ resumes there.`,
 	flags.Uint64Var(&after, "after", 0, "only what changed after `POSITION`; 0 begins with all documents as they are")
 	flags.BoolVar(&w.Progress, "progress", false, "say also up to which position everything has come, without a key")
 	flags.IntVarP(&limit, "limit", "n", 0, "end after so many documents (default: not before it is interrupted)")
-	perCall(cmd, "prefix", "after", "progress", "limit")
+	console.PerCall(cmd, "prefix", "after", "progress", "limit")
 	return cmd
 }
 
@@ -92,9 +93,9 @@ func (s *Session) showChange(d projector.Document) (err error) {
 	case d.Key == "":
 		_, err = fmt.Fprintf(out, "everything up to position %d\n", d.Position)
 	case d.Document == nil:
-		_, err = fmt.Fprintf(out, "%s   position %d   deleted\n", s.style(out).strong(printable(d.Key)), d.Position)
+		_, err = fmt.Fprintf(out, "%s   position %d   deleted\n", s.Style(out).Strong(console.Printable(d.Key)), d.Position)
 	default:
-		_, err = fmt.Fprintf(out, "%s   position %d   %s\n", s.style(out).strong(printable(d.Key)), d.Position, s.shortened(d.Document, len(d.Key)+30))
+		_, err = fmt.Fprintf(out, "%s   position %d   %s\n", s.Style(out).Strong(console.Printable(d.Key)), d.Position, s.Shortened(d.Document, len(d.Key)+30))
 	}
 	return err
 }

@@ -61,7 +61,7 @@ func (w *web) serverAt(flag string, at address, probes, api bool) (*webServer, e
 	if err != nil {
 		return nil, err
 	}
-	server := newHTTPServer(w.handler(probes, api), w.session.logger)
+	server := newHTTPServer(w.handler(probes, api), w.session.Logger())
 	server.TLSConfig = w.access.tls
 	return &webServer{listener: bounded(l, w.access.connections(), w.crowded), server: server, scheme: w.access.scheme()}, nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/actor/trial"
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // errDiffers is why whatif ends with an exit code.
@@ -20,7 +21,7 @@ func newWhatif(s *Session) *cobra.Command {
 		Short:   "Find out what this build would have decided otherwise",
 		Example: `{{name}} whatif run`,
 		Args:    cobra.ArbitraryArgs,
-		RunE:    group,
+		RunE:    console.Group,
 	}
 	cmd.AddCommand(newWhatifRun(s))
 	return cmd
@@ -45,7 +46,7 @@ the last line is the summary.`,
 		Example: `{{name}} whatif run
 {{name}} whatif run --json
 {{name}} whatif run --jq 'select(.kind == "decision") | [.stream, .version, .error]'`,
-		Args: args(0, 0),
+		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, done, err := s.checker(cmd.Context(), "whatif run", states, true)
 			if err != nil {
@@ -70,17 +71,17 @@ func (s *Session) printTurned(d trial.Difference) error {
 	if s.JSON() {
 		return s.Print(d)
 	}
-	y := s.style(s.Out())
-	head := fmt.Sprintf("%s  %s", y.strong(printable(fmt.Sprintf("%s v%d", d.Stream, d.Version))), y.faint(fmt.Sprintf("position %d", d.Position)))
+	y := s.Style(s.Out())
+	head := fmt.Sprintf("%s  %s", y.Strong(console.Printable(fmt.Sprintf("%s v%d", d.Stream, d.Version))), y.Faint(fmt.Sprintf("position %d", d.Position)))
 	if d.Kind == trial.StateDiffers {
-		_, err := fmt.Fprintf(s.Out(), "%s  state\n  recorded  %s\n  now       %s\n", head, s.shortened(d.Was, 12), s.shortened(d.Is, 12))
+		_, err := fmt.Fprintf(s.Out(), "%s  state\n  recorded  %s\n  now       %s\n", head, s.Shortened(d.Was, 12), s.Shortened(d.Is, 12))
 		return err
 	}
 	now := s.outcomes(d.Now)
 	if d.Error != "" {
-		now = printable(d.Error)
+		now = console.Printable(d.Error)
 	}
-	_, err := fmt.Fprintf(s.Out(), "%s  %s\n  recorded  %s\n  now       %s\n", head, printable(d.Command), s.outcomes(d.Recorded), now)
+	_, err := fmt.Fprintf(s.Out(), "%s  %s\n  recorded  %s\n  now       %s\n", head, console.Printable(d.Command), s.outcomes(d.Recorded), now)
 	return err
 }
 
@@ -91,7 +92,7 @@ func (s *Session) outcomes(events []trial.Outcome) string {
 	}
 	var texts []string
 	for _, e := range events {
-		texts = append(texts, printable(e.Type)+" "+s.shortened(e.Data, 20+len(e.Type)))
+		texts = append(texts, console.Printable(e.Type)+" "+s.Shortened(e.Data, 20+len(e.Type)))
 	}
 	return strings.Join(texts, ", ")
 }
@@ -109,13 +110,13 @@ func (s *Session) printSummary(sum trial.Summary) error {
 	switch {
 	case sum.Failures > 0:
 		return &Failure{
-			Code: codeSchema, Exit: exitFailure, Err: errSchema,
+			Code: codeSchema, Exit: console.ExitFailure, Err: errSchema,
 			What: fmt.Sprintf("this build cannot fold %s streams", humanize.Comma(int64(sum.Failures))),
 			Fix:  "see why: " + s.app.Name + " schema check",
 		}
 	case sum.Differs():
 		return &Failure{
-			Code: codeTurned, Exit: exitDegraded, Err: errDiffers,
+			Code: codeTurned, Exit: console.ExitDegraded, Err: errDiffers,
 			What: fmt.Sprintf("this build would have decided %s of %s commands otherwise, and folds %s of %s snapshots to another state",
 				humanize.Comma(int64(sum.Decisions)), humanize.Comma(int64(sum.Commands)),
 				humanize.Comma(int64(sum.States)), humanize.Comma(int64(sum.Snapshots))),

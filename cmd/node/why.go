@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // reasoned are the commands that the audit log has a reason of, if one is given with --why. Two more want
@@ -26,6 +28,6 @@ func (s *Session) addWhy(root *cobra.Command) {
 			panic("node: there is no command " + path)
 		}
 		cmd.Flags().StringVar(&s.flags.why, "why", "", "the `REASON`, for the audit log, which keeps it for ever")
-		perCall(cmd, "why")
+		console.PerCall(cmd, "why")
 	}
 }

@@ -48,7 +48,8 @@ var mayImport = map[string][]string{
 	"gateway/access":  {"gateway", "store"},
 
 	"cmd/node/permissions":  {"gateway", "projector", "projector/kv", "store"},
-	"cmd/node":              {"cmd/node/permissions", "actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
+	"cmd/node/console":      {"gateway"}, // the type of a code
+	"cmd/node":              {"cmd/node/console", "cmd/node/permissions", "actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},
@@ -82,8 +83,8 @@ var keptTo = []struct {
 	{"github.com/MicahParks/jwkset", []string{"gateway/access"}, "who only sends commands verifies no tokens"},
 	{"github.com/spf13/cobra", []string{"cmd"}, "only commands have a command line"},
 	{"github.com/jedib0t/go-pretty/v6", []string{"cmd"}, "only commands print tables"},
-	{"github.com/itchyny/gojq", []string{"cmd"}, "only commands filter what they print"},
-	{"golang.org/x/term", []string{"cmd"}, "only commands know a terminal"},
+	{"github.com/itchyny/gojq", []string{"cmd/node/console"}, "one place filters what is printed"},
+	{"golang.org/x/term", []string{"cmd/node/console"}, "one place knows a terminal"},
 	{"github.com/anishathalye/porcupine", suites, "it is for tests"},
 	{"github.com/google/go-cmp", suites, "it is for tests"},
 	{"github.com/rogpeppe/go-internal", suites, "it is for tests"},

@@ -1,4 +1,4 @@
-package node
+package console
 
 import (
 	"testing"
@@ -14,7 +14,7 @@ func TestPrintable(t *testing.T) {
 		"c1\u009b31m":    `c1\u009b31m`,
 		"turned\u202eup": `turned\u202eup`,
 	} {
-		if got := printable(given); got != want {
+		if got := Printable(given); got != want {
 			t.Errorf("%q is printed as %q, want %q", given, got, want)
 		}
 	}
@@ -33,9 +33,9 @@ func TestStyle(t *testing.T) {
 		{env: map[string]string{"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, want: false},
 		{env: map[string]string{"CLICOLOR_FORCE": "1"}, noColor: true, want: false},
 	} {
-		s, out, _ := testSession(test.env)
-		s.flags.noColor = test.noColor
-		if got := bool(s.style(out)); got != test.want {
+		c, out, _ := testConsole(test.env)
+		c.flags.noColor = test.noColor
+		if got := bool(c.Style(out)); got != test.want {
 			t.Errorf("%v, --no-color=%v: colours %v", test.env, test.noColor, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package node
+package console
 
 import (
 	"bytes"
@@ -12,22 +12,22 @@ import (
 )
 
 // Print writes v to Out as JSON on one line, through the filter of --jq if
-// there is one. It is for commands that found [Session.JSON] to be true.
-func (s *Session) Print(v any) error {
-	data, err := marshal(v)
+// there is one. It is for commands that found [Console.JSON] to be true.
+func (c *Console) Print(v any) error {
+	data, err := Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode output: %w", err)
 	}
-	if s.filter != nil {
-		return s.printFiltered(data)
+	if c.filter != nil {
+		return c.printFiltered(data)
 	}
-	_, err = s.Out().Write(append(data, '\n'))
+	_, err = c.Out().Write(append(data, '\n'))
 	return err
 }
 
-// marshal is json.Marshal without the escapes for HTML, and compact also where
+// Marshal is json.Marshal without the escapes for HTML, and compact also where
 // v holds raw JSON.
-func marshal(v any) ([]byte, error) {
+func Marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -37,61 +37,60 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// filter is a compiled jq expression.
-type filter struct{ code *gojq.Code }
-
-func compileFilter(expr string) (*filter, error) {
+// compileFilter returns the code of a jq expression, nil for none.
+func compileFilter(expr string) (*gojq.Code, error) {
 	if expr == "" {
 		return nil, nil
 	}
 	query, err := gojq.Parse(expr)
 	if err != nil {
-		return nil, &Failure{Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("--jq %q is not a jq expression", expr), Why: err.Error(), Err: err}
+		return nil, &Failure{Code: CodeUsage, Exit: ExitUsage, What: fmt.Sprintf("--jq %q is not a jq expression", expr), Why: err.Error(), Err: err}
 	}
 	code, err := gojq.Compile(query)
 	if err != nil {
-		return nil, &Failure{Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("--jq %q cannot be used", expr), Why: err.Error(), Err: err}
+		return nil, &Failure{Code: CodeUsage, Exit: ExitUsage, What: fmt.Sprintf("--jq %q cannot be used", expr), Why: err.Error(), Err: err}
 	}
-	return &filter{code: code}, nil
+	return code, nil
 }
 
-func (s *Session) printFiltered(data []byte) error {
+func (c *Console) printFiltered(data []byte) error {
 	var v any
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber() // keeps positions exact, which a float64 does not
 	if err := decoder.Decode(&v); err != nil {
 		return fmt.Errorf("decode output: %w", err)
 	}
-	results := s.filter.code.Run(v)
+	results := c.filter.Run(v)
 	for {
 		result, ok := results.Next()
 		if !ok {
 			return nil
 		}
 		if err, failed := result.(error); failed {
-			return &Failure{Code: codeUsage, Exit: exitUsage, What: fmt.Sprintf("--jq %q does not fit the data", s.flags.jq), Why: err.Error(), Err: err}
+			return &Failure{Code: CodeUsage, Exit: ExitUsage, What: fmt.Sprintf("--jq %q does not fit the data", c.flags.jq), Why: err.Error(), Err: err}
 		}
 		line, err := gojq.Marshal(result)
 		if err != nil {
 			return fmt.Errorf("encode output: %w", err)
 		}
-		if _, err := s.Out().Write(append(line, '\n')); err != nil {
+		if _, err := c.Out().Write(append(line, '\n')); err != nil {
 			return err
 		}
 	}
 }
 
-// grid is a table for people: framed on a terminal, plain columns otherwise.
-type grid struct {
+// Grid is a table for people: framed on a terminal, plain columns otherwise.
+type Grid struct {
 	w     io.Writer
 	table table.Writer
 	count int
 }
 
-func (s *Session) grid(columns ...string) *grid {
+// Grid returns a table without rows, for Out.
+func (c *Console) Grid(columns ...string) *Grid {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleRounded)
-	if !isTerminal(s.Out()) {
+	if !IsTerminal(c.Out()) {
 		t.SetStyle(plainColumns)
 	}
 	header := make(table.Row, len(columns))
@@ -99,7 +98,7 @@ func (s *Session) grid(columns ...string) *grid {
 		header[i] = c
 	}
 	t.AppendHeader(header)
-	return &grid{w: s.Out(), table: t}
+	return &Grid{w: c.Out(), table: t}
 }
 
 // plainColumns is the style of a table that a program may read.
@@ -110,49 +109,52 @@ var plainColumns = func() table.Style {
 	return y
 }()
 
-// add appends a row. Cells are made safe to print, but for painted ones.
-func (g *grid) add(cells ...any) {
+// Add appends a row. Cells are made safe to print, but for [Painted] ones.
+func (g *Grid) Add(cells ...any) {
 	row := make(table.Row, len(cells))
 	for i, c := range cells {
-		if painted, ok := c.(painted); ok {
+		if painted, ok := c.(Painted); ok {
 			row[i] = string(painted)
 		} else {
-			row[i] = printable(fmt.Sprint(c))
+			row[i] = Printable(fmt.Sprint(c))
 		}
 	}
 	g.table.AppendRow(row)
 	g.count++
 }
 
-// painted is a cell that is safe to print as it is: it may hold colours and
+// Painted is a cell that is safe to print as it is: it may hold colours and
 // several lines.
-type painted string
+type Painted string
 
-// render prints the table, or empty, a line that says what to do, if it has no
+// Empty reports whether the table has no rows.
+func (g *Grid) Empty() bool { return g.count == 0 }
+
+// Render prints the table, or empty, a line that says what to do, if it has no
 // rows.
-func (g *grid) render(empty string) error {
+func (g *Grid) Render(empty string) error {
 	text := g.table.Render()
-	if g.count == 0 {
+	if g.Empty() {
 		text = empty
 	}
 	_, err := fmt.Fprintln(g.w, text)
 	return err
 }
 
-// indented prints JSON over several lines.
-func indented(data json.RawMessage) string {
+// Indented is JSON over several lines, safe to print.
+func Indented(data json.RawMessage) string {
 	var b bytes.Buffer
 	if err := json.Indent(&b, data, "", "  "); err != nil {
-		return printable(string(data))
+		return Printable(string(data))
 	}
 	return printableLines(b.String())
 }
 
-// shortened prints JSON on one line, cut on a terminal to what the other
+// Shortened is JSON on one line, safe to print, cut on a terminal to what the other
 // columns, which take so many characters, leave of the width.
-func (s *Session) shortened(data json.RawMessage, others int) string {
-	text := printable(string(data))
-	width := s.columns()
+func (c *Console) Shortened(data json.RawMessage, others int) string {
+	text := Printable(string(data))
+	width := c.columns()
 	if width == 0 {
 		return text
 	}
@@ -163,13 +165,13 @@ func (s *Session) shortened(data json.RawMessage, others int) string {
 	return text
 }
 
-// wrapped prints words, on a terminal over as many lines as they need.
-func (s *Session) wrapped(words ...string) painted {
-	text := printable(strings.Join(words, " "))
-	if most := s.columns() / 3; most > 0 {
+// Wrapped is a cell of words, on a terminal over as many lines as they need.
+func (c *Console) Wrapped(words ...string) Painted {
+	text := Printable(strings.Join(words, " "))
+	if most := c.columns() / 3; most > 0 {
 		text = wrap(text, most)
 	}
-	return painted(text)
+	return Painted(text)
 }
 
 func wrap(text string, width int) string {

@@ -1,7 +1,7 @@
-package node
+package console
 
-// nearest returns the name that text was probably meant to be, or "".
-func nearest(text string, names []string) string {
+// Nearest returns the name that text was probably meant to be, or "".
+func Nearest(text string, names []string) string {
 	best, found := 1+max(1, len(text)/3), ""
 	for _, name := range names {
 		if d := distance(text, name); d < best {

@@ -1,4 +1,4 @@
-package node
+package console
 
 import (
 	"testing"
@@ -17,7 +17,7 @@ func TestNearest(t *testing.T) {
 		"":          "",
 		"日本":        "",
 	} {
-		if got := nearest(given, names); got != want {
+		if got := Nearest(given, names); got != want {
 			t.Errorf("nearest to %q is %q, want %q", given, got, want)
 		}
 	}

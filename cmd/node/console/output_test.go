@@ -1,0 +1,76 @@
+package console
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestPrintFilters(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ jq, want string }{
+		{"", `{"big":9007199254740993,"html":"<b>","list":[1,2]}` + "\n"},
+		{".big", "9007199254740993\n"}, // beyond what a float64 keeps
+		{".list[]", "1\n2\n"},
+		{".html", "\"<b>\"\n"},
+		{"select(.big == 0)", ""},
+	} {
+		c, out, _ := testConsole(nil)
+		c.flags.jq = test.jq
+		var err error
+		if c.filter, err = compileFilter(test.jq); err != nil {
+			t.Fatal(err)
+		}
+		err = c.Print(map[string]any{"big": uint64(9007199254740993), "html": "<b>", "list": []int{1, 2}})
+		if err != nil || out.String() != test.want {
+			t.Errorf("--jq %q: %q (%v), want %q", test.jq, out.String(), err, test.want)
+		}
+	}
+	c, _, _ := testConsole(nil)
+	c.filter, _ = compileFilter(".a.b")
+	if err := c.Print(map[string]any{"a": "text"}); err == nil {
+		t.Error("a filter that does not fit the data was silent")
+	}
+}
+
+func TestGridIsPlainWhereNobodyWatches(t *testing.T) {
+	t.Parallel()
+	c, out, _ := testConsole(nil)
+	g := c.Grid("NAME", "STATE")
+	if err := g.Render("nobody is here"); err != nil || !g.Empty() || out.String() != "nobody is here\n" {
+		t.Errorf("an empty table is %q, %v", out, err)
+	}
+	out.Reset()
+	g.Add("ann\x1b[2J", Painted("\x1b[32mhere\x1b[0m"))
+	g.Add(7, c.Wrapped("one", "two"))
+	if err := g.Render("nobody is here"); err != nil || g.Empty() {
+		t.Errorf("%v", err)
+	}
+	want := "NAME          STATE    \nann\\u001b[2J  \x1b[32mhere\x1b[0m     \n7             one two  \n"
+	if diff := cmp.Diff(want, out.String()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestJSONInText(t *testing.T) {
+	t.Parallel()
+	c, _, _ := testConsole(nil)
+	data := json.RawMessage("{\"a\":\"\u009b\"}")
+	if got, want := Indented(data), "{\n  \"a\": \"\\u009b\"\n}"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := c.Shortened(data, 1000), `{"a":"\u009b"}`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	if got, want := wrap("open deposit withdraw", 12), "open deposit\nwithdraw"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := wrap("muchtoolongword x", 4); got != "muchtoolongword\nx" {
+		t.Errorf("%q", got)
+	}
+}
