@@ -150,7 +150,7 @@ func (w *world) load() (end func()) {
 			select {
 			case <-stop:
 				return
-			case <-time.After(time.Millisecond):
+			case <-time.After(4 * time.Millisecond): // of which several wait for each write
 				w.append(fmt.Sprint("load", n), cleaned{Rooms: n})
 			}
 		}
