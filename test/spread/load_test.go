@@ -21,7 +21,7 @@ import (
 
 const (
 	// pace is how long a writer pauses after a command and its queries.
-	pace = 20 * time.Millisecond
+	pace = 50 * time.Millisecond
 	// askLimit is how long a command or a query may take: a node that dies takes its
 	// worker with it for some seconds.
 	askLimit = 30 * time.Second
