@@ -49,7 +49,7 @@ func TestATenantIsNotSlowedDownByAnother(t *testing.T) {
 // What must not pass does not.
 func TestVerdict(t *testing.T) {
 	t.Parallel()
-	good := report{Attempts: 1000, Kinds: 15, Refused: 500, ControlSeen: 80, Alone99: 2, Beside99: 10, Promised99: 33, Unbounded99: 30, EnemyAsked: 1000, EnemyOver: 900}
+	good := report{Attempts: 1000, Kinds: 15, Refused: 500, ControlSeen: 80, Alone99: 2, Beside99: 10, Promised99: 33, Unbounded99: 30, EnemyAsked: 1000, EnemyOver: 900, EnemyDone: 100, EnemyWithout: 900}
 	if err := good.verdict(); err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,8 @@ func TestVerdict(t *testing.T) {
 		"few kinds":                 func(r *report) { r.Kinds = 3 },
 		"nothing was refused":       func(r *report) { r.Refused = 0 },
 		"slower than promised":      func(r *report) { r.Beside99, r.Unbounded99 = 34, 50 },
-		"no better than without":    func(r *report) { r.Unbounded99 = 9 },
+		"no better than without":    func(r *report) { r.EnemyWithout = 199 },
+		"nothing is let through":    func(r *report) { r.EnemyDone = 0 },
 		"no flood":                  func(r *report) { r.EnemyOver = 10 },
 	} {
 		r := good
