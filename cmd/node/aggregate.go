@@ -230,11 +230,17 @@ func (s *Session) info(ctx context.Context) (gateway.Info, error) {
 	return request(ctx, s, client.Info)
 }
 
-// request calls do with the time that one request may take.
+// request calls do, which asks something once, with the time that one request may take. It ends as soon as
+// the server refuses to pass the question on.
 func request[T any](ctx context.Context, s *Session, do func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
 	defer cancel()
-	return do(ctx)
+	var answer T
+	err := s.refused.unlessRefused(ctx, func(ctx context.Context) (err error) {
+		answer, err = do(ctx)
+		return err
+	})
+	return answer, err
 }
 
 // parseStream reads the arguments TYPE ID and the flag --at.

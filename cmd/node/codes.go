@@ -354,7 +354,7 @@ var kinds = []kind{
 	{
 		code: codeNoPermit, exit: console.ExitForbidden, errs: []error{nats.ErrPermissionViolation},
 		meaning: "the NATS server admits this user, and permits what was tried to others only",
-		advice:  "come as a user who may: {{name}} generate permissions says who may do what; inboxes are part of it, see --inbox-prefix",
+		advice:  otherUser,
 	},
 	{
 		code: codeUncertified, exit: console.ExitUnavailable, meaning: "the NATS server's certificate is not trusted, or the server wants one of the client",

@@ -134,13 +134,7 @@ func (s *Session) send(ctx context.Context, r gateway.Request, waitFor []string)
 	if err != nil {
 		return err
 	}
-	result, err := request(ctx, s, func(ctx context.Context) (gateway.Sent, error) {
-		if len(waitFor) > 0 {
-			return client.SendAndWait(ctx, r, waitFor...)
-		}
-		result, err := client.Send(ctx, r)
-		return gateway.Sent{Result: result}, err
-	})
+	result, err := s.sent(ctx, client, r, waitFor)
 	if err != nil {
 		return s.sendFailure(ctx, client, r, waitFor, err)
 	}
@@ -148,6 +142,16 @@ func (s *Session) send(ctx context.Context, r gateway.Request, waitFor []string)
 		return err
 	}
 	return s.lateFailure(result)
+}
+
+func (s *Session) sent(ctx context.Context, client *gateway.Client, r gateway.Request, waitFor []string) (gateway.Sent, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
+	defer cancel()
+	if len(waitFor) > 0 {
+		return client.SendAndWait(ctx, r, waitFor...)
+	}
+	result, err := client.Send(ctx, r)
+	return gateway.Sent{Result: result}, err
 }
 
 // lateFailure says which views are late, if any is.

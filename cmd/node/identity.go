@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -13,8 +12,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cmd/node/console"
-	"github.com/annals-go/annals/gateway"
-	"github.com/annals-go/annals/store"
 )
 
 // identity says to the server who comes: the options for what flags and
@@ -126,39 +123,3 @@ func isUncertified(err error) bool {
 	}
 	return strings.Contains(err.Error(), "remote error: tls:") || errors.Is(err, nats.ErrTLS)
 }
-
-// noteRefusal keeps what the server refused: it says so beside the answer that
-// then never comes.
-func (s *Session) noteRefusal(_ *nats.Conn, _ *nats.Subscription, err error) {
-	if errors.Is(err, nats.ErrPermissionViolation) {
-		s.refused.CompareAndSwap(nil, &err)
-	}
-	s.Logger().Debug("nats connection", "err", err)
-}
-
-// notPermitted is the failure for an error that came of a refusal: nobody
-// answered what was never sent, or could not be heard. Nil: it did not.
-func (s *Session) notPermitted(err error) *Failure {
-	refused := s.refused.Load()
-	if errors.Is(err, nats.ErrPermissionViolation) {
-		refused = &err
-	}
-	silent := false
-	for _, kind := range []error{store.ErrUnavailable, context.DeadlineExceeded, nats.ErrTimeout} {
-		silent = silent || errors.Is(err, kind)
-	}
-	if refused == nil || !silent {
-		return nil
-	}
-	code, exit := codeNoPermit, console.ExitForbidden
-	if errors.Is(err, store.ErrUnknown) { // something was sent
-		code, exit = gateway.CodeUnknownOutcome, console.ExitUnavailable
-	}
-	return &Failure{
-		Code: code, Exit: exit, What: err.Error(), Why: "the NATS server says: " + (*refused).Error(),
-		Fix: otherUser, Err: err,
-	}
-}
-
-// otherUser is what to do about it.
-const otherUser = "come as a user who may; one that may ask in its own name only gives it: --as NAME; one that has inboxes of its own names them: --inbox-prefix _INBOX_NAME"

@@ -106,7 +106,7 @@ func (p *provisioning) record(ctx context.Context) error {
 	}
 	return p.withLog(ctx, func() error {
 		err := p.session.recorded(ctx, directly(p.member.ledger), actionProvision, p.told(), func() error { return p.fill(ctx) })
-		if f, is := errors.AsType[*Failure](err); is && f.Code == codeNoAudit {
+		if f, is := errors.AsType[*Failure](err); is && errors.Is(err, errUnrecorded) {
 			f.What = "the log was made, and nothing else, for it cannot be written into the audit log"
 		}
 		return err

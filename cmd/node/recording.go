@@ -25,7 +25,7 @@ type scribe func(ctx context.Context, a ledger.Act) error
 func (s *Session) recorded(ctx context.Context, write scribe, action, what string, do func() error) error {
 	a := ledger.Act{ID: uuid.Must(uuid.NewV7()).String(), Action: action, What: what, By: s.by(""), Why: s.flags.why, At: time.Now(), Outcome: ledger.Begun}
 	if err := s.record(ctx, write, a); err != nil {
-		return s.unrecorded(err)
+		return s.unrecorded(ctx, err)
 	}
 	err := do()
 	a.Outcome, a.At = ledger.Done, time.Now()
@@ -38,14 +38,28 @@ func (s *Session) recorded(ctx context.Context, write scribe, action, what strin
 	return err
 }
 
+// errUnrecorded matches what was not done because it could not be written down.
+var errUnrecorded = errors.New("not in the audit log")
+
 // unrecorded says why nothing was done: that the outcome is not known is true of the entry alone.
-func (s *Session) unrecorded(err error) *Failure {
+func (s *Session) unrecorded(ctx context.Context, err error) *Failure {
 	f := &Failure{
 		Code: codeNoAudit, Exit: console.ExitUnavailable, What: "nothing was done, for it cannot be written into the audit log", Why: err.Error(),
-		Fix: "see whether a node runs, or whether this user may append to the log", Err: err,
+		Fix: "see whether a node runs, or whether this user may append to the log", Err: fmt.Errorf("%w: %w", errUnrecorded, err),
 	}
-	if refused := s.refused.Load(); refused != nil {
-		f.Code, f.Exit, f.Why, f.Fix = codeNoPermit, console.ExitForbidden, "the NATS server says: "+(*refused).Error(), otherUser
+	if errors.Is(context.Cause(ctx), errInterrupted) {
+		f.Code, f.Exit = codeInterrupted, console.ExitInterrupted
+		return f
+	}
+	if s.refusalBehind(err) == nil {
+		return f
+	}
+	if refused := s.refused.about(recording, subscribed); refused != nil {
+		f.Code, f.Exit, f.Why, f.Fix = codeNoPermit, console.ExitForbidden, serverSays+refused.Error(), otherUser
+	} else if refused := s.refused.about(); refused != nil {
+		f.Code, f.Exit = codeNoPermit, console.ExitForbidden
+		f.Why = "no node is there to write it down, and " + serverSays + refused.Error()
+		f.Fix = "start a node; or come as a user who may append to the log"
 	}
 	return f
 }
@@ -117,7 +131,11 @@ func (s *Session) copied(ctx context.Context, write scribe, action, what string,
 		return err
 	}
 	if ctx.Err() == nil {
-		s.Logger().Warn("this is not in the audit log", "action", action, "what", what, "err", err)
+		why := err
+		if f, ok := errors.AsType[*Failure](err); ok { // which says that nothing was done
+			why = errors.New(f.Why)
+		}
+		s.Logger().Warn("this is not in the audit log", "action", action, "what", what, "err", why)
 	}
 	return do()
 }
@@ -192,7 +210,7 @@ func (s *Session) throughNode(ctx context.Context) (scribe, error) {
 
 // throughClient asks again under the same id if there was no answer.
 func (s *Session) throughClient(ctx context.Context, client *gateway.Client, a ledger.Act) error {
-	err := client.Record(ctx, a)
+	err := s.refused.unlessRefused(ctx, func(ctx context.Context) error { return client.Record(ctx, a) })
 	if errors.Is(err, store.ErrUnknown) && ctx.Err() == nil {
 		err = client.Record(ctx, a)
 	}

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -24,7 +23,7 @@ type Session struct {
 	flags   globalFlags
 	conns   []*nats.Conn
 	archive *archive.Archive      // that a command opened; nil: none
-	refused atomic.Pointer[error] // the first thing that the server did not permit
+	refused refusals
 	// prepared is set once the command line was understood.
 	prepared bool
 }
