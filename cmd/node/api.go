@@ -7,6 +7,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/gateway/httpapi"
 )
@@ -35,7 +36,7 @@ type api struct {
 	conn    *nats.Conn
 }
 
-func (a *api) part() part { return part{name: "api", open: a.open, close: a.close} }
+func (a *api) part() boot.Part { return boot.Part{Name: "api", Open: a.open, Close: a.close} }
 
 func (a *api) open(ctx context.Context) (err error) {
 	if a.conn, err = a.dial(ctx, nats.Name(a.session.app.Name+" http api"), nats.MaxReconnects(-1)); err != nil {

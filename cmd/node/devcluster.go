@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -57,20 +58,20 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 }
 
 func (d *devCluster) process() *process {
-	parts := []part{{name: "servers", open: d.openServers, close: d.closeServers}}
+	parts := []boot.Part{{Name: "servers", Open: d.openServers, Close: d.closeServers}}
 	// All nodes are made before the first joins, so that they share the
 	// partitions at once instead of moving them with each that comes.
-	var joins []part
+	var joins []boot.Part
 	for _, m := range d.members {
 		own := m.parts()
 		for i := range own {
-			own[i].name = m.node.Name + " " + own[i].name
+			own[i].Name = m.node.Name + " " + own[i].Name
 		}
 		last := len(own) - 1
 		parts, joins = append(parts, own[:last]...), append(joins, own[last])
 	}
 	door := api{session: d.session, door: &d.web.door, access: d.config.web, dial: d.members[0].dial}
-	parts = append(append(parts, joins...), part{name: "partitions", open: d.awaitOwners}, door.part())
+	parts = append(append(parts, joins...), boot.Part{Name: "partitions", Open: d.awaitOwners}, door.part())
 	return &process{
 		session: d.session, web: d.web, parts: parts, announce: d.announce, handsOver: true,
 	}
@@ -80,7 +81,7 @@ func (d *devCluster) process() *process {
 // send commands straight to the owners, so before that a client would be told
 // that nobody responds.
 func (d *devCluster) awaitOwners(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	ctx, cancel := context.WithTimeout(ctx, boot.StopLimit)
 	defer cancel()
 	placement := d.members[0].placement()
 	for {

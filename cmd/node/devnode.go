@@ -10,6 +10,7 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/store/jetstream"
 )
 
@@ -40,9 +41,9 @@ func newDevNode(s *Session, config devConfig) *devNode {
 }
 
 func (n *devNode) process() *process {
-	server := part{name: "server", open: n.openServer, run: n.runServer, close: n.closeServer}
+	server := boot.Part{Name: "server", Open: n.openServer, Run: n.runServer, Close: n.closeServer}
 	door := api{session: n.session, door: &n.web.door, access: n.config.web, dial: n.member.dial}
-	parts := append([]part{server}, n.member.parts()...)
+	parts := append([]boot.Part{server}, n.member.parts()...)
 	return &process{session: n.session, web: n.web, parts: append(parts, door.part()), announce: n.announce}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/cmd/node/console"
 )
 
@@ -32,26 +33,27 @@ type check struct {
 func (c check) holds() bool { return c.reason == "" || c.bearable }
 
 // expect names the parts that the node will have.
-func (h *health) expect(parts []part) {
+func (h *health) expect(parts []boot.Part) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range parts {
-		h.parts = append(h.parts, check{name: p.name, reason: "not started"})
+		h.parts = append(h.parts, check{name: p.Name, reason: "not started"})
 	}
 }
 
-// set takes down the state of a part, as [boot] tells it.
-func (h *health) set(name, state string) {
+// set takes down the state of a part.
+func (h *health) set(name string, state boot.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if state == "stopping" {
+	if state == boot.Stopping {
 		h.serves = false
 	}
-	if state == "running" {
-		state = ""
+	reason := string(state)
+	if state == boot.Running {
+		reason = ""
 	}
 	if i := slices.IndexFunc(h.parts, func(c check) bool { return c.name == name }); i >= 0 {
-		h.parts[i].reason = state
+		h.parts[i].reason = reason
 	}
 }
 

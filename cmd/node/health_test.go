@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/annals-go/annals/cmd/node/boot"
 )
 
 func TestReadiness(t *testing.T) {
@@ -19,7 +21,7 @@ func TestReadiness(t *testing.T) {
 		}
 		return []check{{name: "nats", reason: "not connected: RECONNECTING"}}
 	}
-	h.expect([]part{{name: "log"}, {name: "gateway"}})
+	h.expect([]boot.Part{{Name: "log"}, {Name: "gateway"}})
 	for _, step := range []struct {
 		name   string
 		do     func()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -65,31 +66,31 @@ type member struct {
 
 // parts are started in this order and stopped in reverse. The cluster comes
 // last: a node joins when it can serve, and hands over while it still can.
-func (m *member) parts() []part {
-	parts := []part{
-		{name: "connection", open: m.openConnection, close: m.closeConnection},
-		{name: "log", open: m.openLog, close: m.closeLog},
+func (m *member) parts() []boot.Part {
+	parts := []boot.Part{
+		{Name: "connection", Open: m.openConnection, Close: m.closeConnection},
+		{Name: "log", Open: m.openLog, Close: m.closeLog},
 	}
 	if m.wrapper != nil {
 		parts = append(parts, m.keysPart())
 	}
-	parts = append(parts, []part{
-		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
-		{name: "views", open: m.openViews, run: m.runViews, close: func() error { return m.release() }},
+	parts = append(parts, []boot.Part{
+		{Name: "actors", Open: m.openActors, Run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
+		{Name: "views", Open: m.openViews, Run: m.runViews, Close: func() error { return m.release() }},
 		{
-			name: "gateway", open: m.openGateway, run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
-			ready: func() <-chan struct{} { return m.gateway.Ready() },
+			Name: "gateway", Open: m.openGateway, Run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
+			Ready: func() <-chan struct{} { return m.gateway.Ready() },
 		},
 	}...)
 	if m.wrapper != nil {
-		parts = append(parts, part{name: "forgetting", run: func(ctx context.Context) error { return m.forgetting.run(ctx) }})
+		parts = append(parts, boot.Part{Name: "forgetting", Run: func(ctx context.Context) error { return m.forgetting.run(ctx) }})
 	}
 	if m.alone {
 		return parts
 	}
-	return append(parts, part{
-		name: "cluster", run: func(ctx context.Context) error { return m.cluster.Run(ctx) },
-		ready: func() <-chan struct{} { return m.cluster.Ready() },
+	return append(parts, boot.Part{
+		Name: "cluster", Run: func(ctx context.Context) error { return m.cluster.Run(ctx) },
+		Ready: func() <-chan struct{} { return m.cluster.Ready() },
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
@@ -20,10 +21,10 @@ const keyAge = 10 * time.Second
 
 // keysPart is what a member has for personal data: the key store and a keyring. It stands
 // behind the log and before all that reads it.
-func (m *member) keysPart() part {
-	return part{
-		name: "keys", open: m.openKeys,
-		run: func(ctx context.Context) error { return m.keyring.Run(ctx) },
+func (m *member) keysPart() boot.Part {
+	return boot.Part{
+		Name: "keys", Open: m.openKeys,
+		Run: func(ctx context.Context) error { return m.keyring.Run(ctx) },
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/cmd/node/console"
 )
 
@@ -13,7 +14,7 @@ type process struct {
 	session *Session
 	web     *web
 	// parts are those after the web's own, in the order of their start.
-	parts []part
+	parts []boot.Part
 	// announce tells the user where everything is, once all of it serves.
 	announce func(took time.Duration) error
 	// handsOver says that what it has goes to others when it stops.
@@ -24,9 +25,9 @@ func (p *process) run(ctx context.Context) error {
 	begin := time.Now()
 	defer context.AfterFunc(ctx, p.sayStopping)()
 	health := &p.web.health
-	b := boot{parts: append([]part{p.web.part()}, p.parts...), logger: p.session.Logger(), state: health.set}
-	health.expect(b.parts)
-	return b.run(ctx, func() {
+	sequence := boot.Sequence{Parts: append([]boot.Part{p.web.part()}, p.parts...), Logger: p.session.Logger(), State: health.set}
+	health.expect(sequence.Parts)
+	return sequence.Run(ctx, func() {
 		// Whoever waits for readiness may then read the addresses.
 		if err := p.announce(time.Since(begin)); err != nil {
 			p.session.Logger().Error("print addresses", "err", err)

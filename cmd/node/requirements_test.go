@@ -32,7 +32,7 @@ func TestNewEnough(t *testing.T) {
 // A node asks the server that it is connected to for its version.
 func TestOldServerIsRefused(t *testing.T) {
 	t.Parallel()
-	server, err := embedded.Start(embedded.Config{Logger: quiet()})
+	server, err := embedded.Start(embedded.Config{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/annals-go/annals/cmd/node/boot"
 )
 
 // web is what a process serves over HTTP: probes, metrics, and the API where it
@@ -31,7 +33,7 @@ func newWeb(s *Session, wanted address, access httpAccess) *web {
 
 // part is the first to start and the last to stop, so that probes are answered
 // throughout.
-func (w *web) part() part { return part{name: "http", open: w.open, run: w.run} }
+func (w *web) part() boot.Part { return boot.Part{Name: "http", Open: w.open, Run: w.run} }
 
 // url is where it is reached once it is open.
 func (w *web) url() string { return w.main.url() }
