@@ -10,6 +10,7 @@ import (
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -21,11 +22,9 @@ import (
 // Codes of the failures that the command line itself finds. The others are the
 // gateway's.
 const (
-	codeFailure     gateway.Code = "FAILURE"
 	codeInterrupted gateway.Code = "INTERRUPTED"
 	codeUnreachable gateway.Code = "NATS_UNREACHABLE"
 	codeNotRunning  gateway.Code = "NOT_RUNNING"
-	codePortTaken   gateway.Code = "PORT_TAKEN"
 	codeDataTaken   gateway.Code = "DATA_IN_USE"
 	codeNotDurable  gateway.Code = "NOT_DURABLE"
 	codeNoNamespace gateway.Code = "NO_NAMESPACE"
@@ -318,7 +317,7 @@ var kinds = []kind{
 		advice:  "stop that process, or use another directory with --data",
 	},
 	{
-		code: codePortTaken, exit: console.ExitFailure, errs: []error{embedded.ErrPortInUse},
+		code: web.CodePortTaken, exit: console.ExitFailure, errs: []error{embedded.ErrPortInUse},
 		meaning: "somebody else listens on this port",
 		advice:  "use another port; port 0 takes a free one",
 	},
@@ -480,5 +479,5 @@ var kinds = []kind{
 		advice: "read the differences, and deploy if they are meant; raise StateSchema if the fold was meant to change",
 	},
 	{code: codeInterrupted, exit: console.ExitInterrupted, meaning: "a signal ended the command"},
-	{code: codeFailure, exit: console.ExitFailure, meaning: "something else failed; the message says what"},
+	{code: console.CodeFailure, exit: console.ExitFailure, meaning: "something else failed; the message says what"},
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/cmd/node/boot"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -32,13 +33,14 @@ const (
 type devCluster struct {
 	session *Session
 	config  devConfig
-	web     *web
+	web     *web.Server
 	servers *embedded.Cluster
 	members []*member
 }
 
 func newDevCluster(s *Session, config devConfig) *devCluster {
-	d := &devCluster{session: s, config: config, web: newWeb(s, config.http, config.web)}
+	metrics := newMetrics(s.app)
+	d := &devCluster{session: s, config: config}
 	for _, name := range config.nodeNames() {
 		d.members = append(d.members, &member{
 			session: s,
@@ -48,12 +50,12 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == "", KeepCommands: config.keep},
 			store:   config.views,
 			wrapper: config.wrapper,
-			access:  config.web,
-			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, d.web.metrics),
+			asked:   config.asked,
+			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, metrics),
 		})
 	}
 	d.members[0].look = s.hintAtOthers
-	d.web.health.probe = d.probe
+	d.web = newWeb(s, config.http, config.asked, metrics, d.probe)
 	return d
 }
 
@@ -70,7 +72,7 @@ func (d *devCluster) process() *process {
 		last := len(own) - 1
 		parts, joins = append(parts, own[:last]...), append(joins, own[last])
 	}
-	door := api{session: d.session, door: &d.web.door, access: d.config.web, dial: d.members[0].dial}
+	door := api{session: d.session, web: d.web, asked: d.config.asked, dial: d.members[0].dial}
 	parts = append(append(parts, joins...), boot.Part{Name: "partitions", Open: d.awaitOwners}, door.part())
 	return &process{
 		session: d.session, web: d.web, parts: parts, announce: d.announce, handsOver: true,
@@ -109,19 +111,19 @@ func allOwned(placement cluster.Placement) bool {
 func (d *devCluster) openServers(context.Context) (err error) {
 	from, to := gateway.Mapping(d.session.Namespace(), devPartitions)
 	c := embedded.ClusterConfig{
-		Servers: devServers, Name: devClusterName, Dir: d.config.dir, Sync: d.config.sync, Port: d.config.nats.port,
+		Servers: devServers, Name: devClusterName, Dir: d.config.dir, Sync: d.config.sync, Port: d.config.nats.Port,
 		Mappings: map[string]string{from: to}, Logger: d.session.Logger(),
 	}
 	if d.config.dir == "" {
 		c.Sync = embedded.SyncNone
 	}
 	d.servers, err = embedded.StartCluster(c)
-	if errors.Is(err, embedded.ErrPortInUse) && !d.config.nats.chosen {
+	if errors.Is(err, embedded.ErrPortInUse) && !d.config.nats.Chosen {
 		c.Port = 0
 		d.servers, err = embedded.StartCluster(c)
 	}
 	if errors.Is(err, embedded.ErrPortInUse) {
-		return portTaken("nats", d.config.nats, err)
+		return d.config.nats.Taken("nats", err)
 	}
 	return err
 }
@@ -135,11 +137,11 @@ func (d *devCluster) announce(took time.Duration) error {
 	return d.config.announce(d.session, d.config.info(d.session, d.servers.URL(), d.web, took))
 }
 
-func (d *devCluster) probe() []check {
-	var checks []check
+func (d *devCluster) probe() []web.Check {
+	var checks []web.Check
 	for _, m := range d.members {
 		for _, c := range m.probe() {
-			c.name = m.node.Name + " " + c.name
+			c.Name = m.node.Name + " " + c.Name
 			checks = append(checks, c)
 		}
 	}

@@ -3,6 +3,8 @@ package node
 import (
 	"testing"
 	"time"
+
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // FuzzFlags: whatever stands where a flag wants a moment, an address, a quota, a place of
@@ -22,7 +24,7 @@ func FuzzFlags(f *testing.F) {
 				t.Errorf("--at %q is taken for now", text)
 			}
 		}
-		if a, err := parseAddress("http", text, true); err == nil && (a.host == "" || a.port < 0 || a.port > 65535) {
+		if a, err := web.ParseAddress("http", text, true); err == nil && (a.Host == "" || a.Port < 0 || a.Port > 65535) {
 			t.Errorf("--http %q is %+v", text, a)
 		}
 		if q, err := parseQuotas([]string{text}); err == nil {

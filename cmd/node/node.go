@@ -12,6 +12,7 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -29,7 +30,7 @@ type nodeFlags struct {
 	views                string
 	api                  bool
 	keepCommands         bool
-	web                  httpFlags
+	asked                askedFlags
 }
 
 // keepCommandsHelp is that of a flag of dev and node.
@@ -90,14 +91,14 @@ only those who look after the node reach: --probes. The same holds for that one.
 	addViewsFlag(cmd, &f.views)
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	flags.BoolVar(&f.api, "api", false, "serve commands and queries over HTTP too, below /v1/: to whoever reaches --http, unless --http-tokens or --http-jwks say to whom")
-	f.web.add(flags)
+	f.asked.add(flags)
 	return cmd
 }
 
 // nodeConfig is what node is told, checked.
 type nodeConfig struct {
 	node       cluster.Node
-	http       address
+	http       web.Address
 	partitions int // 0: what the namespace has, or the default
 	logStreams int // likewise
 	replicas   int
@@ -107,17 +108,17 @@ type nodeConfig struct {
 	api        bool
 	keep       bool // commands
 	wrapper    privacy.Wrapper
-	web        httpAccess
+	asked      asked
 }
 
 func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err error) {
 	if c.node, err = f.node(s); err != nil {
 		return c, err
 	}
-	if c.http, err = parseAddress("http", f.http, cmd.Flags().Changed("http")); err != nil {
+	if c.http, err = web.ParseAddress("http", f.http, cmd.Flags().Changed("http")); err != nil {
 		return c, err
 	}
-	if c.web, err = f.web.access(s, c.http); err != nil {
+	if c.asked, err = f.asked.asked(s, c.http); err != nil {
 		return c, err
 	}
 	if c.monitor, err = parseMonitors(f.monitor); err != nil {

@@ -7,12 +7,13 @@ import (
 
 	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // process is what runs until it is told to stop.
 type process struct {
 	session *Session
-	web     *web
+	web     *web.Server
 	// parts are those after the web's own, in the order of their start.
 	parts []boot.Part
 	// announce tells the user where everything is, once all of it serves.
@@ -24,15 +25,15 @@ type process struct {
 func (p *process) run(ctx context.Context) error {
 	begin := time.Now()
 	defer context.AfterFunc(ctx, p.sayStopping)()
-	health := &p.web.health
-	sequence := boot.Sequence{Parts: append([]boot.Part{p.web.part()}, p.parts...), Logger: p.session.Logger(), State: health.set}
-	health.expect(sequence.Parts)
+	health := p.web.Health()
+	sequence := boot.Sequence{Parts: append([]boot.Part{p.web.Part()}, p.parts...), Logger: p.session.Logger(), State: health.Set}
+	health.Expect(sequence.Parts)
 	return sequence.Run(ctx, func() {
 		// Whoever waits for readiness may then read the addresses.
 		if err := p.announce(time.Since(begin)); err != nil {
 			p.session.Logger().Error("print addresses", "err", err)
 		}
-		health.announce()
+		health.Announce()
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store/jetstream"
 )
 
@@ -16,7 +17,7 @@ import (
 type production struct {
 	session *Session
 	config  nodeConfig
-	web     *web
+	web     *web.Server
 	member  *member
 	copies  int // of the namespace
 	// version tells that of the connected server; tests replace it.
@@ -24,27 +25,28 @@ type production struct {
 }
 
 func newProduction(s *Session, config nodeConfig) *production {
+	metrics := newMetrics(s.app)
 	p := &production{
-		session: s, config: config, web: newWeb(s, config.http, config.web),
+		session: s, config: config,
 		copies: config.replicas, version: (*nats.Conn).ConnectedServerVersion,
 	}
 	p.member = &member{
-		session: s, logger: s.Logger(), node: config.node, metrics: p.web.metrics,
+		session: s, logger: s.Logger(), node: config.node, metrics: metrics,
 		dial: p.dial, check: p.check,
 		log: jetstream.Config{
 			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
 			KeepCommands: config.keep,
 		},
-		store: config.views, wrapper: config.wrapper, access: config.web,
+		store: config.views, wrapper: config.wrapper, asked: config.asked,
 	}
-	p.web.health.probe = p.member.probe
+	p.web = newWeb(s, config.http, config.asked, metrics, p.member.probe)
 	return p
 }
 
 func (p *production) process() *process {
 	parts := p.member.parts()
 	if p.config.api {
-		door := api{session: p.session, door: &p.web.door, access: p.config.web, dial: p.dial}
+		door := api{session: p.session, web: p.web, asked: p.config.asked, dial: p.dial}
 		parts = append(parts, door.part())
 	}
 	return &process{session: p.session, web: p.web, parts: parts, announce: p.announce, handsOver: true}
@@ -103,7 +105,7 @@ type nodeInfo struct {
 func (p *production) info(took time.Duration) nodeInfo {
 	app := p.session.app
 	return nodeInfo{
-		Node: p.config.node.Name, Ready: true, HTTP: p.web.url(), Probes: p.web.probesURL(), NATS: p.member.conn.ConnectedUrlRedacted(),
+		Node: p.config.node.Name, Ready: true, HTTP: p.web.URL(), Probes: p.web.ProbesURL(), NATS: p.member.conn.ConnectedUrlRedacted(),
 		Namespace: p.session.Namespace(), Roles: roleNames(p.config.node.Roles),
 		Partitions: p.member.events.Partitions(), Replicas: p.copies,
 		Durability: string(p.config.promise), Loss: p.config.promise.loss(p.copies),
@@ -121,7 +123,7 @@ func (p *production) announce(took time.Duration) error {
 	b.title(s, "node "+info.Node+": "+strings.Join(info.Roles, ", "))
 	b.head = append(b.head,
 		row("NATS", info.NATS, ""),
-		row("HTTP", info.HTTP+httpPaths(p.config.api, info.Probes == ""), gaveWay(p.config.http, info.HTTP)))
+		row("HTTP", info.HTTP+web.Paths(p.config.api, info.Probes == ""), gaveWay(p.config.http, info.HTTP)))
 	b.probes(info.Probes)
 	b.head = append(b.head,
 		row("Log", fmt.Sprintf("%s, %d partitions", info.Namespace, info.Partitions), ""),
