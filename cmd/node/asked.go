@@ -31,8 +31,8 @@ type asked struct {
 	quotas   gateway.Quotas
 }
 
-// asked checks the flags, for what listens for HTTP at an address.
-func (f *askedFlags) asked(s *Session, at web.Address) (a asked, err error) {
+// check reads the flags, for what listens for HTTP at an address.
+func (f *askedFlags) check(s *Session, at web.Address) (a asked, err error) {
 	a.required = f.required
 	if a.quotas, err = parseQuotas(f.quotas); err != nil {
 		return a, err

@@ -106,7 +106,7 @@ func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err erro
 	if c.http, err = web.ParseAddress("http", f.http, chosen("http")); err != nil {
 		return c, err
 	}
-	if c.asked, err = f.asked.asked(s, c.http); err != nil {
+	if c.asked, err = f.asked.check(s, c.http); err != nil {
 		return c, err
 	}
 	switch {

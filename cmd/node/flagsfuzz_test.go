@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/annals-go/annals/cmd/node/servers"
 	"github.com/annals-go/annals/cmd/node/web"
 )
 
@@ -35,7 +36,7 @@ func FuzzFlags(f *testing.F) {
 			}
 		}
 		_, _ = parseViewStore(text)
-		_, _ = parseMonitors([]string{text})
+		_, _ = servers.ParseMonitors([]string{text})
 		_, _, _ = parseStream([]string{"account", text}, "")
 	})
 }

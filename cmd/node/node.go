@@ -12,6 +12,7 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/servers"
 	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
@@ -86,7 +87,7 @@ only those who look after the node reach: --probes. The same holds for that one.
 	flags.IntVar(&f.partitions, "partitions", 0, "`NUMBER` of partitions of a new namespace, and what an existing one must have (default: 128 for a new one)")
 	flags.IntVar(&f.logStreams, "log-streams", 0, "`NUMBER` of streams that a new namespace's events are appended to, with leaders on different servers, and what an existing one must have (default: 1 for a new one)")
 	flags.IntVar(&f.replicas, "replicas", 0, "`COPIES` of the data of a new namespace, and the least that an existing one must have (default 3; 1 with --durability single or none)")
-	flags.StringVar(&f.durability, "durability", string(replicatedSync), "the `PROMISE` to keep: "+strings.Join(promiseNames(), ", "))
+	flags.StringVar(&f.durability, "durability", string(servers.ReplicatedSync), "the `PROMISE` to keep: "+strings.Join(promiseNames(), ", "))
 	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas, such as http://n1:8222")
 	addViewsFlag(cmd, &f.views)
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
@@ -102,7 +103,7 @@ type nodeConfig struct {
 	partitions int // 0: what the namespace has, or the default
 	logStreams int // likewise
 	replicas   int
-	promise    promise
+	promise    servers.Promise
 	monitor    []string
 	views      viewStore
 	api        bool
@@ -118,22 +119,22 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 	if c.http, err = web.ParseAddress("http", f.http, cmd.Flags().Changed("http")); err != nil {
 		return c, err
 	}
-	if c.asked, err = f.asked.asked(s, c.http); err != nil {
+	if c.asked, err = f.asked.check(s, c.http); err != nil {
 		return c, err
 	}
-	if c.monitor, err = parseMonitors(f.monitor); err != nil {
+	if c.monitor, err = servers.ParseMonitors(f.monitor); err != nil {
 		return c, err
 	}
-	c.promise, c.partitions, c.logStreams, c.replicas = promise(f.durability), f.partitions, f.logStreams, f.replicas
+	c.promise, c.partitions, c.logStreams, c.replicas = servers.Promise(f.durability), f.partitions, f.logStreams, f.replicas
 	c.api, c.keep = f.api, f.keepCommands
-	if !slices.Contains(promises, c.promise) {
+	if !slices.Contains(servers.Promises(), c.promise) {
 		return c, Usage("--durability %q: want %s", f.durability, strings.Join(promiseNames(), ", "))
 	}
 	if c.replicas == 0 {
-		c.replicas = c.promise.copies()
+		c.replicas = c.promise.Copies()
 	}
-	if c.replicas < c.promise.copies() {
-		u := Usage("--replicas %d is fewer than the %d copies of --durability %s", c.replicas, c.promise.copies(), c.promise)
+	if c.replicas < c.promise.Copies() {
+		u := Usage("--replicas %d is fewer than the %d copies of --durability %s", c.replicas, c.promise.Copies(), c.promise)
 		u.Fix = "leave --replicas out, or name the weaker promise: --durability single"
 		return c, u
 	}
@@ -146,7 +147,7 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 	switch {
 	case c.views.kind == viewsSQLite && c.views.where == "":
 		return c, Usage("--views sqlite: name the directory, as in sqlite:/var/lib/%s", s.app.Name)
-	case c.views.kind != viewsKV && c.promise == none:
+	case c.views.kind != viewsKV && c.promise == servers.None:
 		return c, Usage("--views %s outlives the events, of which --durability none keeps nothing", c.views.kind)
 	}
 	return c, nil
@@ -197,6 +198,14 @@ func nameOf(host string) string {
 		name = "node-" + name
 	}
 	return cmp.Or(name[:min(len(name), 64)], "node")
+}
+
+func promiseNames() []string {
+	var names []string
+	for _, p := range servers.Promises() {
+		names = append(names, string(p))
+	}
+	return names
 }
 
 func roleNames(roles []cluster.Role) []string {

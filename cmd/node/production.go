@@ -9,6 +9,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/servers"
 	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -34,7 +35,7 @@ func newProduction(s *Session, config nodeConfig) *production {
 		session: s, logger: s.Logger(), node: config.node, metrics: metrics,
 		dial: p.dial, check: p.check,
 		log: jetstream.Config{
-			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
+			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == servers.None,
 			KeepCommands: config.keep,
 		},
 		store: config.views, wrapper: config.wrapper, asked: config.asked,
@@ -64,16 +65,16 @@ func (p *production) dial(ctx context.Context, opts ...nats.Option) (*nats.Conn,
 // check looks at the servers before anything is created on them, and takes over
 // how the namespace was created if it is there.
 func (p *production) check(ctx context.Context, conn *nats.Conn) error {
-	client, err := p.session.monitorClient()
+	client, err := servers.MonitorClient(p.session.flags.tlsCA, p.session.Timeout())
 	if err != nil {
 		return err
 	}
-	r := requirements{
-		conn: conn, namespace: p.session.Namespace(), version: p.version(conn),
-		promise: p.config.promise, copies: p.config.replicas, monitor: p.config.monitor, client: client,
-		logger: p.session.Logger(),
+	r := servers.Requirements{
+		Conn: conn, Namespace: p.session.Namespace(), Version: p.version(conn),
+		Promise: p.config.promise, Copies: p.config.replicas, Monitor: p.config.monitor, Client: client,
+		Logger: p.session.Logger(),
 	}
-	has, err := r.check(ctx)
+	has, err := r.Check(ctx)
 	if has != nil {
 		log := &p.member.log
 		log.Partitions, log.LogStreams = cmp.Or(log.Partitions, has.Partitions), cmp.Or(log.LogStreams, has.LogStreams)
@@ -108,7 +109,7 @@ func (p *production) info(took time.Duration) nodeInfo {
 		Node: p.config.node.Name, Ready: true, HTTP: p.web.URL(), Probes: p.web.ProbesURL(), NATS: p.member.conn.ConnectedUrlRedacted(),
 		Namespace: p.session.Namespace(), Roles: roleNames(p.config.node.Roles),
 		Partitions: p.member.events.Partitions(), Replicas: p.copies,
-		Durability: string(p.config.promise), Loss: p.config.promise.loss(p.copies),
+		Durability: string(p.config.promise), Loss: p.config.promise.Loss(p.copies),
 		Aggregates: app.typeNames(), Views: app.viewNames(), ReadyMS: took.Milliseconds(),
 	}
 }
