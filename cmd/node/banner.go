@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // bannerLines is the most that a process says when it is up.
@@ -43,7 +45,7 @@ func (b *banner) application(app App) {
 // probes adds where probes and metrics are, if that is an address of their own.
 func (b *banner) probes(url string) {
 	if url != "" {
-		b.head = append(b.head, row("Probes", url+httpPaths(false, true), ""))
+		b.head = append(b.head, row("Probes", url+web.Paths(false, true), ""))
 	}
 }
 
@@ -56,11 +58,11 @@ func row(name, value, note string) string {
 }
 
 // gaveWay says that a default address was taken, if it was.
-func gaveWay(wanted address, got string) string {
-	if wanted.port == 0 || strings.HasSuffix(got, fmt.Sprintf(":%d", wanted.port)) {
+func gaveWay(wanted web.Address, got string) string {
+	if wanted.Port == 0 || strings.HasSuffix(got, fmt.Sprintf(":%d", wanted.Port)) {
 		return ""
 	}
-	return fmt.Sprintf("%d is taken, so a free port", wanted.port)
+	return fmt.Sprintf("%d is taken, so a free port", wanted.Port)
 }
 
 // try is the line to try: the application's, else one for the first aggregate.

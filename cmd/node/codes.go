@@ -10,6 +10,8 @@ import (
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/servers"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/store"
@@ -21,21 +23,13 @@ import (
 // Codes of the failures that the command line itself finds. The others are the
 // gateway's.
 const (
-	codeFailure     gateway.Code = "FAILURE"
 	codeInterrupted gateway.Code = "INTERRUPTED"
 	codeUnreachable gateway.Code = "NATS_UNREACHABLE"
 	codeNotRunning  gateway.Code = "NOT_RUNNING"
-	codePortTaken   gateway.Code = "PORT_TAKEN"
 	codeDataTaken   gateway.Code = "DATA_IN_USE"
 	codeNotDurable  gateway.Code = "NOT_DURABLE"
 	codeNoNamespace gateway.Code = "NO_NAMESPACE"
 	codeData        gateway.Code = "DATA_LAYOUT"
-
-	codeTooOld        gateway.Code = "SERVER_TOO_OLD"
-	codeNoJetStream   gateway.Code = "NO_JETSTREAM"
-	codeNotReplicated gateway.Code = "NOT_REPLICATED"
-	codeNotSynced     gateway.Code = "NOT_SYNCED"
-	codeSyncUnseen    gateway.Code = "SYNC_UNSEEN"
 
 	codeNameTaken gateway.Code = "NAME_TAKEN"
 	codeUnlike    gateway.Code = "UNLIKE_NODES"
@@ -248,7 +242,7 @@ var kinds = []kind{
 		advice:  "the message names the limit",
 	},
 	{
-		code: codeNotReplicated, exit: console.ExitFailure,
+		code: servers.CodeNotReplicated, exit: console.ExitFailure,
 		errs:    []error{&natsjs.APIError{ErrorCode: codeServersTooFew}, &natsjs.APIError{ErrorCode: codeNotClustered}},
 		meaning: "the NATS servers cannot keep, or do not keep, as many copies as --durability promises",
 		advice:  "run at least three NATS servers with JetStream in one cluster, or accept the weaker promise: --durability single",
@@ -318,7 +312,7 @@ var kinds = []kind{
 		advice:  "stop that process, or use another directory with --data",
 	},
 	{
-		code: codePortTaken, exit: console.ExitFailure, errs: []error{embedded.ErrPortInUse},
+		code: web.CodePortTaken, exit: console.ExitFailure, errs: []error{embedded.ErrPortInUse},
 		meaning: "somebody else listens on this port",
 		advice:  "use another port; port 0 takes a free one",
 	},
@@ -369,19 +363,19 @@ var kinds = []kind{
 		advice: "see dev --help: --nodes and --data",
 	},
 	{
-		code: codeTooOld, exit: console.ExitFailure, meaning: "a NATS server is older than what a node rests on",
+		code: servers.CodeTooOld, exit: console.ExitFailure, meaning: "a NATS server is older than what a node rests on",
 		advice: "upgrade the NATS servers to 2.12 or later",
 	},
 	{
-		code: codeNoJetStream, exit: console.ExitFailure, meaning: "the NATS server, or the account, has no JetStream",
+		code: servers.CodeNoJetStream, exit: console.ExitFailure, meaning: "the NATS server, or the account, has no JetStream",
 		advice: "enable jetstream in the configuration of the servers and of the account",
 	},
 	{
-		code: codeNotSynced, exit: console.ExitFailure, meaning: "a NATS server acknowledges before it has synced; a power cut of all servers loses data",
+		code: servers.CodeNotSynced, exit: console.ExitFailure, meaning: "a NATS server acknowledges before it has synced; a power cut of all servers loses data",
 		advice: "set sync_interval: always in the section jetstream of each server; or accept the weaker promise: --durability replicated",
 	},
 	{
-		code: codeSyncUnseen, exit: console.ExitFailure, meaning: "it cannot be seen whether the NATS servers sync before they acknowledge",
+		code: servers.CodeSyncUnseen, exit: console.ExitFailure, meaning: "it cannot be seen whether the NATS servers sync before they acknowledge",
 		advice: "name the monitoring ports of all servers with --monitor; or accept the weaker promise: --durability replicated",
 	},
 	{
@@ -480,5 +474,5 @@ var kinds = []kind{
 		advice: "read the differences, and deploy if they are meant; raise StateSchema if the fold was meant to change",
 	},
 	{code: codeInterrupted, exit: console.ExitInterrupted, meaning: "a signal ended the command"},
-	{code: codeFailure, exit: console.ExitFailure, meaning: "something else failed; the message says what"},
+	{code: console.CodeFailure, exit: console.ExitFailure, meaning: "something else failed; the message says what"},
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -28,7 +29,7 @@ type devFlags struct {
 	views            string
 	keepCommands     bool
 	access           devAccess
-	web              httpFlags
+	asked            askedFlags
 }
 
 func newDev(s *Session) *cobra.Command {
@@ -75,14 +76,14 @@ finishes what was taken in and stops; twice stops at once.`,
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	addViewsFlag(cmd, &f.views)
 	f.access.addFlags(cmd)
-	f.web.add(flags)
+	f.asked.add(flags)
 	return cmd
 }
 
 // devConfig is what dev is told, checked.
 type devConfig struct {
 	dir        string
-	nats, http address
+	nats, http web.Address
 	headless   bool
 	sync       embedded.Sync
 	name       string
@@ -91,7 +92,7 @@ type devConfig struct {
 	keep       bool // commands
 	access     devAccess
 	wrapper    privacy.Wrapper
-	web        httpAccess
+	asked      asked
 }
 
 const maxDevNodes = 7
@@ -99,13 +100,13 @@ const maxDevNodes = 7
 func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err error) {
 	chosen := func(flag string) bool { return cmd.Flags().Changed(flag) }
 	c = devConfig{dir: f.data, headless: f.headless, sync: embedded.Sync(f.sync), name: f.name, nodes: f.nodes, keep: f.keepCommands, access: f.access}
-	if c.nats, err = parseAddress("nats", f.nats, chosen("nats")); err != nil {
+	if c.nats, err = web.ParseAddress("nats", f.nats, chosen("nats")); err != nil {
 		return c, err
 	}
-	if c.http, err = parseAddress("http", f.http, chosen("http")); err != nil {
+	if c.http, err = web.ParseAddress("http", f.http, chosen("http")); err != nil {
 		return c, err
 	}
-	if c.web, err = f.web.access(s, c.http); err != nil {
+	if c.asked, err = f.asked.check(s, c.http); err != nil {
 		return c, err
 	}
 	switch {
@@ -136,7 +137,7 @@ func (f *devFlags) config(cmd *cobra.Command, s *Session) (c devConfig, err erro
 // several checks and completes the configuration of more than one node.
 func (c devConfig) several(syncChosen bool) (devConfig, error) {
 	switch {
-	case c.nats.public():
+	case c.nats.Public():
 		return c, Usage("--nats %s: with --nodes the servers listen on the loopback interface only", c.nats)
 	case c.sync == embedded.SyncBarrier && syncChosen:
 		return c, Usage("--sync barrier is for one server; with --nodes want always or none")

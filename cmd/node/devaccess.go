@@ -8,6 +8,7 @@ import (
 
 	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // devAccess says who may come to the NATS server of dev, and how.
@@ -31,7 +32,7 @@ func (a *devAccess) addFlags(cmd *cobra.Command) {
 func (a devAccess) closed() bool { return a.users != "" && a.tls != embedded.TLS{} }
 
 // check refuses what is incomplete, and an open door.
-func (a devAccess) check(nats address, nodes int) error {
+func (a devAccess) check(nats web.Address, nodes int) error {
 	switch {
 	case (a.tls.CertFile == "") != (a.tls.KeyFile == ""):
 		return Usage("--nats-cert and --nats-key belong together")
@@ -41,13 +42,13 @@ func (a devAccess) check(nats address, nodes int) error {
 		return Usage("--account is one of the file that --users names")
 	case nodes > 1 && (a.users != "" || a.tls != embedded.TLS{}):
 		return Usage("--users and --nats-cert are for one node: with --nodes the servers are for trying a cluster out, on this machine")
-	case nats.public() && nodes == 1 && !a.closed() && !a.exposed:
+	case nats.Public() && nodes == 1 && !a.closed() && !a.exposed:
 		return a.refusal(nats)
 	}
 	return nil
 }
 
-func (a devAccess) refusal(nats address) *Failure {
+func (a devAccess) refusal(nats web.Address) *Failure {
 	var missing, flags []string
 	if a.users == "" {
 		missing, flags = append(missing, "nothing asks them who they are"), append(flags, "--users FILE")

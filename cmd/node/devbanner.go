@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // devInfo is what dev tells programs when it is up.
@@ -23,9 +24,9 @@ type devInfo struct {
 	ReadyMS    int64    `json:"ready_ms"`
 }
 
-func (c devConfig) info(s *Session, nats string, w *web, took time.Duration) devInfo {
+func (c devConfig) info(s *Session, nats string, w *web.Server, took time.Duration) devInfo {
 	return devInfo{
-		NATS: nats, HTTP: w.url(), Probes: w.probesURL(), Namespace: s.Namespace(), Nodes: c.nodeNames(),
+		NATS: nats, HTTP: w.URL(), Probes: w.ProbesURL(), Namespace: s.Namespace(), Nodes: c.nodeNames(),
 		Data: c.dir, ViewStore: c.views.String(), Durability: c.durability(), ReadyMS: took.Milliseconds(),
 		Aggregates: s.app.typeNames(), Views: s.app.viewNames(),
 	}
@@ -72,7 +73,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 	}
 	b.head = append(b.head,
 		row("NATS", info.NATS, gaveWay(c.nats, first)),
-		row("HTTP", info.HTTP+httpPaths(true, info.Probes == ""), gaveWay(c.http, info.HTTP)))
+		row("HTTP", info.HTTP+web.Paths(true, info.Probes == ""), gaveWay(c.http, info.HTTP)))
 	b.probes(info.Probes)
 	if info.Data == "" {
 		b.head = append(b.head, row("Data", "in memory: "+info.Durability, "keep it: --data DIR"))
@@ -99,7 +100,7 @@ func (c devConfig) banner(s *Session, info devInfo) *banner {
 
 // warn tells what may surprise an operator later.
 func (c devConfig) warn(s *Session) {
-	if c.nats.public() && !c.access.closed() { // HTTP does not come so far
+	if c.nats.Public() && !c.access.closed() { // HTTP does not come so far
 		s.Logger().Warn("other machines may connect, and nothing asks them for credentials", "flag", "--nats", "address", c.nats.String())
 	}
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/boot"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store/jetstream"
 )
@@ -31,13 +33,14 @@ const (
 type devCluster struct {
 	session *Session
 	config  devConfig
-	web     *web
+	web     *web.Server
 	servers *embedded.Cluster
 	members []*member
 }
 
 func newDevCluster(s *Session, config devConfig) *devCluster {
-	d := &devCluster{session: s, config: config, web: newWeb(s, config.http, config.web)}
+	metrics := newMetrics(s.app)
+	d := &devCluster{session: s, config: config}
 	for _, name := range config.nodeNames() {
 		d.members = append(d.members, &member{
 			session: s,
@@ -47,30 +50,30 @@ func newDevCluster(s *Session, config devConfig) *devCluster {
 			log:     jetstream.Config{Partitions: devPartitions, Replicas: devServers, InMemory: config.dir == "", KeepCommands: config.keep},
 			store:   config.views,
 			wrapper: config.wrapper,
-			access:  config.web,
-			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, d.web.metrics),
+			asked:   config.asked,
+			metrics: prometheus.WrapRegistererWith(prometheus.Labels{"node": name}, metrics),
 		})
 	}
 	d.members[0].look = s.hintAtOthers
-	d.web.health.probe = d.probe
+	d.web = newWeb(s, config.http, config.asked, metrics, d.probe)
 	return d
 }
 
 func (d *devCluster) process() *process {
-	parts := []part{{name: "servers", open: d.openServers, close: d.closeServers}}
+	parts := []boot.Part{{Name: "servers", Open: d.openServers, Close: d.closeServers}}
 	// All nodes are made before the first joins, so that they share the
 	// partitions at once instead of moving them with each that comes.
-	var joins []part
+	var joins []boot.Part
 	for _, m := range d.members {
 		own := m.parts()
 		for i := range own {
-			own[i].name = m.node.Name + " " + own[i].name
+			own[i].Name = m.node.Name + " " + own[i].Name
 		}
 		last := len(own) - 1
 		parts, joins = append(parts, own[:last]...), append(joins, own[last])
 	}
-	door := api{session: d.session, door: &d.web.door, access: d.config.web, dial: d.members[0].dial}
-	parts = append(append(parts, joins...), part{name: "partitions", open: d.awaitOwners}, door.part())
+	door := api{session: d.session, web: d.web, asked: d.config.asked, dial: d.members[0].dial}
+	parts = append(append(parts, joins...), boot.Part{Name: "partitions", Open: d.awaitOwners}, door.part())
 	return &process{
 		session: d.session, web: d.web, parts: parts, announce: d.announce, handsOver: true,
 	}
@@ -80,7 +83,7 @@ func (d *devCluster) process() *process {
 // send commands straight to the owners, so before that a client would be told
 // that nobody responds.
 func (d *devCluster) awaitOwners(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopLimit)
+	ctx, cancel := context.WithTimeout(ctx, boot.StopLimit)
 	defer cancel()
 	placement := d.members[0].placement()
 	for {
@@ -108,19 +111,19 @@ func allOwned(placement cluster.Placement) bool {
 func (d *devCluster) openServers(context.Context) (err error) {
 	from, to := gateway.Mapping(d.session.Namespace(), devPartitions)
 	c := embedded.ClusterConfig{
-		Servers: devServers, Name: devClusterName, Dir: d.config.dir, Sync: d.config.sync, Port: d.config.nats.port,
+		Servers: devServers, Name: devClusterName, Dir: d.config.dir, Sync: d.config.sync, Port: d.config.nats.Port,
 		Mappings: map[string]string{from: to}, Logger: d.session.Logger(),
 	}
 	if d.config.dir == "" {
 		c.Sync = embedded.SyncNone
 	}
 	d.servers, err = embedded.StartCluster(c)
-	if errors.Is(err, embedded.ErrPortInUse) && !d.config.nats.chosen {
+	if errors.Is(err, embedded.ErrPortInUse) && !d.config.nats.Chosen {
 		c.Port = 0
 		d.servers, err = embedded.StartCluster(c)
 	}
 	if errors.Is(err, embedded.ErrPortInUse) {
-		return portTaken("nats", d.config.nats, err)
+		return d.config.nats.Taken("nats", err)
 	}
 	return err
 }
@@ -134,11 +137,11 @@ func (d *devCluster) announce(took time.Duration) error {
 	return d.config.announce(d.session, d.config.info(d.session, d.servers.URL(), d.web, took))
 }
 
-func (d *devCluster) probe() []check {
-	var checks []check
+func (d *devCluster) probe() []web.Check {
+	var checks []web.Check
 	for _, m := range d.members {
 		for _, c := range m.probe() {
-			c.name = m.node.Name + " " + c.name
+			c.Name = m.node.Name + " " + c.Name
 			checks = append(checks, c)
 		}
 	}

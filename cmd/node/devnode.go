@@ -10,6 +10,8 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/boot"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store/jetstream"
 )
 
@@ -17,48 +19,49 @@ import (
 type devNode struct {
 	session *Session
 	config  devConfig
-	web     *web
+	web     *web.Server
 	server  *embedded.Server
 	disk    *nats.Conn // by which others ask for the barrier; nil if there is none
 	member  *member
 }
 
 func newDevNode(s *Session, config devConfig) *devNode {
-	n := &devNode{session: s, config: config, web: newWeb(s, config.http, config.web)}
+	metrics := newMetrics(s.app)
+	n := &devNode{session: s, config: config}
 	n.member = &member{
-		session: s, logger: s.Logger(), alone: true, metrics: n.web.metrics,
+		session: s, logger: s.Logger(), alone: true, metrics: metrics,
 		node: cluster.Node{Name: config.name},
 		dial: func(_ context.Context, opts ...nats.Option) (*nats.Conn, error) { return n.server.Connect(opts...) },
-		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper, access: config.web,
+		log:  jetstream.Config{InMemory: config.dir == "", KeepCommands: config.keep}, store: config.views, wrapper: config.wrapper, asked: config.asked,
 		look: s.hintAtOthers,
 		check: func(_ context.Context, conn *nats.Conn) error {
 			return cluster.ServeAlone(conn, s.Namespace(), config.name)
 		},
 	}
-	n.web.health.probe = n.member.probe
+	n.web = newWeb(s, config.http, config.asked, metrics, n.member.probe)
 	return n
 }
 
 func (n *devNode) process() *process {
-	server := part{name: "server", open: n.openServer, run: n.runServer, close: n.closeServer}
-	door := api{session: n.session, door: &n.web.door, access: n.config.web, dial: n.member.dial}
-	parts := append([]part{server}, n.member.parts()...)
+	server := boot.Part{Name: "server", Open: n.openServer, Run: n.runServer, Close: n.closeServer}
+	door := api{session: n.session, web: n.web, asked: n.config.asked, dial: n.member.dial}
+	parts := append([]boot.Part{server}, n.member.parts()...)
 	return &process{session: n.session, web: n.web, parts: append(parts, door.part()), announce: n.announce}
 }
 
 func (n *devNode) openServer(context.Context) (err error) {
 	c := embedded.Config{
-		Dir: n.config.dir, Host: n.config.nats.host, Port: n.config.nats.port, Sync: n.config.sync,
+		Dir: n.config.dir, Host: n.config.nats.Host, Port: n.config.nats.Port, Sync: n.config.sync,
 		Logger: n.session.Logger(), ServerName: n.session.app.Name + "-" + n.config.name,
 		UsersFile: n.config.access.users, Account: n.config.access.account, TLS: n.config.access.tls,
 	}
 	n.server, err = embedded.Start(c)
-	if errors.Is(err, embedded.ErrPortInUse) && !n.config.nats.chosen {
+	if errors.Is(err, embedded.ErrPortInUse) && !n.config.nats.Chosen {
 		c.Port = 0
 		n.server, err = embedded.Start(c)
 	}
 	if errors.Is(err, embedded.ErrPortInUse) {
-		return portTaken("nats", n.config.nats, err)
+		return n.config.nats.Taken("nats", err)
 	}
 	if err != nil {
 		return err

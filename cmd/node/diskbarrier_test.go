@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store"
 )
 
@@ -64,7 +65,7 @@ func TestBarrierOfAnotherProcess(t *testing.T) {
 func TestDevOffersItsBarrier(t *testing.T) {
 	t.Parallel()
 	for _, sync := range []embedded.Sync{embedded.SyncBarrier, embedded.SyncNone} {
-		config := devConfig{dir: t.TempDir(), name: "one", nats: address{host: "127.0.0.1"}, sync: sync}
+		config := devConfig{dir: t.TempDir(), name: "one", nats: web.Address{Host: "127.0.0.1"}, sync: sync}
 		n := newDevNode(newSession(App{Name: "bank"}, Streams{}), config)
 		if err := n.openServer(t.Context()); err != nil {
 			t.Fatal(err)

@@ -16,8 +16,9 @@
 // projection, view), which work on any running system over NATS.
 //
 // It owns the wiring: which parts there are, in which order they start and
-// stop, what the servers must be before a node starts on them, what the commands
-// print, and which exit code an error has; how they talk is in the package console.
+// stop, what the commands print, and which exit code an error has. How they talk is in
+// the package console, how parts start and stop in boot, how it listens for HTTP in web,
+// and what the servers must be before a node starts on them in servers.
 // It decides nothing about events, commands, views or placement, and never
 // changes the settings of a server: each part does that for itself, and servers are
 // their operators'.

@@ -51,5 +51,5 @@ func explain(ctx context.Context, s *Session, err error) *Failure {
 			return &Failure{Code: k.code, Exit: k.exit, What: err.Error(), Fix: k.fixOf(s, err), Err: err}
 		}
 	}
-	return &Failure{Code: codeFailure, Exit: console.ExitFailure, What: err.Error(), Err: err}
+	return &Failure{Code: console.CodeFailure, Exit: console.ExitFailure, What: err.Error(), Err: err}
 }

@@ -3,6 +3,9 @@ package node
 import (
 	"testing"
 	"time"
+
+	"github.com/annals-go/annals/cmd/node/servers"
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // FuzzFlags: whatever stands where a flag wants a moment, an address, a quota, a place of
@@ -22,7 +25,7 @@ func FuzzFlags(f *testing.F) {
 				t.Errorf("--at %q is taken for now", text)
 			}
 		}
-		if a, err := parseAddress("http", text, true); err == nil && (a.host == "" || a.port < 0 || a.port > 65535) {
+		if a, err := web.ParseAddress("http", text, true); err == nil && (a.Host == "" || a.Port < 0 || a.Port > 65535) {
 			t.Errorf("--http %q is %+v", text, a)
 		}
 		if q, err := parseQuotas([]string{text}); err == nil {
@@ -33,7 +36,7 @@ func FuzzFlags(f *testing.F) {
 			}
 		}
 		_, _ = parseViewStore(text)
-		_, _ = parseMonitors([]string{text})
+		_, _ = servers.ParseMonitors([]string{text})
 		_, _, _ = parseStream([]string{"account", text}, "")
 	})
 }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cluster"
+	"github.com/annals-go/annals/cmd/node/boot"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -42,8 +44,8 @@ type member struct {
 	store   viewStore
 	wrapper privacy.Wrapper // of the keys of personal data; nil: there are none
 	metrics prometheus.Registerer
-	// access says whose tokens are good, over NATS as over HTTP.
-	access httpAccess
+	// asked says whose tokens are good, over NATS as over HTTP.
+	asked asked
 
 	absent   bool    // the servers said that the namespace is not there yet
 	denial   *denial // of the connection
@@ -65,31 +67,31 @@ type member struct {
 
 // parts are started in this order and stopped in reverse. The cluster comes
 // last: a node joins when it can serve, and hands over while it still can.
-func (m *member) parts() []part {
-	parts := []part{
-		{name: "connection", open: m.openConnection, close: m.closeConnection},
-		{name: "log", open: m.openLog, close: m.closeLog},
+func (m *member) parts() []boot.Part {
+	parts := []boot.Part{
+		{Name: "connection", Open: m.openConnection, Close: m.closeConnection},
+		{Name: "log", Open: m.openLog, Close: m.closeLog},
 	}
 	if m.wrapper != nil {
 		parts = append(parts, m.keysPart())
 	}
-	parts = append(parts, []part{
-		{name: "actors", open: m.openActors, run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
-		{name: "views", open: m.openViews, run: m.runViews, close: func() error { return m.release() }},
+	parts = append(parts, []boot.Part{
+		{Name: "actors", Open: m.openActors, Run: func(ctx context.Context) error { return m.actors.Run(ctx) }},
+		{Name: "views", Open: m.openViews, Run: m.runViews, Close: func() error { return m.release() }},
 		{
-			name: "gateway", open: m.openGateway, run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
-			ready: func() <-chan struct{} { return m.gateway.Ready() },
+			Name: "gateway", Open: m.openGateway, Run: func(ctx context.Context) error { return m.gateway.Run(ctx) },
+			Ready: func() <-chan struct{} { return m.gateway.Ready() },
 		},
 	}...)
 	if m.wrapper != nil {
-		parts = append(parts, part{name: "forgetting", run: func(ctx context.Context) error { return m.forgetting.run(ctx) }})
+		parts = append(parts, boot.Part{Name: "forgetting", Run: func(ctx context.Context) error { return m.forgetting.run(ctx) }})
 	}
 	if m.alone {
 		return parts
 	}
-	return append(parts, part{
-		name: "cluster", run: func(ctx context.Context) error { return m.cluster.Run(ctx) },
-		ready: func() <-chan struct{} { return m.cluster.Ready() },
+	return append(parts, boot.Part{
+		Name: "cluster", Run: func(ctx context.Context) error { return m.cluster.Run(ctx) },
+		Ready: func() <-chan struct{} { return m.cluster.Ready() },
 	})
 }
 
@@ -224,7 +226,7 @@ func (m *member) openGateway(context.Context) (err error) {
 		Placement: m.placement(), Partitioned: !m.alone, Partitions: m.events.Partitions(),
 		Inner: !m.alone && !slices.Contains(m.node.Roles, cluster.RoleGateway),
 		Node:  m.node.Name, Version: semantic(m.session.app),
-		Authentication: m.access.authentication(), Authorize: m.session.app.Authorize, Quotas: m.access.quotas,
+		Authentication: m.asked.authentication(), Authorize: m.session.app.Authorize, Quotas: m.asked.quotas,
 		Logger: m.logger, Registerer: m.metrics,
 	}
 	config.Recorder, config.Maker = m.ledger, m.maker()
@@ -247,10 +249,10 @@ func (m *member) placement() cluster.Placement {
 
 // probe looks at what readiness depends on while everything runs. A view that
 // failed does not make the node unready: commands and other views are served.
-func (m *member) probe() []check {
-	checks := []check{{name: "nats"}}
+func (m *member) probe() []web.Check {
+	checks := []web.Check{{Name: "nats"}}
 	if status := m.conn.Status(); status != nats.CONNECTED {
-		checks[0].reason = "not connected: " + status.String()
+		checks[0].Reason = "not connected: " + status.String()
 	}
 	if m.keyring != nil {
 		checks = append(checks, m.wrappingCheck())
@@ -266,24 +268,24 @@ func (m *member) probe() []check {
 	return checks
 }
 
-func (m *member) leaseCheck() check {
-	c := check{name: "lease"}
+func (m *member) leaseCheck() web.Check {
+	c := web.Check{Name: "lease"}
 	if _, valid := m.cluster.Session(); !valid {
-		c.reason = "it could not be renewed in time; nothing is answered from memory"
+		c.Reason = "it could not be renewed in time; nothing is answered from memory"
 	}
 	return c
 }
 
-func viewCheck(v projector.Status) check {
-	c := check{name: "view " + v.Name}
+func viewCheck(v projector.Status) web.Check {
+	c := web.Check{Name: "view " + v.Name}
 	if v.Role == projector.RoleCandidate || v.Role == projector.RolePrevious { // nobody is served from it
-		c.name, c.bearable = c.name+", "+v.Role+" "+modelOf(v).String(), true
+		c.Name, c.Bearable = c.Name+", "+v.Role+" "+modelOf(v).String(), true
 	}
 	switch v.State {
 	case projector.StateStarting, projector.StateStopped:
-		c.reason = v.State
+		c.Reason = v.State
 	case projector.StateFailed:
-		c.reason, c.bearable = v.State+": "+v.Error, true
+		c.Reason, c.Bearable = v.State+": "+v.Error, true
 	}
 	return c
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -20,10 +22,10 @@ const keyAge = 10 * time.Second
 
 // keysPart is what a member has for personal data: the key store and a keyring. It stands
 // behind the log and before all that reads it.
-func (m *member) keysPart() part {
-	return part{
-		name: "keys", open: m.openKeys,
-		run: func(ctx context.Context) error { return m.keyring.Run(ctx) },
+func (m *member) keysPart() boot.Part {
+	return boot.Part{
+		Name: "keys", Open: m.openKeys,
+		Run: func(ctx context.Context) error { return m.keyring.Run(ctx) },
 	}
 }
 
@@ -94,10 +96,10 @@ func (s *Session) checkedKeyring(ctx context.Context, keys privacy.Keys, wrapper
 
 // wrappingCheck says whether the node has the namespace's current wrapping key. One that has not still
 // serves whatever needs no key from it, and what it lacks all nodes may lack: it stays ready.
-func (m *member) wrappingCheck() check {
-	c := check{name: "wrapping key", bearable: true}
+func (m *member) wrappingCheck() web.Check {
+	c := web.Check{Name: "wrapping key", Bearable: true}
 	if wrong := m.keyring.Lacking(); wrong != nil {
-		c.reason = wrong.Error()
+		c.Reason = wrong.Error()
 	}
 	return c
 }

@@ -8,7 +8,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/annals-go/annals/cmd/node/web"
 )
+
+// newWeb returns what one process serves over HTTP.
+func newWeb(s *Session, at web.Address, a asked, metrics *prometheus.Registry, probe func() []web.Check) *web.Server {
+	return web.New(web.Config{At: at, Access: a.web, Metrics: metrics, Probe: probe, Logger: s.Logger()})
+}
 
 // newMetrics returns the registry of one node: not the process's global one,
 // so that several nodes may live in one process.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/servers"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/privacy"
 )
@@ -29,7 +31,7 @@ type nodeFlags struct {
 	views                string
 	api                  bool
 	keepCommands         bool
-	web                  httpFlags
+	asked                askedFlags
 }
 
 // keepCommandsHelp is that of a flag of dev and node.
@@ -85,54 +87,54 @@ only those who look after the node reach: --probes. The same holds for that one.
 	flags.IntVar(&f.partitions, "partitions", 0, "`NUMBER` of partitions of a new namespace, and what an existing one must have (default: 128 for a new one)")
 	flags.IntVar(&f.logStreams, "log-streams", 0, "`NUMBER` of streams that a new namespace's events are appended to, with leaders on different servers, and what an existing one must have (default: 1 for a new one)")
 	flags.IntVar(&f.replicas, "replicas", 0, "`COPIES` of the data of a new namespace, and the least that an existing one must have (default 3; 1 with --durability single or none)")
-	flags.StringVar(&f.durability, "durability", string(replicatedSync), "the `PROMISE` to keep: "+strings.Join(promiseNames(), ", "))
+	flags.StringVar(&f.durability, "durability", string(servers.ReplicatedSync), "the `PROMISE` to keep: "+strings.Join(promiseNames(), ", "))
 	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas, such as http://n1:8222")
 	addViewsFlag(cmd, &f.views)
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
 	flags.BoolVar(&f.api, "api", false, "serve commands and queries over HTTP too, below /v1/: to whoever reaches --http, unless --http-tokens or --http-jwks say to whom")
-	f.web.add(flags)
+	f.asked.add(flags)
 	return cmd
 }
 
 // nodeConfig is what node is told, checked.
 type nodeConfig struct {
 	node       cluster.Node
-	http       address
+	http       web.Address
 	partitions int // 0: what the namespace has, or the default
 	logStreams int // likewise
 	replicas   int
-	promise    promise
+	promise    servers.Promise
 	monitor    []string
 	views      viewStore
 	api        bool
 	keep       bool // commands
 	wrapper    privacy.Wrapper
-	web        httpAccess
+	asked      asked
 }
 
 func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err error) {
 	if c.node, err = f.node(s); err != nil {
 		return c, err
 	}
-	if c.http, err = parseAddress("http", f.http, cmd.Flags().Changed("http")); err != nil {
+	if c.http, err = web.ParseAddress("http", f.http, cmd.Flags().Changed("http")); err != nil {
 		return c, err
 	}
-	if c.web, err = f.web.access(s, c.http); err != nil {
+	if c.asked, err = f.asked.check(s, c.http); err != nil {
 		return c, err
 	}
-	if c.monitor, err = parseMonitors(f.monitor); err != nil {
+	if c.monitor, err = servers.ParseMonitors(f.monitor); err != nil {
 		return c, err
 	}
-	c.promise, c.partitions, c.logStreams, c.replicas = promise(f.durability), f.partitions, f.logStreams, f.replicas
+	c.promise, c.partitions, c.logStreams, c.replicas = servers.Promise(f.durability), f.partitions, f.logStreams, f.replicas
 	c.api, c.keep = f.api, f.keepCommands
-	if !slices.Contains(promises, c.promise) {
+	if !slices.Contains(servers.Promises(), c.promise) {
 		return c, Usage("--durability %q: want %s", f.durability, strings.Join(promiseNames(), ", "))
 	}
 	if c.replicas == 0 {
-		c.replicas = c.promise.copies()
+		c.replicas = c.promise.Copies()
 	}
-	if c.replicas < c.promise.copies() {
-		u := Usage("--replicas %d is fewer than the %d copies of --durability %s", c.replicas, c.promise.copies(), c.promise)
+	if c.replicas < c.promise.Copies() {
+		u := Usage("--replicas %d is fewer than the %d copies of --durability %s", c.replicas, c.promise.Copies(), c.promise)
 		u.Fix = "leave --replicas out, or name the weaker promise: --durability single"
 		return c, u
 	}
@@ -145,7 +147,7 @@ func (f *nodeFlags) config(cmd *cobra.Command, s *Session) (c nodeConfig, err er
 	switch {
 	case c.views.kind == viewsSQLite && c.views.where == "":
 		return c, Usage("--views sqlite: name the directory, as in sqlite:/var/lib/%s", s.app.Name)
-	case c.views.kind != viewsKV && c.promise == none:
+	case c.views.kind != viewsKV && c.promise == servers.None:
 		return c, Usage("--views %s outlives the events, of which --durability none keeps nothing", c.views.kind)
 	}
 	return c, nil
@@ -196,6 +198,14 @@ func nameOf(host string) string {
 		name = "node-" + name
 	}
 	return cmp.Or(name[:min(len(name), 64)], "node")
+}
+
+func promiseNames() []string {
+	var names []string
+	for _, p := range servers.Promises() {
+		names = append(names, string(p))
+	}
+	return names
 }
 
 func roleNames(roles []cluster.Role) []string {

@@ -30,20 +30,6 @@ func TestNodeIsNamedAfterItsMachine(t *testing.T) {
 	}
 }
 
-func TestMonitorsAreURLs(t *testing.T) {
-	t.Parallel()
-	got, err := parseMonitors([]string{"n1:8222", "http://n2:8222/", "https://n3/nats"})
-	want := "http://n1:8222/varz http://n2:8222/varz https://n3/nats/varz"
-	if err != nil || strings.Join(got, " ") != want {
-		t.Errorf("%q and %v, want %s", got, err, want)
-	}
-	for _, bad := range []string{"", "ftp://n1", "http://", "http://a b"} {
-		if got, err := parseMonitors([]string{bad}); err == nil {
-			t.Errorf("%q is taken as %q", bad, got)
-		}
-	}
-}
-
 func TestDurationsInLogsAreReadable(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

@@ -5,15 +5,17 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/annals-go/annals/cmd/node/boot"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/cmd/node/web"
 )
 
 // process is what runs until it is told to stop.
 type process struct {
 	session *Session
-	web     *web
+	web     *web.Server
 	// parts are those after the web's own, in the order of their start.
-	parts []part
+	parts []boot.Part
 	// announce tells the user where everything is, once all of it serves.
 	announce func(took time.Duration) error
 	// handsOver says that what it has goes to others when it stops.
@@ -23,15 +25,15 @@ type process struct {
 func (p *process) run(ctx context.Context) error {
 	begin := time.Now()
 	defer context.AfterFunc(ctx, p.sayStopping)()
-	health := &p.web.health
-	b := boot{parts: append([]part{p.web.part()}, p.parts...), logger: p.session.Logger(), state: health.set}
-	health.expect(b.parts)
-	return b.run(ctx, func() {
+	health := p.web.Health()
+	sequence := boot.Sequence{Parts: append([]boot.Part{p.web.Part()}, p.parts...), Logger: p.session.Logger(), State: health.Set}
+	health.Expect(sequence.Parts)
+	return sequence.Run(ctx, func() {
 		// Whoever waits for readiness may then read the addresses.
 		if err := p.announce(time.Since(begin)); err != nil {
 			p.session.Logger().Error("print addresses", "err", err)
 		}
-		health.announce()
+		health.Announce()
 	})
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cmd/node/servers"
+	"github.com/annals-go/annals/cmd/node/web"
 	"github.com/annals-go/annals/store/jetstream"
 )
 
@@ -16,7 +18,7 @@ import (
 type production struct {
 	session *Session
 	config  nodeConfig
-	web     *web
+	web     *web.Server
 	member  *member
 	copies  int // of the namespace
 	// version tells that of the connected server; tests replace it.
@@ -24,27 +26,28 @@ type production struct {
 }
 
 func newProduction(s *Session, config nodeConfig) *production {
+	metrics := newMetrics(s.app)
 	p := &production{
-		session: s, config: config, web: newWeb(s, config.http, config.web),
+		session: s, config: config,
 		copies: config.replicas, version: (*nats.Conn).ConnectedServerVersion,
 	}
 	p.member = &member{
-		session: s, logger: s.Logger(), node: config.node, metrics: p.web.metrics,
+		session: s, logger: s.Logger(), node: config.node, metrics: metrics,
 		dial: p.dial, check: p.check,
 		log: jetstream.Config{
-			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == none,
+			Partitions: config.partitions, LogStreams: config.logStreams, Replicas: config.replicas, InMemory: config.promise == servers.None,
 			KeepCommands: config.keep,
 		},
-		store: config.views, wrapper: config.wrapper, access: config.web,
+		store: config.views, wrapper: config.wrapper, asked: config.asked,
 	}
-	p.web.health.probe = p.member.probe
+	p.web = newWeb(s, config.http, config.asked, metrics, p.member.probe)
 	return p
 }
 
 func (p *production) process() *process {
 	parts := p.member.parts()
 	if p.config.api {
-		door := api{session: p.session, door: &p.web.door, access: p.config.web, dial: p.dial}
+		door := api{session: p.session, web: p.web, asked: p.config.asked, dial: p.dial}
 		parts = append(parts, door.part())
 	}
 	return &process{session: p.session, web: p.web, parts: parts, announce: p.announce, handsOver: true}
@@ -62,16 +65,16 @@ func (p *production) dial(ctx context.Context, opts ...nats.Option) (*nats.Conn,
 // check looks at the servers before anything is created on them, and takes over
 // how the namespace was created if it is there.
 func (p *production) check(ctx context.Context, conn *nats.Conn) error {
-	client, err := p.session.monitorClient()
+	client, err := servers.MonitorClient(p.session.flags.tlsCA, p.session.Timeout())
 	if err != nil {
 		return err
 	}
-	r := requirements{
-		conn: conn, namespace: p.session.Namespace(), version: p.version(conn),
-		promise: p.config.promise, copies: p.config.replicas, monitor: p.config.monitor, client: client,
-		logger: p.session.Logger(),
+	r := servers.Requirements{
+		Conn: conn, Namespace: p.session.Namespace(), Version: p.version(conn),
+		Promise: p.config.promise, Copies: p.config.replicas, Monitor: p.config.monitor, Client: client,
+		Logger: p.session.Logger(),
 	}
-	has, err := r.check(ctx)
+	has, err := r.Check(ctx)
 	if has != nil {
 		log := &p.member.log
 		log.Partitions, log.LogStreams = cmp.Or(log.Partitions, has.Partitions), cmp.Or(log.LogStreams, has.LogStreams)
@@ -103,10 +106,10 @@ type nodeInfo struct {
 func (p *production) info(took time.Duration) nodeInfo {
 	app := p.session.app
 	return nodeInfo{
-		Node: p.config.node.Name, Ready: true, HTTP: p.web.url(), Probes: p.web.probesURL(), NATS: p.member.conn.ConnectedUrlRedacted(),
+		Node: p.config.node.Name, Ready: true, HTTP: p.web.URL(), Probes: p.web.ProbesURL(), NATS: p.member.conn.ConnectedUrlRedacted(),
 		Namespace: p.session.Namespace(), Roles: roleNames(p.config.node.Roles),
 		Partitions: p.member.events.Partitions(), Replicas: p.copies,
-		Durability: string(p.config.promise), Loss: p.config.promise.loss(p.copies),
+		Durability: string(p.config.promise), Loss: p.config.promise.Loss(p.copies),
 		Aggregates: app.typeNames(), Views: app.viewNames(), ReadyMS: took.Milliseconds(),
 	}
 }
@@ -121,7 +124,7 @@ func (p *production) announce(took time.Duration) error {
 	b.title(s, "node "+info.Node+": "+strings.Join(info.Roles, ", "))
 	b.head = append(b.head,
 		row("NATS", info.NATS, ""),
-		row("HTTP", info.HTTP+httpPaths(p.config.api, info.Probes == ""), gaveWay(p.config.http, info.HTTP)))
+		row("HTTP", info.HTTP+web.Paths(p.config.api, info.Probes == ""), gaveWay(p.config.http, info.HTTP)))
 	b.probes(info.Probes)
 	b.head = append(b.head,
 		row("Log", fmt.Sprintf("%s, %d partitions", info.Namespace, info.Partitions), ""),

@@ -106,7 +106,7 @@ func (f *following) judge(models []projector.Status) (m projector.Status, over b
 	switch {
 	case m.State == projector.StateFailed:
 		return m, true, &Failure{
-			Code: codeFailure, Exit: console.ExitFailure, What: fmt.Sprintf("the rebuild of %s cannot go on", f.model), Why: m.Error,
+			Code: console.CodeFailure, Exit: console.ExitFailure, What: fmt.Sprintf("the rebuild of %s cannot go on", f.model), Why: m.Error,
 			Fix: fmt.Sprintf("repair the cause and it goes on, or give it up: %s projection cancel %s", s.app.Name, view),
 		}
 	case m.Role == projector.RoleLive:

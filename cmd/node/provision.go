@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cluster"
 	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/cmd/node/permissions"
+	"github.com/annals-go/annals/cmd/node/servers"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/kv"
@@ -53,7 +55,7 @@ filled is not made beforehand, for a restore or a migration makes its own.`,
 	flags.IntVar(&f.partitions, "partitions", 0, "`NUMBER` of partitions (default: 128 for a new namespace)")
 	flags.IntVar(&f.logStreams, "log-streams", 0, "`NUMBER` of streams that events are appended to (default: 1 for a new namespace)")
 	flags.IntVar(&f.replicas, "replicas", 0, "`COPIES` of the data (default 3; 1 with --durability single or none)")
-	flags.StringVar(&f.durability, "durability", string(replicatedSync), "the `PROMISE` to keep, see node --help: "+strings.Join(promiseNames(), ", "))
+	flags.StringVar(&f.durability, "durability", string(servers.ReplicatedSync), "the `PROMISE` to keep, see node --help: "+strings.Join(promiseNames(), ", "))
 	flags.StringSliceVar(&f.monitor, "monitor", nil, "monitoring `URL`s of all NATS servers, separated by commas")
 	addViewsFlag(cmd, &f.views)
 	flags.BoolVar(&f.keepCommands, "keep-commands", false, keepCommandsHelp)
@@ -95,6 +97,14 @@ func (s *Session) provision(ctx context.Context, config nodeConfig, buckets []st
 	_, err := fmt.Fprintf(s.Out(), "namespace %s is there: %s, %s of the data; a node may start on it\n",
 		p.done.Namespace, console.Plural(p.done.Partitions, "partition"), copies(max(p.done.Replicas, 1)))
 	return err
+}
+
+// copies is a number of copies.
+func copies(n int) string {
+	if n == 1 {
+		return "1 copy"
+	}
+	return humanize.Comma(int64(n)) + " copies"
 }
 
 // record has all made, and the log say so: one that is made now as soon as it is there.

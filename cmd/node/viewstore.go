@@ -147,7 +147,7 @@ func (m *member) openStore() (projector.Store, func() error, error) {
 // cannot be reached for the moment is none: commands and other answers do not wait.
 func viewStoreFailure(v viewStore, err error) *Failure {
 	return &Failure{
-		Code: codeFailure, Exit: console.ExitFailure, What: "cannot keep views in " + v.String(), Why: err.Error(),
+		Code: console.CodeFailure, Exit: console.ExitFailure, What: "cannot keep views in " + v.String(), Why: err.Error(),
 		Fix: "name another place with --views", Err: err,
 	}
 }

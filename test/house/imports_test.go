@@ -49,7 +49,10 @@ var mayImport = map[string][]string{
 
 	"cmd/node/permissions":  {"gateway", "projector", "projector/kv", "store"},
 	"cmd/node/console":      {"gateway"}, // the type of a code
-	"cmd/node":              {"cmd/node/console", "cmd/node/permissions", "actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
+	"cmd/node/boot":         {},          // it knows no part
+	"cmd/node/web":          {"cmd/node/boot", "cmd/node/console", "gateway", "gateway/access", "gateway/httpapi"},
+	"cmd/node/servers":      {"cmd/node/console", "gateway", "store", "store/jetstream"},
+	"cmd/node":              {"cmd/node/boot", "cmd/node/console", "cmd/node/permissions", "cmd/node/servers", "cmd/node/web", "actor", "actor/trial", "projector", "projector/kv", "projector/postgres", "projector/sqlite", "gateway", "gateway/access", "gateway/httpapi", "cluster", "cluster/embedded", "store", "store/backup", "store/exchange", "store/jetstream", "store/segment", "store/archive", "store/migrate", "store/privacy", "store/ledger"},
 	"cmd/annals":            {"cmd/annals/bench", "cmd/node"},
 	"cmd/annals/bench":      {everything}, // it measures every part
 	"cmd/loans":             {everything},

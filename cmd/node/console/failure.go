@@ -21,8 +21,12 @@ const (
 	ExitInterrupted = 130
 )
 
-// CodeUsage is the code of [Usage].
-const CodeUsage gateway.Code = "USAGE"
+const (
+	// CodeUsage is the code of [Usage].
+	CodeUsage gateway.Code = "USAGE"
+	// CodeFailure is that of a failure of no kind that has a code of its own.
+	CodeFailure gateway.Code = "FAILURE"
+)
 
 // Failure is an error told to people in three lines: what went wrong, why, and
 // what to do about it. A command that returns any other error gets one made

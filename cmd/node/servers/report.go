@@ -1,4 +1,4 @@
-package node
+package servers
 
 import (
 	"context"
@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
-// varz is what is read of a server's report about itself.
-type varz struct {
+// report is what is read of a server's report about itself.
+type report struct {
 	ID        string `json:"server_id"`
 	Name      string `json:"server_name"`
 	Version   string `json:"version"`
@@ -32,22 +34,23 @@ type varz struct {
 	} `json:"jetstream"`
 }
 
-func (v varz) syncAlways() bool { return v.JetStream.Config != nil && v.JetStream.Config.SyncAlways }
+func (r report) syncAlways() bool { return r.JetStream.Config != nil && r.JetStream.Config.SyncAlways }
 
 // cluster is the name of the server's cluster, "" if it stands alone, and how
 // many servers with JetStream there are.
-func (v varz) cluster() (name string, size int) {
-	if v.JetStream.Meta == nil {
+func (r report) cluster() (name string, size int) {
+	if r.JetStream.Meta == nil {
 		return "", 1
 	}
-	return v.JetStream.Meta.Name, max(v.JetStream.Meta.Size, 1)
+	return r.JetStream.Meta.Name, max(r.JetStream.Meta.Size, 1)
 }
 
-// maxVarzBytes bounds what is read of a report.
-const maxVarzBytes = 4 << 20
+// maxReportBytes bounds what is read of a report.
+const maxReportBytes = 4 << 20
 
-// parseMonitors completes and checks what --monitor names.
-func parseMonitors(urls []string) ([]string, error) {
+// ParseMonitors completes and checks what --monitor names: monitoring ports, as
+// URLs or HOST:PORT. The error is a [*console.Failure].
+func ParseMonitors(urls []string) ([]string, error) {
 	var parsed []string
 	for _, text := range urls {
 		if !strings.Contains(text, "://") {
@@ -55,18 +58,19 @@ func parseMonitors(urls []string) ([]string, error) {
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return nil, Usage("--monitor %q: want URLs of monitoring ports, such as http://n1:8222", text)
+			return nil, console.Usage("--monitor %q: want URLs of monitoring ports, such as http://n1:8222", text)
 		}
 		parsed = append(parsed, u.JoinPath("varz").String())
 	}
 	return parsed, nil
 }
 
-// monitorClient asks monitoring ports, and trusts whom --tlsca names.
-func (s *Session) monitorClient() (*http.Client, error) {
+// MonitorClient returns what asks monitoring ports, within timeout. It trusts whom the
+// file of --tlsca names, if there is one, else whom this machine does.
+func MonitorClient(tlsCA string, timeout time.Duration) (*http.Client, error) {
 	transport := &http.Transport{DisableKeepAlives: true}
-	if s.flags.tlsCA != "" {
-		pem, err := os.ReadFile(s.flags.tlsCA)
+	if tlsCA != "" {
+		pem, err := os.ReadFile(tlsCA)
 		if err != nil {
 			return nil, fmt.Errorf("read --tlsca: %w", err)
 		}
@@ -74,11 +78,11 @@ func (s *Session) monitorClient() (*http.Client, error) {
 		pool.AppendCertsFromPEM(pem)
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool}
 	}
-	return &http.Client{Transport: transport, Timeout: s.Timeout()}, nil
+	return &http.Client{Transport: transport, Timeout: timeout}, nil
 }
 
-// readVarz asks one monitoring port.
-func readVarz(ctx context.Context, client *http.Client, url string) (v varz, err error) {
+// readReport asks one monitoring port.
+func readReport(ctx context.Context, client *http.Client, url string) (v report, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return v, err
@@ -91,16 +95,16 @@ func readVarz(ctx context.Context, client *http.Client, url string) (v varz, err
 	if response.StatusCode != http.StatusOK {
 		return v, fmt.Errorf("%s answers %s", url, response.Status)
 	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, maxVarzBytes)).Decode(&v); err != nil {
+	if err := json.NewDecoder(io.LimitReader(response.Body, maxReportBytes)).Decode(&v); err != nil {
 		return v, fmt.Errorf("read the answer of %s: %w", url, err)
 	}
 	return v, nil
 }
 
-// askVarz asks all servers over NATS, which answer if the account may ask: one
+// askReports asks all servers over NATS, which answer if the account may ask: one
 // that imports the servers' reports from the system account. It returns when as
 // many have answered as say that they are, or when within ends.
-func askVarz(ctx context.Context, conn *nats.Conn, within time.Duration) ([]varz, error) {
+func askReports(ctx context.Context, conn *nats.Conn, within time.Duration) ([]report, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	inbox := conn.NewInbox()
@@ -112,14 +116,14 @@ func askVarz(ctx context.Context, conn *nats.Conn, within time.Duration) ([]varz
 	if err := conn.PublishRequest("$SYS.REQ.SERVER.PING.VARZ", inbox, nil); err != nil {
 		return nil, err
 	}
-	var all []varz
+	var all []report
 	for size := 1; len(all) < size; {
 		m, err := answers.NextMsgWithContext(ctx)
 		if err != nil || m.Header.Get("Status") != "" {
 			return all, nil // nobody more answers
 		}
 		var answer struct {
-			Data varz `json:"data"`
+			Data report `json:"data"`
 		}
 		if err := json.Unmarshal(m.Data, &answer); err != nil {
 			return nil, fmt.Errorf("read a server's report: %w", err)

@@ -1,4 +1,4 @@
-package node
+package boot
 
 import (
 	"context"
@@ -34,32 +34,32 @@ func (j *journal) add(words ...string) {
 
 // part returns a part that writes its life into the journal and takes drain
 // to stop.
-func (j *journal) part(name string, drain time.Duration) part {
-	return part{
-		name: name,
-		open: func(context.Context) error { j.add("open", name); return nil },
-		run: func(ctx context.Context) error {
+func (j *journal) part(name string, drain time.Duration) Part {
+	return Part{
+		Name: name,
+		Open: func(context.Context) error { j.add("open", name); return nil },
+		Run: func(ctx context.Context) error {
 			<-ctx.Done()
 			time.Sleep(drain)
 			j.add("drained", name)
 			return nil
 		},
-		close: func() error { j.add("close", name); return nil },
+		Close: func() error { j.add("close", name); return nil },
 	}
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func TestBootStopsInReverse(t *testing.T) {
+func TestStopsInReverse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		ctx, cancel := context.WithCancel(t.Context())
-		b := boot{logger: quiet(), parts: []part{
+		q := Sequence{Logger: quiet(), Parts: []Part{
 			j.part("server", 0), j.part("actors", time.Second), j.part("gateway", time.Minute/4),
 		}}
 		begin := time.Now()
-		err := b.run(ctx, func() { j.add("up"); cancel() })
+		err := q.Run(ctx, func() { j.add("up"); cancel() })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,17 +76,17 @@ func TestBootStopsInReverse(t *testing.T) {
 	})
 }
 
-func TestBootWaitsForReadiness(t *testing.T) {
+func TestWaitsForReadiness(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		slow := j.part("gateway", 0)
 		serves := make(chan struct{})
-		slow.ready = func() <-chan struct{} { return serves }
+		slow.Ready = func() <-chan struct{} { return serves }
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { time.Sleep(time.Minute); j.add("ready gateway"); close(serves) }()
-		b := boot{logger: quiet(), parts: []part{slow, j.part("http", 0)}}
-		if err := b.run(ctx, func() { j.add("up"); cancel() }); err != nil {
+		q := Sequence{Logger: quiet(), Parts: []Part{slow, j.part("http", 0)}}
+		if err := q.Run(ctx, func() { j.add("up"); cancel() }); err != nil {
 			t.Fatal(err)
 		}
 		want := []string{"open gateway", "ready gateway", "open http", "up"}
@@ -96,38 +96,38 @@ func TestBootWaitsForReadiness(t *testing.T) {
 	})
 }
 
-func TestBootFailure(t *testing.T) {
+func TestFailure(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("disk on fire")
 	for _, test := range []struct {
 		name   string
-		change func(*part)
+		change func(*Part)
 		want   string   // in the error
 		stops  []string // after the failure
 	}{
 		{
 			name:   "a part that does not open",
-			change: func(p *part) { p.open = func(context.Context) error { return broken } },
+			change: func(p *Part) { p.Open = func(context.Context) error { return broken } },
 			want:   "start actors: disk on fire",
 			stops:  []string{"drained server", "close server"},
 		},
 		{
 			name:   "a part that fails while it runs",
-			change: func(p *part) { p.run = func(context.Context) error { time.Sleep(time.Second); return broken } },
+			change: func(p *Part) { p.Run = func(context.Context) error { time.Sleep(time.Second); return broken } },
 			want:   "run actors: disk on fire",
 			stops:  []string{"drained gateway", "close gateway", "close actors", "drained server", "close server"},
 		},
 		{
 			name:   "a part that ends without being asked to",
-			change: func(p *part) { p.run = func(context.Context) error { time.Sleep(time.Second); return nil } },
+			change: func(p *Part) { p.Run = func(context.Context) error { time.Sleep(time.Second); return nil } },
 			want:   "actors ended by itself",
 			stops:  []string{"drained gateway", "close gateway", "close actors", "drained server", "close server"},
 		},
 		{
 			name: "a part that fails before it is ready",
-			change: func(p *part) {
-				p.ready = func() <-chan struct{} { return nil }
-				p.run = func(context.Context) error { time.Sleep(time.Second); return broken }
+			change: func(p *Part) {
+				p.Ready = func() <-chan struct{} { return nil }
+				p.Run = func(context.Context) error { time.Sleep(time.Second); return broken }
 			},
 			want:  "run actors: disk on fire",
 			stops: []string{"close actors", "close server"},
@@ -139,15 +139,15 @@ func TestBootFailure(t *testing.T) {
 				var j journal
 				failing := j.part("actors", 0)
 				test.change(&failing)
-				b := boot{logger: quiet(), parts: []part{j.part("server", 0), failing, j.part("gateway", 0)}}
-				err := b.run(t.Context(), func() { j.add("up") })
+				q := Sequence{Logger: quiet(), Parts: []Part{j.part("server", 0), failing, j.part("gateway", 0)}}
+				err := q.Run(t.Context(), func() { j.add("up") })
 				if !errors.Is(err, broken) && !strings.Contains(test.want, "ended by itself") {
 					t.Errorf("error %v does not match its cause", err)
 				}
 				if err == nil || !strings.Contains(err.Error(), test.want) {
 					t.Fatalf("error %v, want %q in it", err, test.want)
 				}
-				if failing.ready != nil && slices.Contains(j.all(), "up") {
+				if failing.Ready != nil && slices.Contains(j.all(), "up") {
 					t.Error("up without a part that never was ready")
 				}
 				for _, stop := range test.stops {
@@ -163,16 +163,16 @@ func TestBootFailure(t *testing.T) {
 	}
 }
 
-func TestBootInterruptedWhileStarting(t *testing.T) {
+func TestInterruptedWhileStarting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		ctx, cancel := context.WithCancel(t.Context())
 		never := j.part("gateway", 0)
-		never.ready = func() <-chan struct{} { return nil }
+		never.Ready = func() <-chan struct{} { return nil }
 		go func() { time.Sleep(time.Second); cancel() }()
-		b := boot{logger: quiet(), parts: []part{j.part("server", 0), never, j.part("http", 0)}}
-		if err := b.run(ctx, func() { j.add("up") }); err != nil {
+		q := Sequence{Logger: quiet(), Parts: []Part{j.part("server", 0), never, j.part("http", 0)}}
+		if err := q.Run(ctx, func() { j.add("up") }); err != nil {
 			t.Errorf("an interrupt is no failure, got %v", err)
 		}
 		want := []string{"open server", "open gateway", "drained gateway", "close gateway", "drained server", "close server"}
@@ -182,13 +182,13 @@ func TestBootInterruptedWhileStarting(t *testing.T) {
 	})
 }
 
-func TestBootGivesUpOnAPartThatDoesNotDrain(t *testing.T) {
+func TestGivesUpOnAPartThatDoesNotDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		ctx, cancel := context.WithCancel(t.Context())
-		b := boot{logger: quiet(), parts: []part{j.part("server", 0), j.part("gateway", time.Hour)}}
-		err := b.run(ctx, cancel)
+		q := Sequence{Logger: quiet(), Parts: []Part{j.part("server", 0), j.part("gateway", time.Hour)}}
+		err := q.Run(ctx, cancel)
 		if err == nil || !strings.Contains(err.Error(), "gateway: still draining after 30s") {
 			t.Errorf("error %v does not name the part that hangs", err)
 		}

@@ -1,4 +1,4 @@
-package node
+package servers
 
 import (
 	"errors"
@@ -12,7 +12,6 @@ import (
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
-	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
 )
@@ -29,32 +28,9 @@ func TestNewEnough(t *testing.T) {
 	}
 }
 
-// A node asks the server that it is connected to for its version.
-func TestOldServerIsRefused(t *testing.T) {
-	t.Parallel()
-	server, err := embedded.Start(embedded.Config{Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Shutdown)
-	nc, err := server.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
-	s, _, _ := testSession(nil)
-	p := newProduction(s, nodeConfig{promise: single, replicas: 1})
-	p.version = func(*nats.Conn) string { return "2.11.9" }
-	wantRefusal(t, p.check(t.Context(), nc), codeTooOld, "version 2.11.9")
-	p.version = (*nats.Conn).ConnectedServerVersion
-	if err := p.check(t.Context(), nc); err != nil {
-		t.Errorf("the version in go.mod: %v", err)
-	}
-}
-
 func wantRefusal(t *testing.T, err error, code gateway.Code, text string) {
 	t.Helper()
-	f, is := errors.AsType[*Failure](err)
+	f, is := errors.AsType[*console.Failure](err)
 	if !is || f.Code != code || !strings.Contains(f.Error(), text) || f.Exit != console.ExitFailure || f.Fix == "" {
 		t.Errorf("error %#v, want code %s, %q in it, and a way on", err, code, text)
 	}
@@ -89,28 +65,28 @@ func startConfigured(t *testing.T, config string, opts ...nats.Option) *nats.Con
 	return nc
 }
 
-func requirementsOf(nc *nats.Conn, p promise, copies int) *requirements {
-	return &requirements{conn: nc, namespace: "bank", version: nc.ConnectedServerVersion(), promise: p, copies: copies, logger: slog.New(slog.DiscardHandler)}
+func requirementsOf(nc *nats.Conn, p Promise, copies int) *Requirements {
+	return &Requirements{Conn: nc, Namespace: "bank", Version: nc.ConnectedServerVersion(), Promise: p, Copies: copies, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestServerWithoutJetStreamIsRefused(t *testing.T) {
 	t.Parallel()
 	nc := startConfigured(t, "")
-	_, err := requirementsOf(nc, single, 1).check(t.Context())
-	wantRefusal(t, err, codeNoJetStream, "no JetStream")
+	_, err := requirementsOf(nc, Single, 1).Check(t.Context())
+	wantRefusal(t, err, CodeNoJetStream, "no JetStream")
 	nc = startConfigured(t, "jetstream {}\naccounts { A: { users: [{user: a, password: a}] } }", nats.UserInfo("a", "a"))
-	_, err = requirementsOf(nc, single, 1).check(t.Context())
-	wantRefusal(t, err, codeNoJetStream, "the account has no JetStream")
+	_, err = requirementsOf(nc, Single, 1).Check(t.Context())
+	wantRefusal(t, err, CodeNoJetStream, "the account has no JetStream")
 }
 
 func TestServerOutsideAClusterIsRefused(t *testing.T) {
 	t.Parallel()
 	nc := startConfigured(t, "jetstream {}")
-	for _, p := range []promise{replicatedSync, replicated} {
-		_, err := requirementsOf(nc, p, 3).check(t.Context())
-		wantRefusal(t, err, codeNotReplicated, "not part of a cluster")
+	for _, p := range []Promise{ReplicatedSync, Replicated} {
+		_, err := requirementsOf(nc, p, 3).Check(t.Context())
+		wantRefusal(t, err, CodeNotReplicated, "not part of a cluster")
 	}
-	if _, err := requirementsOf(nc, single, 1).check(t.Context()); err != nil {
+	if _, err := requirementsOf(nc, Single, 1).Check(t.Context()); err != nil {
 		t.Errorf("durability single: %v", err)
 	}
 }
@@ -131,7 +107,7 @@ func TestReportsOverNATS(t *testing.T) {
 		}
 		system_account: SYS`
 	nc := startConfigured(t, config, nats.UserInfo("a", "a"))
-	if err := requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false); err != nil {
+	if err := requirementsOf(nc, ReplicatedSync, 1).checkSync(t.Context(), false); err != nil {
 		t.Errorf("an account that may ask: %v", err)
 	}
 	nc, err := nats.Connect(nc.ConnectedUrl(), nats.UserInfo("b", "b"))
@@ -139,9 +115,9 @@ func TestReportsOverNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false), codeSyncUnseen, "may not ask")
+	wantRefusal(t, requirementsOf(nc, ReplicatedSync, 1).checkSync(t.Context(), false), CodeSyncUnseen, "may not ask")
 	nc = startConfigured(t, strings.Replace(config, "always", "1s", 1), nats.UserInfo("a", "a"))
-	wantRefusal(t, requirementsOf(nc, replicatedSync, 1).checkSync(t.Context(), false), codeNotSynced, "not all NATS servers sync always")
+	wantRefusal(t, requirementsOf(nc, ReplicatedSync, 1).checkSync(t.Context(), false), CodeNotSynced, "not all NATS servers sync always")
 }
 
 func TestRaiseNamesEachStream(t *testing.T) {
@@ -152,6 +128,20 @@ func TestRaiseNamesEachStream(t *testing.T) {
 	} {
 		if got := raise("bank", 3, logStreams); got != want {
 			t.Errorf("%d log streams: %q, want %q", logStreams, got, want)
+		}
+	}
+}
+
+func TestMonitorsAreURLs(t *testing.T) {
+	t.Parallel()
+	got, err := ParseMonitors([]string{"n1:8222", "http://n2:8222/", "https://n3/nats"})
+	want := "http://n1:8222/varz http://n2:8222/varz https://n3/nats/varz"
+	if err != nil || strings.Join(got, " ") != want {
+		t.Errorf("%q and %v, want %s", got, err, want)
+	}
+	for _, bad := range []string{"", "ftp://n1", "http://", "http://a b"} {
+		if got, err := ParseMonitors([]string{bad}); err == nil {
+			t.Errorf("%q is taken as %q", bad, got)
 		}
 	}
 }

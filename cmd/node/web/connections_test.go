@@ -1,9 +1,10 @@
-package node
+package web
 
 import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -12,12 +13,23 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
-// runWeb runs what a process serves over HTTP until the test ends.
-func runWeb(t *testing.T, access httpAccess) *web {
+// local is a free port of this machine.
+var local = Address{Host: "127.0.0.1"}
+
+func newServer(access Access) *Server {
+	return New(Config{At: local, Access: access, Metrics: prometheus.NewRegistry(), Logger: slog.New(slog.DiscardHandler)})
+}
+
+// runServer runs what a process serves over HTTP until the test ends.
+func runServer(t *testing.T, access Access) *Server {
 	t.Helper()
-	w := newWeb(newSession(App{}, Streams{}), address{host: "127.0.0.1"}, access)
+	w := newServer(access)
 	if err := w.open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -92,48 +104,48 @@ func crowd(t *testing.T, at string, n int) {
 // address of their own are answered, each time.
 func TestStrangersDoNotKeepProbesWaiting(t *testing.T) {
 	t.Parallel()
-	w := runWeb(t, httpAccess{probes: &address{host: "127.0.0.1"}, most: maxConnections})
-	crowd(t, w.main.listener.Addr().String(), maxConnections+76)
+	w := runServer(t, Access{Probes: &local, PerClient: maxConnections})
+	crowd(t, w.main.Addr().String(), maxConnections+76)
 	for range 5 {
-		for path, want := range map[string]string{"/livez": "alive", "/metrics": "annals_build_info"} {
-			soon, cancel := context.WithTimeout(t.Context(), patienceWeb)
-			status, body, err := fetchFrom(soon, "127.0.0.1", w.probesURL()+path)
+		for path, want := range map[string]string{"/livez": "alive", "/metrics": "annals_http_connections_refused_total"} {
+			soon, cancel := context.WithTimeout(t.Context(), patience)
+			status, body, err := fetchFrom(soon, "127.0.0.1", w.ProbesURL()+path)
 			cancel()
 			if err != nil || status != http.StatusOK || !strings.Contains(body, want) {
 				t.Errorf("%s: %d %.80s %v", path, status, body, err)
 			}
 		}
 	}
-	for url, want := range map[string]int{w.probesURL() + "/readyz": 503, w.probesURL() + "/v1/info": 404} {
+	for url, want := range map[string]int{w.ProbesURL() + "/readyz": 503, w.ProbesURL() + "/v1/info": 404} {
 		if status, _, err := fetchFrom(t.Context(), "127.0.0.1", url); err != nil || status != want {
 			t.Errorf("%s: %d %v, want %d", url, status, err, want)
 		}
 	}
 }
 
-// patienceWeb is what an orchestrator has at least.
-const patienceWeb = 3 * time.Second
+// patience is what an orchestrator has at least.
+const patience = 3 * time.Second
 
 // With a listener of their own, probes and metrics are not where the API is.
 func TestProbesApart(t *testing.T) {
 	t.Parallel()
-	w := runWeb(t, httpAccess{probes: &address{host: "127.0.0.1"}})
+	w := runServer(t, Access{Probes: &local})
 	for _, path := range []string{"/livez", "/readyz", "/metrics"} {
-		if status, body, err := fetchFrom(t.Context(), "127.0.0.1", w.url()+path); err != nil || status != http.StatusNotFound {
+		if status, body, err := fetchFrom(t.Context(), "127.0.0.1", w.URL()+path); err != nil || status != http.StatusNotFound {
 			t.Errorf("%s at the API: %d %s %v", path, status, body, err)
 		}
 	}
-	if status, _, err := fetchFrom(t.Context(), "127.0.0.1", w.url()+"/v1/info"); err != nil || status != http.StatusServiceUnavailable {
+	if status, _, err := fetchFrom(t.Context(), "127.0.0.1", w.URL()+"/v1/info"); err != nil || status != http.StatusServiceUnavailable {
 		t.Errorf("the API, which is not open yet: %d %v", status, err)
 	}
-	taken := *w.access.probes
-	taken.port, taken.chosen = w.probes.listener.Addr().(*net.TCPAddr).Port, true
-	again := newWeb(newSession(App{}, Streams{}), address{host: "127.0.0.1"}, httpAccess{probes: &taken})
+	taken := local
+	taken.Port, taken.Chosen = w.probes.Addr().(*net.TCPAddr).Port, true
+	again := newServer(Access{Probes: &taken})
 	err := again.open(t.Context())
-	if f, is := errors.AsType[*Failure](err); !is || f.Code != codePortTaken || !strings.Contains(f.What, "--probes") {
+	if f, is := errors.AsType[*console.Failure](err); !is || f.Code != CodePortTaken || !strings.Contains(f.What, "--probes") {
 		t.Errorf("an address that is taken: %v", err)
 	}
-	if conn, err := net.Dial("tcp", again.main.listener.Addr().String()); err == nil {
+	if conn, err := net.Dial("tcp", again.main.Addr().String()); err == nil {
 		_ = conn.Close()
 		t.Error("it listens all the same")
 	}
@@ -142,22 +154,22 @@ func TestProbesApart(t *testing.T) {
 // One client, with as many connections as it likes, leaves others theirs: all of it at the same address.
 func TestAClientHasItsShareOfConnections(t *testing.T) {
 	t.Parallel()
-	w := runWeb(t, httpAccess{})
-	if _, _, err := fetchFrom(t.Context(), "127.0.0.2", w.url()+"/livez"); err != nil {
+	w := runServer(t, Access{})
+	if _, _, err := fetchFrom(t.Context(), "127.0.0.2", w.URL()+"/livez"); err != nil {
 		t.Skipf("SKIPPED, NOT PASSED: this machine has no second address: %v", err)
 	}
-	crowd(t, w.main.listener.Addr().String(), 1100)
+	crowd(t, w.main.Addr().String(), 1100)
 	for range 5 {
 		for path, want := range map[string]int{"/livez": 200, "/metrics": 200, "/v1/info": 503} {
-			soon, cancel := context.WithTimeout(t.Context(), patienceWeb)
-			status, body, err := fetchFrom(soon, "127.0.0.2", w.url()+path)
+			soon, cancel := context.WithTimeout(t.Context(), patience)
+			status, body, err := fetchFrom(soon, "127.0.0.2", w.URL()+path)
 			cancel()
 			if err != nil || status != want {
 				t.Errorf("%s for another: %d %.80s %v", path, status, body, err)
 			}
 		}
 	}
-	found, err := w.metrics.Gather()
+	found, err := w.config.Metrics.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,28 +187,30 @@ func TestAClientHasItsShareOfConnections(t *testing.T) {
 // A connection above a client's share is closed at once, and one that ends makes room.
 func TestWhatIsOverAShareIsClosed(t *testing.T) {
 	t.Parallel()
-	w := runWeb(t, httpAccess{most: 1})
-	dial := func() net.Conn {
-		conn, err := net.Dial("tcp", w.main.listener.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		return conn
+	w := runServer(t, Access{PerClient: 1})
+	at := w.main.Addr().String()
+	held, err := net.Dial("tcp", at)
+	if err != nil {
+		t.Fatal(err)
 	}
-	held, began := dial(), time.Now()
+	began := time.Now()
 	if _, err := io.WriteString(held, "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := held.Read(make([]byte, 12)); n == 0 {
 		t.Fatal(err)
 	}
-	if n, err := dial().Read(make([]byte, 1)); n > 0 || err == nil || time.Since(began) > firstByte {
+	n, more := 0, net.Conn(nil)
+	if more, err = net.Dial("tcp", at); err == nil { // it may be closed before it is even there
+		n, err = more.Read(make([]byte, 1))
+		_ = more.Close()
+	}
+	if n > 0 || err == nil || time.Since(began) > firstByte {
 		t.Errorf("one more: %d bytes, %v after %v", n, err, time.Since(began))
 	}
 	_ = held.Close()
 	for { // the server notices
-		status, _, err := fetchFrom(t.Context(), "127.0.0.1", w.url()+"/livez")
+		status, _, err := fetchFrom(t.Context(), "127.0.0.1", w.URL()+"/livez")
 		if err == nil && status == http.StatusOK {
 			break
 		}
@@ -209,7 +223,7 @@ func TestWhatIsOverAShareIsClosed(t *testing.T) {
 // Who says nothing is cut off soon; who has said something has the time of a request.
 func TestTheFirstByteComesSoon(t *testing.T) {
 	t.Parallel()
-	w := runWeb(t, httpAccess{})
+	w := runServer(t, Access{})
 	var all sync.WaitGroup
 	for first, took := range map[string]struct{ least, most time.Duration }{
 		"":           {firstByte / 2, 2*firstByte + firstByte/4}, // less than a request has
@@ -217,7 +231,7 @@ func TestTheFirstByteComesSoon(t *testing.T) {
 	} {
 		all.Go(func() {
 			began := time.Now()
-			conn, err := net.Dial("tcp", w.main.listener.Addr().String())
+			conn, err := net.Dial("tcp", w.main.Addr().String())
 			if err != nil {
 				t.Error(err)
 				return
@@ -285,10 +299,10 @@ func TestTheLastConnectionsAreForThoseWithFew(t *testing.T) {
 // Beyond the most connections others wait, and are served when one ends.
 func TestConnectionsAreBounded(t *testing.T) {
 	t.Parallel()
-	w := runWeb(t, httpAccess{most: maxConnections})
+	w := runServer(t, Access{PerClient: maxConnections})
 	var held []net.Conn
 	for range maxConnections {
-		conn, err := net.Dial("tcp", w.main.listener.Addr().String())
+		conn, err := net.Dial("tcp", w.main.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +310,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	served := make(chan error, 1)
 	go func() {
-		_, _, err := fetchFrom(t.Context(), "127.0.0.1", w.url()+"/livez")
+		_, _, err := fetchFrom(t.Context(), "127.0.0.1", w.URL()+"/livez")
 		served <- err
 	}()
 	select {

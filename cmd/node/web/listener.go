@@ -1,4 +1,4 @@
-package node
+package web
 
 import (
 	"context"
@@ -14,15 +14,15 @@ import (
 )
 
 // handler serves the probes and the metrics, and below /v1/ the API, or one of both.
-func (w *web) handler(probes, api bool) http.Handler {
-	mux, access := http.NewServeMux(), w.access
+func (s *Server) handler(probes, api bool) http.Handler {
+	mux, access := http.NewServeMux(), s.config.Access
 	if probes {
 		mux.HandleFunc("GET /livez", live)
-		mux.HandleFunc("GET /readyz", w.health.ready)
-		mux.Handle("GET /metrics", access.local(access.admitting(gateway.KindInspect, promhttp.HandlerFor(w.metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))))
+		mux.Handle("GET /readyz", s.health.handler(access))
+		mux.Handle("GET /metrics", access.local(access.admitting(gateway.KindInspect, promhttp.HandlerFor(s.config.Metrics, promhttp.HandlerOpts{MaxRequestsInFlight: 8}))))
 	}
 	if api {
-		mux.Handle("/v1/", access.local(&w.door))
+		mux.Handle("/v1/", access.local(&s.door))
 	}
 	return http.MaxBytesHandler(access.protect(mux), 1<<20)
 }
@@ -40,24 +40,24 @@ func newHTTPServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// webServer answers at one address.
-type webServer struct {
-	listener net.Listener
-	server   *http.Server
-	scheme   string
+// listener answers at one address.
+type listener struct {
+	net.Listener
+	server *http.Server
+	scheme string
 }
 
-func (s *webServer) url() string { return s.scheme + s.listener.Addr().String() }
+func (l *listener) url() string { return l.scheme + l.Addr().String() }
 
 // run serves until ctx ends, or it cannot any more.
-func (s *webServer) run(ctx context.Context) error {
+func (l *listener) run(ctx context.Context) error {
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
-		stopped <- errors.Join(s.server.Shutdown(limited), s.server.Close())
+		stopped <- errors.Join(l.server.Shutdown(limited), l.server.Close())
 	})
-	err := s.serve()
+	err := l.serve()
 	if stop() {
 		return err // it ended by itself
 	}
@@ -65,9 +65,9 @@ func (s *webServer) run(ctx context.Context) error {
 	return nil
 }
 
-func (s *webServer) serve() error {
-	if s.server.TLSConfig == nil {
-		return s.server.Serve(s.listener)
+func (l *listener) serve() error {
+	if l.server.TLSConfig == nil {
+		return l.server.Serve(l.Listener)
 	}
-	return s.server.ServeTLS(s.listener, "", "")
+	return l.server.ServeTLS(l.Listener, "", "")
 }

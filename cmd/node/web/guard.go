@@ -1,4 +1,4 @@
-package node
+package web
 
 import (
 	"encoding/json"
@@ -13,9 +13,9 @@ import (
 
 // protect wraps what a process serves: with TLS browsers are told to come back
 // with it only.
-func (a httpAccess) protect(next http.Handler) http.Handler {
+func (a Access) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if a.tls != nil {
+		if a.TLS != nil {
 			w.Header().Set("Strict-Transport-Security", "max-age=31536000")
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -26,8 +26,8 @@ func (a httpAccess) protect(next http.Handler) http.Handler {
 // local refuses requests for another machine, where nobody is asked who they are.
 // A page that has its own name lead to 127.0.0.1 would otherwise be of the same
 // origin as what answers there.
-func (a httpAccess) local(next http.Handler) http.Handler {
-	if a.tokens != nil {
+func (a Access) local(next http.Handler) http.Handler {
+	if a.Tokens != nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,12 +51,12 @@ func isLocalName(host string) bool {
 
 // admitting lets through whose token is good for a kind; everybody, where nobody is
 // asked.
-func (a httpAccess) admitting(kind gateway.Kind, next http.Handler) http.Handler {
-	if a.tokens == nil {
+func (a Access) admitting(kind gateway.Kind, next http.Handler) http.Handler {
+	if a.Tokens == nil {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := httpapi.Admit(a.tokens, r, kind); err != nil {
+		if _, err := httpapi.Admit(a.Tokens, r, kind); err != nil {
 			refuseHTTP(w, err)
 			return
 		}
@@ -65,11 +65,11 @@ func (a httpAccess) admitting(kind gateway.Kind, next http.Handler) http.Handler
 }
 
 // sees reports whether the asker may see how the system is doing.
-func (a httpAccess) sees(r *http.Request) bool {
-	if a.tokens == nil {
+func (a Access) sees(r *http.Request) bool {
+	if a.Tokens == nil {
 		return true
 	}
-	_, err := httpapi.Admit(a.tokens, r, gateway.KindInspect)
+	_, err := httpapi.Admit(a.Tokens, r, gateway.KindInspect)
 	return err == nil
 }
 

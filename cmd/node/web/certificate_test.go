@@ -1,4 +1,4 @@
-package node
+package web
 
 import (
 	"crypto/ecdsa"
