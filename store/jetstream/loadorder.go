@@ -14,15 +14,16 @@ import (
 // has: longer than it takes after the leaders of both have died.
 const sourcingPatience = time.Minute
 
-// findTries is how often a loader looks where a namespace ends while commits arrive that
-// an interrupted loader had sent. They are at most a window.
-const findTries = 10
+// findPatience is how long a loader looks where a namespace ends while commits arrive. What
+// an interrupted loader had sent is at most a window, which takes less; whoever goes on
+// for longer is somebody else.
+const findPatience = 10 * time.Second
 
 // find looks where the log streams end, and waits until the order has all of it: one
 // log stream may have been ahead when a loader was interrupted. That the order has more
 // is damage only if no log stream has grown meanwhile.
 func (d *Loader) find(ctx context.Context) error {
-	for range findTries {
+	for began, try := time.Now(), 0; time.Since(began) < findPatience; try++ {
 		if err := d.ends(ctx); err != nil {
 			return err
 		}
@@ -32,6 +33,9 @@ func (d *Loader) find(ctx context.Context) error {
 		}
 		if grown, err := d.grown(ctx); err != nil || !grown {
 			return cmp.Or(err, damage)
+		}
+		if err := pause(ctx, try); err != nil {
+			return unavailable(err)
 		}
 	}
 	return fmt.Errorf("%w: somebody else writes to the namespace", store.ErrConflict)
