@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,25 +25,22 @@ var paths = map[string]struct {
 	"/v1/":         {"/v1/info", true, ""},
 }
 
-// registered are the patterns of the paths in the source of the node.
+// registered are the patterns of the paths in the source of the node and its parts.
 func registered(t *testing.T) (patterns []string) {
 	t.Helper()
-	files, err := filepath.Glob("../../cmd/node/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
 	call := regexp.MustCompile(`\.Handle(?:Func)?\("([^"]+)"`)
-	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
+	err := filepath.WalkDir("../../cmd/node", func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
 		}
 		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
 		for _, found := range call.FindAllStringSubmatch(string(text), -1) {
 			patterns = append(patterns, found[1])
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return patterns
 }
