@@ -58,6 +58,16 @@ func addUsers(opts *natsserver.Options, cfg Config) (*natsserver.Account, *insid
 	return account, in, nil
 }
 
+// CheckAccess reads the files of users and of certificates as [Start] would, and changes nothing. The error is
+// [ErrUsers] or [ErrTLS].
+func (c Config) CheckAccess() error {
+	if _, err := c.TLS.config(); err != nil {
+		return err
+	}
+	_, _, err := addUsers(&natsserver.Options{}, c)
+	return err
+}
+
 // readUsers has the server itself read the file, so that it means here what it
 // means there.
 func readUsers(path string) (*natsserver.Options, error) {

@@ -106,6 +106,6 @@ func Run(ctx context.Context, app App, streams Streams, args ...string) int {
 		return console.ExitOK
 	}
 	f := explain(ctx, s, err)
-	s.Tell(f)
+	console.Tell(s.Console, f)
 	return f.Exit
 }

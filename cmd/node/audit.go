@@ -39,8 +39,9 @@ func newAuditList(s *Session) *cobra.Command {
 		Long: `Each act is there when it begins and when it is over; one that has a beginning
 alone is still being done, or whoever did it could not say any more what came of
 it. What ended with an error, and certainly had no effect, has "failed: CODE"; where
-it may have taken effect all the same, in part perhaps, "unknown: CODE". A restore, a migration and an import into a namespace that they make are there
-once that is whole. It reads the log itself, and needs no node.
+it may have taken effect all the same, in part perhaps, "unknown: CODE". A restore,
+a migration and an import into a namespace that they make are there once that is
+whole. It reads the log itself, and needs no node.
 
 By whom an act was is what the NATS server's permissions or a token say: see --as.
 Where nothing does, it is what was said, behind "unverified:". --by finds both.`,

@@ -50,7 +50,7 @@ func (s *Session) views() []string {
 func completeLetters(s *Session) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var ids []string
-		if len(args) > 0 || s.prepare(cmd) != nil {
+		if len(args) > 0 || s.prepare(cmd, args) != nil {
 			return ids, cobra.ShellCompDirectiveNoFileComp
 		}
 		ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)

@@ -176,7 +176,12 @@ func runDev(ctx context.Context, s *Session, config devConfig) error {
 	if err := config.checkLayout(); err != nil {
 		return err
 	}
-	err := config.makeDir()
+	var server embedded.Config
+	config.access.configure(&server)
+	err := server.CheckAccess() // before a directory is made
+	if err == nil {
+		err = config.makeDir()
+	}
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,11 @@ func (a *devAccess) addFlags(cmd *cobra.Command) {
 	flags.BoolVar(&a.exposed, "exposed", false, "listen for other machines without users or without TLS: whoever reaches --nats may read and change everything")
 }
 
+// configure writes it into the configuration of a server.
+func (a devAccess) configure(c *embedded.Config) {
+	c.UsersFile, c.Account, c.TLS = a.users, a.account, a.tls
+}
+
 // closed reports whether strangers on the network can neither come in nor listen.
 func (a devAccess) closed() bool { return a.users != "" && a.tls != embedded.TLS{} }
 
@@ -64,19 +69,26 @@ func (a devAccess) refusal(nats web.Address) *Failure {
 	}
 }
 
-// String says in a few words who may come in.
-func (a devAccess) String() string {
-	who := "no authentication"
+// words say who may come in: to NATS, and to HTTP, where tokens may be asked for.
+func (a devAccess) words(tokens bool) string {
+	nats, http := "no authentication", "no authentication"
 	if a.users != "" {
-		who = "users of " + a.users
+		nats = "users of " + a.users
 	}
-	if a.tls.ClientCAFile != "" {
-		return who + ", mutual TLS"
+	if tokens {
+		http = "tokens"
 	}
-	if a.tls.CertFile != "" {
-		return who + ", TLS"
+	same := nats == http
+	switch {
+	case a.tls.ClientCAFile != "":
+		nats += ", mutual TLS"
+	case a.tls.CertFile != "":
+		nats += ", TLS"
 	}
-	return who
+	if same {
+		return nats
+	}
+	return nats + " on NATS, " + http + " on HTTP"
 }
 
 // shown is a line for the stock client with what its user has to add here, in capitals what is the user's own.

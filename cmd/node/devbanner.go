@@ -66,11 +66,11 @@ func (c devConfig) announce(s *Session, info devInfo) error {
 func (c devConfig) banner(s *Session, info devInfo) *banner {
 	var b banner
 	first, _, _ := strings.Cut(info.NATS, ",")
+	how := "one node"
 	if c.nodes > 1 {
-		b.title(s, fmt.Sprintf("dev: no authentication, %d nodes on %d servers", c.nodes, devServers))
-	} else {
-		b.title(s, "dev: "+c.access.String()+", one node")
+		how = fmt.Sprintf("%d nodes on %d servers", c.nodes, devServers)
 	}
+	b.title(s, "dev: "+c.access.words(c.asked.web.Verifier() != nil)+", "+how)
 	b.head = append(b.head,
 		row("NATS", info.NATS, gaveWay(c.nats, first)),
 		row("HTTP", info.HTTP+web.Paths(true, info.Probes == ""), gaveWay(c.http, info.HTTP)))

@@ -53,8 +53,8 @@ func (n *devNode) openServer(context.Context) (err error) {
 	c := embedded.Config{
 		Dir: n.config.dir, Host: n.config.nats.Host, Port: n.config.nats.Port, Sync: n.config.sync,
 		Logger: n.session.Logger(), ServerName: n.session.app.Name + "-" + n.config.name,
-		UsersFile: n.config.access.users, Account: n.config.access.account, TLS: n.config.access.tls,
 	}
+	n.config.access.configure(&c)
 	n.server, err = embedded.Start(c)
 	if errors.Is(err, embedded.ErrPortInUse) && !n.config.nats.Chosen {
 		c.Port = 0

@@ -33,7 +33,7 @@ func testSession(env map[string]string) (s *Session, out, talk *strings.Builder)
 func TestMovedFailure(t *testing.T) {
 	t.Parallel()
 	s, _, talk := testSession(nil)
-	s.Tell(explain(t.Context(), s, movedFailure("bank", fmt.Errorf("migrate: %w", migrate.ErrMoved))))
+	console.Tell(s.Console, explain(t.Context(), s, movedFailure("bank", fmt.Errorf("migrate: %w", migrate.ErrMoved))))
 	want := "error: bank was written to meanwhile [STILL_WRITTEN]\n  why: migrate: the old log is still written to\n" +
 		"  fix: stop its nodes and give the command again: what is copied stays copied\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
@@ -47,7 +47,7 @@ func TestFilesOfOthers(t *testing.T) {
 	s, _, talk := testSession(nil)
 	s.prepared = true
 	refused := &fs.PathError{Op: "open", Path: "arch/bank", Err: fs.ErrPermission}
-	s.Tell(explain(t.Context(), s, fmt.Errorf("list arch: %w: %w", store.ErrUnavailable, refused)))
+	console.Tell(s.Console, explain(t.Context(), s, fmt.Errorf("list arch: %w: %w", store.ErrUnavailable, refused)))
 	want := "error: arch/bank cannot be used [FILE_ACCESS]\n  why: open arch/bank: permission denied\n" +
 		"  fix: let the user who runs this read it, and write where something is to be kept; or name another place\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {

@@ -129,7 +129,7 @@ func wrongFlag(err error) error {
 func (f *permissionFlags) holders() (all []permissions.Holder, err error) {
 	for _, text := range f.users {
 		name, role, _ := strings.Cut(text, "=")
-		if permissions.CheckName("user", name) != nil || permissions.CheckRole(role) != nil {
+		if permissions.CheckRole(role) != nil {
 			return nil, Usage("--user %q: want NAME=ROLE, with a role of %s", text, strings.Join(permissions.Roles(), ", "))
 		}
 		all = append(all, permissions.Holder{Name: name, Role: role})

@@ -58,7 +58,7 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if s.JSON() {
 		return s.Print(m)
 	}
-	_, err = fmt.Fprintf(s.Out(), "%s records, %s keys and %s erasures of %s: %s\n", comma(m.Records), comma(m.Keys), comma(m.Erased), console.Printable(s.Namespace()), console.Printable(place))
+	_, err = fmt.Fprintf(s.Out(), "%s, %s and %s of %s: %s\n", console.Plural(m.Records, "record"), console.Plural(m.Keys, "key"), console.Plural(m.Erased, "erasure"), console.Printable(s.Namespace()), console.Printable(place))
 	return err
 }
 
@@ -174,9 +174,9 @@ func (s *Session) keysIn(ctx context.Context, conn *nats.Conn, place, from strin
 
 // keysRestored says it for people.
 func keysRestored(k *backup.KeysRestored) string {
-	text := fmt.Sprintf("keys: %s records", comma(k.Records))
+	text := "keys: " + console.Plural(k.Records, "record")
 	if k.Erased > 0 {
-		text += fmt.Sprintf(", %s keys stay erased", comma(k.Erased))
+		text += fmt.Sprintf(", %s erased for good", console.Plural(k.Erased, "key"))
 	}
 	if k.Reopened > 0 {
 		text += fmt.Sprintf("; %s were forgotten after the log's end, which the nodes write down again", comma(k.Reopened))

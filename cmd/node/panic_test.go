@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/annals-go/annals/actor"
+	"github.com/annals-go/annals/cmd/node/console"
 )
 
 // A panic of the application's code in a command is logged where the command runs.
@@ -16,7 +17,7 @@ func TestPanicOfACommandIsLogged(t *testing.T) {
 	var logged bytes.Buffer
 	s := newSession(App{Name: "bank"}, Streams{Err: &logged})
 	s.prepared = true
-	if err := s.Prepare(nil); err != nil {
+	if err := console.Prepare(s.Console, nil); err != nil {
 		t.Fatal(err)
 	}
 	cause := &actor.PanicError{In: "upcast", Event: "opened", Schema: 1, Value: errors.New("no rate of exchange"), Stack: []byte("upcast.go:7")}

@@ -81,7 +81,7 @@ func TestProjectionCommandsWithNothingToChange(t *testing.T) {
 	st := newStage(t)
 	st.status = func(int) []projector.Status { return []projector.Status{liveModel} }
 	for args, want := range map[string]string{
-		"promote totals --dry-run": "NO_CANDIDATE", "rollback totals --dry-run": "NO_PREVIOUS",
+		"promote totals --dry-run": "NO_CANDIDATE", "rollback totals --dry-run": "NO_PREVIOUS", "promote totals": "projection rebuild totals --online",
 		"retire totals --dry-run": "NO_PREVIOUS", "retire totals": "NO_PREVIOUS",
 	} {
 		code, out, talk := st.run(t.Context(), "", append([]string{"projection"}, strings.Fields(args)...)...)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/ledger"
 )
@@ -34,7 +35,7 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 	} {
 		s, _, talk := testSession(nil)
 		s.prepared = true
-		if err := s.Prepare(nil); err != nil {
+		if err := console.Prepare(s.Console, nil); err != nil {
 			t.Fatal(err)
 		}
 		var recorded []string

@@ -44,7 +44,7 @@ func newRoot(s *Session) *cobra.Command {
 			"{{name}} view ls VIEW --json                      a read model, one document a line",
 			"{{name}} event tail -f                            what happens",
 		}, "\n"),
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return s.prepare(cmd) },
+		PersistentPreRunE: func(cmd *cobra.Command, args []string) error { return s.prepare(cmd, args) },
 	}
 	root.SetIn(s.In())
 	root.SetOut(s.Out())
@@ -80,16 +80,16 @@ func (s *Session) addGlobalFlags(root *cobra.Command) {
 	flags.StringVar(&f.archive, "archive", "", "`PLACE` that long streams were archived to: DIR or nats:BUCKET")
 	flags.StringVar(&f.kek, kekFlag, "", kekHelp)
 	flags.DurationVar(&f.timeout, "timeout", defaultTimeout, "longest time for one request")
-	s.AddFlags(flags)
+	console.AddFlags(s.Console, flags)
 }
 
 // prepare completes the flags from the environment and checks them.
-func (s *Session) prepare(cmd *cobra.Command) error {
-	s.prepared = true
-	if err := s.ReadEnv(cmd, "ANNALS_", natsVariables); err != nil {
+func (s *Session) prepare(cmd *cobra.Command, args []string) error {
+	s.prepared, s.view = true, viewOf(cmd, args)
+	if err := console.ReadEnv(s.Console, cmd, "ANNALS_", natsVariables); err != nil {
 		return err
 	}
-	if err := s.Prepare(readableAttr); err != nil {
+	if err := console.Prepare(s.Console, readableAttr); err != nil {
 		return err
 	}
 	if s.flags.timeout <= 0 {

@@ -22,10 +22,11 @@ type Session struct {
 	app     App
 	flags   globalFlags
 	conns   []*nats.Conn
-	archive *archive.Archive      // that a command opened; nil: none
+	archive *archive.Archive // that a command opened; nil: none
 	refused refusals
 	// prepared is set once the command line was understood.
 	prepared bool
+	view     string // that the command line names
 }
 
 func newSession(app App, streams Streams) *Session {

@@ -56,7 +56,7 @@ curl -H "Authorization: Bearer $TOKEN" https://bank.example:4280/v1/info`,
 		RunE: func(*cobra.Command, []string) error {
 			token, line, err := access.NewToken(principal, roles...)
 			if err != nil {
-				return Usage("%v", err)
+				return wrongFlag(err)
 			}
 			if file != "" {
 				if err := addLine(file, line); err != nil {

@@ -52,3 +52,19 @@ func TestTokenIsAdded(t *testing.T) {
 		t.Errorf("printed %q", out)
 	}
 }
+
+// What is missing is named as it is given.
+func TestTokenOfNobody(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"--role viewer":                 `--principal "": want`,
+		"--principal ann":               `--role "": want`,
+		"--principal ann --role viewre": `--role "viewre": want`,
+	} {
+		var talk strings.Builder
+		code := node.Run(t.Context(), bank, node.Streams{Out: io.Discard, Err: &talk}, append([]string{"token", "new"}, strings.Fields(args)...)...)
+		if code != 2 || !strings.Contains(talk.String(), want) {
+			t.Errorf("%s: exit code %d\n%s", args, code, talk.String())
+		}
+	}
+}

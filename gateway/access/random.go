@@ -79,7 +79,7 @@ func checkPrincipal(name string) error {
 
 func checkRoles(roles []string) error {
 	if len(roles) == 0 {
-		return &store.InvalidError{What: "roles", Reason: "want at least one of " + strings.Join(gateway.Roles(), ", ")}
+		return &store.InvalidError{What: "role", Reason: "want at least one of " + strings.Join(gateway.Roles(), ", ")}
 	}
 	for _, r := range roles {
 		if !slices.Contains(gateway.Roles(), r) {

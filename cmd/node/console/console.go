@@ -19,7 +19,7 @@ type Streams struct {
 }
 
 // Console is how one run of a command line talks: its streams, and what its
-// flags say about them. What the flags say holds once [Console.Prepare] was called.
+// flags say about them. What the flags say holds once [Prepare] was called.
 type Console struct {
 	streams Streams
 	flags   flags
@@ -28,7 +28,7 @@ type Console struct {
 }
 
 // New returns the console of these streams, which logs nothing until
-// [Console.Prepare].
+// [Prepare].
 func New(streams Streams) *Console {
 	if streams.Env == nil {
 		streams.Env = func(string) string { return "" }

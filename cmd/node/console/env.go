@@ -14,7 +14,7 @@ const noEnv = "no-env"
 
 // ReadEnv sets the flags that were not given from the variable <prefix><FLAG>, or
 // else from that which others has for the flag. The error is a [*Failure].
-func (c *Console) ReadEnv(cmd *cobra.Command, prefix string, others map[string]string) error {
+func ReadEnv(c *Console, cmd *cobra.Command, prefix string, others map[string]string) error {
 	var first error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if f.Changed || f.Name == "help" || f.Annotations[noEnv] != nil || first != nil {

@@ -58,8 +58,8 @@ func Usage(format string, args ...any) *Failure {
 	return &Failure{Code: CodeUsage, Exit: ExitUsage, What: fmt.Sprintf(format, args...)}
 }
 
-// Tell prints f on Err. An interrupt says nothing: the user knows.
-func (c *Console) Tell(f *Failure) {
+// Tell prints f on the console's Err. An interrupt says nothing: the user knows.
+func Tell(c *Console, f *Failure) {
 	if f.Exit == ExitInterrupted {
 		return
 	}

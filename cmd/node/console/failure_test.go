@@ -20,7 +20,7 @@ func TestFailureIsThreeLines(t *testing.T) {
 	t.Parallel()
 	c, _, talk := testConsole(nil)
 	f := &Failure{Code: CodeUsage, Exit: ExitUsage, What: "what\nhappened", Why: "because\x1b[2J", Fix: "do this"}
-	c.Tell(f)
+	Tell(c, f)
 	want := "error: what; happened [USAGE]\n  why: because\\u001b[2J\n  fix: do this\n"
 	if diff := cmp.Diff(want, talk.String()); diff != "" {
 		t.Error(diff)
@@ -31,7 +31,7 @@ func TestFailureIsThreeLines(t *testing.T) {
 func TestInterruptIsNotTold(t *testing.T) {
 	t.Parallel()
 	c, _, talk := testConsole(nil)
-	if c.Tell(&Failure{What: "interrupted", Exit: ExitInterrupted}); talk.Len() > 0 {
+	if Tell(c, &Failure{What: "interrupted", Exit: ExitInterrupted}); talk.Len() > 0 {
 		t.Errorf("it is told %q", talk)
 	}
 }

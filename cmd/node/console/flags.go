@@ -18,7 +18,7 @@ const defaultLogLevel = "info"
 
 // AddFlags adds the flags that say how to talk: --json, --jq, --no-color,
 // --verbose, --quiet and --log-level.
-func (c *Console) AddFlags(set *pflag.FlagSet) {
+func AddFlags(c *Console, set *pflag.FlagSet) {
 	f := &c.flags
 	set.BoolVar(&f.json, "json", false, "print data as JSON, one object a line")
 	set.StringVar(&f.jq, "jq", "", "filter the JSON data with this jq `EXPR`ession")
@@ -30,7 +30,7 @@ func (c *Console) AddFlags(set *pflag.FlagSet) {
 
 // Prepare makes of the flags what they say: the logger, which shows values as
 // attr has them (nil: as they are), and the filter. The error is a [*Failure].
-func (c *Console) Prepare(attr func(groups []string, a slog.Attr) slog.Attr) error {
+func Prepare(c *Console, attr func(groups []string, a slog.Attr) slog.Attr) error {
 	level, err := c.level()
 	if err != nil {
 		return err

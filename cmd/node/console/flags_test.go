@@ -10,7 +10,7 @@ import (
 // commandOf is a command with the flags of the console, and two more.
 func commandOf(c *Console) *cobra.Command {
 	cmd := &cobra.Command{Use: "bank"}
-	c.AddFlags(cmd.Flags())
+	AddFlags(c, cmd.Flags())
 	cmd.Flags().String("tls-key", "", "a key")
 	cmd.Flags().String("id", "", "an id")
 	PerCall(cmd, "id")
@@ -35,7 +35,7 @@ func TestVariablesStandForFlags(t *testing.T) {
 		if err := cmd.ParseFlags(test.args); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.ReadEnv(cmd, "BANK_", map[string]string{"tls-key": "OTHER_KEY"}); err != nil {
+		if err := ReadEnv(c, cmd, "BANK_", map[string]string{"tls-key": "OTHER_KEY"}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := cmd.Flags().Lookup("tls-key").Value.String(); got != test.want {
@@ -46,7 +46,7 @@ func TestVariablesStandForFlags(t *testing.T) {
 		}
 	}
 	c, _, _ := testConsole(map[string]string{"BANK_JSON": "perhaps"})
-	if err := c.ReadEnv(commandOf(c), "BANK_", nil); err == nil || !strings.Contains(err.Error(), `environment variable BANK_JSON is "perhaps"`) {
+	if err := ReadEnv(c, commandOf(c), "BANK_", nil); err == nil || !strings.Contains(err.Error(), `environment variable BANK_JSON is "perhaps"`) {
 		t.Errorf("a value that the flag does not take: %v", err)
 	}
 }
@@ -68,7 +68,7 @@ func TestPrepare(t *testing.T) {
 		if err := cmd.ParseFlags(strings.Fields(args)); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Prepare(nil); err != nil {
+		if err := Prepare(c, nil); err != nil {
 			if err.Error() != want {
 				t.Errorf("%s: %v, want %s", args, err, want)
 			}

@@ -83,7 +83,7 @@ func CheckName(what, given string) error {
 }
 
 // Set works out what every user may do. The error is a [*store.InvalidError], whose What is namespace, account,
-// user, bucket, log-streams, builds or key-epochs.
+// user, role, bucket, log-streams, builds or key-epochs.
 func (p Plan) Set() (Set, error) {
 	p.Account = cmp.Or(p.Account, strings.ToUpper(p.Namespace))
 	if len(p.Users) == 0 {
