@@ -157,26 +157,23 @@ func (s *Session) printReleased(l projector.DeadLetter, left *projector.DeadLett
 }
 
 func newDLQSkip(s *Session) *cobra.Command {
-	var reason, by string
+	var by string
 	cmd := &cobra.Command{
 		Use:   "skip ID --reason TEXT",
 		Short: "Leave an event out of a view for good, and go on with its stream",
 		Long: `The event that the stream waits at is left out of this view; the log keeps it. Who
-did that and why is recorded: see dlq skipped. Then the later events of the stream
-are applied, as by dlq retry.`,
+did that and why is recorded: see dlq skipped, and audit ls. Then the later events of
+the stream are applied, as by dlq retry.`,
 		Example: `{{name}} dlq skip ID --reason 'sent twice by the old importer' --dry-run
 {{name}} dlq skip ID --reason 'sent twice by the old importer' --yes`,
 		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeLetters(s),
 	}
 	agreed := console.AddConsent(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, in a few words; it is recorded")
-	console.PerCall(cmd, "reason")
+	cmd.Flags().String(reasonFlag, "", "why, in a few words; it is recorded")
+	console.PerCall(cmd, reasonFlag)
 	addBy(cmd, &by)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if reason == "" {
-			return Usage("--reason is needed: it is all that is left to explain what is missing")
-		}
 		client, err := s.Client(cmd.Context())
 		if err != nil {
 			return err
@@ -191,7 +188,7 @@ are applied, as by dlq retry.`,
 		}
 		ctx, cancel := s.waiting(cmd, retryTime)
 		defer cancel()
-		left, err := o.Skip(ctx, l.ID, l.At, reason, s.by(by))
+		left, err := o.Skip(ctx, l.ID, l.At, s.flags.why, s.by(by))
 		if err != nil {
 			return err
 		}
