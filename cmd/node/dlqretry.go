@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -206,17 +207,27 @@ the stream are applied, as by dlq retry.`,
 
 // addBy adds the flag that says who repairs something.
 func addBy(cmd *cobra.Command, by *string) {
-	cmd.Flags().StringVar(by, "by", "", "who does this, for the record (default: user@host)")
+	cmd.Flags().StringVar(by, "by", "", "who does this, for the record (default: that of --as, else user@host)")
 }
 
-// by is who works here.
+// by is who works here, as they say: whoever writes it down knows whether that is certain.
 func (s *Session) by(given string) string {
-	if given != "" {
-		return given
+	if who := cmp.Or(given, s.flags.as); who != "" {
+		return who
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return cmp.Or(s.Env("USER"), "unknown") + "@" + host
+	return cmp.Or(s.Env("USER"), accountName(), "unknown") + "@" + host
+}
+
+// accountName is that of the account that the process runs under, empty if it has none: in a container or a
+// timer nobody has set USER.
+func accountName() string {
+	account, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return account.Username
 }
