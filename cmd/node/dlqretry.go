@@ -70,8 +70,11 @@ one fails again the stream waits at that one, and the exit code is 4.`,
 				return err
 			}
 		}
-		if len(found) == 0 && !s.JSON() {
-			fmt.Fprintln(s.Out(), "nothing is parked")
+		if len(found) == 0 {
+			s.reasonNotKept()
+			if !s.JSON() {
+				fmt.Fprintln(s.Out(), "nothing is parked")
+			}
 		}
 		return r.outcome()
 	}

@@ -72,6 +72,13 @@ func (s *Session) readReason(cmd *cobra.Command) error {
 	return err
 }
 
+// reasonNotKept says so of a reason that was given for what is no act: whoever gave it thinks that it is kept.
+func (s *Session) reasonNotKept() {
+	if s.flags.why != "" {
+		s.Logger().Warn("nothing is recorded of this: the reason is not kept")
+	}
+}
+
 // reason is what was given as one, on one line; empty if that is blank. One that would not be kept whole is
 // refused: the error is a [*store.TooLargeError].
 func reason(given string) (string, error) {
