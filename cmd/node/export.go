@@ -192,7 +192,9 @@ func (s *Session) exportTo(ctx context.Context, config exchange.ExportConfig, pa
 }
 
 func exportLines(ctx context.Context, config exchange.ExportConfig, out *bufio.Writer) (exchange.Count, error) {
+	given := false
 	count, err := exchange.Export(ctx, config, func(line []byte) error {
+		given = true
 		if _, err := out.Write(line); err != nil {
 			return err
 		}
@@ -200,6 +202,9 @@ func exportLines(ctx context.Context, config exchange.ExportConfig, out *bufio.W
 	})
 	if flushed := out.Flush(); err == nil {
 		err = flushed
+	}
+	if !given {
+		err = untouched(err) // nothing has left the system
 	}
 	return count, err
 }
