@@ -22,7 +22,7 @@ type Session struct {
 	app     App
 	flags   globalFlags
 	conns   []*nats.Conn
-	archive *archive.Archive      // that a command opened; nil: none
+	archive *archive.Archive // that a command opened; nil: none
 	refused refusals
 	// prepared is set once the command line was understood.
 	prepared bool

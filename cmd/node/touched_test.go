@@ -49,7 +49,7 @@ type brokenDraft struct {
 	err error
 }
 
-func (d brokenDraft) Close() error { return errors.Join(d.Draft.Abort(), d.err) }
+func (d brokenDraft) Close() error { return errors.Join(d.Abort(), d.err) }
 
 // An act has certainly done nothing as long as it has only read; once it tried to write, nobody knows.
 func TestWhatOnlyReadIsUntouched(t *testing.T) {
@@ -63,13 +63,12 @@ func TestWhatOnlyReadIsUntouched(t *testing.T) {
 		{"the first read is refused", refused, nil, "failed: FAILURE"},
 		{"a file may be there", nil, refused, "unknown: FAILURE"},
 	} {
-		dir, err := segment.Dir(t.TempDir())
+		vault, err := segment.Dir(t.TempDir())
 		if err != nil {
 			t.Fatal(err)
 		}
-		var vault segment.Vault = dir
 		if c.unsaved != nil {
-			vault = brokenVault{dir, c.unsaved}
+			vault = brokenVault{vault, c.unsaved}
 		}
 		var did touch
 		_, err = backup.CopyKeys(t.Context(), did.vault(vault), "bank", brokenKeys{Keys: privacy.NewMemory(), unreadable: c.unread}, "")
