@@ -17,7 +17,7 @@ const (
 	// maxLetterEvents is how many events of a dead letter an answer has at most.
 	maxLetterEvents = 1000
 	// maxReason bounds why an event is skipped, maxBy who says so, in bytes.
-	maxReason, maxBy = 1024, store.MaxIDBytes + len(ledger.Unverified)
+	maxReason, maxBy = ledger.MaxWhyBytes, store.MaxIDBytes + len(ledger.Unverified)
 )
 
 // pageRequest asks for a page of what belongs to a view. Empty: the first page.
@@ -212,7 +212,7 @@ func (g *Gateway) letterEdit(ctx context.Context, ask editRequest) (any, error) 
 }
 
 func (g *Gateway) letterSkip(ctx context.Context, ask skipRequest) (any, error) {
-	if err := checkText("reason", ask.Reason, maxReason); err != nil {
+	if err := checkText("reason", strings.TrimSpace(ask.Reason), maxReason); err != nil {
 		return nil, err
 	}
 	if _, err := ask.check(ctx, g); err != nil {

@@ -33,8 +33,8 @@ func (o Operator) As(by string) Operator {
 	return o
 }
 
-// Because returns o with the reason for what it changes, for the audit log, which keeps the first 1,024
-// bytes. A letter that is skipped has its own.
+// Because returns o with the reason for what it changes, for the audit log: at most 1,024 bytes. With a longer
+// one nothing is done, and the error matches [store.ErrTooLarge]. A letter that is skipped has its own.
 func (o Operator) Because(why string) Operator {
 	o.why = why
 	return o
@@ -191,8 +191,9 @@ func (o Operator) repairRequest(id string, at uint64, by string) repairRequest {
 }
 
 // Skip leaves the event of version at, which the letter waits at, out of the
-// view for good, and goes on as Retry does. Reason and by are recorded. The error
-// matches [store.ErrConflict] if the letter waits at another event.
+// view for good, and goes on as Retry does. Reason and by are recorded; a reason is
+// needed, of at most 1,024 bytes, as for Because. The error matches
+// [store.ErrConflict] if the letter waits at another event.
 func (o Operator) Skip(ctx context.Context, id string, at uint64, reason, by string) (*projector.DeadLetter, error) {
 	var r releasedResponse
 	err := o.change(ctx, "dlq.skip", skipRequest{o.repairRequest(id, at, by), reason}, &r)

@@ -85,6 +85,9 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 		if err := g.permit(r.request, Ask{Kind: r.kind(), View: ask.of(), ID: letterOf(ask), Name: r.request.verb()}); err != nil {
 			return nil, err
 		}
+		if err := reasonOf(ask); err != nil {
+			return nil, err
+		}
 		return g.recorded(ctx, r, ask, func() (any, error) {
 			return g.whereItRuns(ctx, r, ask.of(), func() (any, error) { return do(g, ctx, ask) })
 		})

@@ -97,7 +97,7 @@ func TestOperationsAreChecked(t *testing.T) {
 		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":3,"by":"ann"}`, gateway.CodeInvalid},
 		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":4,"reason":"r","by":"ann"}`, gateway.CodeConflict},
 		{"dlq.skip", `{"view":"totals","id":"none","at":4,"reason":"r","by":"ann"}`, gateway.CodeNoLetter},
-		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":3,"reason":"` + long + `","by":"ann"}`, gateway.CodeInvalid},
+		{"dlq.skip", `{"view":"totals","id":"0123456789ab","at":3,"reason":"` + long + `","by":"ann"}`, gateway.CodeTooLarge},
 		{"dlq.edit", strings.Repeat(" ", 300<<10), gateway.CodeTooLarge},
 	} {
 		if e := errorOf(t, request(t, nc, "bank.ctl."+c.verb, c.body)); e.Code != c.want {

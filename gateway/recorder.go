@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -15,6 +14,24 @@ import (
 type Recorder interface {
 	// Record writes down an act, once for each a.ID and whether it begins or ends. It is bounded in time.
 	Record(ctx context.Context, a ledger.Act) error
+}
+
+// checkReason refuses a reason that the audit log would not keep whole.
+func checkReason(why string) error {
+	if len(why) > ledger.MaxWhyBytes {
+		return &store.TooLargeError{What: "reason", Size: len(why), Limit: ledger.MaxWhyBytes}
+	}
+	return nil
+}
+
+// reasonOf checks the reason in the body of a request, if it has one.
+func reasonOf(ask any) error {
+	said, ok := ask.(acted)
+	if !ok {
+		return nil
+	}
+	_, _, why := said.act()
+	return checkReason(why)
 }
 
 // recordTime bounds how long an act waits until its beginning is recorded, and an answer until its
@@ -126,5 +143,5 @@ func (r *viewRequest) signed(by func(said string) string) { r.By = by(r.By) }
 func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, r.Why }
 func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, r.Why }
 func (r skipRequest) act() (what, by, why string) {
-	return r.View + "/" + r.ID, r.By, cmp.Or(r.Reason, r.Why)
+	return r.View + "/" + r.ID, r.By, r.Reason
 }

@@ -179,6 +179,40 @@ func TestTheReasonIsRecorded(t *testing.T) {
 	}
 }
 
+// A reason that the audit log would not keep whole is refused before anything is done, by every operation that
+// takes one and from every tool; so is none where one is wanted.
+func TestReasonsAreRefusedBeforeAnythingIsDone(t *testing.T) {
+	t.Parallel()
+	b, o, n, s := office(t)
+	long := strings.Repeat("x", ledger.MaxWhyBytes+1)
+	for verb, c := range bodies {
+		fits := strings.Replace(c.body, `"`+c.why+`"`, `"`+long[1:]+`"`, 1)
+		if code := request(t, b.conn, "bank.ctl."+verb, fits).Header.Get("Annals-Error"); code == "TOO_LARGE" || len(n.take()) != 2 {
+			t.Errorf("%s: a reason of %d bytes: %s", verb, len(long)-1, code)
+		}
+		o.asked()
+		s.asked = nil
+		e := errorOf(t, request(t, b.conn, "bank.ctl."+verb, strings.Replace(c.body, `"`+c.why+`"`, `"`+long+`"`, 1)))
+		if got := n.take(); e.Code != gateway.CodeTooLarge || got != nil || len(o.asked()) > 0 || len(s.asked) > 0 {
+			t.Errorf("%s: a reason of %d bytes: %+v, recorded %q", verb, len(long), e, got)
+		}
+	}
+	if _, err := b.client(t).Operator("totals").Because(long).Pause(t.Context()); !errors.Is(err, store.ErrTooLarge) {
+		t.Errorf("the client: %v", err)
+	}
+	act := ledger.Act{ID: "1", Action: "cluster.drain", What: "b", Why: long, Outcome: ledger.Begun, At: time.Now()}
+	if err := b.client(t).Record(t.Context(), act); !errors.Is(err, store.ErrTooLarge) || n.take() != nil {
+		t.Errorf("a tool's: %v", err)
+	}
+	for _, verb := range []string{"dlq.skip", "subject.forget"} {
+		c := bodies[verb]
+		e := errorOf(t, request(t, b.conn, "bank.ctl."+verb, strings.Replace(c.body, `"`+c.why+`"`, `" "`, 1)))
+		if e.Code != gateway.CodeInvalid || len(o.asked()) > 0 || len(s.asked) > 0 {
+			t.Errorf("%s: a blank reason: %+v", verb, e)
+		}
+	}
+}
+
 func TestTheOutcomeIsRecorded(t *testing.T) {
 	t.Parallel()
 	b, o, n, _ := office(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -134,8 +135,11 @@ func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 	if err := g.personal(r, &ask, &ask.Subject); err != nil {
 		return nil, err
 	}
-	if ask.Why == "" {
+	if strings.TrimSpace(ask.Why) == "" {
 		return nil, &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
+	}
+	if err := reasonOf(ask); err != nil {
+		return nil, err
 	}
 	ask.By = r.request.by(ask.By)
 	ctx, cancel := context.WithDeadline(ctx, r.deadline.Add(-min(forgetAnswer, time.Until(r.deadline)/3)))
@@ -293,6 +297,9 @@ func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 		return nil, &store.InvalidError{What: "action", Value: a.Action, Reason: "it is recorded by who carries it out"}
 	}
 	if err := g.permit(r.request, Ask{Kind: kind, Name: r.request.verb()}); err != nil {
+		return nil, err
+	}
+	if err := checkReason(a.Why); err != nil {
 		return nil, err
 	}
 	a.ID, a.By, a.At, a.Node = recordedID+a.ID, r.request.by(a.By), time.Now(), g.config.Node

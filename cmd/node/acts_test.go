@@ -111,22 +111,79 @@ func TestEveryCommandReadsOrIsRecorded(t *testing.T) {
 	}
 }
 
-// Who does something to a system can say why, and has to where it cannot be taken back by anybody.
+// Who does something to a system can say why. Only dlq skip and subject forget are not done without a reason.
 func TestEveryActMayHaveAReason(t *testing.T) {
 	t.Parallel()
 	s, _, _ := testSession(nil)
 	root := newRoot(s)
 	for _, path := range leaves(root, "") {
+		if path == "" {
+			continue
+		}
 		cmd, _, err := root.Find(strings.Fields(path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		flag := "why"
-		if path == "dlq skip" {
-			flag = "reason"
-		}
-		if has := cmd.Flags().Lookup(flag) != nil; has != (acts[path] != nil) {
+		if has := cmd.Flags().Lookup("why") != nil; has != (acts[path] != nil) {
 			t.Errorf("%s: it is an act: %v, and has a flag for the reason: %v", path, !has, has)
+		}
+		for _, given := range []string{"", " \t\n"} {
+			s.flags.why = given
+			if err, wants := s.readReason(cmd), path == "dlq skip" || path == "subject forget"; (err != nil) != wants {
+				t.Errorf("%s with the reason %q: %v; it wants one: %v", path, given, err, wants)
+			}
+		}
+	}
+}
+
+// Each act that takes a reason takes the same ones.
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", ledger.MaxWhyBytes+1)
+	for _, path := range slices.Sorted(maps.Keys(acts)) {
+		for given, want := range map[string]string{
+			"new disks": "new disks", "  asked\n\tfor it\n": "asked for it", long[1:]: long[1:], " " + long[1:] + " ": long[1:], long: "TOO_LARGE",
+		} {
+			s, _, _ := testSession(nil)
+			root := newRoot(s)
+			cmd, _, err := root.Find(strings.Fields(path))
+			if err != nil || cmd.Flags().Set("why", given) != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			s.prepared = true
+			err = s.readReason(cmd)
+			got := s.flags.why
+			if err != nil {
+				got = string(explain(t.Context(), s, err).Code)
+			}
+			if got != want {
+				t.Errorf("%s: the reason %.40q is read as %.40q, want %.40q", path, given, got, want)
+			}
+		}
+	}
+}
+
+// What is skipped had --reason before all acts had --why.
+func TestAReasonByEitherName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ flags, why, fails string }{
+		{"--reason bad", "bad", ""},
+		{"--why bad", "bad", ""},
+		{"--reason bad --why bad", "", "USAGE"},
+		{"--reason= ", "", "USAGE"},
+		{"", "", "USAGE"},
+	} {
+		s, _, _ := testSession(nil)
+		cmd, _, err := newRoot(s).Find([]string{"dlq", "skip"})
+		if err != nil || cmd.ParseFlags(strings.Split(c.flags, " ")) != nil {
+			t.Fatal(err)
+		}
+		fails := ""
+		if err := s.readReason(cmd); err != nil {
+			fails = string(explain(t.Context(), s, err).Code)
+		}
+		if s.flags.why != c.why && fails == "" || fails != c.fails {
+			t.Errorf("%q: %q, error %q", c.flags, s.flags.why, fails)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func (s *Session) listActs(ctx context.Context, f auditFilter) error {
 		return err
 	}
 	wanted := f.wants()
-	g := s.Grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE")
+	g := s.Grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE").Fit()
 	for a, err := range ledger.Acts(ctx, log, since, until) {
 		switch {
 		case err != nil:

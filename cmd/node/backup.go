@@ -109,8 +109,12 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 		Log: log, LogStreams: config.LogStreams, KeepsCommands: log.KeepsCommands(),
 		Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)},
 	}
+	var t touch
 	if keys != nil {
-		source.Keys, source.KeysTo = keys, keysTo
+		source.Keys = keys
+	}
+	if keys != nil && keysTo != nil {
+		source.KeysTo = t.vault(keysTo)
 	}
 	write, err := s.scribeOf(ctx, at, log)
 	if err != nil {
@@ -118,12 +122,9 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	}
 	var m *backup.Manifest
 	err = s.copied(ctx, write, "backup.create", place.told(where, source.Keys != nil), func() (err error) {
-		m, err = backup.Create(ctx, vault, s.Namespace(), source, o)
+		m, err = backup.Create(ctx, t.vault(vault), s.Namespace(), source, o)
 		line.End()
-		if _, is := errors.AsType[*backup.ParentError](err); is {
-			err = untouched(err) // it is found before anything is copied
-		}
-		return err
+		return t.outcome(err)
 	})
 	if err != nil {
 		return s.adviseFull(ctx, err, where, data)

@@ -429,7 +429,7 @@ var kinds = []kind{
 		advice: "name it with --kek file:PATH; make one with: {{name}} keys generate PATH",
 	},
 	{
-		code: codeKek, exit: console.ExitFailure, meaning: "the keys that wrap the keys of personal data cannot be read or asked; exit code 2 if there is no such file or program, 5 if the program does not answer",
+		code: codeKek, exit: console.ExitUsage, meaning: "what is named as the keys that wrap the keys of personal data is not there, is none, or has others than the namespace's",
 		advice: "name those that the namespace was used with, with --kek",
 	},
 	{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,8 +70,11 @@ one fails again the stream waits at that one, and the exit code is 4.`,
 				return err
 			}
 		}
-		if len(found) == 0 && !s.JSON() {
-			fmt.Fprintln(s.Out(), "nothing is parked")
+		if len(found) == 0 {
+			s.reasonNotKept()
+			if !s.JSON() {
+				fmt.Fprintln(s.Out(), "nothing is parked")
+			}
 		}
 		return r.outcome()
 	}
@@ -157,26 +161,23 @@ func (s *Session) printReleased(l projector.DeadLetter, left *projector.DeadLett
 }
 
 func newDLQSkip(s *Session) *cobra.Command {
-	var reason, by string
+	var by string
 	cmd := &cobra.Command{
 		Use:   "skip ID --reason TEXT",
 		Short: "Leave an event out of a view for good, and go on with its stream",
 		Long: `The event that the stream waits at is left out of this view; the log keeps it. Who
-did that and why is recorded: see dlq skipped. Then the later events of the stream
-are applied, as by dlq retry.`,
+did that and why is recorded: see dlq skipped, and audit ls. Then the later events of
+the stream are applied, as by dlq retry.`,
 		Example: `{{name}} dlq skip ID --reason 'sent twice by the old importer' --dry-run
 {{name}} dlq skip ID --reason 'sent twice by the old importer' --yes`,
 		Args:              console.Args(1, 1),
 		ValidArgsFunction: completeLetters(s),
 	}
 	agreed := console.AddConsent(cmd)
-	cmd.Flags().StringVar(&reason, "reason", "", "why, in a few words; it is recorded")
-	console.PerCall(cmd, "reason")
+	cmd.Flags().String(reasonFlag, "", "why, in a few words; it is recorded")
+	console.PerCall(cmd, reasonFlag)
 	addBy(cmd, &by)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if reason == "" {
-			return Usage("--reason is needed: it is all that is left to explain what is missing")
-		}
 		client, err := s.Client(cmd.Context())
 		if err != nil {
 			return err
@@ -191,7 +192,7 @@ are applied, as by dlq retry.`,
 		}
 		ctx, cancel := s.waiting(cmd, retryTime)
 		defer cancel()
-		left, err := o.Skip(ctx, l.ID, l.At, reason, s.by(by))
+		left, err := o.Skip(ctx, l.ID, l.At, s.flags.why, s.by(by))
 		if err != nil {
 			return err
 		}
@@ -209,17 +210,27 @@ are applied, as by dlq retry.`,
 
 // addBy adds the flag that says who repairs something.
 func addBy(cmd *cobra.Command, by *string) {
-	cmd.Flags().StringVar(by, "by", "", "who does this, for the record (default: user@host)")
+	cmd.Flags().StringVar(by, "by", "", "who does this, for the record (default: that of --as, else user@host)")
 }
 
-// by is who works here.
+// by is who works here, as they say: whoever writes it down knows whether that is certain.
 func (s *Session) by(given string) string {
-	if given != "" {
-		return given
+	if who := cmp.Or(given, s.flags.as); who != "" {
+		return who
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
-	return cmp.Or(s.Env("USER"), "unknown") + "@" + host
+	return cmp.Or(s.Env("USER"), accountName(), "unknown") + "@" + host
+}
+
+// accountName is that of the account that the process runs under, empty if it has none: in a container or a
+// timer nobody has set USER.
+func accountName() string {
+	account, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return account.Username
 }

@@ -40,8 +40,8 @@ back.
 Personal data need --kek, and are in plain then: FILE is for its owner alone, and
 whoever is forgotten later is still in it. With --without-personal a text stands in
 their place, the lines say so, and no import takes them. An export in plain is in
-the audit log. What was forgotten is
-left out either way.`,
+the audit log; one that reads nothing in plain is not. What was forgotten is left out
+either way.`,
 		Example: `{{name}} event export events.jsonl
 {{name}} event export --type TYPE | jq -c .data
 {{name}} event export events.jsonl --without-personal
@@ -154,6 +154,7 @@ func (s *Session) recordedExport(ctx context.Context, config exchange.ExportConf
 		err = s.acting(ctx, "event.export", path, do)
 		return count, err
 	}
+	s.reasonNotKept()
 	err = do()
 	return count, err
 }
@@ -191,7 +192,9 @@ func (s *Session) exportTo(ctx context.Context, config exchange.ExportConfig, pa
 }
 
 func exportLines(ctx context.Context, config exchange.ExportConfig, out *bufio.Writer) (exchange.Count, error) {
+	given := false
 	count, err := exchange.Export(ctx, config, func(line []byte) error {
+		given = true
 		if _, err := out.Write(line); err != nil {
 			return err
 		}
@@ -199,6 +202,9 @@ func exportLines(ctx context.Context, config exchange.ExportConfig, out *bufio.W
 	})
 	if flushed := out.Flush(); err == nil {
 		err = flushed
+	}
+	if !given {
+		err = untouched(err) // nothing has left the system
 	}
 	return count, err
 }

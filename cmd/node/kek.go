@@ -11,6 +11,7 @@ import (
 
 	"github.com/annals-go/annals/actor"
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/jetstream"
 	"github.com/annals-go/annals/store/privacy"
@@ -53,21 +54,19 @@ func opened[W privacy.Wrapper](w W, err error) (privacy.Wrapper, error) {
 
 func kekFailure(err error) *Failure {
 	f := &Failure{
-		Code: codeKek, Exit: console.ExitFailure, What: "the wrapping keys cannot be had", Why: err.Error(),
+		Code: codeKek, Exit: console.ExitUsage, What: "the wrapping keys cannot be had", Why: err.Error(),
 		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
 	}
 	program, is := errors.AsType[*privacy.CommandError](err)
 	switch {
 	case is && program.Started():
-		f.Exit, f.Why = console.ExitUnavailable, program.Error()
+		f.Code, f.Exit, f.Why = gateway.CodeUnavailable, console.ExitUnavailable, program.Error()
 		f.Fix = fmt.Sprintf(`see what it says, and that it answers {"by":NAME}: echo '{"do":"current"}' | %s`, program.Path)
 	case is:
-		f.Exit, f.Why = console.ExitUsage, program.Error()
+		f.Why = program.Error()
 		f.Fix = "name a program that this user may run, with its path and nothing after it: --" + kekFlag + " exec:PROGRAM"
 	case errors.Is(err, store.ErrUnavailable):
-		f.Exit = console.ExitUnavailable
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
-		f.Exit = console.ExitUsage
+		f.Code, f.Exit = gateway.CodeUnavailable, console.ExitUnavailable
 	}
 	return f
 }

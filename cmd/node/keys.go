@@ -50,7 +50,7 @@ with it, they can be read.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			key := cmp.Or(name, newKekName(time.Now()))
 			if err := privacy.GenerateFile(args[0], key); err != nil {
-				return &Failure{Code: codeKek, Exit: console.ExitFailure, What: "no key was made", Why: err.Error(), Err: err}
+				return &Failure{Code: codeKek, Exit: console.ExitUsage, What: "no key was made", Why: err.Error(), Err: err}
 			}
 			if s.JSON() {
 				return s.Print(map[string]string{"file": args[0], "name": key})

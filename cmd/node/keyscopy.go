@@ -48,9 +48,10 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 		return err
 	}
 	var m *backup.KeysManifest
+	var t touch
 	err = s.acting(ctx, "keys.copy", place, func() (err error) {
-		m, err = backup.CopyKeys(ctx, vault, s.Namespace(), keys, "")
-		return err
+		m, err = backup.CopyKeys(ctx, t.vault(vault), s.Namespace(), keys, "")
+		return t.outcome(err)
 	})
 	if err != nil {
 		return err

@@ -120,8 +120,9 @@ func (s *Session) refuseNoKeys(ctx context.Context, keys privacy.Keys) error {
 func (s *Session) rewrap(ctx context.Context, keys *jetstream.Keys, wrapper privacy.Wrapper) (keysChanged, error) {
 	progress := s.Progress()
 	defer progress.End()
-	count, err := privacy.Rewrap(ctx, keys, wrapper, func(r privacy.Rewrapped) { progress.Show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
-	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, strangersKek(err)
+	var t touch
+	count, err := privacy.Rewrap(ctx, t.keys(keys), wrapper, func(r privacy.Rewrapped) { progress.Show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
+	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, t.outcome(strangersKek(err))
 }
 
 // rotate wraps first, while keys can be made and given up, so that the move is short.

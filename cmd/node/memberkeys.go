@@ -111,7 +111,7 @@ func strangersKek(err error) error {
 		return err
 	}
 	return &Failure{
-		Code: codeKek, Exit: console.ExitFailure, What: "the wrapping keys are not those of the namespace", Why: wrong.Error(),
+		Code: codeKek, Exit: console.ExitUsage, What: "the wrapping keys are not those of the namespace", Why: wrong.Error(),
 		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
 	}
 }

@@ -111,7 +111,15 @@ func copies(n int) string {
 func (p *provisioning) record(ctx context.Context) error {
 	if !p.member.absent {
 		return p.session.acting(ctx, actionProvision, p.told(), func() error {
-			return p.withLog(ctx, func() error { return p.fill(ctx) })
+			opened := false
+			err := p.withLog(ctx, func() error {
+				opened = true
+				return p.fill(ctx)
+			})
+			if !opened && errors.Is(err, store.ErrInvalid) && !p.member.log.KeepCommands {
+				err = untouched(err) // a log that is there, and is another one, is looked at and stays as it is
+			}
+			return err
 		})
 	}
 	return p.withLog(ctx, func() error {

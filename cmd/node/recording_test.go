@@ -3,8 +3,11 @@ package node
 import (
 	"context"
 	"errors"
+	"os"
+	"os/user"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,5 +74,55 @@ func TestACopyIsMadeWhateverIsRecorded(t *testing.T) {
 				t.Errorf("%s: an act was done %d times, %v", what, done, err)
 			}
 		}
+	}
+}
+
+// Who acts is who they say they are, first by --by, then by --as, and else whose account it is.
+func TestByWhom(t *testing.T) {
+	t.Parallel()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ by, as, user, want string }{
+		{"ann", "olga", "bob", "ann"},
+		{"", "olga", "bob", "olga"},
+		{"", "", "bob", "bob@" + host},
+		{"", "", "", account.Username + "@" + host},
+	} {
+		s, _, _ := testSession(map[string]string{"USER": c.user})
+		s.flags.as = c.as
+		if got := s.by(c.by); got != c.want {
+			t.Errorf("--by %q --as %q USER=%q: %q, want %q", c.by, c.as, c.user, got, c.want)
+		}
+	}
+}
+
+// What a command writes into the log itself no server has verified, whatever name it comes under.
+func TestWhatIsWrittenDirectlyIsUnverified(t *testing.T) {
+	t.Parallel()
+	s, _, _ := testSession(nil)
+	s.flags.as = "olga"
+	log := store.NewMemory(store.MemoryConfig{})
+	began := time.Now()
+	if err := s.acted(t.Context(), log, "schema.migrate", "bank", began); err != nil {
+		t.Fatal(err)
+	}
+	write := directly(ledger.New(log))
+	if err := s.recorded(t.Context(), write, "archive.run", "x", func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for a, err := range ledger.Acts(t.Context(), log, began.Add(-time.Second), began.Add(time.Hour)) {
+		if n++; err != nil || a.By != "unverified:olga" {
+			t.Errorf("%s %s is by %q, %v", a.Action, a.Outcome, a.By, err)
+		}
+	}
+	if n != 4 {
+		t.Errorf("%d entries", n)
 	}
 }

@@ -95,7 +95,7 @@ func (s *Session) prepare(cmd *cobra.Command, args []string) error {
 	if s.flags.timeout <= 0 {
 		return Usage("--timeout is %v; it must be more than 0", s.flags.timeout)
 	}
-	return nil
+	return s.readReason(cmd)
 }
 
 // natsVariables are the environment variables of the nats command line, with

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -35,7 +34,7 @@ func newSubject(s *Session) *cobra.Command {
 const forgetTime = time.Minute
 
 func newSubjectForget(s *Session) *cobra.Command {
-	var why, by, id string
+	var by, id string
 	cmd := &cobra.Command{
 		Use:   "forget ID",
 		Short: "Make everything that is held about a person unreadable, for ever",
@@ -49,12 +48,11 @@ nodes, or by the same command. A subject that is seen again later gets another k
 		Args: console.Args(1, 1),
 	}
 	agreed := console.AddConsent(cmd)
-	cmd.Flags().StringVar(&why, "why", "", "the `REASON`, which is kept for ever")
 	cmd.Flags().StringVar(&id, "id", "", "`UUID` of the erasure, for a request that may be sent twice")
-	console.PerCall(cmd, "why", "id")
+	console.PerCall(cmd, "id")
 	addBy(cmd, &by)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		r, err := forgetRequest(args[0], why, s.by(by), id)
+		r, err := forgetRequest(args[0], s.flags.why, s.by(by), id)
 		if err != nil {
 			return err
 		}
@@ -67,9 +65,6 @@ func forgetRequest(subject, why, by, id string) (r privacy.Request, err error) {
 	r = privacy.Request{Subject: subject, Why: why, By: by}
 	if _, err := store.EncodeToken(subject); err != nil {
 		return r, Usage("data subject: %v", err)
-	}
-	if strings.TrimSpace(why) == "" {
-		return r, Usage("--why is needed: the receipt and the audit log keep the reason")
 	}
 	if id == "" {
 		r.ID = uuid.New() // before the first try, so that each is of the same erasure

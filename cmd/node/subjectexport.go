@@ -64,22 +64,7 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 		return &Failure{Code: codeNoKek, Exit: console.ExitUsage, What: "personal data cannot be read without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
 	e := subjectExport{session: s, log: log, subject: subject, progress: s.Progress()}
-	err = s.acting(ctx, "subject.export", subject, func() error {
-		client, err := s.Client(ctx)
-		if err != nil {
-			return untouched(err)
-		}
-		if err := e.letters(ctx, client); err != nil {
-			return err
-		}
-		if err := e.run(ctx); err != nil {
-			return err
-		}
-		if err := e.views(ctx, client); err != nil {
-			return err
-		}
-		return e.rows(ctx, client)
-	})
+	err = s.acting(ctx, "subject.export", subject, func() error { return e.given.outcome(e.all(ctx)) })
 	e.progress.End()
 	if err != nil {
 		return err
@@ -91,12 +76,31 @@ func (s *Session) exportSubject(ctx context.Context, subject string) error {
 	return nil
 }
 
+// all exports whatever is held about the subject.
+func (e *subjectExport) all(ctx context.Context) error {
+	client, err := e.session.Client(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.letters(ctx, client); err != nil {
+		return err
+	}
+	if err := e.run(ctx); err != nil {
+		return err
+	}
+	if err := e.views(ctx, client); err != nil {
+		return err
+	}
+	return e.rows(ctx, client)
+}
+
 // subjectExport goes through a log for one data subject.
 type subjectExport struct {
 	session  *Session
 	log      *reading
 	subject  string
 	progress *console.Progress
+	given    touch // a line was
 
 	tip                                           store.Position // as far as the log was read
 	events, commands, documents, edited, rowsHeld int
@@ -166,4 +170,7 @@ func (e *subjectExport) print(c *store.Commit, line held, data []byte, spans []s
 }
 
 // write writes a line: it is JSON, whatever was asked for.
-func (e *subjectExport) write(line any) error { return e.session.Print(line) }
+func (e *subjectExport) write(line any) error {
+	e.given.taken.Store(true)
+	return e.session.Print(line)
+}

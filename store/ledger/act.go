@@ -49,7 +49,7 @@ type Act struct {
 	Action string `json:"action"`
 	What   string `json:"what,omitempty"`
 	// By is who wants it, as authenticated; where nobody is, what was said, behind [Unverified]. Why
-	// is the reason, if one was given.
+	// is the reason, if one was given, at most [MaxWhyBytes].
 	By  string `json:"by,omitempty"`
 	Why string `json:"why,omitempty"`
 	// Outcome is one of the constants, the last two with a text.
@@ -61,6 +61,10 @@ type Act struct {
 
 // maxText bounds each text of an act, in bytes; what is longer is cut.
 const maxText = 1024
+
+// MaxWhyBytes bounds the reason of an act. Whoever takes one from somebody refuses what is longer before
+// anything is done: a reason that was cut may say something else.
+const MaxWhyBytes = maxText
 
 // Month is what the ids of the streams of the acts of a time begin with.
 func Month(t time.Time) string { return t.UTC().Format("2006-01") }
@@ -97,14 +101,15 @@ func (a Act) bounded() Act {
 	return a
 }
 
-// printable returns text without what a line cannot show, and the log would refuse.
+// printable returns text without what a line cannot show, and the log would refuse. Each run of white space
+// becomes one blank: the words of several lines do not join.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(text, ""))
+	}, strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " "))
 }
 
 // cut returns text, or as much of it as fits, without half a character.

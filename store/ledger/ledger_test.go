@@ -35,6 +35,22 @@ func read(t *testing.T, log store.Log, since, until time.Time) (all []ledger.Act
 	return all
 }
 
+// What was said on several lines is kept on one, in whole words.
+func TestWordsOfSeveralLinesDoNotJoin(t *testing.T) {
+	t.Parallel()
+	log := store.NewMemory(store.MemoryConfig{})
+	given := act("1", ledger.Begun, at)
+	given.Why, given.What = " asked\nfor\r\n\tit\u2028\u00a0on \x07May  3rd\n", "a\nb"
+	if err := ledger.New(log).Record(t.Context(), given); err != nil {
+		t.Fatal(err)
+	}
+	want := act("1", ledger.Begun, at)
+	want.Why, want.What = "asked for it on May 3rd", "a b"
+	if d := cmp.Diff([]ledger.Act{want}, read(t, log, at, at.Add(time.Second))); d != "" {
+		t.Error(d)
+	}
+}
+
 func TestActsAreReadAsTheyWereRecorded(t *testing.T) {
 	t.Parallel()
 	for _, codec := range []store.Codec{store.MsgPack, store.JSON} {

@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/itchyny/gojq"
-	"github.com/jedib0t/go-pretty/v6/table"
 )
 
 // Print writes v to Out as JSON on one line, through the filter of --jq if
@@ -79,68 +76,6 @@ func (c *Console) printFiltered(data []byte) error {
 	}
 }
 
-// Grid is a table for people: framed on a terminal, plain columns otherwise.
-type Grid struct {
-	w     io.Writer
-	table table.Writer
-	count int
-}
-
-// Grid returns a table without rows, for Out.
-func (c *Console) Grid(columns ...string) *Grid {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleRounded)
-	if !IsTerminal(c.Out()) {
-		t.SetStyle(plainColumns)
-	}
-	header := make(table.Row, len(columns))
-	for i, c := range columns {
-		header[i] = c
-	}
-	t.AppendHeader(header)
-	return &Grid{w: c.Out(), table: t}
-}
-
-// plainColumns is the style of a table that a program may read.
-var plainColumns = func() table.Style {
-	y := table.StyleDefault
-	y.Box = table.BoxStyle{PaddingRight: "  "}
-	y.Options = table.OptionsNoBordersAndSeparators
-	return y
-}()
-
-// Add appends a row. Cells are made safe to print, but for [Painted] ones.
-func (g *Grid) Add(cells ...any) {
-	row := make(table.Row, len(cells))
-	for i, c := range cells {
-		if painted, ok := c.(Painted); ok {
-			row[i] = string(painted)
-		} else {
-			row[i] = Printable(fmt.Sprint(c))
-		}
-	}
-	g.table.AppendRow(row)
-	g.count++
-}
-
-// Painted is a cell that is safe to print as it is: it may hold colours and
-// several lines.
-type Painted string
-
-// Empty reports whether the table has no rows.
-func (g *Grid) Empty() bool { return g.count == 0 }
-
-// Render prints the table, or empty, a line that says what to do, if it has no
-// rows.
-func (g *Grid) Render(empty string) error {
-	text := g.table.Render()
-	if g.Empty() {
-		text = empty
-	}
-	_, err := fmt.Fprintln(g.w, text)
-	return err
-}
-
 // Indented is JSON over several lines, safe to print.
 func Indented(data json.RawMessage) string {
 	var b bytes.Buffer
@@ -163,25 +98,4 @@ func (c *Console) Shortened(data json.RawMessage, others int) string {
 		return string(runes[:most-1]) + "…"
 	}
 	return text
-}
-
-// Wrapped is a cell of words, on a terminal over as many lines as they need.
-func (c *Console) Wrapped(words ...string) Painted {
-	text := Printable(strings.Join(words, " "))
-	if most := c.columns() / 3; most > 0 {
-		text = wrap(text, most)
-	}
-	return Painted(text)
-}
-
-func wrap(text string, width int) string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		if line != "" && len(line)+1+len(word) > width {
-			lines, line = append(lines, line), ""
-		}
-		line = strings.TrimSpace(line + " " + word)
-	}
-	return strings.Join(append(lines, line), "\n")
 }

@@ -2,9 +2,12 @@ package console
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 func TestPrintFilters(t *testing.T) {
@@ -70,7 +73,45 @@ func TestWrap(t *testing.T) {
 	if got, want := wrap("open deposit withdraw", 12), "open deposit\nwithdraw"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got := wrap("muchtoolongword x", 4); got != "muchtoolongword\nx" {
+	for given, want := range map[string]string{
+		"muchtoolongword x": "much\ntool\nongw\nord\nx", "a longer": "a\nlong\ner", "äöüß äöü": "äöüß\näöü", "表表表": "表表\n表", "four": "four", "": "",
+	} {
+		if got := wrap(given, 4); got != want {
+			t.Errorf("%q is wrapped as %q, want %q", given, got, want)
+		}
+	}
+	if got := wrap("表", 1); got != "表" {
 		t.Errorf("%q", got)
+	}
+}
+
+// A table that is to fit keeps within the terminal, whatever it holds, and has all of it.
+func TestGridFits(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 300)
+	for _, screen := range []int{60, 80, 200} {
+		c, out, _ := testConsole(nil)
+		g := c.Grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE").Fit()
+		g.table.SetStyle(table.StyleRounded)
+		g.screen = screen
+		g.Add("2 minutes ago", "projection.rollback", "accounts/"+long, "unverified:somebody@somewhere", "new disks, "+long+" 表表", "unknown: UNKNOWN_OUTCOME", "node-1")
+		g.Add("now", "keys.copy", "keys", "ann", "", "done", "")
+		if err := g.Render(""); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if width := text.StringWidth(strings.TrimSpace(line)); width != screen {
+				t.Errorf("a line of %d on a terminal of %d: %s", width, screen, line)
+			}
+		}
+		if n := strings.Count(out.String(), "x"); n != 600 {
+			t.Errorf("%d of 600 letters are left", n)
+		}
+	}
+	c, out, _ := testConsole(nil)
+	g := c.Grid("WHY").Fit()
+	g.Add(long)
+	if err := g.Render(""); err != nil || !strings.Contains(out.String(), long) {
+		t.Errorf("where nobody watches: %q, %v", out, err)
 	}
 }
