@@ -152,11 +152,12 @@ func (v *view) scanAhead(ctx context.Context, c *projector.Checkpoint) error {
 }
 
 // scanFrom raises the checkpoint's Furthest to that of the documents from a
-// sequence on.
+// sequence on. It ends where the stream did when the first was found: what comes
+// behind is no remainder but a commit of others, who may write faster than this reads.
 func (v *view) scanFrom(ctx context.Context, from uint64, c *projector.Checkpoint) error {
-	for {
+	for end := uint64(0); ; {
 		m, err := v.fromLeader(ctx, getRequest{Sequence: from, Next: v.names.documents})
-		if err != nil || m == nil {
+		if err != nil || m == nil || end > 0 && m.sequence > end {
 			return err
 		}
 		if d, ok, err := v.toDocument(m); err != nil {
@@ -164,8 +165,27 @@ func (v *view) scanFrom(ctx context.Context, from uint64, c *projector.Checkpoin
 		} else if ok {
 			c.Furthest = max(c.Furthest, d.Position)
 		}
+		if end == 0 {
+			if end, err = v.end(ctx); err != nil {
+				return err
+			}
+		}
 		from = m.sequence + 1
 	}
+}
+
+// end is the last sequence of the stream, as the leader has it.
+func (v *view) end(ctx context.Context) (end uint64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, freshWait)
+	defer cancel()
+	err = repeated(ctx, func(ctx context.Context) error {
+		s, err := v.js.Stream(ctx, v.at.stream) // asks for its state
+		if err == nil {
+			end = s.CachedInfo().State.LastSeq
+		}
+		return err
+	})
+	return end, err
 }
 
 // revision returns that of the worker's last checkpoint, as the leader has it; 0
