@@ -12,10 +12,12 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/annals-go/annals/cluster/embedded"
+	"github.com/annals-go/annals/test/ram"
 )
 
 func TestMain(m *testing.M) {
 	// Most tests wait for a disk, for servers or for time, not for a processor.
+	ram.Use()
 	_ = flag.Set("test.parallel", "6") // the command line may say something else
 	goleak.VerifyTestMain(tests{m})
 }

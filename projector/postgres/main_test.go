@@ -15,10 +15,12 @@ import (
 	"github.com/annals-go/annals/projector"
 	"github.com/annals-go/annals/projector/postgres"
 	server "github.com/annals-go/annals/test/postgres"
+	"github.com/annals-go/annals/test/ram"
 )
 
 func TestMain(m *testing.M) {
 	// Most tests wait for the server, not for a processor.
+	ram.Use()
 	_ = flag.Set("test.parallel", "6") // the command line may say something else
 	goleak.VerifyTestMain(server.Tests(m))
 }

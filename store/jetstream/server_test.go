@@ -19,6 +19,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
+
+	"github.com/annals-go/annals/test/ram"
 )
 
 // The servers that all tests of the package share: one that stands alone, and
@@ -30,6 +32,7 @@ var (
 
 func TestMain(m *testing.M) {
 	// Most tests wait for servers, not for a processor.
+	ram.Use()
 	_ = flag.Set("test.parallel", "20") // the command line may say something else
 	code := m.Run()
 	single.stop()

@@ -96,7 +96,10 @@ func (s *Server) Start() error {
 		return err
 	}
 	defer func() { _ = out.Close() }() // the server has its own
-	args := []string{"-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200"}
+	args := []string{
+		"-D", s.data(), "-k", s.dir, "-c", "listen_addresses=", "-c", "max_connections=200",
+		"-c", "dynamic_shared_memory_type=mmap", // in its directory: what a killed server shares would stay in the system's
+	}
 	for _, setting := range s.settings {
 		args = append(args, "-c", setting)
 	}

@@ -11,9 +11,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/annals-go/annals/test/postgres"
+	"github.com/annals-go/annals/test/ram"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(postgres.Tests(m)) }
+func TestMain(m *testing.M) {
+	ram.Use()
+	goleak.VerifyTestMain(postgres.Tests(m))
+}
 
 func connect(t *testing.T, url string) *pgx.Conn {
 	t.Helper()
