@@ -279,8 +279,9 @@ func Recordable(action string) bool {
 	return is
 }
 
-// recordedID begins the ids of what tools have recorded: none is that of an act of a node.
-const recordedID = "tool."
+// RecordedID begins the ids of what tools have recorded, by a node or in the log itself: none is that of an act
+// of a node.
+const RecordedID = "tool."
 
 // auditRecord writes down what an operator's own tool does, now. Whoever may do such a thing may say
 // so, under its own name if that is known.
@@ -302,6 +303,6 @@ func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 	if err := checkReason(a.Why); err != nil {
 		return nil, err
 	}
-	a.ID, a.By, a.At, a.Node = recordedID+a.ID, r.request.by(a.By), time.Now(), g.config.Node
+	a.ID, a.By, a.At, a.Node = RecordedID+a.ID, r.request.by(a.By), time.Now(), g.config.Node
 	return recordedResponse{typeRecorded}, g.config.Recorder.Record(ctx, a)
 }

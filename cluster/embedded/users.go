@@ -59,7 +59,7 @@ func addUsers(opts *natsserver.Options, cfg Config) (*natsserver.Account, *insid
 }
 
 // CheckAccess reads the files of users and of certificates as [Start] would, and changes nothing. The error is
-// [ErrUsers] or [ErrTLS].
+// [ErrUsers] or [ErrTLS] where it is theirs.
 func (c Config) CheckAccess() error {
 	if _, err := c.TLS.config(); err != nil {
 		return err

@@ -56,7 +56,7 @@ Where nothing does, it is what was said, behind "unverified:". --by finds both.`
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.since, "since", "720h", "from this `TIME` on, or from so long ago")
+	flags.StringVar(&f.since, "since", "720h", "from this `TIME` on, or from so long ago, at most 10 years")
 	flags.StringVar(&f.until, "until", "", "until this `TIME`, or until so long ago (default: now)")
 	flags.StringVar(&f.by, "by", "", "only acts of this `NAME`; * stands for anything")
 	flags.StringVar(&f.action, "action", "", "only this `ACTION`, such as dlq.skip; * stands for anything")
@@ -65,14 +65,21 @@ Where nothing does, it is what was said, behind "unverified:". --by finds both.`
 	return cmd
 }
 
+// auditYears is how long a span of time may be: each month of it takes some hundred questions.
+const auditYears = 10
+
 // span is the time that is wanted.
 func (f auditFilter) span(now time.Time) (since, until time.Time, err error) {
 	until = now.Add(time.Minute) // clocks differ
 	if since, err = timeOf("--since", f.since, now); err == nil && f.until != "" {
 		until, err = timeOf("--until", f.until, now)
 	}
-	if err == nil && until.Before(since) {
+	switch {
+	case err != nil:
+	case until.Before(since):
 		err = Usage("--until is before --since")
+	case since.Before(until.AddDate(-auditYears, 0, 0)):
+		err = Usage("--since %q: want at most %d years before --until, for each month is looked into", f.since, auditYears)
 	}
 	return since, until, err
 }
@@ -118,7 +125,7 @@ func (s *Session) listActs(ctx context.Context, f auditFilter) error {
 		return err
 	}
 	wanted := f.wants()
-	g := s.Grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE").Fit()
+	g := s.Grid("TIME", "ACTION", "WHAT", "BY", "WHY", "OUTCOME", "NODE").Fit("WHAT", "BY", "WHY")
 	for a, err := range ledger.Acts(ctx, log, since, until) {
 		switch {
 		case err != nil:

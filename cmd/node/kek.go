@@ -58,6 +58,7 @@ func kekFailure(err error) *Failure {
 		Fix: "name those that the namespace was used with, with --" + kekFlag, Err: err,
 	}
 	program, is := errors.AsType[*privacy.CommandError](err)
+	exposed, exposes := errors.AsType[*privacy.ExposedError](err)
 	switch {
 	case is && program.Started():
 		f.Code, f.Exit, f.Why = gateway.CodeUnavailable, console.ExitUnavailable, program.Error()
@@ -65,6 +66,8 @@ func kekFailure(err error) *Failure {
 	case is:
 		f.Why = program.Error()
 		f.Fix = "name a program that this user may run, with its path and nothing after it: --" + kekFlag + " exec:PROGRAM"
+	case exposes:
+		f.Fix = "chmod 600 " + exposed.Path + "; if others may have read it, make another, and then: keys rotate"
 	case errors.Is(err, store.ErrUnavailable):
 		f.Code, f.Exit = gateway.CodeUnavailable, console.ExitUnavailable
 	}

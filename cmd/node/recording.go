@@ -173,7 +173,7 @@ func (s *Session) actedIn(ctx context.Context, config jetstream.Config, action, 
 // directly has the log written by this process: nobody has seen who it is.
 func directly(l *ledger.Ledger) scribe {
 	return func(ctx context.Context, a ledger.Act) error {
-		a.By = ledger.Claimed(a.By)
+		a.ID, a.By = gateway.RecordedID+a.ID, ledger.Claimed(a.By) // as a node would: one may have written its beginning
 		return l.Record(ctx, a)
 	}
 }

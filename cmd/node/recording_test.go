@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/ledger"
 )
@@ -120,6 +121,9 @@ func TestWhatIsWrittenDirectlyIsUnverified(t *testing.T) {
 	for a, err := range ledger.Acts(t.Context(), log, began.Add(-time.Second), began.Add(time.Hour)) {
 		if n++; err != nil || a.By != "unverified:olga" {
 			t.Errorf("%s %s is by %q, %v", a.Action, a.Outcome, a.By, err)
+		}
+		if !strings.HasPrefix(a.ID, gateway.RecordedID) { // a node may have written its beginning
+			t.Errorf("%s %s has id %q, and another by a node", a.Action, a.Outcome, a.ID)
 		}
 	}
 	if n != 4 {

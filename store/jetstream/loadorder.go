@@ -16,14 +16,18 @@ const sourcingPatience = time.Minute
 
 // findPatience is how long a loader looks where a namespace ends while commits arrive. What
 // an interrupted loader had sent is at most a window, which takes less; whoever goes on
-// for longer is somebody else.
-const findPatience = 10 * time.Second
+// for longer is somebody else. A look may take longer itself, after leaders have died: so it
+// looks at least findLooks times.
+const (
+	findPatience = 10 * time.Second
+	findLooks    = 3
+)
 
 // find looks where the log streams end, and waits until the order has all of it: one
 // log stream may have been ahead when a loader was interrupted. That the order has more
 // is damage only if no log stream has grown meanwhile.
 func (d *Loader) find(ctx context.Context) error {
-	for began, try := time.Now(), 0; time.Since(began) < findPatience; try++ {
+	for began, looks := time.Now(), 0; looks < findLooks || time.Since(began) < findPatience; looks++ {
 		if err := d.ends(ctx); err != nil {
 			return err
 		}
@@ -34,7 +38,7 @@ func (d *Loader) find(ctx context.Context) error {
 		if grown, err := d.grown(ctx); err != nil || !grown {
 			return cmp.Or(err, damage)
 		}
-		if err := pause(ctx, try); err != nil {
+		if err := pause(ctx, looks); err != nil {
 			return unavailable(err)
 		}
 	}

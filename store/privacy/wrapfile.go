@@ -90,7 +90,7 @@ func readPrivately(path string) ([]byte, fs.FileInfo, error) {
 		return nil, nil, fmt.Errorf("%s is not a file", path)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" { // which has no such modes
-		return nil, nil, fmt.Errorf("%s has mode %04o: others may read it; want 0600", path, mode)
+		return nil, nil, &ExposedError{Path: path, Mode: mode}
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxWrapFile+1))
 	if err != nil {
@@ -221,4 +221,15 @@ func syncFolder(path string) error {
 		return err
 	}
 	return nil
+}
+
+// ExposedError: others than its owner may read, or write, a file of wrapping keys.
+type ExposedError struct {
+	Path string
+	Mode fs.FileMode
+}
+
+// Error says so.
+func (e *ExposedError) Error() string {
+	return fmt.Sprintf("%s has mode %04o: others may read it; want 0600", e.Path, e.Mode)
 }

@@ -17,7 +17,9 @@ type Grid struct {
 	count  int
 	widths []int // of the widest line of each column
 	screen int   // the width of the terminal; 0: there is none
+	names  []string
 	fits   bool
+	words  []string // names of the columns that give way first
 }
 
 // Grid returns a table without rows, for Out.
@@ -27,7 +29,7 @@ func (c *Console) Grid(columns ...string) *Grid {
 	if !IsTerminal(c.Out()) {
 		t.SetStyle(plainColumns)
 	}
-	g := &Grid{w: c.Out(), table: t, widths: make([]int, len(columns)), screen: c.columns()}
+	g := &Grid{w: c.Out(), table: t, widths: make([]int, len(columns)), screen: c.columns(), names: columns}
 	header := make(table.Row, len(columns))
 	for i, name := range columns {
 		header[i] = name
@@ -38,9 +40,10 @@ func (c *Console) Grid(columns ...string) *Grid {
 }
 
 // Fit returns g, which then keeps within the width of the terminal: what is in its widest columns goes over several
-// lines, and a word that is longer than its column is broken. Cells must have no colours.
-func (g *Grid) Fit() *Grid {
-	g.fits = true
+// lines, and a word that is longer than its column is broken. The columns of these names give way first. Cells must
+// have no colours.
+func (g *Grid) Fit(words ...string) *Grid {
+	g.fits, g.words = true, words
 	return g
 }
 
@@ -95,29 +98,43 @@ func (g *Grid) narrow() {
 	}
 	frame := 3*len(g.widths) + 1 // a bar and a blank before each cell, a blank behind it, and the last bar
 	var columns []table.ColumnConfig
-	for i, width := range shrunk(g.widths, g.screen-frame) {
+	words := func(i int) bool { return slices.Contains(g.words, g.names[i]) }
+	for i, width := range shrunk(g.widths, g.screen-frame, words) {
 		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: width, WidthMaxEnforcer: wrap})
 	}
 	g.table.SetColumnConfigs(columns)
 }
 
-// narrowest is how wide a column is at least.
-const narrowest = 4
+// How wide a column is at least: one of words, while others need not give way, and any.
+const (
+	readable  = 8
+	narrowest = 4
+)
 
-// shrunk are the widths of columns that take no more than most together, if they can: the widest give way first.
-func shrunk(widths []int, most int) []int {
+// shrunk are the widths of columns that take no more than most together, if they can: those of words give way first,
+// and the widest of them.
+func shrunk(widths []int, most int, words func(i int) bool) []int {
 	widths = slices.Clone(widths)
 	sum := 0
 	for _, w := range widths {
 		sum += w
 	}
-	for ; sum > most; sum-- {
-		widest := slices.Index(widths, slices.Max(widths))
-		if widths[widest] <= narrowest {
-			break
+	give := func(least int, may func(i int) bool) {
+		for ; sum > most; sum-- {
+			widest := -1
+			for i, w := range widths {
+				if w > least && may(i) && (widest < 0 || w > widths[widest]) {
+					widest = i
+				}
+			}
+			if widest < 0 {
+				return
+			}
+			widths[widest]--
 		}
-		widths[widest]--
 	}
+	give(readable, words)
+	give(narrowest, func(int) bool { return true })
 	return widths
 }
 

@@ -109,7 +109,14 @@ func TestGridFits(t *testing.T) {
 		}
 	}
 	c, out, _ := testConsole(nil)
-	g := c.Grid("WHY").Fit()
+	g := c.Grid("TIME", "ACTION", "WHAT", "WHY").Fit("WHAT", "WHY")
+	g.screen = 70
+	g.Add("2 minutes ago", "projection.rollback", long, long)
+	if err := g.Render(""); err != nil || !strings.Contains(out.String(), "2 minutes ago") || !strings.Contains(out.String(), "projection.rollback") {
+		t.Errorf("the words did not give way first: %s, %v", out, err)
+	}
+	c, out, _ = testConsole(nil)
+	g = c.Grid("WHY").Fit()
 	g.Add(long)
 	if err := g.Render(""); err != nil || !strings.Contains(out.String(), long) {
 		t.Errorf("where nobody watches: %q, %v", out, err)

@@ -77,7 +77,7 @@ var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
 // the first of which is none of these two. The error is a [*store.InvalidError].
 func CheckName(what, given string) error {
 	if !name.MatchString(given) {
-		return &store.InvalidError{What: what, Value: given, Reason: "want letters, digits, - and _"}
+		return &store.InvalidError{What: what, Value: given, Reason: "want 1 to 64 letters, digits, - and _, a letter or a digit first"}
 	}
 	return nil
 }
