@@ -150,7 +150,8 @@ func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 	})
 }
 
-// unfinished is a step's failure on the wire. Before the key was given up, nothing was done.
+// unfinished is a step's failure on the wire. Before the key was given up, nothing was done; whether it was may
+// not be known, and then the error says so by itself.
 func unfinished(err error) error {
 	if e, ok := errors.AsType[*privacy.StepError](err); ok && e.Step != privacy.StepFence {
 		return fmt.Errorf("%w: step %s: %s", ErrForgetUnfinished, e.Step, e.Err.Error())

@@ -13,7 +13,9 @@ import (
 // to: events after it are applied once more, to tables as they are. It is for those
 // who know what that does. Streams that were parked later are not parked any more.
 // A position that the view has not reached is refused with [store.ErrInvalid], and
-// so are views of documents, which can be built again ([Group.Rebuild]).
+// so are views of documents, which can be built again ([Group.Rebuild]). Workers are
+// rewound one after the other: an error that matches [store.ErrUnknown] says that some
+// may be. To rewind once more is how to make sure. After all others none is.
 func (g *Group) Rewind(ctx context.Context, view string, to store.Position) error {
 	f, err := g.family(view)
 	if err != nil {
@@ -75,16 +77,34 @@ func (f *family) halt(ctx context.Context, m Model) (release func(), err error) 
 	}
 }
 
-// rewind asks all workers first, so that none is rewound if one is not to be.
+// rewind asks all workers first, so that none is rewound if one is not to be. From the
+// first commit on that may be stored, every error says that it may.
 func (p *projection) rewind(ctx context.Context, to store.Position) error {
-	v, err := p.cfg.Store.Open(ctx, p.desc.layout(p.model))
+	opened, err := p.cfg.Store.Open(ctx, p.desc.layout(p.model))
+	v := &turned{View: opened}
 	for i := 0; err == nil && i < len(p.workers); i++ {
 		_, err = p.workers[i].rewindable(ctx, v, to)
 	}
 	for i := 0; err == nil && i < len(p.workers); i++ {
 		err = p.workers[i].rewind(ctx, v, to)
 	}
+	if err != nil && v.maybe {
+		err = fmt.Errorf("%w: a worker may be rewound already: %w", store.ErrUnknown, err)
+	}
 	return err
+}
+
+// turned is a view that knows whether a commit was stored by way of it, or may have been.
+type turned struct {
+	View
+	maybe bool
+}
+
+// Commit implements [View].
+func (v *turned) Commit(ctx context.Context, w Write) (Checkpoint, error) {
+	c, err := v.View.Commit(ctx, w)
+	v.maybe = v.maybe || err == nil || errors.Is(err, store.ErrUnknown)
+	return c, err
 }
 
 // rewind writes the checkpoint that the worker had after the event at position

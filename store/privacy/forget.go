@@ -92,7 +92,9 @@ func (e *StepError) Unwrap() error { return e.Err }
 // Forget erases a subject's key and sees to it that nobody has it any more. When it has
 // returned without an error, nothing that was sealed for the subject before can be read by
 // anyone, ever. A subject without a key is forgotten as well, for views may know it. The
-// error is a [*StepError], an [*store.InvalidError] or a [*store.TooLargeError].
+// error is a [*StepError], an [*store.InvalidError] or a [*store.TooLargeError]. One at
+// [StepFence] says that nothing was done, unless it matches [store.ErrUnknown]: then the
+// key may be given up all the same. Asked for again under the same ID, it is one erasure.
 func (f *Forgetter) Forget(ctx context.Context, r Request) (Receipt, error) {
 	if err := r.validate(); err != nil {
 		return Receipt{}, fmt.Errorf("forget: %w", err)
@@ -108,12 +110,18 @@ func (f *Forgetter) Forget(ctx context.Context, r Request) (Receipt, error) {
 }
 
 // fence has the record hold no key, but the erasure of the one that it had, and returns
-// both. A forgetting that is under way, or was done, is not begun again.
-func (f *Forgetter) fence(ctx context.Context, r Request) (Record, Erasure, error) {
-	id := r.ID
+// both. A forgetting that is under way, or was done, is not begun again. Once a try had no
+// certain answer every later error matches [store.ErrUnknown], too.
+func (f *Forgetter) fence(ctx context.Context, r Request) (_ Record, _ Erasure, err error) {
+	id, unheard := r.ID, false
 	if id == uuid.Nil {
 		id = uuid.New()
 	}
+	defer func() {
+		if err != nil && unheard {
+			err = fmt.Errorf("%w: %w", store.ErrUnknown, err)
+		}
+	}()
 	for {
 		record, err := f.config.Keys.Load(ctx, r.Subject)
 		if err != nil {
@@ -137,6 +145,7 @@ func (f *Forgetter) fence(ctx context.Context, r Request) (Record, Erasure, erro
 			return record, record.Erased[nth], nil
 		case errors.Is(err, store.ErrConflict):
 		case errors.Is(err, store.ErrUnknown) && ctx.Err() == nil:
+			unheard = true
 		default:
 			return Record{}, Erasure{}, err
 		}
