@@ -156,6 +156,15 @@ func (c *crew) await(what string, cond func(map[string]int) bool) time.Duration 
 	return 0
 }
 
+// leave stops the node and waits until it has left.
+func (s *sailor) leave() {
+	s.crew.t.Helper()
+	s.stop()
+	if err := <-s.done; err != nil {
+		s.crew.t.Fatalf("%s left: %v", s.name, err)
+	}
+}
+
 // die closes the node's connection, as the end of its process would.
 func (s *sailor) die() {
 	s.crew.mu.Lock()
@@ -221,9 +230,9 @@ func TestUnlikeNodesDoNotJoin(t *testing.T) {
 	c := newCrew(t, 4)
 	c.terms = "--views kv"
 	first := c.join("A")
-	c.join("B").stop()
+	c.join("B").leave()
 	c.terms = ""
-	c.join("C").stop()
+	c.join("C").leave()
 	c.terms = "--views sqlite"
 	unlike := func() {
 		t.Helper()
