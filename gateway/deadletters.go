@@ -16,8 +16,8 @@ import (
 const (
 	// maxLetterEvents is how many events of a dead letter an answer has at most.
 	maxLetterEvents = 1000
-	// maxReason bounds why an event is skipped, maxBy who says so, in bytes.
-	maxReason, maxBy = ledger.MaxWhyBytes, store.MaxIDBytes + len(ledger.Unverified)
+	// maxBy bounds who repairs something, in bytes.
+	maxBy = store.MaxIDBytes + len(ledger.Unverified)
 )
 
 // pageRequest asks for a page of what belongs to a view. Empty: the first page.
@@ -175,6 +175,7 @@ type editRequest struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// skipRequest has the reason in Reason or in Why, and once it is read in Reason alone.
 type skipRequest struct {
 	repairRequest
 	Reason string `json:"reason"`
@@ -212,9 +213,6 @@ func (g *Gateway) letterEdit(ctx context.Context, ask editRequest) (any, error) 
 }
 
 func (g *Gateway) letterSkip(ctx context.Context, ask skipRequest) (any, error) {
-	if err := checkText("reason", strings.TrimSpace(ask.Reason), maxReason); err != nil {
-		return nil, err
-	}
 	if _, err := ask.check(ctx, g); err != nil {
 		return nil, err
 	}

@@ -192,10 +192,10 @@ func (o Operator) repairRequest(id string, at uint64, by string) repairRequest {
 
 // Skip leaves the event of version at, which the letter waits at, out of the
 // view for good, and goes on as Retry does. Reason and by are recorded; a reason is
-// needed, of at most 1,024 bytes, as for Because. The error matches
+// needed, of at most 1,024 bytes, and stands in the place of one of Because. The error matches
 // [store.ErrConflict] if the letter waits at another event.
 func (o Operator) Skip(ctx context.Context, id string, at uint64, reason, by string) (*projector.DeadLetter, error) {
 	var r releasedResponse
-	err := o.change(ctx, "dlq.skip", skipRequest{o.repairRequest(id, at, by), reason}, &r)
+	err := o.change(ctx, "dlq.skip", skipRequest{o.Because("").repairRequest(id, at, by), reason}, &r)
 	return r.Letter, err
 }

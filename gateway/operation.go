@@ -43,7 +43,7 @@ var operations = []operation{
 	{"dlq.get", `{"view": NAME, "id": ID, "limit": N}`, typeLetter, false, about((*Gateway).letterGet)},
 	{"dlq.retry", `{"view": NAME, "id": ID, "why": TEXT}`, typeReleased, true, about((*Gateway).letterRetry)},
 	{"dlq.edit", `{"view": NAME, "id": ID, "at": VERSION, "data": JSON, "by": NAME, "why": TEXT}`, typeLetter, true, about((*Gateway).letterEdit)},
-	{"dlq.skip", `{"view": NAME, "id": ID, "at": VERSION, "reason": TEXT, "by": NAME}`, typeReleased, true, about((*Gateway).letterSkip)},
+	{"dlq.skip", `{"view": NAME, "id": ID, "at": VERSION, "reason" or "why": TEXT, "by": NAME}`, typeReleased, true, about((*Gateway).letterSkip)},
 	{"dlq.skipped", `{"view": NAME, "cursor": TEXT, "limit": N}`, typeSkipped, false, about((*Gateway).letterSkipped)},
 }
 
@@ -85,8 +85,10 @@ func about[A viewed](do func(*Gateway, context.Context, A) (any, error)) func(*G
 		if err := g.permit(r.request, Ask{Kind: r.kind(), View: ask.of(), ID: letterOf(ask), Name: r.request.verb()}); err != nil {
 			return nil, err
 		}
-		if err := reasonOf(ask); err != nil {
-			return nil, err
+		if s, ok := any(&ask).(reasoned); ok {
+			if err := s.because(); err != nil {
+				return nil, err
+			}
 		}
 		return g.recorded(ctx, r, ask, func() (any, error) {
 			return g.whereItRuns(ctx, r, ask.of(), func() (any, error) { return do(g, ctx, ask) })

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,22 +17,16 @@ type Recorder interface {
 	Record(ctx context.Context, a ledger.Act) error
 }
 
-// checkReason refuses a reason that the audit log would not keep whole.
-func checkReason(why string) error {
-	if len(why) > ledger.MaxWhyBytes {
-		return &store.TooLargeError{What: "reason", Size: len(why), Limit: ledger.MaxWhyBytes}
-	}
-	return nil
+// reasoned is the body of a request that may give a reason.
+type reasoned interface {
+	// because has the reason be what the audit log keeps of it. The error says what is wrong with it.
+	because() error
 }
 
-// reasonOf checks the reason in the body of a request, if it has one.
-func reasonOf(ask any) error {
-	said, ok := ask.(acted)
-	if !ok {
-		return nil
-	}
-	_, _, why := said.act()
-	return checkReason(why)
+// tidied is [ledger.Reason] in place.
+func tidied(why *string) (err error) {
+	*why, err = ledger.Reason(*why)
+	return err
 }
 
 // recordTime bounds how long an act waits until its beginning is recorded, and an answer until its
@@ -139,6 +134,23 @@ func Outcome(code Code) string {
 
 // signed puts who asks in the place of what was said about that.
 func (r *viewRequest) signed(by func(said string) string) { r.By = by(r.By) }
+
+func (r *viewRequest) because() error { return tidied(&r.Why) }
+
+// because takes the reason by the name that all operations have for it, too.
+func (r *skipRequest) because() error {
+	if err := errors.Join(tidied(&r.Reason), tidied(&r.Why)); err != nil {
+		return err
+	}
+	if r.Reason != "" && r.Why != "" {
+		return &store.InvalidError{What: "why", Reason: "it is the same as reason: give one of them"}
+	}
+	r.Reason, r.Why = r.Reason+r.Why, ""
+	if r.Reason == "" {
+		return &store.InvalidError{What: "reason", Reason: "it is needed: it is all that is left to explain what is missing"}
+	}
+	return nil
+}
 
 func (r viewRequest) act() (what, by, why string)   { return r.View, r.By, r.Why }
 func (r letterRequest) act() (what, by, why string) { return r.View + "/" + r.ID, r.By, r.Why }

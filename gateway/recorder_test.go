@@ -206,9 +206,66 @@ func TestReasonsAreRefusedBeforeAnythingIsDone(t *testing.T) {
 	}
 	for _, verb := range []string{"dlq.skip", "subject.forget"} {
 		c := bodies[verb]
-		e := errorOf(t, request(t, b.conn, "bank.ctl."+verb, strings.Replace(c.body, `"`+c.why+`"`, `" "`, 1)))
-		if e.Code != gateway.CodeInvalid || len(o.asked()) > 0 || len(s.asked) > 0 {
-			t.Errorf("%s: a blank reason: %+v", verb, e)
+		for _, blank := range []string{` `, `\u200b\u2060`, `\u3164`, `\u200d\n`} {
+			e := errorOf(t, request(t, b.conn, "bank.ctl."+verb, strings.Replace(c.body, `"`+c.why+`"`, `"`+blank+`"`, 1)))
+			if got := n.take(); e.Code != gateway.CodeInvalid || got != nil || len(o.asked()) > 0 || len(s.asked) > 0 {
+				t.Errorf("%s: the reason %s: %+v, recorded %q", verb, blank, e, got)
+			}
+		}
+	}
+}
+
+// What is kept of a reason is the same wherever it is kept.
+func TestAReasonIsKeptAsItShows(t *testing.T) {
+	t.Parallel()
+	b, o, n, s := office(t)
+	const given, kept = `\u200b asked\n for\u2060 it \u0007😀`, "asked for it 😀"
+	for verb, c := range bodies {
+		if code := request(t, b.conn, "bank.ctl."+verb, strings.Replace(c.body, `"`+c.why+`"`, `"`+given+`"`, 1)).Header.Get("Annals-Error"); code != "" {
+			t.Errorf("%s: %s", verb, code)
+		}
+		for _, entry := range n.take() {
+			if strings.Split(entry, "|")[3] != kept {
+				t.Errorf("%s: recorded %q", verb, entry)
+			}
+		}
+		if asked := o.asked(); verb == "dlq.skip" && !slices.Contains(asked, "totals skip 0123456789ab 3 "+kept+" unverified:ann") {
+			t.Errorf("the list of what was skipped has %q", asked)
+		}
+	}
+	if len(s.asked) != 1 || s.asked[0].Why != kept {
+		t.Errorf("the receipt has %+v", s.asked)
+	}
+	act := ledger.Act{ID: "1", Action: "cluster.drain", Why: "new\u200b\ndisks", Outcome: ledger.Begun, At: time.Now()}
+	if err := b.client(t).Record(t.Context(), act); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.take(); len(got) != 1 || !strings.Contains(got[0], "|new disks|") {
+		t.Errorf("a tool's: %q", got)
+	}
+}
+
+// What is skipped had "reason" before all operations had "why".
+func TestAReasonToSkipByEitherName(t *testing.T) {
+	t.Parallel()
+	b, _, n, _ := office(t)
+	for _, c := range []struct{ named, why, code string }{
+		{`"reason":"bad"`, "bad", ""},
+		{`"why":"bad"`, "bad", ""},
+		{`"reason":"bad","why":" "`, "bad", ""},
+		{`"reason":"bad","why":"ticket 4711"`, "", "INVALID"},
+		{`"reason":"bad","why":"bad"`, "", "INVALID"},
+		{`"why":"` + strings.Repeat("x", ledger.MaxWhyBytes+1) + `"`, "", "TOO_LARGE"},
+		{`"why":"bad"`, "bad", ""},
+	} {
+		m := request(t, b.conn, "bank.ctl.dlq.skip", `{"view":"totals","by":"ann","id":"0123456789ab","at":3,`+c.named+`}`)
+		var want []string
+		if c.code == "" {
+			begun := "dlq.skip|totals/0123456789ab|unverified:ann|" + c.why + "|"
+			want = []string{begun + "begun|local", begun + "done|local"}
+		}
+		if got := n.take(); m.Header.Get("Annals-Error") != c.code || !slices.Equal(got, want) {
+			t.Errorf("%.60s: %s, recorded %q", c.named, m.Data, got)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -90,6 +89,16 @@ type forgetRequest struct {
 	ID  uuid.UUID `json:"id,omitzero"`
 }
 
+func (r *forgetRequest) because() error {
+	if err := tidied(&r.Why); err != nil {
+		return err
+	}
+	if r.Why == "" {
+		return &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
+	}
+	return nil
+}
+
 func (r forgetRequest) act() (what, by, why string) { return r.Subject, r.By, r.Why }
 
 type receiptResponse struct {
@@ -135,10 +144,7 @@ func (g *Gateway) subjectForget(ctx context.Context, r reading) (any, error) {
 	if err := g.personal(r, &ask, &ask.Subject); err != nil {
 		return nil, err
 	}
-	if strings.TrimSpace(ask.Why) == "" {
-		return nil, &store.InvalidError{What: "why", Reason: "it is needed: the receipt and the audit log keep it"}
-	}
-	if err := reasonOf(ask); err != nil {
+	if err := ask.because(); err != nil {
 		return nil, err
 	}
 	ask.By = r.request.by(ask.By)
@@ -301,7 +307,7 @@ func (g *Gateway) auditRecord(ctx context.Context, r reading) (any, error) {
 	if err := g.permit(r.request, Ask{Kind: kind, Name: r.request.verb()}); err != nil {
 		return nil, err
 	}
-	if err := checkReason(a.Why); err != nil {
+	if err := tidied(&a.Why); err != nil {
 		return nil, err
 	}
 	a.ID, a.By, a.At, a.Node = RecordedID+a.ID, r.request.by(a.By), time.Now(), g.config.Node

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/ledger"
 )
 
@@ -127,7 +130,7 @@ func TestEveryActMayHaveAReason(t *testing.T) {
 		if has := cmd.Flags().Lookup("why") != nil; has != (acts[path] != nil) {
 			t.Errorf("%s: it is an act: %v, and has a flag for the reason: %v", path, !has, has)
 		}
-		for _, given := range []string{"", " \t\n"} {
+		for _, given := range []string{"", " \t\n", "\u200b\u2060", "\u3164\u200d"} {
 			s.flags.why = given
 			if err, wants := s.readReason(cmd), path == "dlq skip" || path == "subject forget"; (err != nil) != wants {
 				t.Errorf("%s with the reason %q: %v; it wants one: %v", path, given, err, wants)
@@ -160,6 +163,64 @@ func TestReasons(t *testing.T) {
 				t.Errorf("%s: the reason %.40q is read as %.40q, want %.40q", path, given, got, want)
 			}
 		}
+	}
+}
+
+// Who gives a reason that is too long is told which flag has how many bytes, and how many it may have.
+func TestAReasonThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	for flag, path := range map[string]string{"why": "cluster drain", "reason": "dlq skip"} {
+		s, _, talk := testSession(nil)
+		cmd, _, err := newRoot(s).Find(strings.Fields(path))
+		if err != nil || cmd.Flags().Set(flag, strings.Repeat("ä", 1024)) != nil {
+			t.Fatal(err)
+		}
+		s.prepared = true
+		err = s.readReason(cmd)
+		console.Tell(s.Console, explain(t.Context(), s, err))
+		want := "error: the reason of --" + flag + " has 2,048 bytes, and the audit log keeps 1,024 bytes [TOO_LARGE]\n" +
+			"  fix: give a shorter one"
+		if got := talk.String(); !strings.HasPrefix(got, want) || !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
+// A dry run records nothing, which is said to whoever gives a reason for it, once.
+func TestADryRunKeepsNoReason(t *testing.T) {
+	t.Parallel()
+	dry := 0
+	for _, path := range slices.Sorted(maps.Keys(acts)) {
+		for _, given := range []string{"--why=later", "--why=later --dry-run", "--why=later --dry-run=false", "--dry-run"} {
+			s, _, talk := testSession(nil)
+			cmd, _, err := newRoot(s).Find(strings.Fields(path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cmd.Flags().Lookup("dry-run") == nil {
+				continue
+			}
+			dry++
+			if cmd.ParseFlags(strings.Fields(given)) != nil || console.Prepare(s.Console, readableAttr) != nil {
+				t.Fatalf("%s %s: %v", path, given, err)
+			}
+			if err := s.readReason(cmd); err != nil && given != "--dry-run" {
+				t.Errorf("%s %s: %v", path, given, err)
+			}
+			kept := s.flags.why != ""
+			s.reasonNotKept()
+			s.reasonNotKept()
+			if wants := given == "--why=later" || given == "--why=later --dry-run=false"; kept != wants {
+				t.Errorf("%s %s: the reason is there for an act: %v, want %v", path, given, kept, wants)
+			}
+			said := strings.Count(talk.String(), "the reason is not kept")
+			if wants := strings.Count(given, "--why"); said != wants {
+				t.Errorf("%s %s: it is said %d times that the reason is not kept, want %d: %s", path, given, said, wants, talk)
+			}
+		}
+	}
+	if dry < 40 {
+		t.Errorf("only %d dry runs were tried", dry)
 	}
 }
 

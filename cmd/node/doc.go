@@ -12,8 +12,8 @@
 //
 // It gives the application a command line: dev, which runs everything in one
 // process; node, which runs one node of a cluster on NATS servers of your own;
-// and the operator commands (aggregate, cluster, command, event, generate,
-// projection, view), which work on any running system over NATS.
+// and the operator commands, such as projection and audit, which work on a running
+// system over NATS. The application's own --help lists all.
 //
 // It owns the wiring: which parts there are, in which order they start and
 // stop, what the commands print, and which exit code an error has. How they talk is in

@@ -56,13 +56,21 @@ const (
 	recording  = ".ctl.audit.record"
 )
 
+// gotNone follows the subject in a gateway client's error for what nobody answered.
+const gotNone = " got no answer"
+
 // about returns the first refusal that has one of these texts in it, or any if none is given.
 func (r *refusals) about(texts ...string) error {
+	return r.first(func(refused string) bool {
+		return len(texts) == 0 || slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(refused, t) })
+	})
+}
+
+// first returns the first refusal whose text is one of these.
+func (r *refusals) first(is func(refused string) bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.all, func(err error) bool {
-		return len(texts) == 0 || slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(err.Error(), t) })
-	})
+	i := slices.IndexFunc(r.all, func(err error) bool { return is(err.Error()) })
 	if i < 0 {
 		return nil
 	}
@@ -117,21 +125,34 @@ func (s *Session) notPermitted(err error) *Failure {
 const serverSays = "the NATS server says: "
 
 // refusalBehind is what the server refused that an error may have come of: the error itself if it is one, and where
-// nobody answered the refusal of a command if its outcome is not known, or else the first. Nil: none.
+// nobody answered the refusal of a command if its outcome is not known, or else the first. Where the error names the
+// subject that got no answer, refusals of others have nothing to do with it. Nil: none.
 func (s *Session) refusalBehind(err error) error {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		return err
 	}
 	silent := slices.ContainsFunc([]error{store.ErrUnavailable, context.DeadlineExceeded, nats.ErrTimeout}, func(kind error) bool { return errors.Is(err, kind) })
-	if !silent {
+	switch text := err.Error(); {
+	case !silent:
 		return nil
-	}
-	if errors.Is(err, store.ErrUnknown) {
+	case errors.Is(err, store.ErrUnknown):
 		if refused := s.refused.about(".cmd."); refused != nil {
 			return refused
 		}
+	case errors.Is(err, nats.ErrNoResponders): // the server, which says so, took it
+		return nil
+	case strings.Contains(text, gotNone):
+		return s.refused.first(func(refused string) bool { return hides(refused, text) })
 	}
 	return s.refused.about()
+}
+
+// hides reports whether a refusal can be why there was no answer: it is that of the subject that was asked at, or of
+// those that answers come to.
+func hides(refused, silence string) bool {
+	_, subject, asked := strings.Cut(refused, published+`"`)
+	subject, _, _ = strings.Cut(subject, `"`)
+	return !asked || strings.Contains(silence, subject+gotNone)
 }
 
 // otherUser is what to do about it.

@@ -1,12 +1,15 @@
 package node
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/annals-go/annals/cmd/node/console"
+	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/ledger"
 )
@@ -52,39 +55,52 @@ func pathOf(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
-// readReason has s.flags.why be the reason, by whichever flag it was given, before anything is done.
+// readReason has s.flags.why be the reason, by whichever flag it was given, before anything is done. A dry run
+// has none: it is said that it is not kept.
 func (s *Session) readReason(cmd *cobra.Command) error {
 	path := pathOf(cmd)
 	if !slices.Contains(reasoned, path) {
 		return nil
 	}
+	flag := "why"
 	if other := cmd.Flags().Lookup(reasonFlag); other != nil && other.Changed {
-		if cmd.Flags().Changed("why") {
+		if cmd.Flags().Changed(flag) {
 			return Usage("--%s and --why are the same: give one of them", reasonFlag)
 		}
-		s.flags.why = other.Value.String()
+		flag, s.flags.why = reasonFlag, other.Value.String()
 	}
-	why, err := reason(s.flags.why)
-	if need := unreasonable[path]; err == nil && why == "" && need != "" {
-		err = Usage("%s", need)
+	why, err := ledger.Reason(s.flags.why)
+	if err != nil {
+		return notWhole(flag, err)
+	}
+	if need := unreasonable[path]; why == "" && need != "" {
+		return Usage("%s", need)
 	}
 	s.flags.why = why
-	return err
+	if dry := cmd.Flags().Lookup("dry-run"); dry != nil && dry.Value.String() == "true" {
+		s.reasonNotKept()
+	}
+	return nil
 }
 
-// reasonNotKept says so of a reason that was given for what is no act: whoever gave it thinks that it is kept.
+// notWhole is the failure for a reason that the audit log would not keep whole.
+func notWhole(flag string, err error) error {
+	large, ok := errors.AsType[*store.TooLargeError](err)
+	if !ok {
+		return err
+	}
+	return &Failure{
+		Code: gateway.CodeTooLarge, Exit: console.ExitUsage, Err: err,
+		What: fmt.Sprintf("the reason of --%s has %s, and the audit log keeps %s", flag, console.Plural(large.Size, "byte"), console.Plural(large.Limit, "byte")),
+		Fix:  "give a shorter one, such as the number of the ticket that has the longer",
+	}
+}
+
+// reasonNotKept says so of a reason that was given for what is no act: whoever gave it thinks that it is kept. It is
+// said once.
 func (s *Session) reasonNotKept() {
 	if s.flags.why != "" {
 		s.Logger().Warn("nothing is recorded of this: the reason is not kept")
 	}
-}
-
-// reason is what was given as one, on one line; empty if that is blank. One that would not be kept whole is
-// refused: the error is a [*store.TooLargeError].
-func reason(given string) (string, error) {
-	text := strings.Join(strings.Fields(given), " ")
-	if len(text) > ledger.MaxWhyBytes {
-		return "", &store.TooLargeError{What: "reason", Size: len(text), Limit: ledger.MaxWhyBytes}
-	}
-	return text, nil
+	s.flags.why = ""
 }

@@ -21,7 +21,7 @@ const (
 	Begun = "begun"
 	// Done says that it was done.
 	Done = "done"
-	// Failed begins the outcome of what failed; the error's text follows.
+	// Failed begins the outcome of what failed; the error's code follows, never its text, which may hold anything.
 	Failed = "failed: "
 	// Unknown begins that of what may have taken effect, in whole or in part.
 	Unknown = "unknown: "
@@ -49,10 +49,10 @@ type Act struct {
 	Action string `json:"action"`
 	What   string `json:"what,omitempty"`
 	// By is who wants it, as authenticated; where nobody is, what was said, behind [Unverified]. Why
-	// is the reason, if one was given, at most [MaxWhyBytes].
+	// is the reason, if one was given, as [Reason] returns it.
 	By  string `json:"by,omitempty"`
 	Why string `json:"why,omitempty"`
-	// Outcome is one of the constants, the last two with a text.
+	// Outcome is one of the constants, the last two with a code.
 	Outcome string `json:"outcome"`
 	// At is when, in UTC; Node is where.
 	At   time.Time `json:"at"`
@@ -94,9 +94,10 @@ func auditStreams(month time.Time) []store.StreamID {
 
 // bounded returns the act with texts that fit, and a time as it is stored.
 func (a Act) bounded() Act {
-	for _, text := range []*string{&a.Action, &a.What, &a.By, &a.Why, &a.Outcome} {
+	for _, text := range []*string{&a.Action, &a.What, &a.By, &a.Outcome} {
 		*text = cut(printable(*text))
 	}
+	a.Why = cut(shown(a.Why))
 	a.At = a.At.UTC().Truncate(time.Microsecond)
 	return a
 }
