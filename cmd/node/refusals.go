@@ -78,7 +78,8 @@ func (r *refusals) first(is func(refused string) bool) error {
 }
 
 // unlessRefused asks a node something at a control subject, and waits no more once such a subject is refused: what was
-// not taken is answered by nobody. It is not for what asks nodes more than once, and changes something. The error then is what the server said, and matches [nats.ErrPermissionViolation].
+// not taken is answered by nobody. It is not for what asks nodes more than once, and changes something. The error
+// then is what the server said, and matches [nats.ErrPermissionViolation].
 func (r *refusals) unlessRefused(ctx context.Context, ask func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -3,17 +3,14 @@ package servers
 import (
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/gateway"
+	"github.com/annals-go/annals/test/configured"
 )
 
 func TestNewEnough(t *testing.T) {
@@ -36,52 +33,23 @@ func wantRefusal(t *testing.T, err error, code gateway.Code, text string) {
 	}
 }
 
-// startConfigured starts a server as its configuration file says, and connects.
-func startConfigured(t *testing.T, config string, opts ...nats.Option) *nats.Conn {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "nats.conf")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	options, err := natsserver.ProcessConfigFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	options.Host, options.Port, options.StoreDir, options.NoSigs, options.NoLog = "127.0.0.1", natsserver.RANDOM_PORT, t.TempDir(), true, true
-	server, err := natsserver.NewServer(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	server.Start()
-	t.Cleanup(func() { server.Shutdown(); server.WaitForShutdown() })
-	if !server.ReadyForConnections(30 * time.Second) {
-		t.Fatal("the server is not ready")
-	}
-	nc, err := nats.Connect(server.ClientURL(), opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return nc
-}
-
 func requirementsOf(nc *nats.Conn, p Promise, copies int) *Requirements {
 	return &Requirements{Conn: nc, Namespace: "bank", Version: nc.ConnectedServerVersion(), Promise: p, Copies: copies, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestServerWithoutJetStreamIsRefused(t *testing.T) {
 	t.Parallel()
-	nc := startConfigured(t, "")
+	nc := configured.Connect(t, "")
 	_, err := requirementsOf(nc, Single, 1).Check(t.Context())
 	wantRefusal(t, err, CodeNoJetStream, "no JetStream")
-	nc = startConfigured(t, "jetstream {}\naccounts { A: { users: [{user: a, password: a}] } }", nats.UserInfo("a", "a"))
+	nc = configured.Connect(t, "jetstream {}\naccounts { A: { users: [{user: a, password: a}] } }", nats.UserInfo("a", "a"))
 	_, err = requirementsOf(nc, Single, 1).Check(t.Context())
 	wantRefusal(t, err, CodeNoJetStream, "the account has no JetStream")
 }
 
 func TestServerOutsideAClusterIsRefused(t *testing.T) {
 	t.Parallel()
-	nc := startConfigured(t, "jetstream {}")
+	nc := configured.Connect(t, "jetstream {}")
 	for _, p := range []Promise{ReplicatedSync, Replicated} {
 		_, err := requirementsOf(nc, p, 3).Check(t.Context())
 		wantRefusal(t, err, CodeNotReplicated, "not part of a cluster")
@@ -106,7 +74,7 @@ func TestReportsOverNATS(t *testing.T) {
 			B: { jetstream: enabled, users: [{user: b, password: b}] }
 		}
 		system_account: SYS`
-	nc := startConfigured(t, config, nats.UserInfo("a", "a"))
+	nc := configured.Connect(t, config, nats.UserInfo("a", "a"))
 	if err := requirementsOf(nc, ReplicatedSync, 1).checkSync(t.Context(), false); err != nil {
 		t.Errorf("an account that may ask: %v", err)
 	}
@@ -116,7 +84,7 @@ func TestReportsOverNATS(t *testing.T) {
 	}
 	defer nc.Close()
 	wantRefusal(t, requirementsOf(nc, ReplicatedSync, 1).checkSync(t.Context(), false), CodeSyncUnseen, "may not ask")
-	nc = startConfigured(t, strings.Replace(config, "always", "1s", 1), nats.UserInfo("a", "a"))
+	nc = configured.Connect(t, strings.Replace(config, "always", "1s", 1), nats.UserInfo("a", "a"))
 	wantRefusal(t, requirementsOf(nc, ReplicatedSync, 1).checkSync(t.Context(), false), CodeNotSynced, "not all NATS servers sync always")
 }
 
