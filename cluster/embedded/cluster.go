@@ -90,7 +90,7 @@ func (c *Cluster) plan() error {
 		}
 		c.temp = dir
 	}
-	ports, err := freePorts(2 * c.cfg.Servers)
+	ports, err := FreePorts(2 * c.cfg.Servers)
 	if err != nil {
 		return err
 	}
@@ -113,8 +113,6 @@ func (c *Cluster) plan() error {
 	}
 	return nil
 }
-
-const loopback = "127.0.0.1"
 
 // startAll starts all servers at once: none is ready before it has seen others.
 func (c *Cluster) startAll() error {
@@ -146,22 +144,6 @@ func (m *member) start() (*Server, error) {
 		return nil, fmt.Errorf("start server %s: %w", m.cfg.ServerName, err)
 	}
 	return s, nil
-}
-
-// freePorts returns n different ports of the loopback interface on which
-// nobody listened a moment ago.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, 0, n)
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		// Held until all are found, so that none comes twice.
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // Len returns the number of servers, stopped ones included.

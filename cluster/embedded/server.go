@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -68,13 +69,25 @@ func (s *Server) run(cfg Config, opts *natsserver.Options) error {
 	}
 	s.nats.SetLoggerV2(s.log, false, false, false)
 	s.nats.Start()
-	if err := s.log.err(); err != nil {
-		return portError(cfg, err)
+	return s.ready(cfg)
+}
+
+// ready returns when the server takes connections. It listens for other servers
+// in the background, so it may give up long after it was started.
+func (s *Server) ready(cfg Config) error {
+	const look = 100 * time.Millisecond
+	for start := time.Now(); ; {
+		is := s.nats.ReadyForConnections(look)
+		if err := s.log.err(); err != nil {
+			return portError(cfg, err)
+		}
+		if is {
+			return nil
+		}
+		if time.Since(start) >= cfg.ReadyTimeout {
+			return fmt.Errorf("not ready after %s", cfg.ReadyTimeout)
+		}
 	}
-	if !s.nats.ReadyForConnections(cfg.ReadyTimeout) {
-		return errors.Join(fmt.Errorf("not ready after %s", cfg.ReadyTimeout), s.log.err())
-	}
-	return nil
 }
 
 // takeDir makes and locks the directory, and opens the barrier on it.
@@ -139,10 +152,14 @@ func checkPort(host string, port int) error {
 // portError makes a *PortError of the server's own complaint, for the case
 // that the port was taken between checkPort and now.
 func portError(cfg Config, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return &PortError{Address: net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)), Reason: err}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
 	}
-	return err
+	address := net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port))
+	if op, is := errors.AsType[*net.OpError](err); is && op.Addr != nil {
+		address = op.Addr.String() // that of the cluster's routes, perhaps
+	}
+	return &PortError{Address: address, Reason: err}
 }
 
 // URL returns where clients connect, such as nats://127.0.0.1:4222, or tls:// if

@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -85,23 +87,37 @@ func TestTakenPortIsNamed(t *testing.T) {
 	}
 }
 
-// The port may be taken after it was looked at; then it is the server that finds out.
+// A port may be taken after it was looked at; then it is the server that finds
+// out, of the port for other servers long after it was started.
 func TestPortTakenMeanwhileIsNamed(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	cfg := Config{Port: l.Addr().(*net.TCPAddr).Port, Logger: quiet}.withDefaults()
-	opts, _, err := options(cfg, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{log: &logger{to: quiet}}
-	defer s.Shutdown()
-	if err := s.run(cfg, opts); !errors.Is(err, ErrPortInUse) {
-		t.Fatalf("error %v, want ErrPortInUse", err)
+	for name, take := range map[string]func(opts *natsserver.Options, port int){
+		"for clients": func(opts *natsserver.Options, port int) { opts.Port = port },
+		"for servers": func(opts *natsserver.Options, port int) {
+			opts.Cluster = natsserver.ClusterOpts{Name: "c", Host: loopback, Port: port}
+			opts.Routes = []*url.URL{{Scheme: "nats", Host: net.JoinHostPort(loopback, "1")}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = l.Close() }()
+			cfg := Config{ReadyTimeout: 10 * time.Minute, Logger: quiet}.withDefaults()
+			opts, _, err := options(cfg, t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			take(opts, l.Addr().(*net.TCPAddr).Port)
+			s := &Server{log: &logger{to: quiet}}
+			defer s.Shutdown()
+			err = s.run(cfg, opts)
+			if taken, is := errors.AsType[*PortError](err); !is || taken.Address != l.Addr().String() {
+				t.Fatalf("error %v, want a PortError for %s", err, l.Addr())
+			}
+		})
 	}
 }
 

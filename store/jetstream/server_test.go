@@ -5,12 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -20,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"go.uber.org/goleak"
 
+	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/test/ram"
 )
 
@@ -123,34 +122,21 @@ func isCluster(servers []*server.Server) bool {
 }
 
 func clusterOptions(dir string) (all []*server.Options, err error) {
-	addresses, err := freeAddresses(2 * clusterLen)
+	ports, err := embedded.FreePorts(2 * clusterLen)
 	if err != nil {
 		return nil, err
 	}
-	routes := addresses[:clusterLen]
-	for i, route := range routes {
-		port, _ := strconv.Atoi(route.Port())
-		clients, _ := strconv.Atoi(addresses[clusterLen+i].Port())
+	routes := make([]*url.URL, clusterLen)
+	for i := range routes {
+		routes[i] = &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", ports[i])}
+	}
+	for i := range clusterLen {
 		all = append(all, &server.Options{
-			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: clients, NoSigs: true, NoLog: true,
+			ServerName: fmt.Sprintf("s%d", i), Host: "127.0.0.1", Port: ports[clusterLen+i], NoSigs: true, NoLog: true,
 			JetStream: true, StoreDir: filepath.Join(dir, fmt.Sprint(i)),
-			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: port},
+			Cluster: server.ClusterOpts{Name: "test", Host: "127.0.0.1", Port: ports[i]},
 			Routes:  routes,
 		})
-	}
-	return all, nil
-}
-
-// freeAddresses returns addresses on which nobody listened a moment ago.
-func freeAddresses(n int) ([]*url.URL, error) {
-	var all []*url.URL
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }()
-		all = append(all, &url.URL{Scheme: "nats", Host: l.Addr().String()})
 	}
 	return all, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/test/harness"
 )
 
@@ -34,7 +35,7 @@ const startLimit = 2 * time.Minute
 
 func startServers(ctx context.Context, program, dir string, n int) (servers, error) {
 	const portsEach = 3
-	ports, err := harness.FreePorts(portsEach * n)
+	ports, err := embedded.FreePorts(portsEach * n)
 	if err != nil {
 		return nil, err
 	}

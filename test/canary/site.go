@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/gateway"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/test/harness"
@@ -54,7 +55,7 @@ func (t *site) tables() bool { return t.kind != "kv" }
 func (s *stage) startSite(ctx context.Context, name, kind string, nodes int) (*site, error) {
 	t := &site{name: name, kind: kind, stage: s}
 	s.started = append(s.started, t)
-	ports, err := harness.FreePorts(nodes)
+	ports, err := embedded.FreePorts(nodes)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
 
+	"github.com/annals-go/annals/cluster/embedded"
 	"github.com/annals-go/annals/store/migrate"
 	"github.com/annals-go/annals/test/harness"
 )
@@ -88,7 +89,7 @@ func (s *stage) open(ctx context.Context) (err error) {
 	if s.self, err = os.Executable(); err != nil {
 		return err
 	}
-	ports, err := harness.FreePorts(1)
+	ports, err := embedded.FreePorts(1)
 	if err != nil {
 		return err
 	}

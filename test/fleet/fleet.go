@@ -15,7 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/annals-go/annals/cluster"
-	"github.com/annals-go/annals/test/harness"
+	"github.com/annals-go/annals/cluster/embedded"
 )
 
 // Config says what a [Fleet] consists of. Dir and Programs are needed.
@@ -73,7 +73,7 @@ func Start(ctx context.Context, config Config) (*Fleet, error) {
 const portsEach = 4
 
 func (f *Fleet) place() error {
-	ports, err := harness.FreePorts(portsEach * len(f.config.Places))
+	ports, err := embedded.FreePorts(portsEach * len(f.config.Places))
 	if err != nil {
 		return err
 	}

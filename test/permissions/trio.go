@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/annals-go/annals/cluster/embedded"
 )
 
 // servers are what a stage stands on.
@@ -40,7 +42,7 @@ func (t trio) Shutdown() {
 }
 
 func startTrio(ctx context.Context, dir, users string, logger *slog.Logger) (t trio, err error) {
-	ports, err := freePorts(3)
+	ports, err := embedded.FreePorts(3)
 	if err != nil {
 		return nil, err
 	}
@@ -84,19 +86,6 @@ func (t trio) wait(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// freePorts are free for now: somebody else may take one.
-func freePorts(n int) (ports []int, err error) {
-	for range n {
-		l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // teller passes on what a server warns of.

@@ -61,7 +61,7 @@ func (l *loans) acknowledged() int { return l.journal.acknowledged() }
 const readyLimit = time.Minute
 
 func (l *loans) start(ctx context.Context, dir string, sync embedded.Sync) (*harness.Process, error) {
-	ports, err := harness.FreePorts(2)
+	ports, err := embedded.FreePorts(2)
 	if err != nil {
 		return nil, err
 	}

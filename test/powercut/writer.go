@@ -104,7 +104,7 @@ func (w *writerSystem) start(ctx context.Context, dir string, sync embedded.Sync
 	if err != nil {
 		return nil, err
 	}
-	ports, err := harness.FreePorts(1)
+	ports, err := embedded.FreePorts(1)
 	if err != nil {
 		return nil, err
 	}
