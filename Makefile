@@ -117,6 +117,10 @@ failover: ## kill, drain and pause nodes and kill NATS leaders under load (Linux
 rolling: ## restart all nodes one after the other under load (Linux): what fails
 	@go run ./test/failover rolling
 
+.PHONY: spread
+spread: ## kill nodes that have workers of one view, build it again under load (Linux): what it then says
+	go test -count=1 -v ./test/spread -trial
+
 .PHONY: partition
 partition: ## cut an owner off with a minority of the servers (root, Linux, ip): what it still answers
 	@go run ./test/failover partition

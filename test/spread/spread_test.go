@@ -5,6 +5,7 @@ package spread
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -24,6 +25,8 @@ import (
 // stepLimit bounds each thing that is waited for.
 const stepLimit = 90 * time.Second
 
+var trial = flag.Bool("trial", false, "start three servers and three nodes")
+
 // stage is three servers and three nodes, with one view of three workers.
 type stage struct {
 	*testing.T
@@ -34,8 +37,8 @@ type stage struct {
 
 func TestWorkersOnThreeNodes(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("SKIPPED, NOT PASSED: -short leaves out three servers and three nodes")
+	if !*trial {
+		t.Skip("SKIPPED, NOT PASSED: three servers and three nodes take their time: make spread")
 	}
 	ctx := t.Context() // without a deadline, which would be that of each question to a server
 	s := newStage(ctx, t)
