@@ -147,7 +147,7 @@ func (s *Session) onInterrupt(ctx context.Context, err error, note string) error
 
 // openLog opens the log of a namespace that is there.
 func (s *Session) openLog(ctx context.Context, p *site) (*jetstream.Log, jetstream.Config, error) {
-	config, err := request(ctx, s, func(ctx context.Context) (jetstream.Config, error) {
+	config, err := request(ctx, s, notControl, func(ctx context.Context) (jetstream.Config, error) {
 		return jetstream.Existing(ctx, p.conn, s.Namespace())
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -261,7 +261,7 @@ func (s *Session) refuseServed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = request(ctx, s, client.Info)
+	_, err = request(ctx, s, "info", client.Info)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return nil
 	}

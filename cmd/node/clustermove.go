@@ -91,7 +91,7 @@ func newClusterRebalance(s *Session) *cobra.Command {
 			}
 			var moves []cluster.Move
 			rebalance := func() (err error) {
-				moves, err = request(cmd.Context(), s, func(ctx context.Context) ([]cluster.Move, error) {
+				moves, err = request(cmd.Context(), s, notControl, func(ctx context.Context) ([]cluster.Move, error) {
 					return admin.Rebalance(ctx, dryRun)
 				})
 				return err
