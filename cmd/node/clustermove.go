@@ -94,6 +94,9 @@ func newClusterRebalance(s *Session) *cobra.Command {
 				moves, err = request(cmd.Context(), s, notControl, func(ctx context.Context) ([]cluster.Move, error) {
 					return admin.Rebalance(ctx, dryRun)
 				})
+				if moves == nil {
+					err = untouched(err) // the directory could not be read
+				}
 				return err
 			}
 			if dryRun {
