@@ -204,7 +204,8 @@ func (a *Admin) Move(ctx context.Context, partition int, node string) error {
 }
 
 // Rebalance removes all pins, so that every partition goes where placement
-// puts it, and returns what moves. With dryRun it only returns that.
+// puts it, and returns what moves. With dryRun it only returns that. If it failed and returns nil, not an empty
+// slice, nothing was changed: the directory could not be read.
 func (a *Admin) Rebalance(ctx context.Context, dryRun bool) ([]Move, error) {
 	d, err := a.load(ctx)
 	if err != nil {

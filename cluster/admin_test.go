@@ -1,8 +1,10 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/annals-go/annals/cluster"
 )
@@ -54,6 +56,25 @@ func TestAdminDrainsAndTakesItBack(t *testing.T) {
 	}
 	c.await("A serves again", func(n map[string]int) bool { return n["A"] > 0 && n["A"]+n["B"] == 17 })
 	c.check()
+}
+
+// A directory that was not read in time is not taken for an empty one, and nothing was changed by who could not read it.
+func TestAdminHearsThatNothingWasRead(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, 4)
+	c.join("A")
+	a := c.admin()
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	if nodes, err := a.Nodes(late); !errors.Is(err, cluster.ErrUnavailable) {
+		t.Errorf("nodes %v, %v", nodes, err)
+	}
+	if moves, err := a.Rebalance(late, false); !errors.Is(err, cluster.ErrUnavailable) || moves != nil {
+		t.Errorf("moves %v, %v", moves, err)
+	}
+	if moves, err := a.Rebalance(t.Context(), false); err != nil || moves == nil {
+		t.Errorf("moves %v, %v", moves, err)
+	}
 }
 
 func TestAdminMovesAndRebalances(t *testing.T) {

@@ -155,31 +155,48 @@ const changesAtOnce = 1024
 
 func (b *natsBucket) changes(ctx context.Context, after uint64, yield func(change)) error {
 	for {
-		found := 0
-		messages, err := jetstreamext.GetBatch(ctx, b.js, b.stream, changesAtOnce,
-			jetstreamext.GetBatchSeq(after+1), jetstreamext.GetBatchSubject(b.prefix+">"))
+		found, err := b.batch(ctx, after, func(c change) {
+			after = c.revision
+			yield(c)
+		})
 		if err != nil {
 			return fmt.Errorf("read the directory: %w", err)
-		}
-		for m, err := range messages {
-			if errors.Is(err, jetstreamext.ErrNoMessages) {
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("read the directory: %w", err)
-			}
-			c := change{key: strings.TrimPrefix(m.Subject, b.prefix), value: m.Data, revision: m.Sequence}
-			if m.Header.Get(kvOperation) != "" || m.Header.Get(markerReason) != "" {
-				c.value = nil
-			}
-			c.before, _ = strconv.ParseUint(m.Header.Get(nats.ExpectedLastSubjSeqHdr), 10, 64)
-			yield(c)
-			found, after = found+1, m.Sequence
 		}
 		if found < changesAtOnce {
 			return nil
 		}
 	}
+}
+
+// batch yields some of the changes. A batch that time has cut off ends as one that is whole does, which only its
+// context tells: whoever took it for that would find removed what it did not hear of.
+func (b *natsBucket) batch(ctx context.Context, after uint64, yield func(change)) (found int, err error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, b.conn.Opts.Timeout)
+		defer cancel()
+	}
+	messages, err := jetstreamext.GetBatch(ctx, b.js, b.stream, changesAtOnce,
+		jetstreamext.GetBatchSeq(after+1), jetstreamext.GetBatchSubject(b.prefix+">"))
+	if err != nil {
+		return 0, err
+	}
+	for m, err := range messages {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return 0, nil
+		}
+		if err != nil {
+			return found, err
+		}
+		c := change{key: strings.TrimPrefix(m.Subject, b.prefix), value: m.Data, revision: m.Sequence}
+		if m.Header.Get(kvOperation) != "" || m.Header.Get(markerReason) != "" {
+			c.value = nil
+		}
+		c.before, _ = strconv.ParseUint(m.Header.Get(nats.ExpectedLastSubjSeqHdr), 10, 64)
+		yield(c)
+		found++
+	}
+	return found, ctx.Err()
 }
 
 func (b *natsBucket) ping(ctx context.Context, session string) error {

@@ -14,10 +14,12 @@ import (
 
 // Forget has a data subject forgotten, on all nodes, and returns the receipt: what is sealed for the subject
 // can then be read by nobody, ever. It may be asked for again at any time. The error matches
-// [ErrForgetUnfinished] if the key is given up but not every step after that was taken, and
-// [store.ErrUnknown] if it got no answer: ask again. A request without an ID gets one before it is sent, which is
-// in the receipt also if there is an error: with it, asking again is the same erasure whatever was sealed for
-// the subject meanwhile.
+// [ErrForgetUnfinished] if the key is given up but not every step after that was taken. It matches
+// [store.ErrUnknown] if the key may be given up or not: ask again. So it is if there was no answer, or none that
+// can be read, and also if a node answers that does not know itself, because the key store gave it no certain
+// answer. That no node is there is [store.ErrUnavailable] and not that: nothing was done. A request without an
+// ID gets one before it is sent, which is in the receipt also if there is an error: with it, asking again is the
+// same erasure whatever was sealed for the subject meanwhile.
 func (c *Client) Forget(ctx context.Context, r privacy.Request) (privacy.Receipt, error) {
 	var answer receiptResponse
 	if r.ID == uuid.Nil {

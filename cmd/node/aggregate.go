@@ -58,7 +58,11 @@ owner makes sure first that nobody else has become the owner meanwhile.`,
 			if err != nil {
 				return err
 			}
-			state, err := request(cmd.Context(), s, func(ctx context.Context) (gateway.State, error) {
+			verb := "aggregate.get"
+			if live || linearizable {
+				verb = notControl
+			}
+			state, err := request(cmd.Context(), s, verb, func(ctx context.Context) (gateway.State, error) {
 				if live || linearizable {
 					return client.Read(ctx, stream, linearizable)
 				}
@@ -134,7 +138,7 @@ func (s *Session) reaches(ctx context.Context, client *gateway.Client, stream st
 	if at.Version == 0 {
 		return nil
 	}
-	_, err := request(ctx, s, func(ctx context.Context) (gateway.State, error) { return client.State(ctx, stream, at) })
+	_, err := request(ctx, s, "aggregate.get", func(ctx context.Context) (gateway.State, error) { return client.State(ctx, stream, at) })
 	if errors.Is(err, store.ErrInvalid) {
 		return err
 	}
@@ -227,16 +231,16 @@ func (s *Session) info(ctx context.Context) (gateway.Info, error) {
 	if err != nil {
 		return gateway.Info{}, err
 	}
-	return request(ctx, s, client.Info)
+	return request(ctx, s, "info", client.Info)
 }
 
 // request calls do, which asks something once, with the time that one request may take. It ends as soon as
-// the server refuses to pass the question on.
-func request[T any](ctx context.Context, s *Session, do func(context.Context) (T, error)) (T, error) {
+// the server refuses to pass on what is asked at this control verb, if it goes to one.
+func request[T any](ctx context.Context, s *Session, verb string, do func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout())
 	defer cancel()
 	var answer T
-	err := s.refused.unlessRefused(ctx, func(ctx context.Context) (err error) {
+	err := s.refused.unlessRefused(ctx, verb, func(ctx context.Context) (err error) {
 		answer, err = do(ctx)
 		return err
 	})

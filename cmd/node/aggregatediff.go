@@ -35,7 +35,7 @@ the old values beside.`,
 			if err != nil {
 				return err
 			}
-			d, err := request(cmd.Context(), s, func(ctx context.Context) (gateway.Difference, error) {
+			d, err := request(cmd.Context(), s, "aggregate.diff", func(ctx context.Context) (gateway.Difference, error) {
 				return client.Diff(ctx, stream, from, to)
 			})
 			if err != nil {

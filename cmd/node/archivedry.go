@@ -30,7 +30,7 @@ func (a *archiving) rehearse(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	report, _, err := a.job(ctx, s, log, true)
+	report, _, err := a.job(ctx, s, log, log, true)
 	if err != nil {
 		return err
 	}

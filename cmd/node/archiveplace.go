@@ -33,6 +33,18 @@ func (s *Session) openArchive(ctx context.Context, c jetstream.Config, place str
 	return s.archiveIn(ctx, c, vault)
 }
 
+// archiveToWrite is openArchive for whoever archives: the place is made when something is written there, and what is
+// written is noticed.
+func (s *Session) archiveToWrite(ctx context.Context, c jetstream.Config, place string, t *touch) (*archive.Archive, error) {
+	vault, err := vaultToWrite(ctx, c.Conn, place, t, func(ctx context.Context) (segment.Vault, error) {
+		return vaultAt(ctx, c.Conn, place, c.Replicas)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open archive %s: %w", place, err)
+	}
+	return s.archiveIn(ctx, c, vault)
+}
+
 // archiveToRead is openArchive of a place that must be there.
 func (s *Session) archiveToRead(ctx context.Context, c jetstream.Config, place string) (*archive.Archive, error) {
 	if place == "" {
@@ -96,10 +108,12 @@ func (s *Session) addArchive(ctx context.Context, c *jetstream.Config, place str
 	return err
 }
 
-// addArchiveToWrite is addArchive for whoever archives: it makes the place.
-func (s *Session) addArchiveToWrite(ctx context.Context, c *jetstream.Config, place string) (err error) {
-	if s.archive, err = s.openArchive(ctx, *c, place); err == nil && s.archive != nil {
-		c.Archive = s.archive
+// addArchiveToWrite is addArchive for whoever archives, of a place that need not be there.
+func (s *Session) addArchiveToWrite(t *touch) func(context.Context, *jetstream.Config, string) error {
+	return func(ctx context.Context, c *jetstream.Config, place string) (err error) {
+		if s.archive, err = s.archiveToWrite(ctx, *c, place, t); err == nil {
+			c.Archive = s.archive
+		}
+		return err
 	}
-	return err
 }

@@ -141,15 +141,16 @@ func (a *archiving) change(s *Session) string {
 }
 
 func (a *archiving) run(ctx context.Context, s *Session) error {
-	log, err := openArchived(ctx, s, a.to, s.addArchiveToWrite)
+	var t touch
+	log, err := openArchived(ctx, s, a.to, s.addArchiveToWrite(&t))
 	if err != nil {
 		return err
 	}
 	var report archive.Report
 	var c *cutter
 	err = s.acting(ctx, "archive.run", a.what()+" to "+a.to, func() (err error) {
-		report, c, err = a.job(ctx, s, log, false)
-		return err
+		report, c, err = a.job(ctx, s, log, t.log(log), false)
+		return t.outcome(err)
 	})
 	if err != nil {
 		return err
@@ -172,17 +173,18 @@ func (s *Session) prover(ctx context.Context, log *jetstream.Log) (*actor.System
 	})
 }
 
-// job runs the job, or a rehearsal of it. What is moved is moved as it is stored.
-func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, dryRun bool) (archive.Report, *cutter, error) {
+// job runs the job, or a rehearsal of it. What is moved is moved as it is stored, and from is the log that is
+// relieved of it.
+func (a *archiving) job(ctx context.Context, s *Session, log *jetstream.Log, from archive.Log, dryRun bool) (archive.Report, *cutter, error) {
 	system, err := s.prover(ctx, log)
 	if err != nil {
-		return archive.Report{}, nil, untouched(err)
+		return archive.Report{}, nil, err
 	}
 	c := &cutter{archiving: a, system: system}
 	p := s.Progress()
 	defer p.End()
 	report, err := s.archive.Run(ctx, archive.Job{
-		Log: log, Types: a.types, Streams: a.streams, Cut: c.cut, DryRun: dryRun,
+		Log: from, Types: a.types, Streams: a.streams, Cut: c.cut, DryRun: dryRun,
 		Progress: func(at archive.Progress) { p.Show("%s: %s", at.Stage, humanize.Comma(int64(at.Done))) },
 	})
 	return report, c, err

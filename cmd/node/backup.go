@@ -12,6 +12,7 @@ import (
 	"github.com/annals-go/annals/cmd/node/console"
 	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
+	"github.com/annals-go/annals/store/segment"
 )
 
 func newBackup(s *Session) *cobra.Command {
@@ -95,11 +96,14 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 		return err
 	}
 	defer log.Close()
-	keys, keysTo, err := place.sourceKeys(ctx, s, config)
+	var t touch
+	keys, keysTo, err := place.sourceKeys(ctx, s, config, &t)
 	if err != nil {
 		return err
 	}
-	vault, err := vaultAt(ctx, at.conn, where, config.Replicas)
+	vault, err := vaultToWrite(ctx, at.conn, where, &t, func(ctx context.Context) (segment.Vault, error) {
+		return vaultAt(ctx, at.conn, where, config.Replicas)
+	})
 	if err != nil {
 		return err
 	}
@@ -109,12 +113,11 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 		Log: log, LogStreams: config.LogStreams, KeepsCommands: log.KeepsCommands(),
 		Snapshots: log.AllSnapshots, Tables: []backup.Table{newModels(config)},
 	}
-	var t touch
 	if keys != nil {
 		source.Keys = keys
 	}
 	if keys != nil && keysTo != nil {
-		source.KeysTo = t.vault(keysTo)
+		source.KeysTo = keysTo
 	}
 	write, err := s.scribeOf(ctx, at, log)
 	if err != nil {
@@ -122,7 +125,7 @@ func (s *Session) createBackup(ctx context.Context, where, data string, o backup
 	}
 	var m *backup.Manifest
 	err = s.copied(ctx, write, "backup.create", place.told(where, source.Keys != nil), func() (err error) {
-		m, err = backup.Create(ctx, t.vault(vault), s.Namespace(), source, o)
+		m, err = backup.Create(ctx, vault, s.Namespace(), source, o)
 		line.End()
 		return t.outcome(err)
 	})

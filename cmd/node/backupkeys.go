@@ -78,8 +78,8 @@ func notApart(keys, data string) *Failure {
 }
 
 // sourceKeys opens the key store for a backup, nil if there is none, and the place for its copy, nil if it is to
-// be left out.
-func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Config) (*jetstream.Keys, segment.Vault, error) {
+// be left out. What is written there is noticed.
+func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Config, t *touch) (*jetstream.Keys, segment.Vault, error) {
 	keys, err := jetstream.OpenKeys(ctx, keysConfigOf(c))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
@@ -93,7 +93,7 @@ func (k *keysPlace) sourceKeys(ctx context.Context, s *Session, c jetstream.Conf
 			Fix: "name a place apart from the data: --keys-to PLACE; or say that the keys are copied otherwise: --no-keys",
 		}
 	}
-	vault, err := keysVaultAt(ctx, c.Conn, k.where, c.Replicas)
+	vault, err := keysVaultToWrite(ctx, c.Conn, k.where, c.Replicas, t)
 	return keys, vault, err
 }
 
@@ -135,9 +135,10 @@ func noKeysCopy(namespace, where string, err error) error {
 
 // targetKeys opens the key store of a namespace that is restored, in the realm of the backup. One that it makes
 // is nobody else's before it is finished: a node would make new keys beside those that are still missing.
-func targetKeys(ctx context.Context, c jetstream.Config, realm uuid.UUID) (*jetstream.Keys, error) {
+// changing, if not nil, hears of each request that may change it.
+func targetKeys(ctx context.Context, c jetstream.Config, realm uuid.UUID, changing func()) (*jetstream.Keys, error) {
 	config := keysConfigOf(c)
-	config.Fill, config.Realm = true, realm
+	config.Fill, config.Realm, config.Changing = true, realm, changing
 	return jetstream.OpenKeys(ctx, config)
 }
 

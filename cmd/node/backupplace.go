@@ -102,15 +102,23 @@ func vaultToRead(ctx context.Context, conn *nats.Conn, place string) (segment.Va
 		}
 	}
 	if is && bucket != "" {
-		js, err := natsjs.New(conn)
-		if err != nil {
+		if err := bucketToRead(ctx, conn, bucket); err != nil {
 			return nil, err
-		}
-		if _, err = js.ObjectStore(ctx, bucket); errors.Is(err, natsjs.ErrBucketNotFound) {
-			return nil, fmt.Errorf("%w: the server has no object store %s", store.ErrNotFound, bucket)
 		}
 	}
 	return vaultAt(ctx, conn, place, 1)
+}
+
+// bucketToRead returns an error that matches [store.ErrNotFound] if the server says that there is no such object store.
+func bucketToRead(ctx context.Context, conn *nats.Conn, bucket string) error {
+	js, err := natsjs.New(conn)
+	if err != nil {
+		return err
+	}
+	if _, err = js.ObjectStore(ctx, bucket); errors.Is(err, natsjs.ErrBucketNotFound) {
+		return fmt.Errorf("%w: the server has no object store %s", store.ErrNotFound, bucket)
+	}
+	return nil
 }
 
 // openBackup opens a backup, the last one if id is empty.
@@ -147,7 +155,7 @@ func (s *Session) onInterrupt(ctx context.Context, err error, note string) error
 
 // openLog opens the log of a namespace that is there.
 func (s *Session) openLog(ctx context.Context, p *site) (*jetstream.Log, jetstream.Config, error) {
-	config, err := request(ctx, s, func(ctx context.Context) (jetstream.Config, error) {
+	config, err := request(ctx, s, notControl, func(ctx context.Context) (jetstream.Config, error) {
 		return jetstream.Existing(ctx, p.conn, s.Namespace())
 	})
 	if errors.Is(err, store.ErrNotFound) {

@@ -224,7 +224,7 @@ func (s *Session) fill(
 	target := backup.Target{Loader: loader, Log: log, Snapshots: log.Snapshots(), Tables: []backup.Table{newModels(config)}}
 	var keys *jetstream.Keys
 	if keysFrom != nil {
-		if keys, err = targetKeys(ctx, config, b.Manifest().Realm); err != nil {
+		if keys, err = targetKeys(ctx, config, b.Manifest().Realm, nil); err != nil {
 			return r, nil, err
 		}
 		target.Keys, target.KeysFrom = keys, keysFrom
@@ -261,7 +261,7 @@ func (s *Session) refuseServed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = request(ctx, s, client.Info)
+	_, err = request(ctx, s, "info", client.Info)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return nil
 	}

@@ -33,7 +33,7 @@ func (s *Session) admin(ctx context.Context) (*cluster.Admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	return request(ctx, s, func(ctx context.Context) (*cluster.Admin, error) {
+	return request(ctx, s, notControl, func(ctx context.Context) (*cluster.Admin, error) {
 		return cluster.OpenAdmin(ctx, cluster.AdminConfig{Conn: nc, Namespace: s.Namespace()})
 	})
 }
@@ -43,7 +43,7 @@ func (s *Session) nodeFailure(ctx context.Context, admin *cluster.Admin, node st
 	if !errors.Is(err, cluster.ErrNoNode) {
 		return err
 	}
-	nodes, asked := request(ctx, s, admin.Nodes)
+	nodes, asked := request(ctx, s, notControl, admin.Nodes)
 	if asked != nil {
 		return err
 	}

@@ -165,7 +165,7 @@ func newClusterUncordon(s *Session) *cobra.Command {
 				return err
 			}
 			err = s.acting(cmd.Context(), "cluster.uncordon", args[0], func() error {
-				_, err := request(cmd.Context(), s, func(ctx context.Context) (struct{}, error) {
+				_, err := request(cmd.Context(), s, notControl, func(ctx context.Context) (struct{}, error) {
 					return struct{}{}, admin.Uncordon(ctx, args[0])
 				})
 				return ifRefused(err)

@@ -91,9 +91,12 @@ func newClusterRebalance(s *Session) *cobra.Command {
 			}
 			var moves []cluster.Move
 			rebalance := func() (err error) {
-				moves, err = request(cmd.Context(), s, func(ctx context.Context) ([]cluster.Move, error) {
+				moves, err = request(cmd.Context(), s, notControl, func(ctx context.Context) ([]cluster.Move, error) {
 					return admin.Rebalance(ctx, dryRun)
 				})
+				if moves == nil {
+					err = untouched(err) // the directory could not be read
+				}
 				return err
 			}
 			if dryRun {

@@ -22,7 +22,7 @@ func newClusterNodes(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			nodes, err := request(cmd.Context(), s, admin.Nodes)
+			nodes, err := request(cmd.Context(), s, notControl, admin.Nodes)
 			if err != nil {
 				return err
 			}

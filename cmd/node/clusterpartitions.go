@@ -21,7 +21,7 @@ func newClusterPartitions(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			partitions, err := request(cmd.Context(), s, admin.Partitions)
+			partitions, err := request(cmd.Context(), s, notControl, admin.Partitions)
 			if err != nil {
 				return err
 			}

@@ -201,7 +201,7 @@ func (s *Session) sendFailure(ctx context.Context, client *gateway.Client, r gat
 	if !errors.Is(err, store.ErrUnknownType) {
 		return err
 	}
-	info, asked := request(ctx, s, client.Info)
+	info, asked := request(ctx, s, "info", client.Info)
 	if asked != nil {
 		return err
 	}

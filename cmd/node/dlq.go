@@ -38,7 +38,7 @@ every event. Each parked stream is a dead letter.`,
 func (s *Session) eachLetter(ctx context.Context, client *gateway.Client, view string, do func(gateway.Operator, projector.DeadLetter) error) error {
 	views := []string{view}
 	if view == "" {
-		info, err := request(ctx, s, client.Info)
+		info, err := request(ctx, s, "info", client.Info)
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func (s *Session) letter(ctx context.Context, client *gateway.Client, id string,
 }
 
 func (s *Session) fetchLetter(ctx context.Context, o gateway.Operator, id string, limit int) (letter, error) {
-	return request(ctx, s, func(ctx context.Context) (letter, error) {
+	return request(ctx, s, "dlq.get", func(ctx context.Context) (letter, error) {
 		l, events, err := o.DeadLetter(ctx, id, limit)
 		return letter{l, events}, err
 	})

@@ -64,7 +64,7 @@ and take effect at the next dlq retry; the log keeps what it has.`,
 }
 
 func (s *Session) edit(cmd *cobra.Command, o gateway.Operator, l projector.DeadLetter, data json.RawMessage, by string, retry bool) error {
-	now, err := request(cmd.Context(), s, func(ctx context.Context) (projector.DeadLetter, error) {
+	now, err := request(cmd.Context(), s, "dlq.edit", func(ctx context.Context) (projector.DeadLetter, error) {
 		return o.Edit(ctx, l.ID, l.At, data, by)
 	})
 	if err != nil {

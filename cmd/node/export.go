@@ -97,7 +97,7 @@ func (s *Session) export(ctx context.Context, e *exporting, path string) error {
 	if err != nil {
 		return err
 	}
-	tip, err := request(ctx, s, func(ctx context.Context) (store.Position, error) { return log.Tip(ctx, e.types...) })
+	tip, err := request(ctx, s, notControl, func(ctx context.Context) (store.Position, error) { return log.Tip(ctx, e.types...) })
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ can then be opened by nobody; make a new one first: keys copy.`,
 {{name}} keys ls --json`,
 		Args: console.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			keys, err := s.keyStore(cmd.Context())
+			keys, err := s.keyStore(cmd.Context(), nil)
 			if err != nil {
 				return err
 			}
@@ -113,9 +113,9 @@ can then be opened by nobody; make a new one first: keys copy.`,
 	}
 }
 
-// keyStore opens the key store of the namespace.
-func (s *Session) keyStore(ctx context.Context) (*jetstream.Keys, error) {
-	keys, err := s.openKeys(ctx)
+// keyStore opens the key store of the namespace. changing, if not nil, hears of each request that may change it.
+func (s *Session) keyStore(ctx context.Context, changing func()) (*jetstream.Keys, error) {
+	keys, err := s.openKeys(ctx, changing)
 	if _, told := errors.AsType[*Failure](err); !told && errors.Is(err, store.ErrNotFound) {
 		return nil, &Failure{Code: codeNoKeys, Exit: console.ExitNotFound, What: "namespace " + s.Namespace() + " has no personal data", Why: "it has no key store", Err: err}
 	}

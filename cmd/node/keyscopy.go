@@ -35,7 +35,7 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if err := s.apart("keys copy "+place, place, ""); err != nil {
 		return err
 	}
-	keys, err := s.keyStore(ctx)
+	keys, err := s.keyStore(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -43,14 +43,14 @@ func (s *Session) copyKeys(ctx context.Context, place string) error {
 	if err != nil {
 		return err
 	}
-	vault, err := keysVaultAt(ctx, config.Conn, place, config.Replicas)
+	var t touch
+	vault, err := keysVaultToWrite(ctx, config.Conn, place, config.Replicas, &t)
 	if err != nil {
 		return err
 	}
 	var m *backup.KeysManifest
-	var t touch
 	err = s.acting(ctx, "keys.copy", place, func() (err error) {
-		m, err = backup.CopyKeys(ctx, t.vault(vault), s.Namespace(), keys, "")
+		m, err = backup.CopyKeys(ctx, vault, s.Namespace(), keys, "")
 		return t.outcome(err)
 	})
 	if err != nil {
@@ -108,9 +108,10 @@ func (s *Session) restoreKeys(ctx context.Context, agreed *console.Consent, plac
 		return err
 	}
 	var done backup.KeysRestored
+	var t touch
 	err = s.acting(ctx, "keys.restore", from+" from "+place, func() (err error) {
-		done, err = s.fillKeys(ctx, config, kept, tip)
-		return err
+		done, err = s.fillKeys(ctx, config, kept, tip, t.take)
+		return t.outcome(err)
 	})
 	if err != nil {
 		return err
@@ -124,9 +125,9 @@ func (s *Session) restoreKeys(ctx context.Context, agreed *console.Consent, plac
 
 // fillKeys joins the copy with the key store, or fills one with it. One that is filled is ready when it has
 // all that the copy has, but for keys that are not those of another copy that it was begun with: it cannot
-// have both.
-func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *backup.KeysCopy, tip store.Position) (done backup.KeysRestored, err error) {
-	keys, err := targetKeys(ctx, config, kept.Manifest().Realm)
+// have both. changing hears of each request that may change it.
+func (s *Session) fillKeys(ctx context.Context, config jetstream.Config, kept *backup.KeysCopy, tip store.Position, changing func()) (done backup.KeysRestored, err error) {
+	keys, err := targetKeys(ctx, config, kept.Manifest().Realm, changing)
 	if err != nil {
 		return done, err
 	}

@@ -76,7 +76,8 @@ func (s *Session) changeKeys(ctx context.Context, agreed *console.Consent, actio
 		return &Failure{Code: codeNoKek, Exit: console.ExitUsage, What: "keys cannot be wrapped without the wrapping keys", Fix: "name them with --" + kekFlag}
 	}
 	wrapper = privacy.Pin(wrapper) // one key for all steps
-	keys, err := s.keyStore(ctx)
+	var t touch
+	keys, err := s.keyStore(ctx, t.take)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (s *Session) changeKeys(ctx context.Context, agreed *console.Consent, actio
 	var done keysChanged
 	err = s.acting(ctx, action, wrapper.Current(), func() (err error) {
 		done, err = do(ctx, keys, wrapper)
-		return err
+		return t.outcome(err)
 	})
 	if err != nil {
 		return err
@@ -120,9 +121,8 @@ func (s *Session) refuseNoKeys(ctx context.Context, keys privacy.Keys) error {
 func (s *Session) rewrap(ctx context.Context, keys *jetstream.Keys, wrapper privacy.Wrapper) (keysChanged, error) {
 	progress := s.Progress()
 	defer progress.End()
-	var t touch
-	count, err := privacy.Rewrap(ctx, t.keys(keys), wrapper, func(r privacy.Rewrapped) { progress.Show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
-	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, t.outcome(strangersKek(err))
+	count, err := privacy.Rewrap(ctx, keys, wrapper, func(r privacy.Rewrapped) { progress.Show("%d keys, %d wrapped anew", r.Seen, r.Changed) })
+	return keysChanged{Records: count.Seen, Rewrapped: count.Changed}, strangersKek(err)
 }
 
 // rotate wraps first, while keys can be made and given up, so that the move is short.

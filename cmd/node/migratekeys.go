@@ -33,7 +33,7 @@ func (s *Session) openMigratedKeys(ctx context.Context) (*migratedKeys, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch k.old, err = s.openKeys(ctx); {
+	switch k.old, err = s.openKeys(ctx, nil); {
 	case errors.Is(err, store.ErrNotFound):
 		k.old = nil
 	case err != nil:

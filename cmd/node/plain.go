@@ -66,7 +66,7 @@ func (r *reading) openKeys(ctx context.Context, s *Session) error {
 	if err != nil {
 		return err
 	}
-	if r.keys, err = s.openKeys(ctx); errors.Is(err, store.ErrNotFound) {
+	if r.keys, err = s.openKeys(ctx, nil); errors.Is(err, store.ErrNotFound) {
 		return nil
 	}
 	if err != nil || wrapper == nil {
@@ -77,13 +77,13 @@ func (r *reading) openKeys(ctx context.Context, s *Session) error {
 }
 
 // openKeys opens the key store of the namespace. The error matches [store.ErrNotFound] if it has none.
-func (s *Session) openKeys(ctx context.Context) (*jetstream.Keys, error) {
+func (s *Session) openKeys(ctx context.Context, changing func()) (*jetstream.Keys, error) {
 	log, err := s.existing(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return jetstream.OpenKeys(ctx, jetstream.KeysConfig{
-		Conn: log.Conn, Namespace: log.Namespace, Replicas: log.Replicas, InMemory: log.InMemory, Logger: s.Logger(),
+		Conn: log.Conn, Namespace: log.Namespace, Replicas: log.Replicas, InMemory: log.InMemory, Logger: s.Logger(), Changing: changing,
 	})
 }
 

@@ -49,7 +49,7 @@ func (s *Session) listProjections(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	statuses, err := request(ctx, s, client.Projections)
+	statuses, err := request(ctx, s, "projection.ls", client.Projections)
 	if err != nil {
 		return err
 	}
@@ -87,7 +87,7 @@ func newProjectionLag(s *Session) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			statuses, err := request(cmd.Context(), s, client.Projections)
+			statuses, err := request(cmd.Context(), s, "projection.ls", client.Projections)
 			if err != nil {
 				return err
 			}

@@ -100,7 +100,7 @@ func newProjectionChange(s *Session, c projectionChange) *cobra.Command {
 }
 
 func (s *Session) changeView(ctx context.Context, o gateway.Operator, view string, c projectionChange, agreed *console.Consent, force bool) error {
-	before, err := request(ctx, s, o.Info) // also tells whether there is such a view
+	before, err := request(ctx, s, "projection.info", o.Info) // also tells whether there is such a view
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (s *Session) changeView(ctx context.Context, o gateway.Operator, view strin
 	if ok, err := s.Agree(ctx, agreed, word, "%s", would); !ok {
 		return err
 	}
-	after, err := request(ctx, s, func(ctx context.Context) (gateway.Projection, error) { return c.do(o, ctx) })
+	after, err := request(ctx, s, "projection."+c.verb, func(ctx context.Context) (gateway.Projection, error) { return c.do(o, ctx) })
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ func (f *following) run(ctx context.Context) error {
 	progress := f.session.Progress()
 	defer progress.End()
 	for {
-		p, err := request(ctx, f.session, f.operator.Info)
+		p, err := request(ctx, f.session, "projection.info", f.operator.Info)
 		switch {
 		case ctx.Err() != nil:
 			progress.End()

@@ -25,7 +25,7 @@ func newProjectionInfo(s *Session) *cobra.Command {
 		ValidArgsFunction: completeViews(s),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.operate(cmd.Context(), args[0], func(ctx context.Context, o gateway.Operator) error {
-				p, err := request(ctx, s, o.Info)
+				p, err := request(ctx, s, "projection.info", o.Info)
 				if err != nil {
 					return err
 				}

@@ -77,7 +77,7 @@ func checkRebuild(cmd *cobra.Command, r *projector.Rebuild, parity string) error
 }
 
 func (s *Session) rebuild(ctx context.Context, o gateway.Operator, view string, r projector.Rebuild, agreed *console.Consent, leave bool) error {
-	before, err := request(ctx, s, o.Info)
+	before, err := request(ctx, s, "projection.info", o.Info)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *Session) rebuild(ctx context.Context, o gateway.Operator, view string, 
 	if ok, err := s.Agree(ctx, agreed, word, "%s", would+modelsText(before.Models)); !ok {
 		return err
 	}
-	model, err := request(ctx, s, func(ctx context.Context) (projector.Model, error) { return o.Rebuild(ctx, r) })
+	model, err := request(ctx, s, "projection.rebuild", func(ctx context.Context) (projector.Model, error) { return o.Rebuild(ctx, r) })
 	if err != nil {
 		return err
 	}

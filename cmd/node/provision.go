@@ -116,8 +116,10 @@ func (p *provisioning) record(ctx context.Context) error {
 				opened = true
 				return p.fill(ctx)
 			})
-			if !opened && errors.Is(err, store.ErrInvalid) && !p.member.log.KeepCommands && p.session.flags.archive == "" {
-				err = untouched(err) // a log that is there, and is another one, is looked at and stays as it is; an archive is made before it
+			if !opened && errors.Is(err, store.ErrInvalid) && p.session.flags.archive == "" {
+				// A log that is there, and is another one, is looked at and stays as it is, also where commands are to be
+				// kept from now on; an archive is made before it.
+				err = untouched(err)
 			}
 			return err
 		})

@@ -32,7 +32,7 @@ func (s *Session) existing(ctx context.Context) (jetstream.Config, error) {
 	if err != nil {
 		return jetstream.Config{}, err
 	}
-	config, err := request(ctx, s, func(ctx context.Context) (jetstream.Config, error) {
+	config, err := request(ctx, s, notControl, func(ctx context.Context) (jetstream.Config, error) {
 		return jetstream.Existing(ctx, nc, s.Namespace())
 	})
 	if errors.Is(err, store.ErrNotFound) {
@@ -47,7 +47,7 @@ func (s *Session) noNamespace(ctx context.Context, nc *nats.Conn, err error) *Fa
 	f := &Failure{Code: codeNoNamespace, Exit: console.ExitNotFound, What: fmt.Sprintf("no namespace %q", s.Namespace()), Err: err}
 	f.Why = "this NATS server keeps no events of it"
 	f.Fix = "name the namespace with --ns, or the server with --server"
-	others, asked := request(ctx, s, func(ctx context.Context) ([]string, error) { return jetstream.Namespaces(ctx, nc) })
+	others, asked := request(ctx, s, notControl, func(ctx context.Context) ([]string, error) { return jetstream.Namespaces(ctx, nc) })
 	if asked == nil && len(others) > 0 {
 		f.Why += "; it has: " + strings.Join(others, ", ")
 		f.Fix = fmt.Sprintf("did you mean: --ns %s", others[0])
@@ -65,7 +65,7 @@ func (s *Session) noNamespaceAnswered(ctx context.Context, err error) *Failure {
 		return nil
 	}
 	nc := s.conns[len(s.conns)-1]
-	_, looked := request(ctx, s, func(ctx context.Context) (jetstream.Config, error) {
+	_, looked := request(ctx, s, notControl, func(ctx context.Context) (jetstream.Config, error) {
 		return jetstream.Existing(ctx, nc, s.Namespace())
 	})
 	if !errors.Is(looked, store.ErrNotFound) {

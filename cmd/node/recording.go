@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,14 +52,15 @@ func (s *Session) unrecorded(ctx context.Context, err error) *Failure {
 		f.Code, f.Exit = codeInterrupted, console.ExitInterrupted
 		return f
 	}
-	if s.refusalBehind(err) == nil {
+	behind := s.refusalBehind(err)
+	if behind == nil {
 		return f
 	}
-	if refused := s.refused.about(recording, subscribed); refused != nil {
+	if refused := s.refused.about(controlled+recording, subscribed); refused != nil {
 		f.Code, f.Exit, f.Why, f.Fix = codeNoPermit, console.ExitForbidden, serverSays+refused.Error(), otherUser
-	} else if refused := s.refused.about(); refused != nil {
+	} else {
 		f.Code, f.Exit = codeNoPermit, console.ExitForbidden
-		f.Why = "no node is there to write it down, and " + serverSays + refused.Error()
+		f.Why = "no node is there to write it down, and " + serverSays + strings.TrimPrefix(behind.Error(), serverSays)
 		f.Fix = "start a node; or come as a user who may append to the log"
 	}
 	return f
@@ -210,7 +212,7 @@ func (s *Session) throughNode(ctx context.Context) (scribe, error) {
 
 // throughClient asks again under the same id if there was no answer.
 func (s *Session) throughClient(ctx context.Context, client *gateway.Client, a ledger.Act) error {
-	err := s.refused.unlessRefused(ctx, func(ctx context.Context) error { return client.Record(ctx, a) })
+	err := s.refused.unlessRefused(ctx, recording, func(ctx context.Context) error { return client.Record(ctx, a) })
 	if errors.Is(err, store.ErrUnknown) && ctx.Err() == nil {
 		err = client.Record(ctx, a)
 	}

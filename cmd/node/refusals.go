@@ -22,12 +22,22 @@ const maxRefusals = 16
 // answer that then never comes.
 type refusals struct {
 	mu      sync.Mutex
-	all     []error
+	heard   uint64 // how many, all together
+	all     []refusal
 	waiting map[*waiting]struct{}
 }
 
-// waiting is a request that waits for an answer.
-type waiting struct{ end context.CancelCauseFunc }
+// refusal is what was refused, and the number that it had when it was heard last.
+type refusal struct {
+	err  error
+	last uint64
+}
+
+// waiting is a request at a control verb that waits for an answer.
+type waiting struct {
+	verb string
+	end  context.CancelCauseFunc
+}
 
 func (r *refusals) note(err error) {
 	if !errors.Is(err, nats.ErrPermissionViolation) {
@@ -35,16 +45,28 @@ func (r *refusals) note(err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.all) < maxRefusals {
-		r.all = append(r.all, err)
+	r.keep(err)
+	for w := range r.waiting {
+		if isOf(err.Error(), w.verb) {
+			w.end(fmt.Errorf(serverSays+"%w", err))
+		}
 	}
+}
+
+// keep has one that is heard again in its place. Where there is no more room, the oldest goes that is of something
+// published: what is subscribed once is refused once, and answers never come.
+func (r *refusals) keep(err error) {
+	r.heard++
 	text := err.Error()
-	if !strings.Contains(text, published) || !strings.Contains(text, controlled) || strings.Contains(text, clustered) {
+	if i := slices.IndexFunc(r.all, func(was refusal) bool { return was.err.Error() == text }); i >= 0 {
+		r.all[i].last = r.heard
 		return
 	}
-	for w := range r.waiting {
-		w.end(fmt.Errorf(serverSays+"%w", err))
+	if len(r.all) == maxRefusals {
+		out := max(0, slices.IndexFunc(r.all, func(was refusal) bool { return strings.Contains(was.err.Error(), published) }))
+		r.all = slices.Delete(r.all, out, out+1)
 	}
+	r.all = append(r.all, refusal{err, r.heard})
 }
 
 // What a refusal says of what was refused.
@@ -52,39 +74,57 @@ const (
 	published  = "Publish to "
 	subscribed = "Subscription to "
 	controlled = ".ctl."
-	clustered  = ".ctl.cluster." // what nobody answers
-	recording  = ".ctl.audit.record"
+	recording  = "audit.record"
 )
+
+// notControl stands for the verb of a request that does not go to a control subject.
+const notControl = ""
 
 // gotNone follows the subject in a gateway client's error for what nobody answered.
 const gotNone = " got no answer"
 
-// about returns the first refusal that has one of these texts in it, or any if none is given.
+// subjectIn returns the subject that a refusal says could not be published to; false: it is of something else.
+func subjectIn(refused string) (subject string, is bool) {
+	_, subject, is = strings.Cut(refused, published+`"`)
+	subject, _, _ = strings.Cut(subject, `"`)
+	return subject, is
+}
+
+// isOf reports whether a refusal is that of requests at a control verb, in whatever name they are asked: all that a
+// session asks is in one namespace.
+func isOf(refused, verb string) bool {
+	subject, is := subjectIn(refused)
+	return is && verb != notControl && strings.HasSuffix(subject, controlled+verb)
+}
+
+// about returns the first refusal that has one of these texts in it.
 func (r *refusals) about(texts ...string) error {
-	return r.first(func(refused string) bool {
-		return len(texts) == 0 || slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(refused, t) })
+	return r.first(func(refused refusal) bool {
+		return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(refused.err.Error(), t) })
 	})
 }
 
-// first returns the first refusal whose text is one of these.
-func (r *refusals) first(is func(refused string) bool) error {
+// first returns the first refusal that is one of these.
+func (r *refusals) first(is func(refusal) bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	i := slices.IndexFunc(r.all, func(err error) bool { return is(err.Error()) })
+	i := slices.IndexFunc(r.all, is)
 	if i < 0 {
 		return nil
 	}
-	return r.all[i]
+	return r.all[i].err
 }
 
-// unlessRefused asks a node something at a control subject, and waits no more once such a subject is refused: what was
+// unlessRefused asks a node something at a control verb, and waits no more once that is refused: what was
 // not taken is answered by nobody. It is not for what asks nodes more than once, and changes something. The error
-// then is what the server said, and matches [nats.ErrPermissionViolation].
-func (r *refusals) unlessRefused(ctx context.Context, ask func(context.Context) error) error {
+// then is what the server said, and matches [nats.ErrPermissionViolation]. Every other one says since when it was
+// asked, so that it is not told to come of what was refused before. With [notControl] no refusal ends the wait.
+func (r *refusals) unlessRefused(ctx context.Context, verb string, ask func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w := &waiting{cancel}
+	w := &waiting{verb, cancel}
 	r.mu.Lock()
+	since := r.heard
 	if r.waiting == nil {
 		r.waiting = map[*waiting]struct{}{}
 	}
@@ -96,10 +136,40 @@ func (r *refusals) unlessRefused(ctx context.Context, ask func(context.Context) 
 		delete(r.waiting, w)
 	}()
 	err := ask(ctx)
-	if cause := context.Cause(ctx); err != nil && errors.Is(cause, nats.ErrPermissionViolation) {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, nats.ErrPermissionViolation) {
 		return cause
 	}
-	return err
+	return &requestError{verb, since, err}
+}
+
+// requestError is that of a request, which began when so many refusals had been heard.
+type requestError struct {
+	verb   string
+	since  uint64
+	reason error
+}
+
+// Error implements error.
+func (e *requestError) Error() string { return e.reason.Error() }
+
+// Unwrap returns the reason.
+func (e *requestError) Unwrap() error { return e.reason }
+
+// mayComeOf reports whether a refusal can be behind an error: that of what answers come to, whenever it was heard, for
+// it is said once; of what was published it must have been heard since the request began, and be of its verb. Of
+// what was not asked by a request nobody knows when it began.
+func mayComeOf(err error, r refusal) bool {
+	e, is := errors.AsType[*requestError](err)
+	if !is {
+		return true
+	}
+	if _, is := subjectIn(r.err.Error()); !is {
+		return true
+	}
+	return r.last > e.since && (e.verb == notControl || isOf(r.err.Error(), e.verb))
 }
 
 // noteRefusal keeps what the server refused.
@@ -127,32 +197,35 @@ const serverSays = "the NATS server says: "
 
 // refusalBehind is what the server refused that an error may have come of: the error itself if it is one, and where
 // nobody answered the refusal of a command if its outcome is not known, or else the first. Where the error names the
-// subject that got no answer, refusals of others have nothing to do with it. Nil: none.
+// subject that got no answer, refusals of others have nothing to do with it, nor has what was refused before the
+// request began. Nil: none.
 func (s *Session) refusalBehind(err error) error {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		return err
 	}
 	silent := slices.ContainsFunc([]error{store.ErrUnavailable, context.DeadlineExceeded, nats.ErrTimeout}, func(kind error) bool { return errors.Is(err, kind) })
+	behind := func(which func(refused string) bool) error {
+		return s.refused.first(func(r refusal) bool { return mayComeOf(err, r) && which(r.err.Error()) })
+	}
 	switch text := err.Error(); {
 	case !silent:
 		return nil
 	case errors.Is(err, store.ErrUnknown):
-		if refused := s.refused.about(".cmd."); refused != nil {
+		if refused := behind(func(refused string) bool { return strings.Contains(refused, ".cmd.") }); refused != nil {
 			return refused
 		}
 	case errors.Is(err, nats.ErrNoResponders): // the server, which says so, took it
 		return nil
 	case strings.Contains(text, gotNone):
-		return s.refused.first(func(refused string) bool { return hides(refused, text) })
+		return behind(func(refused string) bool { return hides(refused, text) })
 	}
-	return s.refused.about()
+	return behind(func(string) bool { return true })
 }
 
 // hides reports whether a refusal can be why there was no answer: it is that of the subject that was asked at, or of
 // those that answers come to.
 func hides(refused, silence string) bool {
-	_, subject, asked := strings.Cut(refused, published+`"`)
-	subject, _, _ = strings.Cut(subject, `"`)
+	subject, asked := subjectIn(refused)
 	return !asked || strings.Contains(silence, subject+gotNone)
 }
 

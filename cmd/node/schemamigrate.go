@@ -171,7 +171,7 @@ func (s *Session) refuseMoving(ctx context.Context, namespace string) error {
 	if err != nil {
 		return err
 	}
-	_, err = request(ctx, s, client.Info)
+	_, err = request(ctx, s, "info", client.Info)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return nil
 	}

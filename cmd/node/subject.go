@@ -114,7 +114,7 @@ func already(g gateway.Subject) string {
 
 // subject asks what is kept of a subject's keys.
 func (s *Session) subject(ctx context.Context, client *gateway.Client, id string) (gateway.Subject, error) {
-	found, err := request(ctx, s, func(ctx context.Context) (gateway.Subject, error) { return client.Subject(ctx, id) })
+	found, err := request(ctx, s, "subject.get", func(ctx context.Context) (gateway.Subject, error) { return client.Subject(ctx, id) })
 	return found, s.subjectFailure(ctx, client, err)
 }
 
@@ -123,7 +123,7 @@ func (s *Session) subjectFailure(ctx context.Context, client *gateway.Client, er
 	if !errors.Is(err, nats.ErrNoResponders) {
 		return err
 	}
-	if _, asked := request(ctx, s, client.Info); asked != nil {
+	if _, asked := request(ctx, s, "info", client.Info); asked != nil {
 		return err
 	}
 	return &Failure{

@@ -4,12 +4,16 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/annals-go/annals/store/privacy"
+	"github.com/annals-go/annals/store"
+	"github.com/annals-go/annals/store/archive"
 	"github.com/annals-go/annals/store/segment"
 )
 
 // touch knows whether an act has taken a step yet that may have had an effect. The zero value: it has not.
 type touch struct{ taken atomic.Bool }
+
+// take says that such a step is taken now.
+func (t *touch) take() { t.taken.Store(true) }
 
 // outcome marks the error of the act as [untouched] does, if it has taken none.
 func (t *touch) outcome(err error) error {
@@ -19,28 +23,22 @@ func (t *touch) outcome(err error) error {
 	return untouched(err)
 }
 
-// keys are a key store in which such steps are noticed.
-func (t *touch) keys(of privacy.Keys) privacy.Keys { return &touchedKeys{of, t} }
+// vault is a vault in which such steps are noticed. A draft that was thrown away is none.
+func (t *touch) vault(of segment.Vault) segment.Vault { return &touchedVault{of, t} }
 
-type touchedKeys struct {
-	privacy.Keys
+// log is a log in which it is noticed that it is relieved of something.
+func (t *touch) log(of archive.Log) archive.Log { return &touchedLog{of, t} }
+
+type touchedLog struct {
+	archive.Log
 	touch *touch
 }
 
-// Store implements [privacy.Keys].
-func (k *touchedKeys) Store(ctx context.Context, r privacy.Record) (uint64, error) {
-	k.touch.taken.Store(true)
-	return k.Keys.Store(ctx, r)
+// Truncate implements [store.Truncater].
+func (l *touchedLog) Truncate(ctx context.Context, stream store.StreamID, to store.Head) error {
+	l.touch.take()
+	return l.Log.Truncate(ctx, stream, to)
 }
-
-// Erase implements [privacy.Keys].
-func (k *touchedKeys) Erase(ctx context.Context, subject string, below uint64) error {
-	k.touch.taken.Store(true)
-	return k.Keys.Erase(ctx, subject, below)
-}
-
-// vault is a vault in which such steps are noticed. A draft that was thrown away is none.
-func (t *touch) vault(of segment.Vault) segment.Vault { return &touchedVault{of, t} }
 
 type touchedVault struct {
 	segment.Vault
@@ -58,7 +56,7 @@ func (v *touchedVault) Create(ctx context.Context, name string) (segment.Draft, 
 
 // Remove implements [segment.Vault].
 func (v *touchedVault) Remove(ctx context.Context, name string) error {
-	v.touch.taken.Store(true)
+	v.touch.take()
 	return v.Vault.Remove(ctx, name)
 }
 
@@ -69,7 +67,7 @@ type touchedDraft struct {
 
 // Close implements [segment.Draft].
 func (d *touchedDraft) Close() error {
-	d.touch.taken.Store(true)
+	d.touch.take()
 	return d.Draft.Close()
 }
 
@@ -77,7 +75,7 @@ func (d *touchedDraft) Close() error {
 func (d *touchedDraft) Abort() error {
 	err := d.Draft.Abort()
 	if err != nil {
-		d.touch.taken.Store(true)
+		d.touch.take()
 	}
 	return err
 }

@@ -6,17 +6,15 @@ import (
 	"iter"
 	"testing"
 
-	"github.com/annals-go/annals/store"
 	"github.com/annals-go/annals/store/backup"
 	"github.com/annals-go/annals/store/privacy"
 	"github.com/annals-go/annals/store/segment"
 )
 
-// brokenKeys cannot be read, or not be written.
+// brokenKeys cannot be read.
 type brokenKeys struct {
 	privacy.Keys
 	unreadable error
-	unstored   error
 }
 
 func (k brokenKeys) All(ctx context.Context) iter.Seq2[privacy.Record, error] {
@@ -24,13 +22,6 @@ func (k brokenKeys) All(ctx context.Context) iter.Seq2[privacy.Record, error] {
 		return k.Keys.All(ctx)
 	}
 	return func(yield func(privacy.Record, error) bool) { yield(privacy.Record{}, k.unreadable) }
-}
-
-func (k brokenKeys) Store(ctx context.Context, r privacy.Record) (uint64, error) {
-	if k.unstored != nil {
-		return 0, k.unstored
-	}
-	return k.Keys.Store(ctx, r)
 }
 
 // brokenVault cannot have a draft closed.
@@ -74,21 +65,6 @@ func TestWhatOnlyReadIsUntouched(t *testing.T) {
 		_, err = backup.CopyKeys(t.Context(), did.vault(vault), "bank", brokenKeys{Keys: privacy.NewMemory(), unreadable: c.unread}, "")
 		if got := outcomeOf(did.outcome(err), "FAILURE"); !errors.Is(err, refused) || got != c.want {
 			t.Errorf("%s: %s, %v", c.what, got, err)
-		}
-	}
-	for _, k := range []struct {
-		what string
-		do   func(privacy.Keys) error
-		want string
-	}{
-		{"it loads", func(k privacy.Keys) error { _, err := k.Load(t.Context(), "ann"); return errors.Join(err, refused) }, "failed: FAILURE"},
-		{"it stores", func(k privacy.Keys) error { _, err := k.Store(t.Context(), privacy.Record{Subject: "ann"}); return err }, "unknown: FAILURE"},
-		{"it erases", func(k privacy.Keys) error { return errors.Join(k.Erase(t.Context(), "ann", 1), refused) }, "unknown: FAILURE"},
-	} {
-		var did touch
-		err := k.do(did.keys(brokenKeys{Keys: privacy.NewMemory(), unstored: store.ErrUnknown}))
-		if got := outcomeOf(did.outcome(err), "FAILURE"); err == nil || got != k.want {
-			t.Errorf("%s: %s, %v", k.what, got, err)
 		}
 	}
 	var did touch

@@ -22,7 +22,7 @@ func (s *Session) aggregateFailure(ctx context.Context, client *gateway.Client, 
 	case !errors.Is(err, store.ErrUnknownType):
 		return err
 	}
-	info, asked := request(ctx, s, client.Info)
+	info, asked := request(ctx, s, "info", client.Info)
 	if asked != nil {
 		return err
 	}

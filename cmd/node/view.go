@@ -58,7 +58,7 @@ as long as the log is long that the view follows; --timeout bounds it.`,
 			if err != nil {
 				return err
 			}
-			doc, err := request(cmd.Context(), s, func(ctx context.Context) (projector.Document, error) {
+			doc, err := request(cmd.Context(), s, notControl, func(ctx context.Context) (projector.Document, error) {
 				if at != "" {
 					return client.GetAt(ctx, args[0], args[1], when)
 				}
@@ -150,7 +150,7 @@ func (s *Session) waitForViews(ctx context.Context, p store.Position, views []st
 	if err != nil {
 		return err
 	}
-	_, err = request(ctx, s, func(ctx context.Context) (struct{}, error) { return struct{}{}, client.Wait(ctx, p, views...) })
+	_, err = request(ctx, s, "wait", func(ctx context.Context) (struct{}, error) { return struct{}{}, client.Wait(ctx, p, views...) })
 	if err != nil {
 		return s.viewsFailure(ctx, client, views, err)
 	}
@@ -190,7 +190,7 @@ func (s *Session) viewsFailure(ctx context.Context, client *gateway.Client, view
 	if !errors.Is(err, projector.ErrNoView) {
 		return err
 	}
-	info, asked := request(ctx, s, client.Info)
+	info, asked := request(ctx, s, "info", client.Info)
 	if asked != nil {
 		return err
 	}

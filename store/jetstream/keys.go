@@ -43,6 +43,10 @@ type KeysConfig struct {
 	// Barrier is the log's: it returns when everything that the server had acknowledged
 	// before the call has reached the disk. Default nil.
 	Barrier func(context.Context) error
+	// Changing is called before each request that may change something of the key store, so
+	// that as long as it was not called nothing of it has changed. It may be called from many
+	// goroutines. Default: nobody.
+	Changing func()
 	// Logger receives what an operator may act on. Default [slog.Default].
 	Logger *slog.Logger
 }
@@ -50,6 +54,9 @@ type KeysConfig struct {
 func (c KeysConfig) withDefaults() KeysConfig {
 	if c.Replicas == 0 {
 		c.Replicas = 1
+	}
+	if c.Changing == nil {
+		c.Changing = func() {}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

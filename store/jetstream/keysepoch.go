@@ -186,6 +186,7 @@ func (k *Keys) make(ctx context.Context, config natsjs.StreamConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	return patiently(ctx, func(ctx context.Context) error {
+		k.cfg.Changing()
 		_, err := js.CreateStream(ctx, config)
 		return err
 	})

@@ -46,6 +46,7 @@ func (k *Keys) erase(ctx context.Context, e *keysEpoch, subject string, below ui
 			return fmt.Errorf("revision %d is there still", before)
 		}
 		before = oldest.sequence
+		k.cfg.Changing()
 		if err := overwrite(ctx, k.cfg.Conn, e.delete, before); err != nil {
 			return err
 		}

@@ -60,6 +60,7 @@ func (k *Keys) finish(ctx context.Context, js natsjs.JetStream) error {
 	config := info.Config
 	config.Metadata = maps.Clone(config.Metadata)
 	config.Metadata[metaState] = stateReady
+	k.cfg.Changing()
 	_, err = js.UpdateStream(ctx, config)
 	return err
 }

@@ -88,6 +88,7 @@ func (l *lease) say(ctx context.Context, word leaseWord) error {
 	}
 	return steadily(ctx, func(ctx context.Context) error {
 		m := &nats.Msg{Subject: l.epoch.rotation, Data: data, Header: nats.Header{expectedLastSubject: {strconv.FormatUint(l.sequence, 10)}}}
+		l.keys.cfg.Changing()
 		answer, err := l.keys.cfg.Conn.RequestMsgWithContext(ctx, m)
 		if err != nil {
 			return err

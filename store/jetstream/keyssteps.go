@@ -54,6 +54,7 @@ func (r *rotation) prepare(ctx context.Context, realm uuid.UUID) error {
 			return err
 		}
 		config.Replicas, config.Placement, config.Compression = old.Config.Replicas, old.Config.Placement, old.Config.Compression
+		r.keys.cfg.Changing()
 		if _, err := r.js.CreateStream(ctx, config); err != nil && !errors.Is(err, natsjs.ErrStreamNameAlreadyInUse) {
 			return err
 		}
@@ -103,6 +104,7 @@ func (r *rotation) change(ctx context.Context, e *keysEpoch, edit func(*natsjs.S
 		if err != nil || !edit(&info.Config) {
 			return err
 		}
+		r.keys.cfg.Changing()
 		_, err = r.js.UpdateStream(ctx, info.Config)
 		return err
 	})
@@ -123,6 +125,7 @@ func (r *rotation) remove(ctx context.Context) error {
 // drop deletes the stream of an epoch, and returns when it is not listed any more.
 func (r *rotation) drop(ctx context.Context, e *keysEpoch) error {
 	return steadily(ctx, func(ctx context.Context) error {
+		r.keys.cfg.Changing()
 		err := r.js.DeleteStream(ctx, e.stream.name)
 		if err == nil {
 			return errLeaving // until it is not found

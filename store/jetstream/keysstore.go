@@ -81,6 +81,7 @@ func (s *storing) try(ctx context.Context, e *keysEpoch) error {
 		Subject: e.records + s.token, Data: s.data, Header: nats.Header{expectedLastSubject: {strconv.FormatUint(s.expected, 10)}},
 	}
 	before := s.keys.cfg.Conn.LastError()
+	s.keys.cfg.Changing()
 	answer, err := s.keys.publish(ctx, m)
 	if errors.Is(err, nats.ErrNoResponders) {
 		return err
